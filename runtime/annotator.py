@@ -1,0 +1,150 @@
+"""A simulated annotator who prompts every object of an image and corrects the masks.
+
+In: a model, an image's embedding and the true labels. Out: the masks after the first prompt and
+after the last correction, ready to be scored. Called by ``evaluation.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from .arrays import Boxes, Labels2D, Masks, Points, Progress
+from .metrics import binary_dice, mean_segmentation_accuracy
+from .prompt_simulation import (
+    POSITIVE,
+    MaskPart,
+    correction_points,
+    cut_out,
+    object_boxes,
+    object_centers,
+    paint_parts,
+)
+from .segmenter import Segmenter
+
+BATCH_SIZE = 32
+"""Objects prompted at once. Source: micro-sam 1.8.14, ``evaluation/inference.py``."""
+
+
+class Tally:
+    """The masks of all objects of an image, cut out so that thousands fit into memory."""
+
+    def __init__(self) -> None:
+        """Start without any mask."""
+        self._parts: list[MaskPart] = []
+        self._dices: list[float] = []
+
+    def add(self, masks: Masks, truths: Masks) -> None:
+        """Add masks with their truths, both ``(n, height, width)`` boolean."""
+        for mask, truth in zip(masks, truths, strict=True):
+            self._parts.append(cut_out(mask))
+            self._dices.append(binary_dice(mask, truth))
+
+    def scores(self, truth: Labels2D) -> dict[str, float]:
+        """Return ``msa``, ``sa50``, ``sa75`` of the painted masks, and the objects' mean Dice."""
+        labels = paint_parts(self._parts, truth.shape)
+        dice = float(np.mean(self._dices))
+        return {**mean_segmentation_accuracy(labels, truth), "dice": dice}
+
+
+@dataclass(frozen=True)
+class Tallies:
+    """What ``annotate`` collects: masks of the first prompt, of the last round, and the boxes."""
+
+    first: Tally = field(default_factory=Tally)
+    last: Tally = field(default_factory=Tally)
+    filled: Tally = field(default_factory=Tally)
+
+
+def annotate(
+    model: Segmenter,
+    embedding: Any,
+    truth: Labels2D,
+    *,
+    first: Literal["point", "box"],
+    rounds: int,
+    rng: np.random.Generator,
+    progress: Progress | None = None,
+) -> Tallies:
+    """Prompt every object and correct its mask ``rounds`` times.
+
+    Args:
+        model: The model.
+        embedding: From ``model.embed``.
+        truth: ``(height, width)`` int32, labels 1 to n without gaps, n at least 1.
+        first: Start from each object's innermost pixel or its tight box.
+        rounds: Corrections; each adds one positive and one negative point to all earlier prompts.
+        rng: Source of the correction points.
+        progress: Called with ("objects", done, n).
+
+    Returns:
+        Masks after the first prompt, after the last round (the same without rounds), and the
+        filled boxes.
+    """
+    ids = np.arange(1, int(truth.max()) + 1)
+    centers, boxes = object_centers(truth, ids), object_boxes(truth, ids)
+    tallies = Tallies()
+    for start in range(0, len(ids), BATCH_SIZE):
+        batch = slice(start, start + BATCH_SIZE)
+        truths = truth[np.newaxis] == ids[batch, np.newaxis, np.newaxis]
+        points = centers[batch, np.newaxis]
+        if first == "point":
+            prompts = _Prompts(points, boxes=None)
+        else:
+            prompts = _Prompts(points[:, :0], boxes=boxes[batch])
+        masks = prompts.run(model, embedding)
+        tallies.first.add(masks, truths)
+        tallies.filled.add(filled_boxes(boxes[batch], truth.shape), truths)
+        for _ in range(rounds):
+            prompts.correct(truths, masks, rng)
+            masks = prompts.run(model, embedding)
+        tallies.last.add(masks, truths)
+        if progress is not None:
+            progress("objects", min(start + BATCH_SIZE, len(ids)), len(ids))
+    return tallies
+
+
+def filled_boxes(boxes: Boxes, shape: tuple[int, ...]) -> Masks:
+    """Return each box as a mask.
+
+    Args:
+        boxes: ``(n, 4)`` XYXY with whole numbers, the last row and column not included.
+        shape: (height, width).
+
+    Returns:
+        ``(n, height, width)`` boolean.
+    """
+    masks = np.zeros((len(boxes), *shape), dtype=bool)
+    for mask, (x0, y0, x1, y1) in zip(masks, boxes.astype(int), strict=True):
+        mask[y0:y1, x0:x1] = True
+    return masks
+
+
+class _Prompts:
+    """The prompts of a batch of objects, growing with each round of corrections."""
+
+    def __init__(self, points: Points, *, boxes: Boxes | None) -> None:
+        self.points = points
+        self.point_labels = np.full(points.shape[:2], POSITIVE, dtype=np.int32)
+        self.boxes = boxes
+
+    def run(self, model: Segmenter, embedding: Any) -> Masks:
+        has_points = self.points.shape[1] > 0
+        masks, _, _ = model.prompt(
+            embedding,
+            points=self.points if has_points else None,
+            point_labels=self.point_labels if has_points else None,
+            boxes=self.boxes,
+        )
+        return masks
+
+    def correct(self, truths: Masks, masks: Masks, rng: np.random.Generator) -> None:
+        drawn = [
+            correction_points(truth, mask, rng) for truth, mask in zip(truths, masks, strict=True)
+        ]
+        points = np.stack([point_pair for point_pair, _ in drawn])
+        labels = np.stack([label_pair for _, label_pair in drawn])
+        self.points = np.concatenate([self.points, points], axis=1)
+        self.point_labels = np.concatenate([self.point_labels, labels], axis=1)

@@ -1,0 +1,109 @@
+"""Image embeddings of one image, in memory and on disk.
+
+In: what the encoder computed, tile by tile. Out: an ``ImageEmbeddings`` that prompts and the AIS
+decoder read, saved as safetensors. Called by ``model.py`` and the ``embed`` verb.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .arrays import Float4D
+from .config import EMBEDDING_CHANNELS, check_format, from_json, to_json
+from .errors import FormatError
+from .files import read_metadata, read_tensors, write_tensors
+from .geometry import Size
+from .tiles import Tile
+
+FORMAT, VERSION = "samzoo-embeddings", 1
+
+
+@dataclass(frozen=True)
+class ImageEmbeddings:
+    """Encoder output of one image.
+
+    Attributes:
+        values: ``(tiles, 256, grid, grid)`` float32.
+        tiles: Where each lies in the image; one tile is the whole image.
+        original_size: (height, width) of the image.
+        weights_digest: The model that computed them; another model refuses them.
+        constant: The image had one value only, so there is nothing to segment in it.
+    """
+
+    values: Float4D
+    tiles: tuple[Tile, ...]
+    original_size: Size
+    weights_digest: str
+    constant: bool = False
+
+    def save(self, path: Path) -> None:
+        """Write them as safetensors, atomically.
+
+        Raises:
+            StorageError: The disk is full or the folder cannot be written.
+        """
+        description = {
+            "format": {"name": FORMAT, "version": VERSION},
+            "tiles": to_json(self.tiles),
+            "original_size": list(self.original_size),
+            "weights_digest": self.weights_digest,
+            "constant": self.constant,
+        }
+        write_tensors(path, {"image_embeddings": self.values}, {"samzoo": json.dumps(description)})
+
+    @classmethod
+    def load(cls, path: Path) -> ImageEmbeddings:
+        """Read what ``save`` wrote.
+
+        Raises:
+            NotFoundError: There is no such file.
+            FormatError: Not such a file, a newer version, or a damaged one.
+        """
+        try:
+            description: Any = json.loads(read_metadata(path).get("samzoo", ""))
+        except ValueError as error:
+            raise FormatError(f"{path}: not an embeddings file of samzoo") from error
+        check_format(description, FORMAT, VERSION, where=str(path))
+        values = read_tensors(path).get("image_embeddings")
+        parsed = from_json(
+            _Description,
+            {key: value for key, value in description.items() if key != "format"},
+            where=str(path),
+        )
+        if (
+            values is None
+            or values.dtype != np.float32
+            or values.ndim != 4
+            or values.shape[1] != EMBEDDING_CHANNELS
+            or len(values) != len(parsed.tiles)
+        ):
+            found = "nothing" if values is None else f"{values.dtype} {values.shape}"
+            raise FormatError(
+                f"{path}: image_embeddings: expected float32 "
+                f"({len(parsed.tiles)}, {EMBEDDING_CHANNELS}, grid, grid), found {found}"
+            )
+        for tile in parsed.tiles:
+            _check_tile(tile, parsed.original_size, where=str(path))
+        return cls(
+            values, parsed.tiles, parsed.original_size, parsed.weights_digest, parsed.constant
+        )
+
+
+@dataclass(frozen=True)
+class _Description:
+    tiles: tuple[Tile, ...]
+    original_size: Size
+    weights_digest: str
+    constant: bool
+
+
+def _check_tile(tile: Tile, size: Size, *, where: str) -> None:
+    for window in (tile.outer, tile.inner):
+        y0, x0, y1, x1 = window
+        if not (0 <= y0 < y1 <= size[0] and 0 <= x0 < x1 <= size[1]):
+            raise FormatError(f"{where}: tile {window} lies outside the image of {size}")

@@ -1,0 +1,95 @@
+"""Every error that samzoo raises on purpose, for all three parts.
+
+The tree; each class also derives from the built-in that callers expect::
+
+    SamzooError
+    |- InputError (ValueError)             what the user gave is not usable          exit 2
+    |  |- ShapeError                       an array has the wrong shape
+    |  |- ImageError                       an image or label file is not usable
+    |  |- FormatError                      a config, manifest or weights file is not usable
+    |  |- WrongBaseError                   an adapter meets a base it was not trained on
+    |  `- OutputExistsError                the output is there and --force was not given
+    |- NotFoundError (FileNotFoundError)   a path or name that does not exist       exit 2
+    |- MissingDependencyError (ImportError) an extra is not installed                exit 2
+    `- StorageError (OSError)              a read or write failed (disk, permissions) exit 3
+
+A message says what was expected, what came, where, and what to do next.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+
+class SamzooError(Exception):
+    """Base of all errors raised on purpose."""
+
+
+class InputError(SamzooError, ValueError):
+    """What the caller gave cannot be used."""
+
+
+class ShapeError(InputError):
+    """An array has the wrong shape."""
+
+
+class ImageError(InputError):
+    """An image or label file cannot be used."""
+
+
+class FormatError(InputError):
+    """A config, manifest or weights file cannot be used."""
+
+
+class WrongBaseError(InputError):
+    """An adapter was combined with a base it was not trained on."""
+
+
+class OutputExistsError(InputError):
+    """The output exists already and may not be overwritten."""
+
+
+class NotFoundError(SamzooError, FileNotFoundError):
+    """A path or a name does not exist."""
+
+
+class MissingDependencyError(SamzooError, ImportError):
+    """A package of an optional extra is not installed."""
+
+
+class StorageError(SamzooError, OSError):
+    """Reading or writing failed for reasons outside the content."""
+
+
+def shown(value: object, *, limit: int = 200) -> str:
+    """Format a value from a file for a message: escaped, and cut to ``limit`` characters.
+
+    >>> shown("a\\nb")
+    "'a\\\\nb'"
+    """
+    text = ascii(value) if isinstance(value, str) else repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def require(name: str, *, extra: str) -> ModuleType:
+    """Import an optional package, or say which extra brings it.
+
+    Args:
+        name: The import name, for example ``"torch"``.
+        extra: The extra of samzoo that installs it.
+
+    Returns:
+        The imported module.
+
+    Raises:
+        MissingDependencyError: The package is not installed.
+    """
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"this step needs the package {name!r}, which is not installed; "
+            f"run: pip install 'samzoo[{extra}]'"
+        ) from error

@@ -1,0 +1,232 @@
+"""Score a model on annotated images: automatically, and with a simulated annotator.
+
+In: a model (anything with the three methods of ``Segmenter``), images and true labels. Out: metric
+values per task. Called by ``samzoo evaluate`` and by the training's report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+
+from .ais import remove_small
+from .annotator import annotate
+from .arrays import Array, Labels2D, Progress
+from .errors import ImageError, InputError, shown
+from .images import check_image, check_labels, read_pair
+from .metrics import foreground_dice, mean_segmentation_accuracy
+from .segmenter import Segmenter
+
+TASKS = ("ais", "point", "box", "ip", "ib")
+"""Automatic; one point; one box; and the latter two with corrections."""
+
+CONTROL_TASK = "box_fill"
+"""The box itself taken as the mask: what a model must beat to have understood anything."""
+
+METRICS = ("msa", "sa50", "sa75", "dice")
+
+N_CORRECTIONS = 7
+"""Rounds after the first prompt. Source: PEFT-SAM's evaluation (8 iterations in all)."""
+
+MIN_OBJECT_SIZE = 20
+"""Pixels; smaller true objects are mostly annotation remains (own choice)."""
+
+Scores = dict[str, dict[str, float]]
+"""Metric values by task, then by metric."""
+
+
+class ImageScores(TypedDict):
+    """One row of a report."""
+
+    image: str
+    labels: str
+    n_objects: int
+    n_removed: int
+    scores: Scores
+
+
+class Report(TypedDict):
+    """What ``evaluate`` returns; ready for JSON."""
+
+    settings: dict[str, Any]
+    n_images: int
+    n_objects: int
+    mean: Scores
+    images: list[ImageScores]
+
+
+def evaluate(
+    model: Segmenter,
+    pairs: Sequence[tuple[Path, Path]],
+    *,
+    tasks: Sequence[str] = TASKS,
+    seed: int = 0,
+    min_object_size: int = MIN_OBJECT_SIZE,
+    n_corrections: int = N_CORRECTIONS,
+    progress: Progress | None = None,
+) -> Report:
+    """Score a model on image and label files.
+
+    Args:
+        model: The model.
+        pairs: Image and label files, at least one pair, as from ``images.match_pairs``.
+        tasks: A choice of ``TASKS``.
+        seed: Seed of the correction points.
+        min_object_size: True objects with fewer pixels are left out.
+        n_corrections: Rounds of corrections in ``ip`` and ``ib``.
+        progress: Called with ("image: task: objects", objects done, objects in all).
+
+    Returns:
+        Settings, counts, the mean of each metric over images (each image weighs the same, as in
+        PEFT-SAM's evaluation), and one row an image.
+
+    Raises:
+        InputError: An unknown task, or no pair.
+        ImageError: An image or its labels are not usable, or no object is large enough.
+        NotFoundError: A file does not exist.
+    """
+    check_tasks(tasks)
+    if not pairs:
+        raise InputError("pairs: expected at least one image with labels, got none")
+    rows: list[ImageScores] = []
+    for index, (image_path, label_path) in enumerate(pairs):
+        image, labels = read_pair(image_path, label_path)
+        truth = _large_objects(labels, min_object_size, where=str(label_path))
+        scores = evaluate_image(
+            model, image, truth, tasks=tasks, seed=seed, image_index=index,
+            min_object_size=min_object_size, n_corrections=n_corrections,
+            progress=_named(progress, image_path.name),
+        )  # fmt: skip
+        n_objects = int(truth.max())
+        n_removed = np.unique(labels[labels > 0]).size - n_objects
+        rows.append(
+            ImageScores(
+                image=str(image_path), labels=str(label_path), n_objects=n_objects,
+                n_removed=n_removed, scores=scores,
+            )
+        )  # fmt: skip
+    return Report(
+        settings={
+            "tasks": list(tasks), "seed": seed, "min_object_size": min_object_size,
+            "n_corrections": n_corrections,
+        },
+        n_images=len(rows),
+        n_objects=sum(row["n_objects"] for row in rows),
+        mean={
+            task: {
+                metric: float(np.mean([row["scores"][task][metric] for row in rows]))
+                for metric in METRICS
+            }
+            for task in rows[0]["scores"]
+        },
+        images=rows,
+    )  # fmt: skip
+
+
+def _named(progress: Progress | None, name: str) -> Progress | None:
+    if progress is None:
+        return None
+    return lambda stage, done, total: progress(f"{name}: {stage}", done, total)
+
+
+def check_tasks(tasks: Sequence[str]) -> None:
+    """Check task names before any work is done.
+
+    Raises:
+        InputError: A name is unknown or there is none; the message lists the known ones.
+    """
+    known = ", ".join(TASKS)
+    unknown = [task for task in tasks if task not in TASKS]
+    if unknown:
+        raise InputError(f"tasks: found {shown(unknown[0])}, known are: {known}")
+    if not tasks:
+        raise InputError(f"tasks: expected at least one of: {known}")
+
+
+def evaluate_image(
+    model: Segmenter,
+    image: Array,
+    labels: Labels2D,
+    *,
+    tasks: Sequence[str] = TASKS,
+    seed: int = 0,
+    image_index: int = 0,
+    min_object_size: int = MIN_OBJECT_SIZE,
+    n_corrections: int = N_CORRECTIONS,
+    progress: Progress | None = None,
+) -> Scores:
+    """Score a model on one image.
+
+    ``point`` prompts each true object at its innermost pixel, ``box`` with its tight box. ``ip``
+    and ``ib`` go on with ``n_corrections`` rounds of one positive and one negative point where the
+    last mask was wrong; masks are not fed back. The masks of all objects, painted from large to
+    small, give the label image for ``msa``, ``sa50`` and ``sa75``.
+
+    Args:
+        model: The model.
+        image: ``(height, width)`` or ``(height, width, 3)``.
+        labels: ``(height, width)`` int32.
+        tasks: A choice of ``TASKS``. With ``box`` comes the control ``box_fill``.
+        seed: Seed of the correction points; each task starts from ``(seed, image_index)``, so that
+            it does not matter which tasks run.
+        image_index: Position of the image in its data set.
+        min_object_size: True objects with fewer pixels are left out before anything else.
+        n_corrections: Rounds of corrections in ``ip`` and ``ib``.
+        progress: Called with ("task: objects", objects done, objects in all).
+
+    Returns:
+        By task: ``msa``, ``sa50``, ``sa75`` and ``dice``. The latter is the mean over objects of
+        each mask's Dice for prompted tasks, and the Dice of the whole foreground for ``ais``,
+        where no mask belongs to an object.
+
+    Raises:
+        InputError: An unknown task.
+        ImageError: The sizes differ, or no object is large enough.
+
+    Source:
+        PEFT-SAM's evaluation, ``run_inference_with_iterative_prompting`` of micro-sam 1.8.14.
+    """
+    check_tasks(tasks)
+    image, labels = check_image(image), check_labels(labels)
+    if image.shape[:2] != labels.shape:
+        raise ImageError(f"labels have shape {labels.shape}, the image {image.shape[:2]}")
+    truth = _large_objects(labels, min_object_size, where="labels")
+    scores: Scores = {}
+    if "ais" in tasks:
+        found = model.segment(image)
+        dice = foreground_dice(found, truth)
+        scores["ais"] = {**mean_segmentation_accuracy(found, truth), "dice": dice}
+    if set(tasks) == {"ais"}:
+        return scores
+    embedding = model.embed(image)
+    for first, corrected in (("point", "ip"), ("box", "ib")):
+        wanted = [task for task in (first, corrected) if task in tasks]
+        if not wanted:
+            continue
+        tallies = annotate(
+            model, embedding, truth,
+            first="box" if first == "box" else "point",
+            rounds=n_corrections if corrected in tasks else 0,
+            rng=np.random.default_rng([seed, image_index]),
+            progress=_named(progress, wanted[-1]),
+        )  # fmt: skip
+        by_task = {first: tallies.first, corrected: tallies.last, CONTROL_TASK: tallies.filled}
+        for task in [*wanted, CONTROL_TASK] if "box" in wanted else wanted:
+            scores[task] = by_task[task].scores(truth)
+    return scores
+
+
+def _large_objects(labels: Labels2D, min_object_size: int, *, where: str) -> Labels2D:
+    """Drop small objects and number the others from 1."""
+    ids, positions = np.unique(labels, return_inverse=True)
+    dense = positions.reshape(labels.shape).astype(np.int32) + np.int32(ids[0] != 0)
+    truth = remove_small(dense, min_object_size)
+    if not truth.any():
+        raise ImageError(
+            f"{where}: no object of at least {min_object_size} pixels to compare with; "
+            "leave the image out or lower min_object_size"
+        )
+    return truth

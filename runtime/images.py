@@ -1,0 +1,283 @@
+"""Images and label images: from files to checked arrays, and labels back to files.
+
+In: paths or arrays from users. Out: ``(height, width)`` or ``(height, width, 3)`` images and int32
+labels that later steps need not check again. Called by the command line, evaluation and training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from .arrays import Array, Labels2D
+from .errors import ImageError, NotFoundError, shown
+from .files import replacing
+from .image_files import ALLOWED_SHAPES, SUFFIXES, decode
+
+LABEL_SUFFIXES = (".tif", ".tiff", ".png")
+"""Formats that keep labels exactly; JPEG does not."""
+
+
+def read_image(path: Path) -> Array:
+    """Read one image file.
+
+    Args:
+        path: A TIFF, PNG or JPEG file. Palette images become RGB, alpha is dropped, colour planes
+            move to the last axis.
+
+    Returns:
+        ``(height, width)`` grey or ``(height, width, 3)`` RGB in the file's dtype; one-bit images
+        are uint8 with 0 and 255. Never empty, all values finite.
+
+    Raises:
+        NotFoundError: There is no such file.
+        ImageError: The file is damaged, not an image, a stack, or has values that are not usable.
+        StorageError: The file exists and cannot be read.
+    """
+    return check_image(decode(path), where=str(path))
+
+
+def check_image(image: Array, where: str = "image") -> Array:
+    """Check an image array and bring it into one of the two allowed shapes.
+
+    Args:
+        image: ``(height, width)``, ``(height, width, 1)``, RGB ``(height, width, 3)`` or RGBA
+            ``(height, width, 4)``, of boolean, integer or floating point dtype.
+        where: Names the array in messages.
+
+    Returns:
+        ``(height, width)`` or ``(height, width, 3)``: alpha dropped, booleans as uint8 0 and 255,
+        float16 as float32, extended floats as float64, otherwise the same dtype, native byte
+        order. May share memory with ``image``.
+
+    Raises:
+        ImageError: Another shape, no pixels, another dtype, or NaN or infinite values.
+    """
+    shape = image.shape
+    if image.ndim == 3 and shape[2] in (1, 3, 4):
+        image = image[..., 0] if shape[2] == 1 else image[..., :3]
+    elif image.ndim != 2:
+        hint = "pass one plane or channel"
+        if image.ndim == 3 and shape[0] in (3, 4):
+            hint = "if the first axis is colour, use numpy.moveaxis(image, 0, -1)"
+        raise ImageError(f"{where}: found shape {shape}, allowed are {ALLOWED_SHAPES}; {hint}")
+    if image.size == 0:
+        raise ImageError(f"{where}: the image has no pixels (shape {shape})")
+    return _plain_numbers(image, where)
+
+
+def _plain_numbers(image: Array, where: str) -> Array:
+    kind = image.dtype.kind
+    if kind == "b":
+        return image.astype(np.uint8) * np.uint8(255)
+    if kind in "iu":
+        return image.astype(image.dtype.newbyteorder("="), copy=False)
+    if kind != "f":
+        raise ImageError(
+            f"{where}: found values of dtype {image.dtype}, allowed are integers and real "
+            "floating point numbers; convert the image first, for example to its magnitude"
+        )
+    bad = image.size - int(np.isfinite(image).sum())
+    if bad:
+        raise ImageError(
+            f"{where}: {bad} of {image.size} values are NaN or infinite; "
+            "replace them, for example by numpy.nan_to_num"
+        )
+    size = min(max(image.dtype.itemsize, 4), 8)
+    return image.astype(f"f{size}", copy=False)
+
+
+def read_labels(path: Path) -> Labels2D:
+    """Read one label image.
+
+    Args:
+        path: A TIFF or PNG file with one integer an object and 0 for background; whole numbers in
+            floating point files count as integers, palette images give their indices.
+
+    Returns:
+        ``(height, width)`` int32, not negative. May hold no object at all.
+
+    Raises:
+        NotFoundError: There is no such file.
+        ImageError: Not such a file: damaged, RGB, fractions, negative, above 2**31 - 1.
+        StorageError: The file exists and cannot be read.
+    """
+    return check_labels(decode(path, keep_indices=True), where=str(path))
+
+
+def check_labels(labels: Array, where: str = "labels") -> Labels2D:
+    """Check a label array and convert it to int32.
+
+    Args:
+        labels: ``(height, width)`` boolean, integer, or floating point with whole numbers.
+        where: Names the array in messages.
+
+    Returns:
+        ``(height, width)`` int32, not negative; a boolean mask is one object with label 1.
+
+    Raises:
+        ImageError: Another shape, no pixels, fractions, or values outside 0..2**31 - 1.
+    """
+    if labels.ndim == 3 and labels.shape[2] in (3, 4):
+        raise ImageError(
+            f"{where}: found a colour image of shape {labels.shape}, expected one integer a pixel "
+            "(0 background, 1, 2, ... objects); save the labels themselves, not their picture"
+        )
+    if labels.ndim != 2 or labels.size == 0:
+        raise ImageError(f"{where}: found shape {labels.shape}, expected (height, width) labels")
+    if labels.dtype.kind not in "biuf":
+        raise ImageError(f"{where}: found values of dtype {labels.dtype}, expected integers")
+    low, high = labels.min(), labels.max()
+    if not (low >= 0 and high <= np.iinfo(np.int32).max):  # "not" also catches NaN
+        raise ImageError(
+            f"{where}: found labels from {low} to {high}, allowed are 0 to 2**31 - 1; "
+            "relabel the image with 0 as background"
+        )
+    converted = labels.astype(np.int32)
+    if labels.dtype.kind == "f" and not np.array_equal(converted, labels):
+        raise ImageError(
+            f"{where}: found fractions, expected whole numbers; "
+            "is this a probability map or a resized label image?"
+        )
+    return converted
+
+
+def write_labels(path: Path, labels: Labels2D) -> None:
+    """Write a label image, complete or not at all.
+
+    Args:
+        path: ``.tif`` or ``.tiff`` (zlib compressed, uint16 up to label 65535, int32 above) or
+            ``.png`` (16 bits).
+        labels: ``(height, width)``, not negative.
+
+    Raises:
+        ImageError: Another suffix, an array that holds no labels, or labels above 65535 in a PNG.
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in LABEL_SUFFIXES:
+        raise ImageError(
+            f"{path}: found suffix {shown(path.suffix)}, labels are written as "
+            f"{', '.join(LABEL_SUFFIXES)}"
+        )
+    checked = check_labels(labels)
+    fits = int(checked.max()) < 2**16
+    if suffix == ".png" and not fits:
+        raise ImageError(f"{path}: label {checked.max()} is too large for a PNG; write a .tif file")
+    data = checked.astype(np.uint16) if fits else checked
+    with replacing(path) as temporary:
+        if suffix == ".png":
+            from PIL import Image
+
+            Image.fromarray(data).save(temporary)
+        else:
+            import tifffile
+
+            tifffile.imwrite(
+                temporary, data, compression="zlib", photometric="minisblack", metadata=None
+            )
+
+
+def list_images(folder_or_file: Path) -> list[Path]:
+    """List the images in a folder, not in its subfolders, sorted by name.
+
+    Args:
+        folder_or_file: A folder, or one file, which is returned as it is. Hidden files are left
+            out (macOS puts ``._name.tif`` beside each file on foreign disks).
+
+    Returns:
+        At least one path with a suffix of ``image_files.SUFFIXES``, in any case.
+
+    Raises:
+        NotFoundError: There is no such folder or file.
+        ImageError: The folder holds no image, or the file has another suffix.
+    """
+    if not folder_or_file.exists():
+        raise NotFoundError(f"{folder_or_file}: no such file or folder")
+    allowed = ", ".join(SUFFIXES)
+    if folder_or_file.is_file():
+        if folder_or_file.suffix.lower() not in SUFFIXES:
+            raise ImageError(f"{folder_or_file}: not an image file; allowed suffixes: {allowed}")
+        return [folder_or_file]
+    found = sorted(
+        path
+        for path in folder_or_file.iterdir()
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
+    if not found:
+        raise ImageError(f"{folder_or_file}: holds no image; looked for {allowed}")
+    return found
+
+
+def match_pairs(images: Path, labels: Path) -> list[tuple[Path, Path]]:
+    """Pair images with label images by file name without suffix.
+
+    Args:
+        images: A folder of images, or one file.
+        labels: A folder of label images, or one file. Two single files match whatever their names.
+
+    Returns:
+        Pairs (image, labels), sorted by name; at least one.
+
+    Raises:
+        NotFoundError: One of the two does not exist.
+        ImageError: A file has no partner, two files share a name, or a file meets a folder.
+    """
+    image_files, label_files = list_images(images), list_images(labels)
+    if images.is_file() and labels.is_file():
+        return [(images, labels)]
+    if images.is_file() or labels.is_file():
+        raise ImageError(f"{images} and {labels}: give two folders or two files, not one of each")
+    image_by_stem = _by_stem(image_files)
+    label_by_stem = _by_stem(label_files)
+    _check_partners(image_by_stem, label_by_stem, what="label image", folder=labels)
+    _check_partners(label_by_stem, image_by_stem, what="image", folder=images)
+    return [(image_by_stem[stem], label_by_stem[stem]) for stem in sorted(image_by_stem)]
+
+
+def _by_stem(paths: Iterable[Path]) -> dict[str, Path]:
+    by_stem: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in by_stem:
+            raise ImageError(
+                f"{path}: has the same name as {by_stem[path.stem].name}; keep one of the two"
+            )
+        by_stem[path.stem] = path
+    return by_stem
+
+
+def _check_partners(
+    found: dict[str, Path], others: dict[str, Path], *, what: str, folder: Path
+) -> None:
+    missing = sorted(set(found) - set(others))
+    if missing:
+        raise ImageError(
+            f"{found[missing[0]]}: no {what} with the name {shown(missing[0])} in {folder} "
+            f"({len(missing)} of {len(found)} files have none); give both the same name or "
+            "remove the file"
+        )
+
+
+def read_pair(image_path: Path, label_path: Path) -> tuple[Array, Labels2D]:
+    """Read an image and its labels.
+
+    Returns:
+        Image as from ``read_image`` and labels ``(height, width)`` int32 of the same size, with at
+        least one object.
+
+    Raises:
+        NotFoundError: One of the files does not exist.
+        ImageError: One of them is not usable, the sizes differ, or the labels hold no object.
+        StorageError: A file exists and cannot be read.
+    """
+    image, labels = read_image(image_path), read_labels(label_path)
+    if image.shape[:2] != labels.shape:
+        raise ImageError(
+            f"{label_path}: the labels are {labels.shape[0]} x {labels.shape[1]} pixels, "
+            f"the image {image_path} is {image.shape[0]} x {image.shape[1]}; they must be equal"
+        )
+    if not labels.any():
+        raise ImageError(f"{label_path}: holds no object (all pixels are 0); leave this pair out")
+    return image, labels

@@ -1,0 +1,82 @@
+"""Bring an image's intensities to 0..255 RGB.
+
+In: a checked image of any real dtype. Out: ``(height, width, 3)``, what every encoder expects
+before resizing. Called by the runtime's ``embed`` and by training, so that both see the same.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .arrays import Array
+from .config import Preprocessing
+from .errors import ImageError
+from .images import check_image
+
+
+def to_0_255(image: Array, preprocessing: Preprocessing) -> Array:
+    """Stretch intensities to 0..255 and replicate grey to three channels.
+
+    Low and high are taken over all pixels and channels together (own choice: separate channels
+    would change colours). Values follow ``(x - low) / (high - low) * 255``, clipped.
+
+    Args:
+        image: ``(height, width)`` or ``(height, width, 3)``, any real dtype.
+        preprocessing: ``intensity`` and ``percentiles`` are used. ``none`` takes uint8 images as
+            they are and stretches others from their minimum to their maximum; ``min_max`` always
+            stretches; ``percentile`` takes low and high from NumPy's linear percentiles.
+
+    Returns:
+        ``(height, width, 3)`` in 0..255: uint8 for a uint8 image and ``none``, else float32. A
+        constant image is stretched to zeros. Where the two percentiles coincide on an image that
+        is not constant, values above them are 255 and all others 0, the limit of the formula.
+
+    Raises:
+        ImageError: The array is not an image, or spans more than float64 holds.
+
+    Source:
+        Min-max stretching: micro-sam 1.8.14, ``util._to_image`` (there for each channel alone);
+        uint8 unchanged: segment-anything, ``predictor.py``, which takes only such images.
+    """
+    image = check_image(image)
+    keep = preprocessing.intensity == "none" and image.dtype == np.uint8
+    stretched = image if keep else _stretch(image, preprocessing)
+    if stretched.ndim == 2:
+        stretched = np.repeat(stretched[..., np.newaxis], 3, axis=2)
+    return stretched
+
+
+def _stretch(image: Array, preprocessing: Preprocessing) -> Array:
+    # float32 holds 8 and 16 bits exactly; others need float64 until they are small.
+    exact_in_float32 = image.dtype in (np.uint8, np.int8, np.uint16, np.int16)
+    values: NDArray[np.floating] = image.astype(np.float32 if exact_in_float32 else np.float64)
+    low, high = _range(image, preprocessing)
+    if high <= low:
+        return np.where(values > low, np.float32(255), np.float32(0))
+    if not np.isfinite(high - low):
+        raise ImageError(f"image: values from {low} to {high} span more than float64 holds")
+    values -= low
+    values *= 255 / (high - low)
+    return np.clip(values, 0, 255, out=values).astype(np.float32, copy=False)
+
+
+def _range(image: Array, preprocessing: Preprocessing) -> tuple[float, float]:
+    if preprocessing.intensity != "percentile":
+        return float(image.min()), float(image.max())
+    # float32 percentiles would be interpolated in float32.
+    values = image.astype(np.float64) if image.dtype.kind == "f" else image
+    low, high = np.percentile(values, preprocessing.percentiles, method="linear")
+    return float(low), float(high)
+
+
+def is_constant(image: Array) -> bool:
+    """Tell whether all values of an image are equal; then there is nothing to segment.
+
+    Args:
+        image: Any shape with at least one value; NaN is not allowed.
+
+    Returns:
+        True where minimum and maximum are equal.
+    """
+    return bool(image.min() == image.max())

@@ -1,0 +1,83 @@
+"""What the runtime asks of a model's networks, whatever computes them.
+
+``sessions.py`` computes them with onnxruntime; training computes them with torch during
+validation. ``model.py`` sees only this protocol, so both go through the same code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .arrays import Array, Float4D
+from .geometry import Size
+
+
+class Networks(Protocol):
+    """The three networks of a model, on numpy arrays."""
+
+    def encode(self, image: Array) -> Float4D:
+        """Map an image to its embeddings.
+
+        Args:
+            image: ``(height, width, 3)`` uint8 or float32 in 0..255, resized, not padded.
+
+        Returns:
+            image_embeddings ``(1, 256, grid, grid)``.
+        """
+        ...
+
+    def decode_prompts(
+        self,
+        image_embeddings: Float4D,
+        point_coords: NDArray[np.float32],
+        point_labels: NDArray[np.float32],
+        mask_input: Float4D | None,
+        original_size: Size,
+    ) -> tuple[Float4D, NDArray[np.float32], Float4D]:
+        """Decode ``n`` objects that have the same number of tokens.
+
+        Args:
+            image_embeddings: ``(1, 256, grid, grid)``.
+            point_coords: ``(n, k, 2)`` (x, y) in pixels of the resized image.
+            point_labels: ``(n, k)``.
+            mask_input: ``(n, 1, 4 * grid, 4 * grid)`` logits, or None.
+            original_size: (height, width) that the masks are brought to.
+
+        Returns:
+            Mask logits ``(n, 1, *original_size)``, iou_predictions ``(n, 1)`` and low_res_logits
+            ``(n, 1, 4 * grid, 4 * grid)``.
+        """
+        ...
+
+    def decode_ais(self, image_embeddings: Float4D) -> Float4D:
+        """Map embeddings to the AIS maps ``(1, 3, side, side)`` in the order of AIS_CHANNELS."""
+        ...
+
+
+class RememberedEncoder:
+    """Networks that do not encode the same pixels twice in a row of calls.
+
+    For evaluation, where several tasks look at one image. Keeps the last ``capacity`` tiles.
+    """
+
+    def __init__(self, networks: Networks, capacity: int = 32) -> None:
+        self._networks = networks
+        self._capacity = capacity
+        self._known: OrderedDict[bytes, Float4D] = OrderedDict()
+        self.decode_prompts = networks.decode_prompts
+        self.decode_ais = networks.decode_ais
+
+    def encode(self, image: Array) -> Float4D:
+        """See ``Networks``."""
+        pixels = np.ascontiguousarray(image)
+        key = hashlib.sha256(pixels.tobytes() + str(pixels.shape).encode()).digest()
+        if key not in self._known:
+            self._known[key] = self._networks.encode(image)
+            if len(self._known) > self._capacity:
+                self._known.popitem(last=False)
+        return self._known[key]

@@ -1,0 +1,183 @@
+"""Draw labels over their image, for people.
+
+In: an image and labels of the same size. Out: an RGB picture, or a PNG file. Called by
+``samzoo segment --overlay`` and by the model cards.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .arrays import Array, Labels2D, Masks
+from .config import Preprocessing
+from .errors import ImageError, shown
+from .files import replacing
+from .images import check_image, check_labels
+from .intensity import to_0_255
+
+PALETTE = np.array(
+    [
+        (230, 159, 0),
+        (86, 180, 233),
+        (0, 158, 115),
+        (240, 228, 66),
+        (0, 114, 178),
+        (213, 94, 0),
+        (204, 121, 167),
+    ],
+    dtype=np.uint8,
+)
+"""Seven colours that colour-blind people tell apart. Source: Okabe and Ito, Color Universal Design
+(2008), without black, which a dark image hides."""
+
+OPACITY = 0.3
+"""Share of the label colour inside an object (own choice: texture stays visible)."""
+
+MIN_SIDE = 512
+"""Pictures smaller than this are enlarged (own choice)."""
+
+MAX_ENLARGEMENT = 16
+
+MAX_CONTOUR = 3
+"""Contours are as wide as an enlarged pixel, but at most this many pixels (own choice)."""
+
+DARK = 40
+"""An image whose median lies below this, of 255, after stretching is drawn brighter, with this
+gamma (own choices: dim objects that were missed have to be visible beside saturated ones)."""
+DARK_GAMMA = 0.7
+
+NEIGHBOUR_DISTANCES = (1, 3, 6)
+"""Pixels at which two objects count as neighbours and get different colours (own choice)."""
+
+_Picture = NDArray[np.uint8]
+
+
+def draw_overlay(image: Array, labels: Labels2D) -> _Picture:
+    """Draw each object half transparent with a clear contour, coloured unlike its neighbours.
+
+    The image is stretched between its percentiles 0.5 and 99.5; dark ones (fluorescence) are
+    brightened by ``DARK_GAMMA``. Small images are enlarged by a whole factor, so that their longest
+    side has at least ``MIN_SIDE`` pixels (at most ``MAX_ENLARGEMENT`` times).
+
+    Args:
+        image: ``(height, width)`` or ``(height, width, 3)``, any real dtype.
+        labels: ``(height, width)`` integer, 0 is background.
+
+    Returns:
+        ``(factor * height, factor * width, 3)`` uint8 RGB.
+
+    Raises:
+        ImageError: One of the two is not usable, or the sizes differ.
+    """
+    image, labels = check_image(image), check_labels(labels)
+    if image.shape[:2] != labels.shape:
+        raise ImageError(
+            f"labels have shape {labels.shape}, the image {image.shape[:2]}; they must be equal"
+        )
+    ids, positions = np.unique(np.append(labels.ravel(), 0), return_inverse=True)
+    dense = positions[:-1].reshape(labels.shape)
+    chosen = PALETTE[_choose_colours(dense, ids.size)]
+    colours = np.concatenate([np.zeros((1, 3), np.uint8), chosen])
+    factor = _enlargement(labels.shape)
+    dense = _enlarge(dense, factor)
+    picture = _enlarge(_visible(image), factor).astype(np.float32)
+    coloured = colours[dense].astype(np.float32)
+    inside = dense > 0
+    picture[inside] += OPACITY * (coloured[inside] - picture[inside])
+    for _ in range(min(factor, MAX_CONTOUR)):
+        contour = _contours(dense)
+        picture[contour] = coloured[contour]
+        dense = np.where(contour, 0, dense)
+    return picture.round().astype(np.uint8)
+
+
+def write_overlay(path: Path, image: Array, labels: Labels2D) -> None:
+    """Write ``draw_overlay`` as a PNG file, complete or not at all.
+
+    Args:
+        path: A ``.png`` file.
+        image: As for ``draw_overlay``.
+        labels: As for ``draw_overlay``.
+
+    Raises:
+        ImageError: Another suffix, or as ``draw_overlay``.
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    from PIL import Image
+
+    if path.suffix.lower() != ".png":
+        raise ImageError(f"{path}: found suffix {shown(path.suffix)}, overlays are written as .png")
+    picture = draw_overlay(image, labels)
+    with replacing(path) as temporary:
+        Image.fromarray(picture).save(temporary)
+
+
+def _visible(image: Array) -> Array:
+    stretched = to_0_255(image, Preprocessing(intensity="percentile", percentiles=(0.5, 99.5)))
+    if np.median(stretched) < DARK:
+        stretched = 255 * (stretched / 255) ** DARK_GAMMA
+    return stretched
+
+
+def _enlargement(shape: tuple[int, ...]) -> int:
+    return min(-(-MIN_SIDE // max(shape)), MAX_ENLARGEMENT)
+
+
+def _enlarge(values: Array, factor: int) -> Array:
+    return values.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def _contours(dense: Array) -> Masks:
+    """Return labelled pixels with a 4-neighbour of another label or background."""
+    edge = np.zeros(dense.shape, dtype=bool)
+    down = dense[1:] != dense[:-1]
+    right = dense[:, 1:] != dense[:, :-1]
+    edge[1:] |= down
+    edge[:-1] |= down
+    edge[:, 1:] |= right
+    edge[:, :-1] |= right
+    return edge & (dense > 0)
+
+
+def _choose_colours(dense: Array, n_labels: int) -> NDArray[np.intp]:
+    """Colour the neighbourhood graph greedily, objects with most neighbours first.
+
+    Args:
+        dense: ``(height, width)`` labels 0 to ``n_labels - 1``, 0 background.
+        n_labels: How many labels there are, with background.
+
+    Returns:
+        ``(n_labels - 1,)`` positions in ``PALETTE``. Neighbours differ wherever seven colours
+        suffice for the greedy choice, as they do for objects with up to six neighbours; beyond
+        that an object takes the colour that is rarest around it.
+    """
+    neighbours = _neighbours(dense, n_labels)
+    colour_of: dict[int, int] = {}
+    for label in sorted(range(1, n_labels), key=lambda label: (-len(neighbours[label]), label)):
+        used = [colour_of[other] for other in neighbours[label] if other in colour_of]
+        # Starting at another colour for each label spreads the whole palette over the picture.
+        order = [(label + step) % len(PALETTE) for step in range(len(PALETTE))]
+        colour_of[label] = min(order, key=used.count)
+    return np.array([colour_of[label] for label in range(1, n_labels)], dtype=np.intp)
+
+
+def _neighbours(dense: Array, n_labels: int) -> dict[int, set[int]]:
+    height, width = dense.shape
+    neighbours: dict[int, set[int]] = defaultdict(set)
+    for distance in NEIGHBOUR_DISTANCES:
+        for rows, columns in ((0, distance), (distance, 0), (distance, distance)):
+            first = dense[: max(height - rows, 0), : max(width - columns, 0)]
+            second = dense[rows:, columns:]
+            mirrored = dense[: max(height - rows, 0), columns:]
+            other = dense[rows:, : max(width - columns, 0)]
+            for one, two in ((first, second), (mirrored, other)):
+                differ = (one != two) & (one > 0) & (two > 0)
+                keys = np.unique(one[differ].astype(np.int64) * n_labels + two[differ])
+                for key in keys.tolist():
+                    neighbours[key // n_labels].add(key % n_labels)
+                    neighbours[key % n_labels].add(key // n_labels)
+    return neighbours

@@ -1,0 +1,262 @@
+"""Simulated annotators: prompts from true labels, and labels from prompted masks.
+
+In: label images or masks. Out: boxes and points as a user would give them. Called by evaluation
+and by training, so that both mean the same by "a point" and "a correction".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+from bioimage_cpp.distance import distance_transform
+from numpy.typing import NDArray
+
+from .arrays import Boxes, Labels2D, Masks, Points
+from .errors import InputError, ShapeError
+
+BOX_MARGIN = 3
+"""Pixels by which the box grows where a negative point is sought around a mask without false
+positives. Source: micro-sam 1.8.14, ``prompt_generators.IterativePromptGenerator``."""
+
+POSITIVE, NEGATIVE, PADDING = 1, 0, -1
+"""Point labels. Source: segment-anything, ``modeling/prompt_encoder.py``."""
+
+Ids: TypeAlias = Sequence[int] | NDArray[np.integer]
+"""Labels of the wanted objects."""
+
+MaskPart: TypeAlias = tuple[int, int, Masks]
+"""Row and column of the upper left corner, and the mask cut to its tight box."""
+
+
+def object_boxes(labels: Labels2D, ids: Ids) -> Boxes:
+    """Return the tight box of each object.
+
+    Args:
+        labels: ``(height, width)`` int32.
+        ids: Labels of the wanted objects.
+
+    Returns:
+        ``(n, 4)`` float32 XYXY: smallest column and row, largest column and row **plus one**, so
+        that x1 - x0 is the width in pixels; ``(0, 4)`` without ids.
+
+    Raises:
+        InputError: An id is not in the image.
+
+    Source:
+        The half-open box is the one micro-sam finetunes with (scikit-image's
+        ``regionprops(...).bbox`` in ``util.get_centers_and_bounding_boxes``).
+    """
+    slices = _object_slices(labels, ids)
+    boxes = [(x.start, y.start, x.stop, y.stop) for y, x in slices]
+    return np.array(boxes, dtype=np.float32).reshape(-1, 4)
+
+
+def object_centers(labels: Labels2D, ids: Ids) -> Points:
+    """Return each object's innermost pixel: the first maximum of its distance transform.
+
+    Args:
+        labels: ``(height, width)`` int32.
+        ids: Labels of the wanted objects.
+
+    Returns:
+        ``(n, 2)`` float32 pixel coordinates (x, y), each inside its object. Distances are
+        Euclidean, to the nearest pixel that is not of this object; what lies outside of the image
+        counts as such. Of equal maxima the first in raster order is taken.
+
+    Raises:
+        InputError: An id is not in the image.
+
+    Source:
+        micro-sam 1.8.14 prompts at such a point (``util.get_centers_and_bounding_boxes``, mode
+        ``v``); its distances go to the innermost boundary pixels, which may move ties.
+    """
+    centers = np.zeros((len(ids), 2), dtype=np.float32)
+    for index, (rows, columns) in enumerate(_object_slices(labels, ids)):
+        inside = np.pad(labels[rows, columns] == ids[index], 1)
+        distances = distance_transform(inside)
+        row, column = np.unravel_index(int(np.argmax(distances)), inside.shape)
+        centers[index] = (column - 1 + columns.start, row - 1 + rows.start)
+    return centers
+
+
+def _object_slices(labels: Labels2D, ids: Ids) -> list[tuple[slice, slice]]:
+    """Return row and column slices of the wanted objects in one pass over the image."""
+    rows, columns = np.nonzero(labels)
+    values = labels[rows, columns]
+    present, index = np.unique(values, return_inverse=True)
+    wanted = np.asarray(ids, dtype=np.int64)
+    missing = wanted[~np.isin(wanted, present)]
+    if missing.size:
+        raise InputError(f"ids: object {missing[0]} is not in the label image")
+    height, width = labels.shape
+    low = np.full((present.size, 2), max(height, width))
+    high = np.zeros((present.size, 2), dtype=np.int64)
+    for axis, coordinates in enumerate((rows, columns)):
+        np.minimum.at(low[:, axis], index, coordinates)
+        np.maximum.at(high[:, axis], index, coordinates + 1)
+    return [
+        (slice(int(low[i, 0]), int(high[i, 0])), slice(int(low[i, 1]), int(high[i, 1])))
+        for i in np.searchsorted(present, wanted)
+    ]
+
+
+def random_points(mask: Masks, n: int, rng: np.random.Generator) -> Points:
+    """Draw pixels of a mask with equal probability.
+
+    Args:
+        mask: ``(height, width)`` boolean with at least one true pixel.
+        n: How many; without repetition, unless the mask has fewer pixels.
+        rng: Source of randomness.
+
+    Returns:
+        ``(n, 2)`` float32 pixel coordinates (x, y).
+
+    Raises:
+        InputError: The mask is empty.
+    """
+    candidates = np.flatnonzero(mask)
+    if candidates.size == 0:
+        raise InputError("mask: holds no pixel to draw a point from")
+    chosen = rng.choice(candidates, size=n, replace=n > candidates.size)
+    return np.stack(np.divmod(chosen, mask.shape[1])[::-1], axis=1).astype(np.float32)
+
+
+def correction_points(
+    truth_mask: Masks, predicted_mask: Masks, rng: np.random.Generator, dilation: int = 0
+) -> tuple[Points, NDArray[np.int32]]:
+    """Draw one positive and one negative point where a prediction is wrong.
+
+    The positive point comes from the false negatives; without any, from where both agree. The
+    negative point comes from the false positives; without any, from the background inside the
+    object's box grown by ``BOX_MARGIN`` and outside of the truth dilated by ``dilation``; without
+    any such pixel, from that box without dilation; then from all background.
+
+    Args:
+        truth_mask: ``(height, width)`` boolean with at least one true pixel.
+        predicted_mask: Same shape.
+        rng: Source of randomness; two draws a call.
+        dilation: Pixels (maximum norm) around the truth in which no fallback negative is drawn.
+
+    Returns:
+        Points ``(2, 2)`` float32 (x, y), and labels ``(2,)`` int32: 1 and 0. If the truth fills
+        the whole image, the second point repeats the first with label -1 (padding).
+
+    Raises:
+        ShapeError: The shapes differ.
+        InputError: The truth is empty.
+
+    Source:
+        micro-sam 1.8.14, ``prompt_generators.IterativePromptGenerator``, which uses no dilation
+        here; its ``PointAndBoxPromptGenerator`` dilates by 10 in training and 5 in evaluation when
+        it draws the negative points of a first prompt.
+    """
+    if truth_mask.shape != predicted_mask.shape:
+        raise ShapeError(
+            f"truth_mask and predicted_mask must have the same shape, got {truth_mask.shape} and "
+            f"{predicted_mask.shape}"
+        )
+    false_negatives = truth_mask & ~predicted_mask
+    # Without false negatives the overlap is the whole truth.
+    positive = random_points(false_negatives if false_negatives.any() else truth_mask, 1, rng)
+    candidates = _negative_candidates(truth_mask, predicted_mask, dilation)
+    if candidates is None:
+        negative, label = positive, PADDING
+    else:
+        negative, label = random_points(candidates, 1, rng), NEGATIVE
+    return np.concatenate([positive, negative]), np.array([POSITIVE, label], dtype=np.int32)
+
+
+def _negative_candidates(truth: Masks, predicted: Masks, dilation: int) -> Masks | None:
+    false_positives = predicted & ~truth
+    if false_positives.any():
+        return false_positives
+    rows, columns = np.flatnonzero(truth.any(axis=1)), np.flatnonzero(truth.any(axis=0))
+    near = (
+        slice(max(rows[0] - BOX_MARGIN, 0), rows[-1] + 1 + BOX_MARGIN),
+        slice(max(columns[0] - BOX_MARGIN, 0), columns[-1] + 1 + BOX_MARGIN),
+    )
+    for distance in (dilation, 0) if dilation > 0 else (0,):
+        around = np.zeros_like(truth)
+        around[near] = ~dilate(truth[near], distance)
+        if around.any():
+            return around
+    background = ~truth
+    return background if background.any() else None
+
+
+def dilate(mask: Masks, distance: int) -> Masks:
+    """Grow a mask by a number of pixels in the maximum norm (a square window).
+
+    Args:
+        mask: ``(height, width)`` boolean.
+        distance: Pixels, not negative; 0 returns the mask.
+
+    Returns:
+        ``(height, width)`` boolean.
+    """
+    for axis in (0, 1):
+        size = mask.shape[axis]
+        sums = np.concatenate(
+            [np.zeros_like(mask.take([0], axis), dtype=np.int64), np.cumsum(mask, axis)], axis
+        )
+        first = np.maximum(np.arange(size) - distance, 0)
+        behind = np.minimum(np.arange(size) + distance + 1, size)
+        mask = sums.take(behind, axis) > sums.take(first, axis)
+    return mask
+
+
+def labels_from_masks(masks: Masks) -> Labels2D:
+    """Paint masks into one label image, the largest first, so that small ones stay visible.
+
+    micro-sam also goes from large to small but never paints over (own choice here: a small object
+    inside of a large mask would vanish). Equal sizes are painted in the order given.
+
+    Args:
+        masks: ``(n, height, width)`` boolean; they may overlap or be empty.
+
+    Returns:
+        ``(height, width)`` int32; mask i has label i + 1. Labels painted over may be missing.
+
+    Raises:
+        ShapeError: Not three-dimensional.
+    """
+    if masks.ndim != 3:
+        raise ShapeError(f"masks must have shape (n, height, width), got {masks.shape}")
+    return paint_parts([cut_out(mask) for mask in masks], masks.shape[1:])
+
+
+def cut_out(mask: Masks) -> MaskPart:
+    """Cut a mask to its tight box; thousands of objects fit into memory that way.
+
+    Args:
+        mask: ``(height, width)`` boolean.
+
+    Returns:
+        Row, column and the copied part; an empty mask gives a part of shape (0, 0).
+    """
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if rows.size == 0:
+        return 0, 0, np.zeros((0, 0), dtype=bool)
+    part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].copy()
+    return int(rows[0]), int(columns[0]), part
+
+
+def paint_parts(parts: Sequence[MaskPart], shape: tuple[int, ...]) -> Labels2D:
+    """Paint cut-out masks as ``labels_from_masks`` does.
+
+    Args:
+        parts: From ``cut_out``.
+        shape: (height, width) of the label image.
+
+    Returns:
+        ``(height, width)`` int32; part i has label i + 1.
+    """
+    labels = np.zeros(shape, dtype=np.int32)
+    sizes = [int(np.count_nonzero(part)) for _, _, part in parts]
+    for index in sorted(range(len(parts)), key=lambda index: -sizes[index]):
+        row, column, part = parts[index]
+        height, width = part.shape
+        labels[row : row + height, column : column + width][part] = index + 1
+    return labels

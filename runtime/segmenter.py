@@ -1,0 +1,49 @@
+"""What a model must be able to do to be evaluated: three methods.
+
+A protocol and no base class, so that models in torch (during training) and in onnxruntime (after
+export) are scored by the same code without knowing of each other. First arguments are positional,
+so that a model may name them as it likes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .arrays import Array, Boxes, Labels2D, Masks, Points
+
+
+class Segmenter(Protocol):
+    """A model as evaluation sees it; ``samzoo.runtime.load`` returns one."""
+
+    def embed(self, image: Array, /) -> Any:
+        """Compute the image embeddings of one image."""
+        ...
+
+    def prompt(
+        self,
+        embedding: Any,
+        /,
+        *,
+        points: Points | None = None,
+        point_labels: NDArray[np.int32] | None = None,
+        boxes: Boxes | None = None,
+    ) -> tuple[Masks, NDArray[np.float32], Any]:
+        """Segment n prompted objects.
+
+        Args:
+            embedding: From ``embed``.
+            points: ``(n, k, 2)`` float32 (x, y).
+            point_labels: ``(n, k)`` int32: 1 foreground, 0 background, -1 padding.
+            boxes: ``(n, 4)`` float32 XYXY.
+
+        Returns:
+            Masks ``(n, height, width)`` boolean, scores ``(n,)``, low_res_logits.
+        """
+        ...
+
+    def segment(self, image: Array, /) -> Labels2D:
+        """Segment all objects automatically."""
+        ...

@@ -1,0 +1,38 @@
+"""The simulated annotator's own parts; whole sessions are tested with the evaluation."""
+
+import numpy as np
+import pytest
+
+from samzoo.runtime.annotator import Tally, annotate, filled_boxes
+
+
+def test_filled_boxes_leave_out_their_last_row_and_column():
+    masks = filled_boxes(np.array([[1, 0, 3, 2], [0, 0, 4, 3]], np.float32), (3, 4))
+    np.testing.assert_array_equal(masks[0], [[0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]])
+    assert masks[1].all()
+
+
+def test_a_tally_scores_the_painted_masks_and_the_mean_dice():
+    truth = np.array([[1, 1, 0, 2, 2]], np.int32)
+    tally = Tally()
+    tally.add(np.array([[[1, 1, 0, 0, 0]]], bool), truth[None] == 1)
+    tally.add(np.array([[[0, 0, 0, 0, 1]]], bool), truth[None] == 2)
+    scores = tally.scores(truth)
+    assert scores["sa50"] == 1.0
+    assert scores["sa75"] == pytest.approx(1 / 3)
+    assert scores["dice"] == pytest.approx((1 + 2 / 3) / 2)
+
+
+def test_a_padding_correction_reaches_the_model_with_label_minus_one():
+    given = []
+
+    class Model:
+        def prompt(self, embedding, *, points=None, point_labels=None, boxes=None):
+            given.append(point_labels)
+            return np.ones((1, 4, 5), bool), np.ones(1, np.float32), None
+
+    truth = np.ones((4, 5), np.int32)
+    rng = np.random.default_rng(0)
+    tallies = annotate(Model(), None, truth, first="point", rounds=1, rng=rng)
+    np.testing.assert_array_equal(given[-1], [[1, 1, -1]])
+    assert tallies.last.scores(truth)["msa"] == 1.0

@@ -1,0 +1,115 @@
+"""Settings of a finetuning run, read from TOML; ``TrainConfig()`` is the paper's recipe.
+
+Shipped presets lie in ``presets/``; ``laptop`` is made for one image and a CPU.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from samzoo.runtime.config import AisParameters, LightDecoderConfig, Preprocessing, from_json
+from samzoo.runtime.errors import FormatError, NotFoundError
+
+PRESETS = Path(__file__).parent / "presets"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One run. Defaults: PEFT-SAM (MIDL 2025), appendix E.2, and micro-sam's ``train_sam``.
+
+    Attributes:
+        hyperparameters: Of the method; see ``samzoo.training.methods``.
+        epochs: Most epochs.
+        steps_per_epoch: Steps between two validations; the paper pads short loaders to 50.
+        early_stopping: Epochs without a better validation score before it stops; 0 never stops.
+        max_minutes: Stops after the epoch in which this time is over; 0 has no limit. Counts
+            time over all resumed sessions.
+        learning_rate: Of the encoder's delta, the prompt encoder and the mask decoder (AdamW).
+        ais_learning_rate: Of the AIS decoder, which starts from random weights.
+        weight_decay: Of AdamW.
+        scheduler: ``plateau`` multiplies by 0.9 after 3 epochs without progress (micro-sam);
+            ``cosine`` falls to 1 % over the epochs, or over ``max_minutes``.
+        ema_decay: Validates and keeps an exponential moving average of the weights; 0 is off.
+        n_objects: Objects a step.
+        n_sub_iteration: Prompt and corrections of a step.
+        mask_prob: Chance that a correction also gets the previous logits as mask input.
+        box_distortion_factor: Largest jitter of a box side, as a fraction of its length.
+        ais_decoder: Channels of the light AIS decoder to train, or None for prompts only.
+        augmentation: ``flip`` mirrors (the paper), ``dihedral`` also turns by 90 degrees.
+        intensity_jitter: Largest log2 of the random exponent on intensities; 0 is off.
+        precision: ``bf16-mixed`` is about twice as fast where the CPU has bfloat16 units.
+        seed: Of all random numbers.
+        preprocessing: Replaces the base's where given; it becomes part of the adapter.
+        ais: Thresholds to start from; ``search_ais`` replaces them by the best on validation.
+        search_ais: Search the paper's grid of AIS thresholds when training ends.
+        validation_tasks: Their mean mSA is the score that chooses the best checkpoint.
+        min_object_size: Smaller objects do not count in validation, in pixels.
+    """
+
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    epochs: int = 100
+    steps_per_epoch: int = 50
+    early_stopping: int = 10
+    max_minutes: float = 0.0
+    learning_rate: float = 1e-5
+    ais_learning_rate: float = 1e-5
+    weight_decay: float = 0.01
+    scheduler: Literal["plateau", "cosine"] = "plateau"
+    ema_decay: float = 0.0
+    n_objects: int = 25
+    n_sub_iteration: int = 8
+    mask_prob: float = 0.5
+    box_distortion_factor: float = 0.025
+    ais_decoder: LightDecoderConfig | None = field(default_factory=LightDecoderConfig)
+    augmentation: Literal["none", "flip", "dihedral"] = "flip"
+    intensity_jitter: float = 0.0
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    seed: int = 0
+    preprocessing: Preprocessing | None = None
+    ais: AisParameters = field(default_factory=AisParameters)
+    search_ais: bool = True
+    validation_tasks: tuple[str, ...] = ("ais", "point", "box")
+    min_object_size: int = 20
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "steps_per_epoch", "n_objects", "n_sub_iteration"):
+            if getattr(self, name) < 1:
+                raise FormatError(f"{name}: must be at least 1, found {getattr(self, name)}")
+        for name in ("learning_rate", "ais_learning_rate"):
+            if not 0 < getattr(self, name) < 1:
+                raise FormatError(f"{name}: allowed is 0 to 1, found {getattr(self, name)}")
+        for name in ("mask_prob", "ema_decay"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise FormatError(f"{name}: allowed is 0 to 1, found {getattr(self, name)}")
+        for name in ("early_stopping", "max_minutes", "weight_decay", "intensity_jitter", "seed"):
+            if getattr(self, name) < 0:
+                raise FormatError(f"{name}: must not be negative, found {getattr(self, name)}")
+        if not 0 <= self.box_distortion_factor < 0.5:
+            raise FormatError(
+                f"box_distortion_factor: allowed is 0 to 0.5, found {self.box_distortion_factor}"
+            )
+        if not self.validation_tasks:
+            raise FormatError("validation_tasks: name at least one task")
+
+    @classmethod
+    def read(cls, name_or_path: str) -> TrainConfig:
+        """Read a preset by name or a TOML file by path; missing keys keep their defaults.
+
+        Raises:
+            NotFoundError: Neither a preset nor a file.
+            FormatError: Not TOML, an unknown key or a value out of range.
+        """
+        path = PRESETS / f"{name_or_path}.toml"
+        if not name_or_path.isidentifier() or not path.is_file():
+            path = Path(name_or_path)
+        if not path.is_file():
+            known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.toml")))
+            raise NotFoundError(f"{name_or_path}: no such file, nor a preset; presets: {known}")
+        try:
+            value = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise FormatError(f"{path}: not a TOML file ({error})") from error
+        return from_json(cls, value, where=str(path))

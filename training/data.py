@@ -1,0 +1,245 @@
+"""From annotated images to training crops.
+
+In: image and label files. Out: ``Sample`` (a whole image at the model's scale, with its AIS
+targets) and ``Crop`` (what one step sees). Called by ``fit.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from samzoo.runtime.arrays import Array, Float3D, Labels2D
+from samzoo.runtime.config import Preprocessing
+from samzoo.runtime.errors import ImageError
+from samzoo.runtime.geometry import Size, input_size, resize_image, resize_labels
+from samzoo.runtime.images import match_pairs, read_pair
+from samzoo.runtime.intensity import to_0_255
+from samzoo.runtime.tiles import even_tiles
+
+from .targets import distance_targets
+
+MIN_TRAINING_PIXELS = 25
+"""Smaller pieces of objects, at the model's scale, are no training objects. Source: micro-sam
+1.8.14's ``min_size`` of its label transform."""
+
+Variant = int
+"""0 to 7: bit 0 mirrors columns, bit 1 mirrors rows, bit 2 swaps the axes."""
+
+VARIANTS: dict[str, tuple[Variant, ...]] = {
+    "none": (0,),
+    "flip": (0, 1, 2, 3),
+    "dihedral": tuple(range(8)),
+}
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """An image with its instance labels, as read.
+
+    Attributes:
+        image: ``(height, width)`` or ``(height, width, 3)``.
+        labels: ``(height, width)`` int32.
+        name: For messages and logs.
+    """
+
+    image: Array
+    labels: Labels2D
+    name: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An annotated image at the model's scale.
+
+    Attributes:
+        image: ``(height, width, 3)`` in 0..255.
+        labels: ``(height, width)`` int32.
+        targets: ``(3, height, width)`` float32, see ``targets.py``.
+    """
+
+    image: Array
+    labels: Labels2D
+    targets: Float3D
+
+
+@dataclass(frozen=True)
+class Crop:
+    """What one step sees: a window of a sample, turned, and which one it is.
+
+    Attributes:
+        image: ``(height, width, 3)`` float32 in 0..255, both sides at most ``image_size``.
+        labels: ``(height, width)`` int32.
+        targets: ``(3, height, width)`` float32.
+        key: (sample, y0, x0, variant): the same key is the same crop, so embeddings of a frozen
+            encoder are stored under it.
+    """
+
+    image: Array
+    labels: Labels2D
+    targets: Float3D
+    key: tuple[int, int, int, int]
+
+
+def read_annotated(images: Path, labels: Path) -> list[Annotated]:
+    """Read all image and label pairs of two folders, or one file each.
+
+    Raises:
+        NotFoundError: A folder or file does not exist.
+        ImageError: A file cannot be used, a partner is missing, or sizes differ.
+    """
+    result = []
+    for image_path, label_path in match_pairs(images, labels):
+        image, label = read_pair(image_path, label_path)
+        result.append(Annotated(image, label, image_path.name))
+    return result
+
+
+def split(annotated: Sequence[Annotated]) -> tuple[list[Annotated], list[Annotated]]:
+    """Set validation data aside where the user named none.
+
+    From four images on, every fifth (at least one) validates. With fewer, the right quarter of
+    each image does: the two parts share no pixel, and an object on the cut is in both parts as
+    two pieces (own choice; one image must be enough).
+
+    Returns:
+        Training and validation images.
+
+    Raises:
+        ImageError: A part of an image holds no object.
+    """
+    if len(annotated) >= 4:
+        chosen = set(range(0, len(annotated), 5))
+        return (
+            [a for i, a in enumerate(annotated) if i not in chosen],
+            [a for i, a in enumerate(annotated) if i in chosen],
+        )
+    left, right = [], []
+    for a in annotated:
+        cut = a.labels.shape[1] * 3 // 4
+        left.append(Annotated(a.image[:, :cut], a.labels[:, :cut], f"{a.name} (left 3/4)"))
+        right.append(Annotated(a.image[:, cut:], a.labels[:, cut:], f"{a.name} (right 1/4)"))
+    for part in (*left, *right):
+        if not part.labels.any():
+            raise ImageError(
+                f"{part.name}: no labelled object in this part; pass --val-images and "
+                "--val-labels to choose the validation data yourself"
+            )
+    return left, right
+
+
+def prepare(annotated: Annotated, preprocessing: Preprocessing, image_size: int) -> Sample:
+    """Bring an annotated image to the model's intensities and scale, and compute its targets."""
+    image = to_0_255(annotated.image, preprocessing)
+    size = scaled_size(annotated.labels.shape, preprocessing.scale, image_size)
+    labels = resize_labels(annotated.labels, size)
+    return Sample(resize_image(image, size), labels, distance_targets(labels))
+
+
+def scaled_size(shape: tuple[int, ...], scale: float | None, image_size: int) -> Size:
+    """Size of a whole image at the model's scale; with a fixed scale it may exceed the model's."""
+    height, width = shape[0], shape[1]
+    if scale is None:
+        return input_size((height, width), image_size, None)
+    return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
+
+
+def turn(array: Array, variant: Variant) -> Array:
+    """Mirror and transpose the last two axes of ``(..., height, width)``."""
+    if variant & 1:
+        array = array[..., ::-1]
+    if variant & 2:
+        array = array[..., ::-1, :]
+    if variant & 4:
+        array = array.swapaxes(-1, -2)
+    return array
+
+
+class CropSampler:
+    """Draws crops that hold at least one object.
+
+    With a frozen encoder crops come from a fixed set of windows, so that each embedding is used
+    many times; otherwise windows lie anywhere.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        *,
+        side: int,
+        augmentation: str,
+        fixed: bool,
+        rng: np.random.Generator,
+    ) -> None:
+        self.rng = rng
+        self._samples = samples
+        self._side = side
+        self._fixed = fixed
+        self._variants = VARIANTS[augmentation]
+        self._corners = [
+            (i, tile.outer[0], tile.outer[1])
+            for i, sample in enumerate(samples)
+            for tile in even_tiles(_shape(sample), side, side // 4)
+            if _has_object(_window(sample.labels, tile.outer[0], tile.outer[1], side))
+        ]
+        if not self._corners:
+            raise ImageError(
+                f"no training image holds an object of {MIN_TRAINING_PIXELS} pixels or more at "
+                "the model's scale; check the label images and preprocessing.scale"
+            )
+
+    @property
+    def n_fixed(self) -> int:
+        """Number of different crops with a frozen encoder."""
+        return len(self._corners) * len(self._variants)
+
+    def draw(self) -> Crop:
+        """Draw the next crop."""
+        index, y, x = self._corners[self.rng.integers(len(self._corners))]
+        variant = self._variants[self.rng.integers(len(self._variants))]
+        sample = self._samples[index]
+        if not self._fixed:
+            height, width = _shape(sample)
+            for _ in range(100):  # the fixed corner stays if objects are very rare
+                free_y = int(self.rng.integers(max(1, height - self._side + 1)))
+                free_x = int(self.rng.integers(max(1, width - self._side + 1)))
+                if _has_object(_window(sample.labels, free_y, free_x, self._side)):
+                    y, x = free_y, free_x
+                    break
+        image = _window(sample.image.transpose(2, 0, 1), y, x, self._side)
+        return Crop(
+            image=turn(image, variant).transpose(1, 2, 0).astype(np.float32),
+            labels=np.ascontiguousarray(turn(_window(sample.labels, y, x, self._side), variant)),
+            targets=turn(_window(sample.targets, y, x, self._side), variant),
+            key=(index, y, x, variant),
+        )
+
+
+def training_objects(labels: Labels2D) -> list[int]:
+    """Ids of the objects in a crop that are large enough to train on."""
+    counts = np.bincount(labels.reshape(-1))
+    counts[0] = 0
+    return [int(i) for i in np.flatnonzero(counts >= MIN_TRAINING_PIXELS)]
+
+
+def jitter_intensity(image: Array, strength: float, rng: np.random.Generator) -> Array:
+    """Raise 0..1 intensities to a random power between ``2**-strength`` and ``2**strength``."""
+    if strength == 0:
+        return image
+    exponent = 2.0 ** rng.uniform(-strength, strength)
+    return (255.0 * (np.clip(image, 0, 255) / 255.0) ** exponent).astype(np.float32)
+
+
+def _window(array: Array, y: int, x: int, side: int) -> Array:
+    return array[..., y : y + side, x : x + side]
+
+
+def _shape(sample: Sample) -> Size:
+    return sample.labels.shape[0], sample.labels.shape[1]
+
+
+def _has_object(labels: Labels2D) -> bool:
+    return bool(training_objects(labels))

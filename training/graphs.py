@@ -1,0 +1,227 @@
+"""The three graphs of a package as torch modules, with the inputs and outputs that tools expect.
+
+In: a ``Sam``. Out: modules that the exporter traces to ONNX and that validation runs in torch, so
+both compute the same thing. Contracts: ``docs/formats.md``, "ONNX graphs".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from samzoo.runtime.arrays import Array, Float4D
+from samzoo.runtime.geometry import Size
+from samzoo.runtime.prompts import BOX_TOP_LEFT, PADDING
+
+from .sam import Sam
+
+
+class EncoderGraph(nn.Module):
+    """``input_image (height, width, 3)`` float32 in 0..255 to ``image_embeddings``."""
+
+    def __init__(self, sam: Sam) -> None:
+        super().__init__()
+        self.preprocess = sam.preprocess
+        self.image_encoder = sam.image_encoder
+
+    def forward(self, input_image: Tensor) -> Tensor:
+        """Map a resized image, at most ``image_size`` a side, to ``(1, 256, grid, grid)``."""
+        x = self.preprocess(input_image.permute(2, 0, 1)[None])
+        result: Tensor = self.image_encoder(x)
+        return result
+
+
+class AisGraph(nn.Module):
+    """``image_embeddings`` to ``ais_maps (1, 3, side, side)``."""
+
+    def __init__(self, sam: Sam) -> None:
+        super().__init__()
+        self.ais_decoder = sam.ais_decoder
+
+    def forward(self, image_embeddings: Tensor) -> Tensor:
+        """Map ``(1, 256, grid, grid)`` to the maps in the order of ``AIS_CHANNELS``."""
+        if self.ais_decoder is None:
+            raise ValueError("this model has no AIS decoder")
+        result: Tensor = self.ais_decoder(image_embeddings)
+        return result
+
+
+class MaskDecoderGraph(nn.Module):
+    """Segment-anything's six inputs and three outputs, with an axis for many objects.
+
+    Differences from ``segment_anything.utils.onnx.SamOnnxModel``: the crop of the padding follows
+    ``orig_im_size`` (1.0 traces it as a constant); ``has_mask_input`` is clamped to 0..1 (osam
+    sends -1); each row of ``point_coords`` is an object; and the single mask is chosen by the
+    meaning of a row's labels, not by the number of points, so padding does not change it.
+    """
+
+    def __init__(self, sam: Sam) -> None:
+        super().__init__()
+        self.prompt_encoder = sam.prompt_encoder
+        self.mask_decoder = sam.mask_decoder
+        self.image_size = sam.config.image_size
+        self.scale = sam.config.preprocessing.scale
+
+    def forward(
+        self,
+        image_embeddings: Tensor,
+        point_coords: Tensor,
+        point_labels: Tensor,
+        mask_input: Tensor,
+        has_mask_input: Tensor,
+        orig_im_size: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Decode ``n`` objects.
+
+        Args:
+            image_embeddings: ``(1, 256, grid, grid)``.
+            point_coords: ``(n, k, 2)`` (x, y) in pixels of the resized image.
+            point_labels: ``(n, k)``: 1, 0, -1 padding, 2 and 3 box corners.
+            mask_input: ``(1, 1, 4 * grid, 4 * grid)``, or one for each object.
+            has_mask_input: ``(1,)``.
+            orig_im_size: ``(2,)``: height and width that ``masks`` get.
+
+        Returns:
+            ``masks (n, 1, height, width)`` logits, ``iou_predictions (n, 1)`` and
+            ``low_res_masks (n, 1, 4 * grid, 4 * grid)``.
+        """
+        sparse = self._embed_points(point_coords, point_labels)
+        dense = self._embed_mask(mask_input, has_mask_input)
+        logits, iou = self._predict(image_embeddings, sparse, dense)
+        logits, iou = _select_mask(logits, iou, point_labels)
+        return self._to_original_size(logits, orig_im_size), iou, logits
+
+    def _embed_points(self, coords: Tensor, labels: Tensor) -> Tensor:
+        encoder = self.prompt_encoder
+        # +0.5: a coordinate names a pixel, its embedding the pixel's centre (segment-anything).
+        embedding = encoder.pe_layer._pe_encoding((coords + 0.5) / self.image_size)
+        labels = labels[..., None]
+        embedding = embedding * (labels != PADDING)
+        embedding = embedding + encoder.not_a_point_embed.weight * (labels == PADDING)
+        for label, learned in enumerate(encoder.point_embeddings):
+            embedding = embedding + learned.weight * (labels == label)
+        return embedding
+
+    def _embed_mask(self, mask_input: Tensor, has_mask_input: Tensor) -> Tensor:
+        encoder = self.prompt_encoder
+        has = has_mask_input.clamp(0.0, 1.0).reshape(-1, 1, 1, 1)
+        no_mask = encoder.no_mask_embed.weight.reshape(1, -1, 1, 1)
+        return has * encoder.mask_downscaling(mask_input) + (1.0 - has) * no_mask
+
+    def _predict(self, embeddings: Tensor, sparse: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
+        """The mask decoder's forward pass on all its tokens, ``n`` objects on one image.
+
+        Written out since segment-anything's own repeats the embeddings with a number of copies
+        that tracing would freeze.
+        """
+        decoder = self.mask_decoder
+        n = sparse.shape[0]
+        output_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
+        tokens = torch.cat([output_tokens[None].expand(n, -1, -1), sparse], dim=1)
+        source = (embeddings + dense).expand(n, -1, -1, -1)
+        positions = self.prompt_encoder.get_dense_pe().expand(n, -1, -1, -1)
+        out, source = decoder.transformer(source, positions, tokens)
+        upscaled = decoder.output_upscaling(
+            source.transpose(1, 2).reshape(n, -1, embeddings.shape[2], embeddings.shape[3])
+        )
+        weights = torch.stack(
+            [
+                network(out[:, 1 + i])
+                for i, network in enumerate(decoder.output_hypernetworks_mlps)
+            ],
+            dim=1,
+        )
+        height, width = upscaled.shape[2], upscaled.shape[3]
+        logits = (weights @ upscaled.flatten(2)).view(n, -1, height, width)
+        return logits, decoder.iou_prediction_head(out[:, 0])
+
+    def _to_original_size(self, logits: Tensor, orig_im_size: Tensor) -> Tensor:
+        side = self.image_size
+        masks = F.interpolate(logits, size=(side, side), mode="bilinear", align_corners=False)
+        # In float64, to round as Python does in `input_size`.
+        size = orig_im_size.to(torch.float64)
+        factor = side / size.max() if self.scale is None else self.scale
+        rows, columns = torch.floor(size * factor + 0.5).to(torch.int64).clamp(1, side)
+        masks = masks[:, :, :rows, :columns]
+        height, width = orig_im_size.to(torch.int64)
+        return F.interpolate(masks, size=(height, width), mode="bilinear", align_corners=False)
+
+
+def _select_mask(logits: Tensor, iou: Tensor, point_labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Keep one mask of each object.
+
+    Output 0 was trained for prompts that say what is meant (a box, several points), the others
+    for a single ambiguous point, of which the best predicted IoU counts.
+    """
+    tokens = (point_labels != PADDING).sum(dim=1, keepdim=True)
+    clear = (tokens > 1) | (point_labels >= BOX_TOP_LEFT).any(dim=1, keepdim=True)
+    # IoU predictions are about 0 to 1, so 1000 decides and the order among the others stays.
+    first = torch.arange(iou.shape[1], device=iou.device)[None] == 0
+    bonus = torch.where(clear, 1000.0, -1000.0)
+    best = torch.argmax(iou + bonus * first, dim=1)
+    row = torch.arange(iou.shape[0], device=iou.device)
+    return logits[row, best][:, None], iou[row, best][:, None]
+
+
+class TorchNetworks:
+    """``samzoo.runtime``'s networks, computed in torch with a ``Sam`` that is being trained."""
+
+    def __init__(
+        self, sam: Sam, autocast: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> None:
+        self._autocast = autocast
+        self._encoder = EncoderGraph(sam)
+        self._mask_decoder = MaskDecoderGraph(sam)
+        self._ais = AisGraph(sam)
+        self._mask_side = 4 * sam.config.grid
+        self._device = sam.preprocess.mean.device
+
+    @torch.inference_mode()
+    def encode(self, image: Array) -> Float4D:
+        """See ``samzoo.runtime.networks.Networks``."""
+        with self._autocast():
+            return _array(self._encoder(self._tensor(image)))
+
+    @torch.inference_mode()
+    def decode_prompts(
+        self,
+        image_embeddings: Float4D,
+        point_coords: NDArray[np.float32],
+        point_labels: NDArray[np.float32],
+        mask_input: Float4D | None,
+        original_size: Size,
+    ) -> tuple[Float4D, NDArray[np.float32], Float4D]:
+        """See ``samzoo.runtime.networks.Networks``."""
+        has = mask_input is not None
+        if mask_input is None:
+            mask_input = np.zeros((1, 1, self._mask_side, self._mask_side), np.float32)
+        with self._autocast():
+            masks, iou, low = self._mask_decoder(
+                self._tensor(image_embeddings),
+                self._tensor(point_coords),
+                self._tensor(point_labels),
+                self._tensor(mask_input),
+                torch.full((1,), float(has), device=self._device),
+                torch.tensor(original_size, dtype=torch.float32, device=self._device),
+            )
+        return _array(masks), _array(iou), _array(low)
+
+    @torch.inference_mode()
+    def decode_ais(self, image_embeddings: Float4D) -> Float4D:
+        """See ``samzoo.runtime.networks.Networks``."""
+        with self._autocast():
+            return _array(self._ais(self._tensor(image_embeddings)))
+
+    def _tensor(self, value: Array) -> Tensor:
+        return torch.tensor(np.asarray(value, dtype=np.float32), device=self._device)
+
+
+def _array(value: Tensor) -> NDArray[np.float32]:
+    result: NDArray[np.float32] = value.float().cpu().numpy()
+    return result

@@ -1,0 +1,231 @@
+"""The two training objectives: interactive segmentation and automatic segmentation.
+
+In: image embeddings of a crop, its labels and AIS targets. Out: losses, each sent backwards as
+soon as it is known, so that only one prompt round is in memory. Called by ``fit.py``.
+
+Source: Archit et al., micro-sam (2025), and Teuber et al., PEFT-SAM (MIDL 2025), with their
+released code: iterative prompting with Dice and IoU losses, distance maps with masked Dice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from samzoo.runtime.arrays import Labels2D, Masks
+from samzoo.runtime.prompt_simulation import correction_points, object_boxes, random_points
+
+from .sam import Sam
+
+EPSILON = 1e-7
+"""Keeps Dice finite on empty maps. Source: torch-em 0.10.9."""
+
+CORRECTION_DILATION = 10
+"""Negative points keep this distance from the object. Source: micro-sam 1.8.14, training."""
+
+Backward = Callable[[Tensor], None]
+
+
+def dice_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """One minus the Dice score with squared denominators, over the last two axes.
+
+    Args:
+        prediction: ``(..., height, width)`` in 0..1.
+        target: Same shape.
+
+    Returns:
+        ``(...)`` in 0..1.
+
+    Source:
+        torch-em 0.10.9, ``dice_score``: ``2 sum(pt) / max(sum(p^2) + sum(t^2), 1e-7)``.
+    """
+    overlap = (prediction * target).sum(dim=(-2, -1))
+    size = (prediction**2).sum(dim=(-2, -1)) + (target**2).sum(dim=(-2, -1))
+    return 1.0 - 2.0 * overlap / size.clamp(min=EPSILON)
+
+
+def distance_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """The AIS objective: Dice of the foreground, and of both distances inside the objects.
+
+    Args:
+        prediction: ``(n, 3, height, width)`` in the order of ``AIS_CHANNELS``.
+        target: Same shape.
+
+    Returns:
+        The sum of the three losses, a scalar between 0 and 3. Sums run over the batch.
+
+    Source:
+        torch-em 0.10.9, ``DiceBasedDistanceLoss(mask_distances_in_bg=True)``.
+    """
+    mask = target[:, :1]
+    channels = torch.cat([prediction[:, :1], prediction[:, 1:] * mask], dim=1)
+    wanted = torch.cat([target[:, :1], target[:, 1:] * mask], dim=1)
+    # One Dice a channel, over the images of the batch together.
+    return dice_loss(
+        channels.transpose(0, 1).flatten(2, 3), wanted.transpose(0, 1).flatten(2, 3)
+    ).sum()
+
+
+@dataclass(frozen=True)
+class InteractiveSettings:
+    """Numbers of the interactive objective; see ``TrainConfig``."""
+
+    n_sub_iteration: int
+    mask_prob: float
+    box_distortion_factor: float
+
+
+def interactive_step(
+    sam: Sam,
+    image_embeddings: Tensor,
+    labels: Labels2D,
+    ids: list[int],
+    settings: InteractiveSettings,
+    *,
+    start_with_box: bool,
+    rng: np.random.Generator,
+    backward: Backward,
+) -> float:
+    """Prompt objects, then correct them, and learn from every round.
+
+    The first round is a box (one mask) or a random point in the object (three masks, the best
+    counts); each later one adds a point where the object was missed and one where too much was
+    taken, and now and then the earlier logits as mask input.
+
+    Args:
+        sam: The model.
+        image_embeddings: ``(1, 256, grid, grid)``.
+        labels: ``(height, width)`` of the crop, in pixels of the encoder's input.
+        ids: The objects to train on.
+        settings: Rounds and randomness.
+        start_with_box: A box first, else a point.
+        rng: Source of all random choices.
+        backward: Called with each round's share of the loss.
+
+    Returns:
+        The loss, averaged over rounds.
+    """
+    device = image_embeddings.device
+    truths = np.stack([labels == i for i in ids])
+    side = sam.config.image_size
+    target = torch.zeros(len(ids), 1, side, side, device=device)
+    target[:, 0, : labels.shape[0], : labels.shape[1]] = torch.from_numpy(truths)
+    boxes, coords, point_labels = _first_prompts(labels, ids, settings, start_with_box, rng)
+    mask_input: Tensor | None = None
+    total = 0.0
+    for round_index in range(settings.n_sub_iteration):
+        points = None
+        if coords.shape[1]:
+            points = (
+                torch.from_numpy(coords).to(device),
+                torch.from_numpy(point_labels).to(device),
+            )
+        logits, iou = sam.decode(
+            image_embeddings,
+            points=points,
+            boxes=None if boxes is None else torch.from_numpy(boxes).to(device),
+            mask_input=mask_input,
+            multimask_output=round_index == 0 and not start_with_box,
+        )
+        loss, best = mask_loss(logits.float(), iou.float(), target)
+        backward(loss / settings.n_sub_iteration)
+        total += float(loss.detach())
+        if round_index + 1 == settings.n_sub_iteration:
+            break
+        previous = torch.gather(
+            logits.detach(), 1, best.view(-1, 1, 1, 1).expand(-1, 1, *logits.shape[2:])
+        ).float()
+        masks = _upscaled(previous, side)[:, 0, : labels.shape[0], : labels.shape[1]] > 0
+        added, added_labels = _corrections(truths, masks.cpu().numpy(), rng)
+        coords = np.concatenate([coords, added], axis=1)
+        point_labels = np.concatenate([point_labels, added_labels], axis=1)
+        mask_input = previous if rng.random() < settings.mask_prob else None
+    return total / settings.n_sub_iteration
+
+
+def mask_loss(logits: Tensor, iou_predictions: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Dice of the best mask of each object plus the squared error of all IoU predictions.
+
+    Args:
+        logits: ``(n, c, side, side)`` low-resolution logits.
+        iou_predictions: ``(n, c)``.
+        target: ``(n, 1, image_size, image_size)`` 0 or 1.
+
+    Returns:
+        The loss (mean over objects), and the index ``(n,)`` of the best mask of each object.
+
+    Source:
+        micro-sam 1.8.14, ``SamTrainer._compute_loss``.
+    """
+    masks = torch.sigmoid(_upscaled(logits, target.shape[-1]))
+    dice = dice_loss(masks, target.expand_as(masks))
+    best_dice, best = dice.min(dim=1)
+    with torch.no_grad():
+        binary = masks > 0.5
+        truth = target > 0.5
+        overlap = (binary & truth).sum(dim=(2, 3))
+        union = (binary | truth).sum(dim=(2, 3))
+        iou = overlap / (union + EPSILON)
+    return best_dice.mean() + F.mse_loss(iou_predictions, iou), best
+
+
+def _upscaled(logits: Tensor, side: int) -> Tensor:
+    if logits.shape[-1] == side:
+        return logits
+    return F.interpolate(logits, size=(side, side), mode="bilinear", align_corners=False)
+
+
+def _first_prompts(
+    labels: Labels2D,
+    ids: list[int],
+    settings: InteractiveSettings,
+    start_with_box: bool,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float32] | None, NDArray[np.float32], NDArray[np.float32]]:
+    if start_with_box:
+        boxes = distorted_boxes(
+            object_boxes(labels, ids), settings.box_distortion_factor, labels.shape, rng
+        )
+        return boxes, np.zeros((len(ids), 0, 2), np.float32), np.zeros((len(ids), 0), np.float32)
+    points = np.stack([random_points(labels == i, 1, rng) for i in ids])
+    return None, points.astype(np.float32), np.ones((len(ids), 1), np.float32)
+
+
+def distorted_boxes(
+    boxes: NDArray[np.float32],
+    factor: float,
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
+    """Move each corner by up to ``factor`` of the box's side, inside the image.
+
+    Args:
+        boxes: ``(n, 4)`` XYXY.
+        factor: Largest shift as a fraction of width and height.
+        shape: (height, width) of the image.
+        rng: Source of the shifts.
+
+    Returns:
+        ``(n, 4)`` float32.
+    """
+    sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
+    moved = boxes + rng.uniform(-factor, factor, boxes.shape) * sides
+    limit = np.array([shape[1], shape[0]] * 2, np.float32)
+    return np.clip(moved, 0, limit).astype(np.float32)
+
+
+def _corrections(
+    truths: Masks, masks: Masks, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    pairs = [
+        correction_points(truth, mask, rng, CORRECTION_DILATION)
+        for truth, mask in zip(truths, masks, strict=True)
+    ]
+    coords = np.stack([pair[0] for pair in pairs]).astype(np.float32)
+    return coords, np.stack([pair[1] for pair in pairs]).astype(np.float32)

@@ -1,0 +1,218 @@
+"""SAM in torch, built from a config's numbers: encoder, prompt encoder, mask decoder, AIS decoder.
+
+In: a ``ModelConfig`` and weights by the original SAM key names. Out: a ``Sam`` module. Called by
+training and by the exporter. Prompt encoder, mask decoder and the ViT are segment-anything's own
+classes; TinyViT is ``tiny_vit.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from segment_anything.modeling import (
+    ImageEncoderViT,
+    MaskDecoder,
+    PromptEncoder,
+    TwoWayTransformer,
+)
+from torch import Tensor, nn
+
+from samzoo.runtime.arrays import Tensors
+from samzoo.runtime.config import (
+    EMBEDDING_CHANNELS,
+    Architecture,
+    ModelConfig,
+    Preprocessing,
+    VitConfig,
+)
+from samzoo.runtime.digest import weights_digest
+from samzoo.runtime.errors import FormatError, shown
+from samzoo.runtime.files import read_tensors
+
+from .ais_decoder import LightDecoder
+from .tiny_vit import TinyVit
+
+
+class Preprocess(nn.Module):
+    """The part of the preprocessing that is in the encoder graph: gamma, statistics, padding."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, preprocessing: Preprocessing, image_size: int) -> None:
+        super().__init__()
+        self.gamma = preprocessing.gamma
+        self.image_size = image_size
+        mean, std = preprocessing.pixel_mean, preprocessing.pixel_std
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map ``(n, 3, h, w)`` in 0..255, both sides at most ``image_size``, to encoder input."""
+        if self.gamma != 1.0:
+            image = 255.0 * (image.clamp(0.0, 255.0) / 255.0) ** self.gamma
+        image = (image - self.mean) / self.std
+        height, width = image.shape[-2], image.shape[-1]
+        return F.pad(image, (0, self.image_size - width, 0, self.image_size - height))
+
+
+class Sam(nn.Module):
+    """All networks of a model, under the original SAM key names plus ``ais_decoder.*``."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.preprocess = Preprocess(config.preprocessing, config.image_size)
+        self.image_encoder = _image_encoder(config.architecture)
+        self.prompt_encoder = PromptEncoder(
+            embed_dim=EMBEDDING_CHANNELS,
+            image_embedding_size=(config.grid, config.grid),
+            input_image_size=(config.image_size, config.image_size),
+            mask_in_chans=config.architecture.mask_decoder.mask_in_chans,
+        )
+        self.mask_decoder = _mask_decoder(config.architecture)
+        decoder = config.architecture.ais_decoder
+        self.ais_decoder = LightDecoder(decoder) if decoder is not None else None
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Map images ``(n, 3, h, w)`` in 0..255 to image embeddings ``(n, 256, grid, grid)``."""
+        embeddings: Tensor = self.image_encoder(self.preprocess(images))
+        return embeddings
+
+    def decode(
+        self,
+        image_embeddings: Tensor,
+        *,
+        points: tuple[Tensor, Tensor] | None = None,
+        boxes: Tensor | None = None,
+        mask_input: Tensor | None = None,
+        multimask_output: bool,
+    ) -> tuple[Tensor, Tensor]:
+        """Decode prompts of ``n`` objects on one image.
+
+        Args:
+            image_embeddings: ``(1, 256, grid, grid)``.
+            points: Coordinates ``(n, k, 2)`` in (x, y) pixels of the encoder's input, and labels
+                ``(n, k)``.
+            boxes: ``(n, 4)`` XYXY, same pixels.
+            mask_input: Earlier logits ``(n, 1, 4 * grid, 4 * grid)``.
+            multimask_output: Three masks a prompt instead of one.
+
+        Returns:
+            Low-resolution logits ``(n, c, 4 * grid, 4 * grid)`` and predicted IoU ``(n, c)``.
+        """
+        sparse, dense = self.prompt_encoder(points=points, boxes=boxes, masks=mask_input)
+        logits, iou = self.mask_decoder(
+            image_embeddings=image_embeddings,
+            image_pe=self.prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=multimask_output,
+        )
+        return logits, iou
+
+
+def _image_encoder(architecture: Architecture) -> nn.Module:
+    config = architecture.image_encoder
+    if not isinstance(config, VitConfig):
+        return TinyVit(config)
+    return ImageEncoderViT(
+        img_size=config.image_size,
+        patch_size=config.patch_size,
+        embed_dim=config.embed_dim,
+        depth=config.depth,
+        num_heads=config.num_heads,
+        mlp_ratio=config.mlp_ratio,
+        out_chans=EMBEDDING_CHANNELS,
+        qkv_bias=True,
+        norm_layer=_layer_norm,
+        use_rel_pos=True,
+        window_size=config.window_size,
+        global_attn_indexes=config.global_attn_indexes,
+    )
+
+
+def _layer_norm(channels: int) -> nn.LayerNorm:
+    # 1e-6 and not torch's default. Source: segment-anything, build_sam.py.
+    return nn.LayerNorm(channels, eps=1e-6)
+
+
+def _mask_decoder(architecture: Architecture) -> MaskDecoder:
+    config = architecture.mask_decoder
+    return MaskDecoder(
+        num_multimask_outputs=config.num_multimask_outputs,
+        transformer=TwoWayTransformer(
+            depth=config.transformer_depth,
+            embedding_dim=EMBEDDING_CHANNELS,
+            mlp_dim=config.transformer_mlp_dim,
+            num_heads=config.transformer_num_heads,
+        ),
+        transformer_dim=EMBEDDING_CHANNELS,
+        iou_head_depth=config.iou_head_depth,
+        iou_head_hidden_dim=config.iou_head_hidden_dim,
+    )
+
+
+def load_sam(folder: Path) -> Sam:
+    """Read a base or model folder into a ``Sam`` in eval mode.
+
+    Args:
+        folder: Holds ``config.json`` and ``model.safetensors``.
+
+    Raises:
+        NotFoundError: A file is missing.
+        FormatError: A file is damaged, or the weights do not belong to the config.
+    """
+    config = ModelConfig.read(folder / "config.json")
+    tensors = read_tensors(folder / "model.safetensors")
+    digest = weights_digest(tensors)
+    if config.weights_digest != digest:
+        raise FormatError(
+            f"{folder / 'config.json'}: weights_digest is {shown(config.weights_digest)}, but "
+            f"model.safetensors has {digest}; the files do not belong together"
+        )
+    sam = Sam(config)
+    load_weights(sam, tensors, where=str(folder / "model.safetensors"))
+    return sam.eval()
+
+
+def load_weights(sam: nn.Module, tensors: Mapping[str, Any], *, where: str) -> None:
+    """Load weights by name, strictly; float16 storage becomes float32.
+
+    Raises:
+        FormatError: A tensor is missing, unknown or of another shape; names the first.
+    """
+    expected = sam.state_dict()
+    missing = sorted(set(expected) - set(tensors))
+    unknown = sorted(set(tensors) - set(expected))
+    if missing or unknown:
+        problem = f"lacks {shown(missing[0])}" if missing else f"has unknown {shown(unknown[0])}"
+        raise FormatError(
+            f"{where}: {problem} ({len(missing)} missing, {len(unknown)} unknown tensors); "
+            "the config describes another architecture"
+        )
+    for name, target in expected.items():
+        if tuple(tensors[name].shape) != tuple(target.shape):
+            raise FormatError(
+                f"{where}: tensor {shown(name)} has shape {tuple(tensors[name].shape)}, "
+                f"the config asks for {tuple(target.shape)}"
+            )
+    state = {}
+    for name, value in tensors.items():
+        array = np.asarray(value)
+        if array.dtype == np.float16:
+            array = array.astype(np.float32)
+        state[name] = torch.from_numpy(array.copy())
+    sam.load_state_dict(state)
+
+
+def weights_of(module: nn.Module) -> Tensors:
+    """Return a module's state dict as numpy arrays (copies), by name."""
+    return {
+        name: value.detach().cpu().numpy().copy() for name, value in module.state_dict().items()
+    }

@@ -1,0 +1,112 @@
+"""Everything a training run needs to go on after a stop, in one safetensors file.
+
+In: the trained weights, their average, the optimiser, random states, history. Out: one file that
+is replaced as a whole, so a crash leaves the previous one. Called by ``fit.py``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from samzoo.runtime.errors import FormatError
+from samzoo.runtime.files import read_metadata, read_tensors, write_tensors
+
+FORMAT_VERSION = 1
+
+
+def save_state(
+    path: Path,
+    *,
+    weights: Mapping[str, Tensor],
+    average: Mapping[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    rng: np.random.Generator,
+    progress: Mapping[str, Any],
+) -> None:
+    """Write the state of a run.
+
+    Args:
+        path: The checkpoint file.
+        weights: Trained parameters by name.
+        average: Their moving average by name; empty where there is none.
+        optimizer: Its moments and settings.
+        rng: Of sampling and prompts; torch's own generator is stored too.
+        progress: JSON values: epoch, best score, history.
+
+    Raises:
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    tensors = {f"weights/{name}": _array(value) for name, value in weights.items()}
+    tensors |= {f"average/{name}": _array(value) for name, value in average.items()}
+    state = optimizer.state_dict()
+    for index, values in state["state"].items():
+        for key, value in values.items():
+            tensors[f"optimizer/{index}/{key}"] = _array(torch.as_tensor(value))
+    tensors["torch_rng"] = torch.get_rng_state().numpy()
+    description = {
+        "version": FORMAT_VERSION,
+        "param_groups": state["param_groups"],
+        "rng": rng.bit_generator.state,
+        "progress": dict(progress),
+    }
+    write_tensors(path, tensors, {"samzoo": json.dumps(description)})
+
+
+def load_state(
+    path: Path,
+    *,
+    weights: Mapping[str, Tensor],
+    average: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """Put a run back into the state that was saved.
+
+    Args:
+        path: The checkpoint file.
+        weights: Trained parameters by name, changed in place.
+        average: Their moving average, replaced.
+        optimizer: Gets its moments and settings back.
+        rng: Gets its state back, as does torch's own generator.
+
+    Returns:
+        The ``progress`` that was saved.
+
+    Raises:
+        NotFoundError: There is no such file.
+        FormatError: Not a checkpoint, or one of other weights.
+    """
+    tensors = read_tensors(path)
+    try:
+        description = json.loads(read_metadata(path)["samzoo"])
+        progress: dict[str, Any] = description["progress"]
+    except (KeyError, ValueError) as error:
+        raise FormatError(f"{path}: not a training checkpoint of samzoo") from error
+    saved = {n.removeprefix("weights/") for n in tensors if n.startswith("weights/")}
+    if description.get("version") != FORMAT_VERSION or saved != set(weights):
+        raise FormatError(f"{path}: this checkpoint belongs to another method or version")
+    with torch.no_grad():
+        for name, parameter in weights.items():
+            parameter.copy_(torch.from_numpy(tensors[f"weights/{name}"]))
+    for name in average:
+        average[name] = torch.from_numpy(tensors[f"average/{name}"]).to(average[name].device)
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimizer/"):
+            _, index, key = name.split("/")
+            state.setdefault(int(index), {})[key] = torch.from_numpy(value)
+    optimizer.load_state_dict({"state": state, "param_groups": description["param_groups"]})
+    rng.bit_generator.state = description["rng"]
+    torch.set_rng_state(torch.from_numpy(tensors["torch_rng"]))
+    return progress
+
+
+def _array(value: Tensor) -> Any:
+    return value.detach().cpu().numpy()
