@@ -24,6 +24,9 @@ from .errors import FormatError, NotFoundError, OutputExistsError, StorageError,
 MAX_JSON_BYTES = 16 * 2**20
 """Configs and manifests are a few kB; anything above this is not one (own choice)."""
 
+MARKER_FILES = ("config.json", "adapter_config.json", "samzoo.json")
+"""A folder with one of these is an artefact, which ``--force`` may replace."""
+
 MAX_TENSORS = 20_000
 """A ViT-H SAM has 594 tensors; safetensors itself would accept hundreds of thousands."""
 
@@ -217,13 +220,18 @@ def write_folder(path: Path, fill: Callable[[Path], None], *, force: bool) -> No
     Args:
         path: The folder to make.
         fill: Writes all files into the folder it is given.
-        force: Replace an existing folder; it stays whole until the new one is.
+        force: Replace an existing artefact; it stays whole until the new one is.
 
     Raises:
-        OutputExistsError: ``path`` exists and ``force`` is false.
+        OutputExistsError: ``path`` exists and ``force`` is false, or it is not one of ours.
         StorageError: The disk is full or the folder cannot be written.
     """
     check_output(path, force=force)
+    if path.exists() and not any((path / name).is_file() for name in MARKER_FILES):
+        raise OutputExistsError(
+            f"{path}: exists and is not a folder that samzoo wrote, so --force does not replace "
+            "it; choose another output"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))

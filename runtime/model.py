@@ -41,7 +41,7 @@ class Model:
 
     def __init__(self, config: ModelConfig, networks: Networks) -> None:
         self.config = config
-        self._networks = networks
+        self.networks = networks
 
     @property
     def field(self) -> int:
@@ -154,7 +154,7 @@ class Model:
         maps = np.zeros((len(AIS_CHANNELS), height, width), np.float32)
         for value, tile in zip(embeddings.values, embeddings.tiles, strict=True):
             side = self.config.image_size
-            tile_maps = interpolate(self._networks.decode_ais(value[None])[0], (side, side))
+            tile_maps = interpolate(self.networks.decode_ais(value[None])[0], (side, side))
             rows, columns = self._input_size(tile.size)
             tile_maps = interpolate(tile_maps[:, :rows, :columns], tile.size)
             (y, x), (y0, x0, y1, x1) = tile.outer[:2], tile.inner
@@ -229,7 +229,7 @@ class Model:
         for index, tile in enumerate(windows):
             y0, x0, y1, x1 = tile.outer
             resized = resize_image(image[y0:y1, x0:x1], self._input_size(tile.size))
-            values.append(self._networks.encode(resized))
+            values.append(self.networks.encode(resized))
             if progress is not None:
                 progress("embed", index + 1, len(windows))
         return ImageEmbeddings(
@@ -297,7 +297,7 @@ class Model:
         coords = (np.stack([token[0] for token in tokens]) * factor).astype(np.float32)
         labels = np.stack([token[1] for token in tokens])
         masks = [prompt.mask_input for prompt in prompts if prompt.mask_input is not None]
-        return self._networks.decode_prompts(
+        return self.networks.decode_prompts(
             image_embeddings, coords, labels, np.stack(masks) if masks else None, tile.size
         )
 

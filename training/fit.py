@@ -33,6 +33,7 @@ from .config import TrainConfig
 from .data import Annotated, Crop, CropSampler, jitter_intensity, prepare, training_objects
 from .embedding_cache import EmbeddingCache
 from .graphs import TorchNetworks
+from .memory import keep_freed_memory
 from .methods import Method, get_method
 from .objectives import InteractiveSettings, distance_loss, interactive_step
 from .sam import Sam, load_sam, weights_of
@@ -142,6 +143,8 @@ class _Run:
         self.config, self.output, self.base = config, output, base
         self._tasks = _possible_tasks(config)
         self.fabric = Fabric(accelerator="auto", devices=1, precision=config.precision)
+        if self.fabric.device.type == "cpu":
+            keep_freed_memory()
         torch.manual_seed(config.seed)
         self.rng = np.random.default_rng(config.seed)
         self.base_config, self.sam = _finetunable(

@@ -1,0 +1,132 @@
+"""The networks of a package, computed with onnxruntime on the CPU.
+
+In: the bytes of the three ONNX files. Out: ``OnnxNetworks``, which ``model.py`` runs. Each session
+is made when it is first needed: a prompt needs no AIS decoder and the other way round.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .arrays import Array, Float4D
+from .errors import FormatError, InputError
+from .geometry import Size
+from .manifest import AIS_DECODER, ENCODER, MASK_DECODER
+
+INPUTS = {
+    ENCODER: ("input_image",),
+    MASK_DECODER: (
+        "image_embeddings",
+        "point_coords",
+        "point_labels",
+        "mask_input",
+        "has_mask_input",
+        "orig_im_size",
+    ),
+    AIS_DECODER: ("image_embeddings",),
+}
+OUTPUTS = {
+    ENCODER: ("image_embeddings",),
+    MASK_DECODER: ("masks", "iou_predictions", "low_res_masks"),
+    AIS_DECODER: ("ais_maps",),
+}
+"""Names of the graphs' inputs and outputs, in order; the mask decoder's are segment-anything's."""
+
+
+class OnnxNetworks:
+    """See ``networks.Networks``.
+
+    Sessions are made from bytes, so a graph cannot refer to files beside it.
+    """
+
+    def __init__(
+        self, read: Callable[[str], bytes], *, mask_side: int, threads: int | None = None
+    ) -> None:
+        """Prepare the sessions.
+
+        Args:
+            read: Returns the bytes of the ONNX file of a role.
+            mask_side: Side of ``mask_input``.
+            threads: Of one operator; None leaves it to onnxruntime (all cores).
+        """
+        self._read = read
+        self._mask_side = mask_side
+        self._threads = threads
+        self._sessions: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def encode(self, image: Array) -> Float4D:
+        """See ``Networks``."""
+        feed = {"input_image": np.ascontiguousarray(image, dtype=np.float32)}
+        result: Float4D = self._run(ENCODER, feed)[0]
+        return result
+
+    def decode_prompts(
+        self,
+        image_embeddings: Float4D,
+        point_coords: NDArray[np.float32],
+        point_labels: NDArray[np.float32],
+        mask_input: Float4D | None,
+        original_size: Size,
+    ) -> tuple[Float4D, NDArray[np.float32], Float4D]:
+        """See ``Networks``."""
+        has_mask_input = np.array([mask_input is not None], np.float32)
+        if mask_input is None:
+            mask_input = np.zeros((1, 1, self._mask_side, self._mask_side), np.float32)
+        masks, iou, low_res = self._run(
+            MASK_DECODER,
+            {
+                "image_embeddings": image_embeddings,
+                "point_coords": point_coords,
+                "point_labels": point_labels,
+                "mask_input": mask_input,
+                "has_mask_input": has_mask_input,
+                "orig_im_size": np.array(original_size, np.float32),
+            },
+        )
+        return masks, iou, low_res
+
+    def decode_ais(self, image_embeddings: Float4D) -> Float4D:
+        """See ``Networks``."""
+        result: Float4D = self._run(AIS_DECODER, {"image_embeddings": image_embeddings})[0]
+        return result
+
+    def _run(self, role: str, feed: dict[str, Array]) -> list[Any]:
+        result: list[Any] = self._session(role).run(list(OUTPUTS[role]), feed)
+        return result
+
+    def _session(self, role: str) -> Any:
+        with self._lock:
+            if role not in self._sessions:
+                self._sessions[role] = _make_session(role, self._read(role), self._threads)
+            return self._sessions[role]
+
+
+def _make_session(role: str, graph: bytes, threads: int | None) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors only: warnings are about the graph, not for users
+    if threads is not None:
+        if threads < 1:
+            raise InputError(f"threads must be at least 1, got {threads}")
+        options.intra_op_num_threads = threads
+    try:
+        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's error classes share no public base
+        raise FormatError(f"the {role} graph is not a usable ONNX model ({error})") from error
+    found = (
+        tuple(value.name for value in session.get_inputs()),
+        tuple(value.name for value in session.get_outputs()),
+    )
+    if found != (INPUTS[role], OUTPUTS[role]):
+        raise FormatError(
+            f"the {role} graph has inputs and outputs {found}, expected "
+            f"{(INPUTS[role], OUTPUTS[role])}"
+        )
+    return session

@@ -1,0 +1,67 @@
+"""Finetuning SAM: annotated images in, an adapter out.
+
+Names are imported when they are first used: the table of methods, the settings and the adapter
+format need no torch, so merging and listing run without it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from samzoo.runtime.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    from .adapter import read_adapter
+    from .config import TrainConfig
+    from .data import Annotated, read_annotated, split
+    from .fit import train
+    from .graphs import TorchNetworks
+    from .methods import METHODS, get_method
+    from .sam import Sam, load_sam
+
+__all__ = [
+    "METHODS",
+    "Annotated",
+    "Sam",
+    "TorchNetworks",
+    "TrainConfig",
+    "get_method",
+    "load_sam",
+    "read_adapter",
+    "read_annotated",
+    "split",
+    "train",
+]
+
+_MODULES = {
+    "METHODS": "methods",
+    "Annotated": "data",
+    "Sam": "sam",
+    "TorchNetworks": "graphs",
+    "TrainConfig": "config",
+    "get_method": "methods",
+    "load_sam": "sam",
+    "read_adapter": "adapter",
+    "read_annotated": "data",
+    "split": "data",
+    "train": "fit",
+}
+"""Where each public name is defined."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        module = import_module(f"{__name__}.{_MODULES[name]}")
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"{__name__}.{name} needs the package {error.name!r}, which is not installed; "
+            "run: pip install 'samzoo[train]'"
+        ) from error
+    return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

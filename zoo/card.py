@@ -1,0 +1,207 @@
+"""The model card, made from the manifest: no number in it is typed by hand.
+
+In: a ``Manifest``. Out: the text of ``README.md``, with the header that Hugging Face reads. Called
+by ``export.py``. Sections follow Mitchell et al., Model Cards (2019).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from samzoo.runtime.manifest import Manifest
+
+SECTIONS = {
+    "description": "",
+    "intended_use": "Intended use",
+    "limitations": "Limitations",
+    "training_data": "Training data",
+    "evaluation": "Evaluation data and metrics",
+    "authors": "Authors and citation",
+}
+"""Keys of ``Manifest.card`` and their headings; ``description`` opens the card."""
+
+METRICS = ("msa", "sa50", "sa75", "dice")
+
+
+def render_card(manifest: Manifest) -> str:
+    """Write the card.
+
+    Args:
+        manifest: Of the package; ``files`` are not used.
+
+    Returns:
+        Markdown with a YAML header.
+    """
+    parts = [
+        "---",
+        *_yaml(_header(manifest)),
+        "---",
+        "",
+        f"# {manifest.name}",
+        "",
+        _text(manifest, "description") or f"Segments {manifest.segments or 'objects'}.",
+        *_images(manifest),
+        *_section(manifest, "intended_use"),
+        *_section(manifest, "limitations"),
+        "",
+        "## Use",
+        "",
+        "```sh",
+        "pip install samzoo",
+        f"samzoo segment image.tif -o labels.tif --overlay overlay.png --model {manifest.name}",
+        "```",
+        *_section(manifest, "training_data"),
+        *_training(manifest),
+        *_section(manifest, "evaluation"),
+        *_scores(manifest),
+        *_inputs(manifest),
+        *_section(manifest, "authors"),
+        "",
+        "## Licence",
+        "",
+        manifest.license or "Not declared.",
+        "",
+    ]
+    return "\n".join(parts)
+
+
+def _header(manifest: Manifest) -> dict[str, Any]:
+    header: dict[str, Any] = {
+        "library_name": "samzoo",
+        "pipeline_tag": "mask-generation",
+        "tags": ["segment-anything", "instance-segmentation", "microscopy", "onnx"],
+    }
+    if manifest.license:
+        header["license"] = manifest.license.lower()
+    results = [
+        {
+            "task": {"type": "mask-generation", "name": task},
+            "dataset": {
+                "name": str(entry.get("data", "")),
+                "type": "local",
+                "split": str(entry.get("split", "")),
+            },
+            "metrics": [{"type": m, "value": round(float(scores[m]), 4)} for m in METRICS],
+        }
+        for entry in _evaluations(manifest)
+        if entry.get("subject") == "this model"
+        for task, scores in entry["scores"].items()
+        if task != "box_fill"
+    ]
+    if results:
+        header["model-index"] = [{"name": manifest.name, "results": results}]
+    return header
+
+
+def _evaluations(manifest: Manifest) -> Sequence[Mapping[str, Any]]:
+    evaluations = manifest.metrics.get("evaluations", [])
+    return [e for e in evaluations if isinstance(e, Mapping)]
+
+
+def _text(manifest: Manifest, key: str) -> str:
+    return str(manifest.card.get(key, "")).strip()
+
+
+def _section(manifest: Manifest, key: str) -> list[str]:
+    text = _text(manifest, key)
+    return ["", f"## {SECTIONS[key]}", "", text] if text else []
+
+
+def _images(manifest: Manifest) -> list[str]:
+    cover = _text(manifest, "cover")
+    return ["", f"![A segmentation by this model]({cover})"] if cover else []
+
+
+def _training(manifest: Manifest) -> list[str]:
+    source = manifest.model.source
+    training = source.get("training")
+    if not isinstance(training, Mapping):
+        return []
+    config = training.get("config", {})
+    merged = source.get("merged_from", {})
+    base = source.get("base", {})
+    rows = [
+        ("Base", f"{base.get('name', 'unknown')}, {training.get('base_digest', '')}"),
+        ("Method", f"{training.get('method')} {json.dumps(merged.get('hyperparameters', {}))}"),
+        ("Steps", f"{training.get('steps')} in {training.get('seconds')} s"),
+        ("Learning rate", f"{config.get('learning_rate')}, AIS decoder "
+                          f"{config.get('ais_learning_rate')}, {config.get('scheduler')}"),
+        ("Objects and prompt rounds a step", f"{config.get('n_objects')}, "
+                                             f"{config.get('n_sub_iteration')}"),
+        ("Precision", str(config.get("precision"))),
+        ("Seed", str(config.get("seed"))),
+    ]  # fmt: skip
+    return ["", "## Training", "", *_table(("", ""), rows)]
+
+
+def _scores(manifest: Manifest) -> list[str]:
+    lines: list[str] = []
+    for entry in _evaluations(manifest):
+        rows = [
+            (task, *(f"{float(scores[m]):.3f}" for m in METRICS))
+            for task, scores in entry["scores"].items()
+        ]
+        lines += [
+            "",
+            f"**{entry.get('subject', 'this model')}** on {entry.get('data', '')}, "
+            f"{entry.get('split', '')} ({entry.get('n_objects', '?')} objects). "
+            f"{entry.get('note', '')}".rstrip(),
+            "",
+            *_table(("task", *METRICS), rows),
+        ]
+        if entry.get("command"):
+            lines += ["", f"Command: `{entry['command']}`"]
+    return ["", "## Scores", *lines] if lines else []
+
+
+def _inputs(manifest: Manifest) -> list[str]:
+    preprocessing, ais = manifest.model.preprocessing, manifest.model.ais
+    low, high = preprocessing.percentiles
+    intensity = {
+        "none": "8-bit images as they are, others from minimum to maximum",
+        "min_max": "minimum to maximum of the image",
+        "percentile": f"percentiles {low:g} to {high:g} of the image",
+    }[preprocessing.intensity]
+    scale = "longest side to the model's size" if preprocessing.scale is None else (
+        f"{preprocessing.scale:g} model pixels an image pixel"
+    )  # fmt: skip
+    rows = [
+        ("Image", "2D, grey or RGB, any bit depth"),
+        ("Intensities", f"{intensity}, gamma {preprocessing.gamma:g}"),
+        ("Scale", scale),
+        ("Model size", f"{manifest.model.image_size} pixels"),
+        ("AIS foreground / centre / boundary threshold", f"{ais.foreground_threshold:g} / "
+         f"{ais.center_distance_threshold:g} / {ais.boundary_distance_threshold:g}"),
+        ("AIS foreground / distance smoothing", f"{ais.foreground_smoothing:g} / "
+         f"{ais.distance_smoothing:g} pixels"),
+        ("AIS smallest object", f"{ais.min_size} pixels"),
+        ("Stored weights", manifest.precision),
+        ("Weights digest", f"`{manifest.model.weights_digest}`"),
+    ]  # fmt: skip
+    return ["", "## Input and post-processing", "", *_table(("", ""), rows)]
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [header, ["---"] * len(header), *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def _yaml(value: Mapping[str, Any], indent: str = "") -> list[str]:
+    """Write nested objects, lists and scalars as YAML; scalars in JSON's form, which YAML reads."""
+    lines = []
+    for key, item in value.items():
+        if isinstance(item, Mapping):
+            lines += [f"{indent}{key}:", *_yaml(item, indent + "  ")]
+        elif isinstance(item, list):
+            lines.append(f"{indent}{key}:")
+            for entry in item:
+                if isinstance(entry, Mapping):
+                    first, *rest = _yaml(entry, indent + "  ")
+                    lines += [f"{indent}- {first.strip()}", *rest]
+                else:
+                    lines.append(f"{indent}- {json.dumps(entry)}")
+        else:
+            lines.append(f"{indent}{key}: {json.dumps(item)}")
+    return lines

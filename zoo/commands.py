@@ -1,0 +1,317 @@
+"""The verbs of the command line: each takes parsed options, calls public functions, returns a dict.
+
+``text`` in the dict is what a person sees; ``--json`` prints the rest. Called by ``cli.py``, which
+imports this module only when a verb runs.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from samzoo.runtime.arrays import Array, Labels2D
+from samzoo.runtime.embeddings import ImageEmbeddings
+from samzoo.runtime.errors import InputError
+from samzoo.runtime.evaluation import evaluate as evaluate_pairs
+from samzoo.runtime.files import check_output, write_json
+from samzoo.runtime.images import match_pairs, read_image, write_labels
+from samzoo.runtime.manifest import Manifest
+from samzoo.runtime.model import Model
+from samzoo.runtime.networks import RememberedEncoder
+from samzoo.runtime.overlay import write_overlay
+from samzoo.runtime.prompt_simulation import labels_from_masks
+
+from . import prompt_file
+from .index import DEFAULT_MODEL, load, resolve, shipped
+from .progress import ProgressBar, TrainingBar
+
+Result = dict[str, Any]
+LABEL_SUFFIXES = (".tif", ".tiff", ".png")
+
+
+def segment(options: Namespace) -> Result:
+    """Segment images automatically."""
+    outputs = _label_outputs(options)
+    overlay = _overlay_output(options, outputs)
+    model = _load(options)
+    rows = []
+    with _bar() as progress:
+        for path, output in outputs:
+            image = read_image(path)
+            labels = model.segment(
+                image,
+                tile_shape=tuple(options.tile_shape) if options.tile_shape else None,
+                halo=tuple(options.halo) if options.halo else None,
+                progress=progress,
+            )
+            write_labels(output, labels)
+            if overlay is not None:
+                write_overlay(overlay, image, labels)
+            rows.append({"image": str(path), "labels": str(output), "objects": _count(labels)})
+    text = "\n".join(row["labels"] for row in rows)
+    result: Result = {"text": text, "images": rows, "model": options.model or DEFAULT_MODEL}
+    return result if overlay is None else {**result, "overlay": str(overlay)}
+
+
+def prompt(options: Namespace) -> Result:
+    """Segment prompted objects."""
+    output = _label_output(options.output, options)
+    overlay = _overlay_output(options, [(Path(options.image), output)])
+    if options.prompts and (options.point or options.box):
+        raise InputError("give either --prompts or --point and --box, not both")
+    objects = (
+        prompt_file.read_prompts(Path(options.prompts))
+        if options.prompts
+        else prompt_file.from_options(options.point, options.label, options.box)
+    )
+    model = _load(options)
+    embeddings, image = _embeddings_of(Path(options.image), model)
+    if overlay is not None and image is None:
+        raise InputError("--overlay needs an image, not embeddings")
+    masks = np.zeros((len(objects), *embeddings.original_size), np.bool_)
+    scores = np.zeros(len(objects), np.float32)
+    with _bar() as progress:
+        for members, arguments in prompt_file.to_arrays(objects):
+            masks[members], scores[members], _ = model.prompt(
+                embeddings, **arguments, progress=progress
+            )
+    labels = labels_from_masks(masks)
+    write_labels(output, labels)
+    if overlay is not None and image is not None:
+        write_overlay(overlay, image, labels)
+    rows = [
+        {"label": i + 1, "iou_prediction": round(float(s), 4), "pixels": int(m.sum())}
+        for i, (s, m) in enumerate(zip(scores, masks, strict=True))
+    ]
+    return {"text": str(output), "labels": str(output), "objects": rows}
+
+
+def embed(options: Namespace) -> Result:
+    """Compute and save image embeddings."""
+    output = Path(options.output)
+    if output.suffix != ".safetensors":
+        raise InputError(f"{output}: embeddings are written as .safetensors; name it so")
+    check_output(output, force=options.force)
+    model = _load(options)
+    with _bar() as progress:
+        embeddings = model.embed(read_image(Path(options.image)), progress=progress)
+    embeddings.save(output)
+    return {"text": str(output), "embeddings": str(output), "tiles": len(embeddings.tiles)}
+
+
+def convert(options: Namespace) -> Result:
+    """Turn a checkpoint into a base folder."""
+    from .convert import convert as convert_checkpoint
+    from .convert import find_lite_medsam
+
+    name, output = options.checkpoint, Path(options.output)
+    checkpoint = find_lite_medsam() if name == "lite_medsam" else Path(name)
+    convert_checkpoint(checkpoint, output, force=options.force)
+    return {"text": str(output), "base": str(output)}
+
+
+def train(options: Namespace) -> Result:
+    """Finetune a base."""
+    import dataclasses
+
+    from samzoo.runtime.errors import require
+
+    require("torch", extra="train")
+    from samzoo.training import TrainConfig, read_annotated, split
+    from samzoo.training.fit import train as fit
+
+    config = TrainConfig.read(options.config)
+    if options.seed is not None:
+        config = dataclasses.replace(config, seed=options.seed)
+    annotated = read_annotated(Path(options.images), Path(options.labels))
+    if bool(options.val_images) != bool(options.val_labels):
+        raise InputError("--val-images and --val-labels belong together; give both or none")
+    if options.val_images:
+        training = annotated
+        validation = read_annotated(Path(options.val_images), Path(options.val_labels))
+    else:
+        training, validation = split(annotated)
+    bar = TrainingBar()
+    output = Path(options.output)
+    try:
+        scores = fit(
+            base=Path(options.base), train_data=training, val_data=validation,
+            method=options.method, config=config, output=output, resume=options.resume,
+            source={"data": {"images": options.images, "labels": options.labels}}, report=bar,
+        )  # fmt: skip
+    finally:
+        bar.close()
+    return {"text": str(output), "adapter": str(output), "validation": scores}
+
+
+def merge(options: Namespace) -> Result:
+    """Fold an adapter into its base."""
+    from .merge import merge as merge_adapter
+
+    base = Path(options.base) if options.base else None
+    output = Path(options.output)
+    config = merge_adapter(Path(options.adapter), output, base=base, force=options.force)
+    return {"text": str(output), "model": str(output), "weights_digest": config.weights_digest}
+
+
+def export(options: Namespace) -> Result:
+    """Make a package."""
+    from .export import export as export_package
+
+    manifest = export_package(
+        Path(options.source),
+        Path(options.output),
+        base=Path(options.base) if options.base else None,
+        precision=options.precision,
+        name=options.name,
+        segments=options.segments,
+        force=options.force,
+    )
+    return {
+        "text": options.output,
+        "package": options.output,
+        "name": manifest.name,
+        "files": [entry.path for entry in manifest.files],
+    }
+
+
+def evaluate(options: Namespace) -> Result:
+    """Score a model."""
+    output = Path(options.output)
+    check_output(output, force=options.force)
+    pairs = match_pairs(Path(options.images), Path(options.labels))
+    model = _load(options)
+    model = Model(model.config, RememberedEncoder(model.networks))
+    with _bar() as progress:
+        report = evaluate_pairs(
+            model,
+            pairs,
+            tasks=[task.strip() for task in options.tasks.split(",")],
+            seed=options.seed,
+            min_object_size=options.min_object_size,
+            progress=progress,
+        )
+    content = {
+        "model": options.model or DEFAULT_MODEL,
+        "weights_digest": model.config.weights_digest,
+        "command": shlex.join(["samzoo", *sys.argv[1:]]),
+        **report,
+    }
+    write_json(output, content)
+    lines = [f"{'task':10} {'msa':>6} {'sa50':>6} {'sa75':>6} {'dice':>6}"] + [
+        f"{task:10} " + " ".join(f"{s[m]:6.3f}" for m in ("msa", "sa50", "sa75", "dice"))
+        for task, s in report["mean"].items()
+    ]
+    return {"text": "\n".join(lines), "report": str(output), "mean": report["mean"]}
+
+
+def list(options: Namespace) -> Result:
+    """List the models that can be named."""
+    rows = []
+    for listed in shipped():
+        manifest = listed.manifest
+        rows.append(
+            {
+                "name": listed.name,
+                "segments": manifest.segments,
+                "base": str(manifest.model.source.get("base", {}).get("name", "")),
+                "method": str(manifest.model.source.get("merged_from", {}).get("method", "")),
+                "megabytes": round(sum(entry.size for entry in manifest.files) / 1e6, 1),
+                "license": manifest.license,
+            }
+        )
+    header = ("name", "segments", "base", "method", "megabytes", "license")
+    cells = [header, *(tuple(str(row[key]) for key in header) for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    text = "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    )
+    return {"text": text, "models": rows}
+
+
+def show(options: Namespace) -> Result:
+    """Print a model's card."""
+    from samzoo.runtime.config import to_json
+
+    folder = resolve(options.model)
+    manifest = Manifest.read(folder)
+    card = folder / "README.md"
+    text = card.read_text(encoding="utf-8") if card.is_file() else f"{manifest.name}: no card"
+    return {"text": text, "folder": str(folder), "manifest": to_json(manifest)}
+
+
+def doctor(options: Namespace) -> Result:
+    """Check the installation."""
+    from .doctor import check_installation
+
+    return check_installation()
+
+
+def _load(options: Namespace) -> Model:
+    return load(options.model or DEFAULT_MODEL, threads=options.threads)
+
+
+def _embeddings_of(path: Path, model: Model) -> tuple[ImageEmbeddings, Array | None]:
+    if path.suffix == ".safetensors":
+        return ImageEmbeddings.load(path), None
+    image = read_image(path)
+    with _bar() as progress:
+        return model.embed(image, progress=progress), image
+
+
+def _label_outputs(options: Namespace) -> Any:
+    """Pairs of image and label path; a folder of outputs for several images."""
+    images = [Path(image) for image in options.images]
+    if len(images) == 1:
+        return [(images[0], _label_output(options.output, options))]
+    folder = Path(options.output)
+    if folder.suffix in LABEL_SUFFIXES:
+        raise InputError(f"{folder}: {len(images)} images need a folder as output, not one file")
+    outputs = [folder / f"{image.stem}.tif" for image in images]
+    twice = {path for path in outputs if outputs.count(path) > 1}
+    if twice:
+        raise InputError(f"{sorted(twice)[0]}: two images would write it; rename one")
+    for path in outputs:
+        check_output(path, force=options.force)
+    return [*zip(images, outputs, strict=True)]
+
+
+def _label_output(name: str, options: Namespace) -> Path:
+    output = Path(name)
+    if output.suffix.lower() not in LABEL_SUFFIXES:
+        raise InputError(f"{output}: labels are written as {', '.join(LABEL_SUFFIXES)}")
+    check_output(output, force=options.force)
+    return output
+
+
+def _overlay_output(options: Namespace, outputs: Any) -> Path | None:
+    if not options.overlay:
+        return None
+    if len(outputs) > 1:
+        raise InputError("--overlay takes one image; run it for each")
+    overlay = Path(options.overlay)
+    if overlay.suffix.lower() != ".png":
+        raise InputError(f"{overlay}: overlays are written as .png; name it so")
+    check_output(overlay, force=options.force)
+    return overlay
+
+
+def _count(labels: Labels2D) -> int:
+    return int(np.count_nonzero(np.unique(labels)))
+
+
+@contextmanager
+def _bar() -> Iterator[ProgressBar]:
+    bar = ProgressBar()
+    try:
+        yield bar
+    finally:
+        bar.close()

@@ -1,0 +1,166 @@
+"""From a model or an adapter to a package that the runtime loads.
+
+In: a model folder (or an adapter and its base). Out: a package folder with ONNX graphs, manifest
+and card. Called by the ``export`` verb.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from samzoo.runtime.arrays import Tensors
+from samzoo.runtime.config import ModelConfig
+from samzoo.runtime.digest import weights_digest
+from samzoo.runtime.errors import FormatError, InputError, NotFoundError, require, shown
+from samzoo.runtime.files import read_tensors, sha256_of, write_bytes, write_folder
+from samzoo.runtime.manifest import FileEntry, Manifest
+from samzoo.training.adapter import is_adapter
+
+from .card import render_card
+from .merge import merged
+from .onnx_export import export_graphs
+
+Precision = Literal["fp32", "fp16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+CARD_FILE = "README.md"
+
+
+def export(
+    source: Path,
+    output: Path,
+    *,
+    base: Path | None = None,
+    precision: Precision = "fp32",
+    name: str | None = None,
+    segments: str = "",
+    metrics: Mapping[str, Any] | None = None,
+    card: Mapping[str, str] | None = None,
+    files: Mapping[str, bytes] | None = None,
+    force: bool = False,
+) -> Manifest:
+    """Write a package.
+
+    Args:
+        source: A model folder, or an adapter folder, which is merged first.
+        output: The package folder to write.
+        base: Of an adapter; where it lay while training by default.
+        precision: How the graphs store weights; ``fp16`` halves the files.
+        name: The package's name; made from the output folder's name by default.
+        segments: What the model segments, in a few words.
+        metrics: Measured scores for manifest and card; see ``docs/formats.md``.
+        card: Texts of the model card by section; see ``card.SECTIONS``.
+        files: More files to put into the package, by relative path.
+        force: Replace an existing ``output``.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        NotFoundError: ``source`` is neither a model nor an adapter, or a file is missing.
+        FormatError: A file is damaged, or they do not belong together.
+        InputError: An argument is not one of those allowed.
+        OutputExistsError: ``output`` exists and ``force`` is false.
+        MissingDependencyError: torch or onnx is not installed.
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    if precision not in PRECISIONS:
+        raise InputError(f"precision: found {shown(precision)}, allowed: {', '.join(PRECISIONS)}")
+    require("torch", extra="export")
+    from samzoo.training.sam import Sam, load_weights
+
+    config, tensors = read_model(source, base=base)
+    sam = Sam(config)
+    load_weights(sam, tensors, where=str(source))
+    name = name or _package_name(output)
+    graphs = export_graphs(
+        sam.eval(),
+        precision=precision,
+        metadata={"samzoo.name": name, "samzoo.weights_digest": config.weights_digest},
+    )
+    manifest: list[Manifest] = []
+
+    def fill(folder: Path) -> None:
+        content = {f"onnx/{role}.onnx": graph for role, graph in graphs.items()}
+        roles = {f"onnx/{role}.onnx": role for role in graphs}
+        for path, data in {**content, **(files or {})}.items():
+            write_bytes(folder / path, data)
+        unlisted = Manifest(
+            name=name,
+            segments=segments,
+            license=_license(config.source),
+            model=config,
+            files=(),
+            precision=precision,
+            metrics=dict(metrics or {}),
+            card=dict(card or {}),
+            software=software_versions(),
+        )
+        write_bytes(folder / CARD_FILE, render_card(unlisted).encode())
+        manifest.append(_with_files(unlisted, folder, roles))
+        manifest[0].write(folder)
+
+    write_folder(output, fill, force=force)
+    return manifest[0]
+
+
+def read_model(source: Path, *, base: Path | None = None) -> tuple[ModelConfig, Tensors]:
+    """Read a model folder, or merge an adapter folder in memory.
+
+    Raises:
+        NotFoundError: It is neither, or a file is missing.
+        FormatError: A file is damaged, or they do not belong together.
+    """
+    if is_adapter(source):
+        return merged(source, base=base)
+    if not (source / "config.json").is_file():
+        raise NotFoundError(
+            f"{source}: neither a model (config.json) nor an adapter (adapter_config.json)"
+        )
+    config = ModelConfig.read(source / "config.json")
+    tensors = read_tensors(source / "model.safetensors")
+    if weights_digest(tensors) != config.weights_digest:
+        raise FormatError(f"{source}: model.safetensors does not belong to config.json")
+    return config, tensors
+
+
+def software_versions() -> dict[str, str]:
+    """Versions of samzoo and of what its results depend on, where installed."""
+    versions = {}
+    for package in ("samzoo", "torch", "onnx", "onnxruntime", "bioimage-cpp", "numpy"):
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _with_files(manifest: Manifest, folder: Path, roles: Mapping[str, str]) -> Manifest:
+    import dataclasses
+
+    entries = [
+        FileEntry(
+            path=path.relative_to(folder).as_posix(),
+            size=path.stat().st_size,
+            sha256=sha256_of(path),
+            role=roles.get(path.relative_to(folder).as_posix(), ""),
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    ]
+    return dataclasses.replace(manifest, files=tuple(entries))
+
+
+def _package_name(output: Path) -> str:
+    return re.sub(r"[^a-z0-9._-]+", "-", output.name.lower()).strip("._-") or "model"
+
+
+def _license(source: Mapping[str, Any]) -> str:
+    """The licence of the base, unless the finetuned model declares its own."""
+    base = source.get("base")
+    inherited = base.get("license") if isinstance(base, Mapping) else None
+    return str(source.get("license") or inherited or "")

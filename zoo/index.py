@@ -1,0 +1,84 @@
+"""From a model's name to its package folder: the models that ship with samzoo, and any folder.
+
+Called by the command line and by ``samzoo.zoo.load``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from samzoo.runtime.errors import NotFoundError, shown
+from samzoo.runtime.manifest import MANIFEST_FILE, Manifest
+from samzoo.runtime.model import Model
+from samzoo.runtime.package import load as load_package
+
+DEFAULT_MODEL = "nuclei-vit-t"
+"""What runs when no model is named; it ships with samzoo, so that works offline."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A model that can be named.
+
+    Attributes:
+        name: What to pass as ``--model``.
+        folder: Its package.
+        manifest: Its manifest.
+    """
+
+    name: str
+    folder: Path
+    manifest: Manifest
+
+
+def shipped() -> list[Listed]:
+    """List the packages that came with samzoo, by name."""
+    root = Path(str(resources.files("samzoo.model_cards")))
+    return [
+        Listed(path.parent.name, path.parent, Manifest.read(path.parent))
+        for path in sorted(root.glob(f"*/{MANIFEST_FILE}"))
+    ]
+
+
+def resolve(reference: str) -> Path:
+    """Find the package folder of a reference.
+
+    Args:
+        reference: A name out of ``samzoo list``, or the path of a package folder.
+
+    Returns:
+        The folder.
+
+    Raises:
+        NotFoundError: It is neither; lists the known names.
+    """
+    root = Path(str(resources.files("samzoo.model_cards")))
+    if reference.replace("-", "").isalnum() and (root / reference / MANIFEST_FILE).is_file():
+        return root / reference
+    folder = Path(reference)
+    if (folder / MANIFEST_FILE).is_file():
+        return folder
+    known = ", ".join(listed.name for listed in shipped()) or "none"
+    hint = ""
+    if (folder / "config.json").is_file() or (folder / "adapter_config.json").is_file():
+        hint = f"; it is a model or adapter, run: samzoo export {reference} -o PACKAGE"
+    raise NotFoundError(
+        f"{shown(reference)}: neither a package folder ({MANIFEST_FILE} missing) nor a model "
+        f"that ships with samzoo ({known}){hint}"
+    )
+
+
+def load(reference: str = DEFAULT_MODEL, *, threads: int | None = None) -> Model:
+    """Open a model by name or folder.
+
+    Args:
+        reference: As in ``resolve``.
+        threads: CPU threads of one operator; all cores by default.
+
+    Raises:
+        NotFoundError: There is no such model.
+        FormatError: Its manifest is damaged.
+    """
+    return load_package(resolve(reference), threads=threads)

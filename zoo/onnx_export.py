@@ -1,0 +1,142 @@
+"""Tracing a model's three graphs to ONNX.
+
+In: a ``Sam`` in torch. Out: the bytes of each graph. Called by ``export.py``. Contracts of the
+graphs: ``docs/formats.md``; the modules that are traced: ``samzoo.training.graphs``.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from samzoo.runtime.config import EMBEDDING_CHANNELS
+from samzoo.runtime.errors import require
+from samzoo.runtime.manifest import AIS_DECODER, ENCODER, MASK_DECODER
+from samzoo.runtime.sessions import INPUTS, OUTPUTS
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from samzoo.training.sam import Sam
+
+OPSET = 17
+"""What every consumer reads: LayerNormalization exists from 17 on, and Fiji's engine stops at 18."""
+
+MIN_HALF_BYTES = 4096
+"""Smaller tensors stay float32 under ``fp16`` storage: they are biases and norms (own choice)."""
+
+DYNAMIC_AXES: dict[str, dict[str, dict[int, str]]] = {
+    ENCODER: {"input_image": {0: "height", 1: "width"}},
+    MASK_DECODER: {
+        "point_coords": {0: "num_objects", 1: "num_points"},
+        "point_labels": {0: "num_objects", 1: "num_points"},
+        "mask_input": {0: "num_masks"},
+        "masks": {0: "num_objects", 2: "orig_height", 3: "orig_width"},
+        "iou_predictions": {0: "num_objects"},
+        "low_res_masks": {0: "num_objects"},
+    },
+    AIS_DECODER: {},
+}
+
+
+def export_graphs(sam: Sam, *, precision: str, metadata: Mapping[str, str]) -> dict[str, bytes]:
+    """Trace every graph the model has.
+
+    Args:
+        sam: The model, in eval mode, float32.
+        precision: ``fp32``, or ``fp16`` to store large weights as float16; the arithmetic stays
+            float32 either way.
+        metadata: Written into each graph.
+
+    Returns:
+        ONNX files as bytes, by role.
+
+    Raises:
+        MissingDependencyError: torch or onnx is not installed.
+    """
+    torch = require("torch", extra="export")
+    require("onnx", extra="export")
+    from samzoo.training.graphs import AisGraph, EncoderGraph, MaskDecoderGraph
+
+    grid = sam.config.grid
+    embeddings = torch.randn(1, EMBEDDING_CHANNELS, grid, grid)
+    # No side of the example is the model's size, so that nothing can be traced as "no padding".
+    height, width = sam.config.image_size * 3 // 4, sam.config.image_size * 2 // 3
+    graphs: dict[str, tuple[nn.Module, tuple[Tensor, ...]]] = {
+        ENCODER: (EncoderGraph(sam), (torch.rand(height, width, 3) * 255,)),
+        MASK_DECODER: (
+            MaskDecoderGraph(sam),
+            (
+                embeddings,
+                torch.rand(2, 3, 2) * height,
+                torch.tensor([[1.0, 0.0, -1.0], [1.0, 2.0, 3.0]]),
+                torch.randn(2, 1, 4 * grid, 4 * grid),
+                torch.ones(1),
+                torch.tensor([height, width], dtype=torch.float32),
+            ),
+        ),
+    }
+    if sam.ais_decoder is not None:
+        graphs[AIS_DECODER] = (AisGraph(sam), (embeddings,))
+    return {
+        role: _finish(_trace(role, module.eval(), example), precision, metadata)
+        for role, (module, example) in graphs.items()
+    }
+
+
+def _trace(role: str, module: nn.Module, example: tuple[Tensor, ...]) -> bytes:
+    import torch
+
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        # The tracing exporter: its graphs keep the names and opset that annotation tools need. It
+        # warns that a newer one exists, and of every Python number that depends on a shape.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module,
+            example,
+            buffer,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=list(INPUTS[role]),
+            output_names=list(OUTPUTS[role]),
+            dynamic_axes=DYNAMIC_AXES[role],
+        )
+    return buffer.getvalue()
+
+
+def _finish(graph: bytes, precision: str, metadata: Mapping[str, str]) -> bytes:
+    import onnx
+
+    model = onnx.load_from_string(graph)
+    if precision == "fp16":
+        _store_as_half(model)
+    onnx.helper.set_model_props(model, dict(metadata))
+    onnx.checker.check_model(model)
+    result: bytes = model.SerializeToString()
+    return result
+
+
+def _store_as_half(model: Any) -> None:
+    """Store large float32 weights as float16, cast back by the graph when it is loaded."""
+    from onnx import helper, numpy_helper
+    from onnx.onnx_pb import TensorProto
+
+    casts = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT or len(tensor.raw_data) < MIN_HALF_BYTES:
+            continue
+        name = tensor.name
+        half = numpy_helper.from_array(
+            numpy_helper.to_array(tensor).astype(np.float16), f"{name}_fp16"
+        )
+        tensor.CopyFrom(half)
+        casts.append(
+            helper.make_node("Cast", [f"{name}_fp16"], [name], to=TensorProto.FLOAT)
+        )
+    for index, node in enumerate(casts):
+        model.graph.node.insert(index, node)

@@ -1,0 +1,64 @@
+"""Progress bars on stderr, from the callbacks that samzoo's functions take."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from tqdm import tqdm
+
+
+class ProgressBar:
+    """A ``Progress`` callback that draws one bar a stage; silent where stderr is no terminal."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._bar: Any = None
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Draw progress; see ``samzoo.runtime.arrays.Progress``."""
+        if self._bar is None or stage != self._stage:
+            self.close()
+            self._stage = stage
+            self._bar = tqdm(
+                desc=stage, total=total or None, file=sys.stderr, disable=None, leave=False
+            )
+        self._bar.n = done
+        self._bar.refresh()
+
+    def close(self) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+class TrainingBar:
+    """Draws a training run's ``Status``: steps, loss, score, best score, time left."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def __call__(self, status: Any) -> None:
+        """Draw a status of ``samzoo.training.fit``."""
+        if self._bar is None:
+            self._bar = tqdm(
+                desc="train",
+                total=status.total,
+                initial=status.step - 1,
+                file=sys.stderr,
+                disable=None,
+                bar_format="{desc} {bar} {n_fmt}/{total_fmt} [{elapsed}{postfix}]",
+            )
+        fields = {"loss": f"{status.loss:.3f}"}
+        if status.score is not None:
+            fields |= {"score": f"{status.score:.3f}", "best": f"{status.best:.3f}"}
+        minutes, seconds = divmod(int(status.seconds_left), 60)
+        fields["left"] = f"{minutes}:{seconds:02d}"
+        self._bar.n = status.step
+        self._bar.set_postfix(fields)
+
+    def close(self) -> None:
+        """End the bar and leave it on the screen."""
+        if self._bar is not None:
+            self._bar.close()

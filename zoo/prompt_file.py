@@ -1,0 +1,120 @@
+"""Prompts as the command line takes them: options for one object, a JSON file for any number.
+
+In: options or a file. Out: the arrays that ``Model.prompt`` takes. Called by ``commands.py``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samzoo.runtime.errors import FormatError, InputError, NotFoundError, shown
+from samzoo.runtime.files import MAX_JSON_BYTES
+from samzoo.runtime.prompts import PADDING
+
+KEYS = ("points", "labels", "box")
+
+
+def from_options(
+    points: Sequence[Sequence[float]], labels: Sequence[int], boxes: Sequence[Sequence[float]]
+) -> list[dict[str, Any]]:
+    """Turn ``--point``, ``--label`` and ``--box`` into objects.
+
+    All points mark one object; without points, each box is an object.
+
+    Raises:
+        InputError: No prompt, more labels than points, or points with several boxes.
+    """
+    if not points and not boxes:
+        raise InputError("no prompt: give --point X Y, --box X0 Y0 X1 Y1, or --prompts FILE.json")
+    if labels and len(labels) != len(points):
+        raise InputError(
+            f"{len(points)} --point and {len(labels)} --label: give one label a point, or none"
+        )
+    if not points:
+        return [{"box": list(box)} for box in boxes]
+    if len(boxes) > 1:
+        raise InputError(
+            "points with several boxes do not say which belong together; use --prompts FILE.json"
+        )
+    prompt: dict[str, Any] = {
+        "points": [list(point) for point in points],
+        "labels": list(labels) or [1] * len(points),
+    }
+    return [{**prompt, "box": list(boxes[0])}] if boxes else [prompt]
+
+
+def read_prompts(path: Path) -> list[dict[str, Any]]:
+    """Read ``[{"points": [[x, y]], "labels": [1], "box": [x0, y0, x1, y1]}, ...]``.
+
+    Every object has points with labels, a box, or both.
+
+    Raises:
+        NotFoundError: There is no such file.
+        FormatError: Not such a list; names the object and field.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"{path}: no such file")
+    if path.stat().st_size > MAX_JSON_BYTES:
+        raise FormatError(f"{path}: {path.stat().st_size} bytes is too large for a prompt file")
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{path}: not a JSON file ({error})") from error
+    if not isinstance(value, list) or not value:
+        raise FormatError(f"{path}: expected a list of objects, found {shown(value)}")
+    for index, item in enumerate(value):
+        where = f"{path}: object {index}"
+        if not isinstance(item, dict) or not item or set(item) - set(KEYS):
+            raise FormatError(
+                f"{where}: expected an object with {', '.join(KEYS)}, found {shown(item)}"
+            )
+        points, labels = item.get("points", []), item.get("labels", [])
+        _check_numbers(points, 2, f"{where}.points")
+        if not isinstance(labels, list) or len(labels) != len(points):
+            raise FormatError(f"{where}.labels: expected {len(points)}, found {shown(labels)}")
+        if "box" in item:
+            _check_numbers([item["box"]], 4, f"{where}.box")
+    return value
+
+
+def to_arrays(objects: Sequence[dict[str, Any]]) -> list[tuple[list[int], dict[str, Any]]]:
+    """Group objects into calls of ``Model.prompt``: those with a box and those without.
+
+    Returns:
+        Indices of the objects, and the arguments ``points``, ``point_labels`` and ``boxes``.
+    """
+    calls = []
+    for with_box in (True, False):
+        members = [i for i, item in enumerate(objects) if ("box" in item) == with_box]
+        if not members:
+            continue
+        arguments: dict[str, Any] = {}
+        longest = max(len(objects[i].get("points", [])) for i in members)
+        if longest:
+            points = np.zeros((len(members), longest, 2), np.float32)
+            labels: NDArray[np.float32] = np.full((len(members), longest), PADDING, np.float32)
+            for row, i in enumerate(members):
+                given = objects[i].get("points", [])
+                if given:
+                    points[row, : len(given)] = given
+                    labels[row, : len(given)] = objects[i]["labels"]
+            arguments |= {"points": points, "point_labels": labels}
+        if with_box:
+            arguments["boxes"] = np.array([objects[i]["box"] for i in members], np.float32)
+        calls.append((members, arguments))
+    return calls
+
+
+def _check_numbers(rows: Any, length: int, where: str) -> None:
+    if not isinstance(rows, list):
+        raise FormatError(f"{where}: expected a list, found {shown(rows)}")
+    for row in rows:
+        numbers = isinstance(row, list) and len(row) == length
+        if not numbers or any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in row):
+            raise FormatError(f"{where}: expected {length} numbers, found {shown(row)}")
