@@ -1,16 +1,23 @@
-"""Running SAM packages on a CPU: embed an image, prompt it, segment it. Needs no torch."""
+"""Running SAM packages on a CPU: embed an image, prompt it, segment it. Needs no torch.
+
+Names are imported when they are first used, so that ``samzoo --help`` loads no NumPy.
+"""
 
 from __future__ import annotations
 
-from .config import AisParameters, ModelConfig, Preprocessing
-from .embeddings import ImageEmbeddings
-from .errors import SamzooError
-from .evaluation import evaluate
-from .images import read_image, read_labels, write_labels
-from .manifest import Manifest
-from .model import Model
-from .overlay import draw_overlay, write_overlay
-from .package import load
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .config import AisParameters, ModelConfig, Preprocessing
+    from .embeddings import ImageEmbeddings
+    from .errors import SamzooError
+    from .evaluation import evaluate
+    from .images import read_image, read_labels, write_labels
+    from .manifest import Manifest
+    from .model import Model
+    from .overlay import draw_overlay, write_overlay
+    from .package import load
 
 __all__ = [
     "AisParameters",
@@ -28,3 +35,31 @@ __all__ = [
     "write_labels",
     "write_overlay",
 ]
+
+_MODULES = {
+    "AisParameters": "config",
+    "ImageEmbeddings": "embeddings",
+    "Manifest": "manifest",
+    "Model": "model",
+    "ModelConfig": "config",
+    "Preprocessing": "config",
+    "SamzooError": "errors",
+    "draw_overlay": "overlay",
+    "evaluate": "evaluation",
+    "load": "package",
+    "read_image": "images",
+    "read_labels": "images",
+    "write_labels": "images",
+    "write_overlay": "overlay",
+}
+"""Where each public name is defined."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -30,6 +30,12 @@ SAM_PIXEL_STD = (58.395, 57.12, 57.375)
 MASK_THRESHOLD = 0.0
 """A mask is where the logits lie above this. Source: segment-anything, ``modeling/sam.py``."""
 
+MAX_IMAGE_SIZE = 4096
+"""Largest side that an encoder may see: four times SAM's (own choice: configs are not trusted)."""
+
+MAX_SMOOTHING = 100
+"""Largest sigma in pixels: more would smooth whole objects away (own choice)."""
+
 EMBEDDING_CHANNELS = 256
 """Channels of the image embeddings and of the mask decoder in every SAM."""
 
@@ -49,12 +55,16 @@ class VitConfig:
     global_attn_indexes: tuple[int, ...] = (2, 5, 8, 11)
 
     def __post_init__(self) -> None:
-        _positive(self, "image_size", "patch_size", "embed_dim", "depth", "num_heads")
+        _positive(
+            self, "image_size", "patch_size", "embed_dim", "depth", "num_heads", "mlp_ratio",
+            "window_size",
+        )  # fmt: skip
         if self.embed_dim % self.num_heads:
             raise FormatError(
                 f"image_encoder: embed_dim {self.embed_dim} is not a multiple of "
                 f"num_heads {self.num_heads}"
             )
+        _check_sides(self.image_size, self.grid)
 
     @property
     def grid(self) -> int:
@@ -83,7 +93,10 @@ class TinyVitConfig:
     mbconv_expand_ratio: float = 4.0
 
     def __post_init__(self) -> None:
-        _positive(self, "image_size", "patch_kernel", "patch_stride")
+        _positive(
+            self, "image_size", "patch_kernel", "patch_stride", "embed_dims", "depths",
+            "num_heads", "window_sizes", "strides", "mlp_ratio", "mbconv_expand_ratio",
+        )  # fmt: skip
         stages = len(self.embed_dims)
         for name, expected in (
             ("depths", stages), ("num_heads", stages), ("window_sizes", stages),
@@ -94,6 +107,7 @@ class TinyVitConfig:
                     f"image_encoder.{name}: expected {expected} numbers for {stages} stages, "
                     f"found {len(getattr(self, name))}"
                 )
+        _check_sides(self.image_size, self.grid)
 
     @property
     def grid(self) -> int:
@@ -104,12 +118,17 @@ class TinyVitConfig:
         return side
 
 
-EncoderConfig = Union[VitConfig, TinyVitConfig]
+EncoderConfig = VitConfig | TinyVitConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class MaskDecoderConfig:
-    """Prompt encoder and mask decoder in numbers. Source: segment-anything, ``build_sam.py``."""
+    """Prompt encoder and mask decoder in numbers. Source: segment-anything, ``build_sam.py``.
+
+    ``point_output`` says which mask answers a single point: ``multimask`` takes the best of the
+    three by predicted IoU, since SAM's points are ambiguous; ``single`` takes the first output, as
+    for all other prompts, for a model finetuned on one kind of object.
+    """
 
     mask_in_chans: int = 16
     num_multimask_outputs: int = 3
@@ -118,6 +137,7 @@ class MaskDecoderConfig:
     transformer_num_heads: int = 8
     iou_head_depth: int = 3
     iou_head_hidden_dim: int = 256
+    point_output: Literal["multimask", "single"] = "multimask"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +145,7 @@ class LightDecoderConfig:
     """The light AIS decoder: ``channels`` at the embedding's grid, then at 2x, then at 4x."""
 
     type: Literal["light"] = "light"
-    channels: tuple[int, int, int] = (96, 48, 24)
+    channels: tuple[int, int, int] = (128, 64, 32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,9 +209,13 @@ class AisParameters:
     min_size: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("foreground_smoothing", "distance_smoothing", "min_size"):
-            if getattr(self, name) < 0:
-                raise FormatError(f"ais.{name}: must not be negative, found {getattr(self, name)}")
+        for name in ("foreground_smoothing", "distance_smoothing"):
+            if not 0 <= getattr(self, name) <= MAX_SMOOTHING:
+                raise FormatError(
+                    f"ais.{name}: allowed is 0 to {MAX_SMOOTHING}, found {getattr(self, name)}"
+                )
+        if self.min_size < 0:
+            raise FormatError(f"ais.min_size: must not be negative, found {self.min_size}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,7 +327,7 @@ def _parse(kind: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return _parse_dataclass(kind, value, where)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        value = float(value) if abs(value) < 10**30 else float("inf")
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise FormatError(f"{where}: expected {kind.__name__}, found {shown(value)}")
     if kind is float and not -1e30 < value < 1e30:  # also false for NaN
@@ -362,7 +386,14 @@ def _parse_dataclass(kind: Any, value: Any, where: str) -> Any:
 
 def _positive(config: object, *names: str) -> None:
     for name in names:
-        if getattr(config, name) <= 0:
-            raise FormatError(
-                f"image_encoder.{name}: must be positive, found {getattr(config, name)}"
-            )
+        value = getattr(config, name)
+        if any(number <= 0 for number in (value if isinstance(value, tuple) else (value,))):
+            raise FormatError(f"image_encoder.{name}: must be positive, found {value}")
+
+
+def _check_sides(image_size: int, grid: int) -> None:
+    if image_size > MAX_IMAGE_SIZE or grid < 1:
+        raise FormatError(
+            f"image_encoder.image_size: found {image_size}, which makes embeddings of {grid} x "
+            f"{grid}; allowed are sizes up to {MAX_IMAGE_SIZE} and embeddings from 1 x 1"
+        )

@@ -18,6 +18,7 @@ from .config import EMBEDDING_CHANNELS, check_format, from_json, to_json
 from .errors import FormatError
 from .files import read_metadata, read_tensors, write_tensors
 from .geometry import Size
+from .image_files import MAX_PIXELS
 from .tiles import Tile
 
 FORMAT, VERSION = "samzoo-embeddings", 1
@@ -66,8 +67,10 @@ class ImageEmbeddings:
         """
         try:
             description: Any = json.loads(read_metadata(path).get("samzoo", ""))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise FormatError(f"{path}: not an embeddings file of samzoo") from error
+        if not isinstance(description, dict):
+            raise FormatError(f"{path}: not an embeddings file of samzoo")
         check_format(description, FORMAT, VERSION, where=str(path))
         values = read_tensors(path).get("image_embeddings")
         parsed = from_json(
@@ -87,8 +90,7 @@ class ImageEmbeddings:
                 f"{path}: image_embeddings: expected float32 "
                 f"({len(parsed.tiles)}, {EMBEDDING_CHANNELS}, grid, grid), found {found}"
             )
-        for tile in parsed.tiles:
-            _check_tile(tile, parsed.original_size, where=str(path))
+        _check_tiles(parsed.tiles, parsed.original_size, where=str(path))
         return cls(
             values, parsed.tiles, parsed.original_size, parsed.weights_digest, parsed.constant
         )
@@ -102,8 +104,16 @@ class _Description:
     constant: bool
 
 
-def _check_tile(tile: Tile, size: Size, *, where: str) -> None:
-    for window in (tile.outer, tile.inner):
-        y0, x0, y1, x1 = window
-        if not (0 <= y0 < y1 <= size[0] and 0 <= x0 < x1 <= size[1]):
-            raise FormatError(f"{where}: tile {window} lies outside the image of {size}")
+def _check_tiles(tiles: tuple[Tile, ...], size: Size, *, where: str) -> None:
+    if min(size) < 1 or size[0] * size[1] > MAX_PIXELS:
+        raise FormatError(f"{where}: original_size is {size}, allowed are 1 to {MAX_PIXELS} pixels")
+    area = 0
+    for tile in tiles:
+        (top, left, bottom, right), (y0, x0, y1, x1) = tile.outer, tile.inner
+        if not (
+            0 <= top <= y0 < y1 <= bottom <= size[0] and 0 <= left <= x0 < x1 <= right <= size[1]
+        ):
+            raise FormatError(f"{where}: {tile} does not lie in an image of {size}")
+        area += (y1 - y0) * (x1 - x0)
+    if area != size[0] * size[1]:
+        raise FormatError(f"{where}: the tiles cover {area} pixels of an image of {size}")

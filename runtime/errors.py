@@ -62,10 +62,10 @@ class StorageError(SamzooError, OSError):
 
 
 def shown(value: object, *, limit: int = 200) -> str:
-    """Format a value from a file for a message: escaped, and cut to ``limit`` characters.
+    r"""Format a value from a file for a message: escaped, and cut to ``limit`` characters.
 
-    >>> shown("a\\nb")
-    "'a\\\\nb'"
+    >>> shown("a\nb")
+    "'a\\nb'"
     """
     text = ascii(value) if isinstance(value, str) else repr(value)
     return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,10 @@ MARKER_FILES = ("config.json", "adapter_config.json", "samzoo.json")
 
 MAX_TENSORS = 20_000
 """A ViT-H SAM has 594 tensors; safetensors itself would accept hundreds of thousands."""
+
+
+DTYPES = ("F16", "F32", "F64", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "BOOL")
+"""NumPy's own dtypes by their names in safetensors; not bfloat16."""
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -49,12 +53,16 @@ def read_json(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_JSON_BYTES:
         raise FormatError(f"{path}: {path.stat().st_size} bytes is too large for a config file")
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{path}: not a JSON file ({error})") from error
     if not isinstance(value, dict):
         raise FormatError(f"{path}: expected a JSON object, found {shown(type(value).__name__)}")
     return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number in JSON")
 
 
 def read_tensors(path: Path) -> Tensors:
@@ -81,6 +89,12 @@ def read_tensors(path: Path) -> Tensors:
             if len(names) > MAX_TENSORS:
                 raise FormatError(f"{path}: {len(names)} tensors, allowed are {MAX_TENSORS}")
             for name in names:
+                dtype = file.get_slice(name).get_dtype()
+                if dtype not in DTYPES:  # whether NumPy knows others depends on what is imported
+                    raise FormatError(
+                        f"{path}: tensor {shown(name)} is stored as {dtype}, "
+                        f"allowed are {', '.join(DTYPES)}"
+                    )
                 tensors[name] = file.get_tensor(name)
     except (SafetensorError, ValueError, TypeError) as error:
         if isinstance(error, FormatError):
@@ -204,14 +218,44 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def check_output(path: Path, *, force: bool) -> None:
+def check_output(path: Path, *, force: bool, inputs: Sequence[Path] = ()) -> None:
     """Refuse to overwrite, before any work is done.
 
+    Args:
+        path: What will be written.
+        force: Allow to replace an existing file or folder.
+        inputs: What is read for it; never replaced, nor a folder around it.
+
     Raises:
-        OutputExistsError: ``path`` exists and ``force`` is false.
+        OutputExistsError: ``path`` exists and ``force`` is false, or it is one of the inputs.
     """
+    for given in inputs:
+        original = given.resolve()
+        if path.resolve() in (original, *original.parents):
+            raise OutputExistsError(
+                f"{path}: writing it would replace the input {given}; choose another output"
+            )
     if path.exists() and not force:
         raise OutputExistsError(f"{path}: exists already; pass --force to replace it")
+
+
+def check_output_folder(path: Path, *, force: bool, inputs: Sequence[Path] = ()) -> None:
+    """Refuse to replace a folder, before any work is done.
+
+    Args:
+        path: The folder that will be written.
+        force: Allow to replace an artefact of samzoo, never anything else.
+        inputs: As in ``check_output``.
+
+    Raises:
+        OutputExistsError: As in ``check_output``, or ``path`` is not an artefact.
+    """
+    check_output(path, force=force, inputs=inputs)
+    if path.exists() and not any((path / name).is_file() for name in MARKER_FILES):
+        raise OutputExistsError(
+            f"{path}: exists and is not a folder that samzoo wrote, so --force does not replace "
+            "it; choose another output"
+        )
 
 
 def write_folder(path: Path, fill: Callable[[Path], None], *, force: bool) -> None:
@@ -226,12 +270,7 @@ def write_folder(path: Path, fill: Callable[[Path], None], *, force: bool) -> No
         OutputExistsError: ``path`` exists and ``force`` is false, or it is not one of ours.
         StorageError: The disk is full or the folder cannot be written.
     """
-    check_output(path, force=force)
-    if path.exists() and not any((path / name).is_file() for name in MARKER_FILES):
-        raise OutputExistsError(
-            f"{path}: exists and is not a folder that samzoo wrote, so --force does not replace "
-            "it; choose another output"
-        )
+    check_output_folder(path, force=force)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -240,16 +279,25 @@ def write_folder(path: Path, fill: Callable[[Path], None], *, force: bool) -> No
     try:
         fill(temporary)
         temporary.chmod(0o755)
-        if path.exists():
-            previous = temporary.with_name(temporary.name + ".old")
-            os.replace(path, previous)
-            os.replace(temporary, path)
-            shutil.rmtree(previous) if previous.is_dir() else previous.unlink()
-        else:
-            os.replace(temporary, path)
+        _swap_in(temporary, path)
     except OSError as error:
         if isinstance(error, (StorageError, NotFoundError)):
             raise
         raise StorageError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _swap_in(folder: Path, path: Path) -> None:
+    """Move a complete folder to ``path``; what was there comes back if that fails."""
+    if not path.exists():
+        os.replace(folder, path)
+        return
+    previous = folder.with_name(folder.name + ".old")
+    os.replace(path, previous)
+    try:
+        os.replace(folder, path)
+    except BaseException:
+        os.replace(previous, path)
+        raise
+    shutil.rmtree(previous, ignore_errors=True)

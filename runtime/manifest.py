@@ -6,6 +6,7 @@ In: a package folder. Out: a checked ``Manifest``. Written by ``samzoo.zoo.expor
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -13,7 +14,7 @@ from typing import Any
 
 from .config import ModelConfig, check_format, from_json, to_json
 from .errors import FormatError, NotFoundError, shown
-from .files import read_json, sha256_of, write_json
+from .files import read_json, write_json
 
 PACKAGE_FORMAT, PACKAGE_VERSION = "samzoo-package", 1
 MANIFEST_FILE = "samzoo.json"
@@ -121,12 +122,13 @@ def read_entry(folder: Path, entry: FileEntry) -> bytes:
             raise FormatError(f"{path}: not a plain file")
         raise NotFoundError(f"{path}: listed in {MANIFEST_FILE} but not there; fetch it again")
     size = path.stat().st_size
-    if size != entry.size or sha256_of(path) != entry.sha256:
+    data = path.read_bytes() if size == entry.size else b""
+    if size != entry.size or hashlib.sha256(data).hexdigest() != entry.sha256:
         raise FormatError(
             f"{path}: {size} bytes do not match {MANIFEST_FILE} ({entry.size} bytes, sha256 "
-            f"{entry.sha256[:16]}...); the file is damaged or was changed, fetch it again"
+            f"{shown(entry.sha256, limit=20)}); the file is damaged or was changed, fetch it again"
         )
-    return path.read_bytes()
+    return data
 
 
 def check_relative(path: str, *, where: str) -> PurePosixPath:

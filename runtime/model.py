@@ -15,14 +15,20 @@ from numpy.typing import ArrayLike, NDArray
 from . import tiles as tiling
 from .ais import segment_from_maps
 from .arrays import Array, Float3D, Float4D, Labels2D, Masks, Progress
-from .config import AIS_CHANNELS, MASK_THRESHOLD, AisParameters, ModelConfig
+from .config import (
+    AIS_CHANNELS,
+    EMBEDDING_CHANNELS,
+    MASK_THRESHOLD,
+    AisParameters,
+    ModelConfig,
+)
 from .embeddings import ImageEmbeddings
 from .errors import InputError, ShapeError
 from .geometry import Size, field_of_view, input_size, interpolate, resize_image
 from .images import check_image
 from .intensity import is_constant, to_0_255
 from .networks import Networks
-from .prompts import BOX_TOP_LEFT, PADDING, POSITIVE, Prompt, collect_prompts
+from .prompts import BOX_TOP_LEFT, PADDING, Prompt, collect_prompts
 from .tiles import Tile
 
 PROMPT_BATCH = 8
@@ -271,6 +277,12 @@ class Model:
                 f"the embeddings were computed by the model {embeddings.weights_digest}, this is "
                 f"{self.config.weights_digest}; embed the image again with this model"
             )
+        expected = (len(embeddings.tiles), EMBEDDING_CHANNELS, self.config.grid, self.config.grid)
+        if embeddings.values.shape != expected:
+            raise ShapeError(
+                f"image_embeddings must have shape {expected}, got {embeddings.values.shape}; "
+                "embed the image again with this model"
+            )
 
     def _batches(
         self, prompts: list[Prompt], windows: tuple[Tile, ...]
@@ -316,9 +328,7 @@ def _central_tile(prompt: Prompt, windows: tuple[Tile, ...]) -> int:
     return int(np.argmax(margins))
 
 
-def _tile_tokens(
-    prompt: Prompt, tile: Tile
-) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+def _tile_tokens(prompt: Prompt, tile: Tile) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """Coordinates relative to the tile, and labels, padded as segment-anything pads.
 
     A box is cut at the window, points outside of it are left out (they say nothing about what the
@@ -331,8 +341,6 @@ def _tile_tokens(
     if prompt.has_box:
         coords[-2:] = np.clip(coords[-2:], 0, limit)
     inside = ((coords >= 0) & (coords <= limit)).all(axis=1) | (labels >= BOX_TOP_LEFT)
-    if not ((labels == POSITIVE) & inside).any() and not prompt.has_box:
-        inside[:] = True  # only background points: keep what the user gave
     coords, labels = coords[inside], labels[inside]
     if not prompt.has_box:
         coords = np.concatenate([coords, np.zeros((1, 2))])

@@ -139,10 +139,14 @@ def _array(
     """Convert to float32 with an object axis; ``expected`` is (axes, length of the last one)."""
     if value is None:
         return None
-    array: NDArray[Any] = np.asarray(value)
+    try:
+        array: NDArray[Any] = np.asarray(value)
+    except ValueError as error:
+        raise ShapeError(f"{name}: rows differ in length; pad with point label -1") from error
     if array.dtype.kind not in "fiub":
         raise InputError(f"{name} must be numbers, got dtype {array.dtype}")
-    array = array.astype(np.float32)
+    with np.errstate(over="ignore"):  # becomes infinite, which is refused below
+        array = array.astype(np.float32)
     if array.ndim == singular:
         array = array[None]
     axes, last = expected

@@ -6,6 +6,7 @@ is made when it is first needed: a prompt needs no AIS decoder and the other way
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -36,6 +37,9 @@ OUTPUTS = {
     AIS_DECODER: ("ais_maps",),
 }
 """Names of the graphs' inputs and outputs, in order; the mask decoder's are segment-anything's."""
+
+EXTERNAL_DATA_FOLDER = "session.model_external_initializers_file_folder_path"
+"""A setting of onnxruntime for models that are loaded from bytes."""
 
 
 class OnnxNetworks:
@@ -97,7 +101,11 @@ class OnnxNetworks:
         return result
 
     def _run(self, role: str, feed: dict[str, Array]) -> list[Any]:
-        result: list[Any] = self._session(role).run(list(OUTPUTS[role]), feed)
+        session = self._session(role)
+        try:
+            result: list[Any] = session.run(list(OUTPUTS[role]), feed)
+        except Exception as error:  # onnxruntime's error classes share no public base
+            raise FormatError(f"the {role} graph failed while running ({error})") from error
         return result
 
     def _session(self, role: str) -> Any:
@@ -111,7 +119,9 @@ def _make_session(role: str, graph: bytes, threads: int | None) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors only: warnings are about the graph, not for users
+    options.log_severity_level = 4  # an error is raised, and so need not be logged as well
+    # Weights outside of the graph would be read from the working folder: point at no folder.
+    options.add_session_config_entry(EXTERNAL_DATA_FOLDER, os.devnull)
     if threads is not None:
         if threads < 1:
             raise InputError(f"threads must be at least 1, got {threads}")

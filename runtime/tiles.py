@@ -6,6 +6,7 @@ In: sizes. Out: ``Tile`` windows whose inner parts cover every pixel exactly onc
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -107,7 +108,7 @@ def _even_spans(length: int, field: int, halo: int) -> list[_Span]:
     count = max(2, math.ceil((length - 2 * halo) / (field - 2 * halo)))
     starts = [round(i * (length - field) / (count - 1)) for i in range(count)]
     # Neighbouring inner parts meet in the middle of the overlap of their windows.
-    seams = [(b + a + field) // 2 for a, b in zip(starts, starts[1:], strict=False)]
+    seams = [(b + a + field) // 2 for a, b in itertools.pairwise(starts)]
     edges = [0, *seams, length]
     return [(start, start + field, edges[i], edges[i + 1]) for i, start in enumerate(starts)]
 

@@ -1,9 +1,145 @@
-"""Fixtures of all parts."""
+"""Fixtures of all parts, above all a toy model that needs neither torch nor onnx.
+
+Its rules stand in ``goldens/make_toy_onnx.py``: bright regions are objects, a prompt marks what is
+bright within 12 pixels of it. ``ToyNetworks`` computes them in numpy, ``toy_package`` is a package
+with the same rules as ONNX graphs.
+"""
+
+import hashlib
+from pathlib import Path
 
 import numpy as np
 import pytest
+
+from samzoo.runtime.config import (
+    AisParameters,
+    Architecture,
+    LightDecoderConfig,
+    ModelConfig,
+    Preprocessing,
+    VitConfig,
+)
+from samzoo.runtime.manifest import FileEntry, Manifest
+from samzoo.runtime.model import Model
+
+TOY_GRAPHS = Path(__file__).parent / "goldens" / "toy_onnx"
+TOY_SIDE = 64
+
+
+class ToyNetworks:
+    """The toy model in numpy; remembers what it was asked."""
+
+    def __init__(self):
+        self.images, self.calls = [], []
+
+    def encode(self, image):
+        self.images.append(image)
+        grey = image.astype(np.float32).mean(axis=2) / np.float32(255)
+        padded = np.zeros((TOY_SIDE, TOY_SIDE), np.float32)
+        padded[: grey.shape[0], : grey.shape[1]] = grey
+        blocks = padded.reshape(16, 4, 16, 4).transpose(1, 3, 0, 2).reshape(16, 16, 16)
+        return np.concatenate([blocks, np.zeros((240, 16, 16), np.float32)])[None]
+
+    def decode_prompts(
+        self, image_embeddings, point_coords, point_labels, mask_input, original_size
+    ):
+        self.calls.append((point_coords, point_labels, mask_input, original_size))
+        used = point_labels > -1
+        center = (point_coords * used[..., None]).sum(1) / used.sum(1, keepdims=True)
+        rows, columns = np.mgrid[:TOY_SIDE, :TOY_SIDE]
+        x, y = center[:, 0, None, None], center[:, 1, None, None]
+        near = (columns - x) ** 2 + (rows - y) ** 2 <= 144
+        bright = (toy_image(image_embeddings) - np.float32(0.5)) * np.float32(20)
+        low = np.where(near, bright, np.float32(-10))[:, None]
+        if mask_input is not None:
+            low = low + mask_input
+        height, width = original_size
+        iou = 0.1 * used.sum(1, keepdims=True)
+        return low[:, :, :height, :width], iou.astype(np.float32), low.astype(np.float32)
+
+    def decode_ais(self, image_embeddings):
+        image = toy_image(image_embeddings)
+        return np.stack([image, 1 - image, 1 - image])[None]
+
+
+def toy_image(image_embeddings):
+    """The padded image that toy embeddings hold."""
+    blocks = image_embeddings[0, :16].reshape(4, 4, 16, 16)
+    return blocks.transpose(2, 0, 3, 1).reshape(TOY_SIDE, TOY_SIDE)
+
+
+def make_toy_config(*, scale=1.0, ais=True, intensity="none"):
+    encoder = VitConfig(image_size=TOY_SIDE, patch_size=4, embed_dim=8, depth=1, num_heads=1)
+    return ModelConfig(
+        architecture=Architecture(
+            image_encoder=encoder, ais_decoder=LightDecoderConfig() if ais else None
+        ),
+        preprocessing=Preprocessing(scale=scale, intensity=intensity),
+        ais=AisParameters(foreground_smoothing=0, distance_smoothing=0),
+        weights_digest="sha256:toy",
+    )
+
+
+def write_toy_package(folder, *, config=None, graphs=None, **fields):
+    """Write a package; ``graphs`` replaces the bytes of a role."""
+    config = config or make_toy_config()
+    roles = ["encoder", "mask_decoder"]
+    roles += ["ais_decoder"] if config.architecture.ais_decoder is not None else []
+    content = {role: (TOY_GRAPHS / f"{role}.onnx").read_bytes() for role in roles}
+    entries = []
+    (folder / "onnx").mkdir(parents=True)
+    for role, data in {**content, **(graphs or {})}.items():
+        path = f"onnx/{role}.onnx"
+        (folder / path).write_bytes(data)
+        entries.append(
+            FileEntry(path=path, size=len(data), sha256=hashlib.sha256(data).hexdigest(), role=role)
+        )
+    manifest = Manifest(**{"name": "toy", "model": config, "files": tuple(entries), **fields})
+    manifest.write(folder)
+    return folder
+
+
+def draw_discs(shape, centers, radius=5.0, dtype=np.uint8, high=255):
+    """Bright discs with (row, column) centers on a dark ground."""
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    image = np.zeros(shape, dtype)
+    for row, column in centers:
+        image[(rows - row) ** 2 + (columns - column) ** 2 <= radius**2] = high
+    return image
 
 
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def toy_config():
+    """Make the toy model's config with some numbers changed."""
+    return make_toy_config
+
+
+@pytest.fixture
+def toy_networks():
+    return ToyNetworks()
+
+
+@pytest.fixture
+def toy_model(toy_networks):
+    return Model(make_toy_config(), toy_networks)
+
+
+@pytest.fixture
+def toy_package(tmp_path):
+    return write_toy_package(tmp_path / "toy-package")
+
+
+@pytest.fixture
+def make_package():
+    """Write a toy package with some things changed: ``make_package(folder, ...)``."""
+    return write_toy_package
+
+
+@pytest.fixture
+def discs():
+    return draw_discs

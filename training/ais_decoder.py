@@ -1,7 +1,7 @@
 """The light AIS decoder: image embeddings in, the three AIS maps out.
 
-Called by ``sam.py``. About 0.16 M parameters at the default channels, against 11 M of micro-sam's
-UNETR decoder.
+Called by ``sam.py``. 0.46 M parameters at the default channels, against 11 M of micro-sam's UNETR
+decoder.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from samzoo.runtime.config import AIS_CHANNELS, EMBEDDING_CHANNELS, LightDecoder
 class LightDecoder(nn.Module):
     """Convolutions at the embedding's grid, at 2x and at 4x of it (own design).
 
+    Two layers at the coarse grids: with one each, at 0.16 M parameters, touching nuclei came apart
+    less often (validation mSA 0.52 to 0.57 against 0.59 on the same frozen embeddings, one seed).
+
     The norms look at one pixel's channels only, so that padding and tile borders have no say in
     the statistics of other pixels, which an InstanceNorm would give them.
     """
@@ -25,8 +28,8 @@ class LightDecoder(nn.Module):
         super().__init__()
         first, second, third = config.channels
         self.reduce = _layer(EMBEDDING_CHANNELS, first, 1)
-        self.refine = _layer(first, first, 3)
-        self.up1 = _layer(first, second, 3)
+        self.refine = nn.Sequential(_layer(first, first, 3), _layer(first, first, 3))
+        self.up1 = nn.Sequential(_layer(first, second, 3), _layer(second, second, 3))
         self.up2 = _layer(second, third, 3)
         self.head = nn.Conv2d(third, len(AIS_CHANNELS), 1)
 

@@ -37,6 +37,9 @@ class TrainConfig:
         n_sub_iteration: Prompt and corrections of a step.
         mask_prob: Chance that a correction also gets the previous logits as mask input.
         box_distortion_factor: Largest jitter of a box side, as a fraction of its length.
+        point_output: ``multimask`` trains the best of three masks on a first point (the paper);
+            ``single`` trains one mask for all prompts, which takes fewer steps where a point is
+            not ambiguous. It becomes part of the model.
         ais_decoder: Channels of the light AIS decoder to train, or None for prompts only.
         augmentation: ``flip`` mirrors (the paper), ``dihedral`` also turns by 90 degrees.
         intensity_jitter: Largest log2 of the random exponent on intensities; 0 is off.
@@ -63,6 +66,7 @@ class TrainConfig:
     n_sub_iteration: int = 8
     mask_prob: float = 0.5
     box_distortion_factor: float = 0.025
+    point_output: Literal["multimask", "single"] = "multimask"
     ais_decoder: LightDecoderConfig | None = field(default_factory=LightDecoderConfig)
     augmentation: Literal["none", "flip", "dihedral"] = "flip"
     intensity_jitter: float = 0.0

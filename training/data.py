@@ -14,6 +14,7 @@ import numpy as np
 
 from samzoo.runtime.arrays import Array, Float3D, Labels2D
 from samzoo.runtime.config import Preprocessing
+from samzoo.runtime.digest import weights_digest
 from samzoo.runtime.errors import ImageError
 from samzoo.runtime.geometry import Size, input_size, resize_image, resize_labels
 from samzoo.runtime.images import match_pairs, read_pair
@@ -139,6 +140,15 @@ def prepare(annotated: Annotated, preprocessing: Preprocessing, image_size: int)
     return Sample(resize_image(image, size), labels, distance_targets(labels))
 
 
+def data_digest(samples: Sequence[Sample]) -> str:
+    """Identity of training data: a digest over all images and labels, in order."""
+    return weights_digest({
+        f"{index}/{key}": value
+        for index, sample in enumerate(samples)
+        for key, value in (("image", sample.image), ("labels", sample.labels))
+    })  # fmt: skip
+
+
 def scaled_size(shape: tuple[int, ...], scale: float | None, image_size: int) -> Size:
     """Size of a whole image at the model's scale; with a fixed scale it may exceed the model's."""
     height, width = shape[0], shape[1]
@@ -230,7 +240,8 @@ def jitter_intensity(image: Array, strength: float, rng: np.random.Generator) ->
     if strength == 0:
         return image
     exponent = 2.0 ** rng.uniform(-strength, strength)
-    return (255.0 * (np.clip(image, 0, 255) / 255.0) ** exponent).astype(np.float32)
+    jittered: Array = (255.0 * (np.clip(image, 0, 255) / 255.0) ** exponent).astype(np.float32)
+    return jittered
 
 
 def _window(array: Array, y: int, x: int, side: int) -> Array:

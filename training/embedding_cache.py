@@ -13,12 +13,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from samzoo.runtime.config import Preprocessing
+from samzoo.runtime.digest import weights_digest
 from samzoo.runtime.errors import FormatError, NotFoundError
 from samzoo.runtime.files import read_tensors, write_tensors
 
 from .data import Crop
 
 NAME = "image_embeddings"
+
+
+def cache_identity(base_digest: str, data_digest: str, preprocessing: Preprocessing) -> str:
+    """Name what the embeddings of a frozen encoder depend on: base, data and preprocessing."""
+    text = base_digest + data_digest + str(preprocessing)
+    return weights_digest({"id": np.frombuffer(text.encode(), np.uint8)})
 
 
 class EmbeddingCache:
@@ -41,6 +49,8 @@ class EmbeddingCache:
         try:
             return torch.from_numpy(np.array(read_tensors(path)[NAME]))
         except (NotFoundError, FormatError, KeyError):  # not there yet, or damaged: compute it
-            embeddings = self._encode(crop)
-            write_tensors(path, {NAME: embeddings.detach().float().cpu().numpy()}, {})
-            return embeddings
+            embeddings = self._encode(crop).detach().float().cpu().numpy()
+            write_tensors(path, {NAME: embeddings}, {})
+            # As it will be read next time, also in memory layout, so that the two visits of a
+            # crop give the same bits, and so does a run that was interrupted between them.
+            return torch.from_numpy(np.ascontiguousarray(embeddings))

@@ -67,6 +67,7 @@ class MaskDecoderGraph(nn.Module):
         self.mask_decoder = sam.mask_decoder
         self.image_size = sam.config.image_size
         self.scale = sam.config.preprocessing.scale
+        self.multimask = sam.config.architecture.mask_decoder.point_output == "multimask"
 
     def forward(
         self,
@@ -94,13 +95,16 @@ class MaskDecoderGraph(nn.Module):
         sparse = self._embed_points(point_coords, point_labels)
         dense = self._embed_mask(mask_input, has_mask_input)
         logits, iou = self._predict(image_embeddings, sparse, dense)
-        logits, iou = _select_mask(logits, iou, point_labels)
+        if self.multimask:
+            logits, iou = _select_mask(logits, iou, point_labels)
+        else:
+            logits, iou = logits[:, :1], iou[:, :1]
         return self._to_original_size(logits, orig_im_size), iou, logits
 
     def _embed_points(self, coords: Tensor, labels: Tensor) -> Tensor:
         encoder = self.prompt_encoder
         # +0.5: a coordinate names a pixel, its embedding the pixel's centre (segment-anything).
-        embedding = encoder.pe_layer._pe_encoding((coords + 0.5) / self.image_size)
+        embedding: Tensor = encoder.pe_layer._pe_encoding((coords + 0.5) / self.image_size)
         labels = labels[..., None]
         embedding = embedding * (labels != PADDING)
         embedding = embedding + encoder.not_a_point_embed.weight * (labels == PADDING)
@@ -112,7 +116,8 @@ class MaskDecoderGraph(nn.Module):
         encoder = self.prompt_encoder
         has = has_mask_input.clamp(0.0, 1.0).reshape(-1, 1, 1, 1)
         no_mask = encoder.no_mask_embed.weight.reshape(1, -1, 1, 1)
-        return has * encoder.mask_downscaling(mask_input) + (1.0 - has) * no_mask
+        dense: Tensor = has * encoder.mask_downscaling(mask_input) + (1.0 - has) * no_mask
+        return dense
 
     def _predict(self, embeddings: Tensor, sparse: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
         """The mask decoder's forward pass on all its tokens, ``n`` objects on one image.
@@ -131,10 +136,7 @@ class MaskDecoderGraph(nn.Module):
             source.transpose(1, 2).reshape(n, -1, embeddings.shape[2], embeddings.shape[3])
         )
         weights = torch.stack(
-            [
-                network(out[:, 1 + i])
-                for i, network in enumerate(decoder.output_hypernetworks_mlps)
-            ],
+            [network(out[:, 1 + i]) for i, network in enumerate(decoder.output_hypernetworks_mlps)],
             dim=1,
         )
         height, width = upscaled.shape[2], upscaled.shape[3]

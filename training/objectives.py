@@ -117,6 +117,7 @@ def interactive_step(
     target = torch.zeros(len(ids), 1, side, side, device=device)
     target[:, 0, : labels.shape[0], : labels.shape[1]] = torch.from_numpy(truths)
     boxes, coords, point_labels = _first_prompts(labels, ids, settings, start_with_box, rng)
+    multimask = sam.config.architecture.mask_decoder.point_output == "multimask"
     mask_input: Tensor | None = None
     total = 0.0
     for round_index in range(settings.n_sub_iteration):
@@ -131,7 +132,7 @@ def interactive_step(
             points=points,
             boxes=None if boxes is None else torch.from_numpy(boxes).to(device),
             mask_input=mask_input,
-            multimask_output=round_index == 0 and not start_with_box,
+            multimask_output=multimask and round_index == 0 and not start_with_box,
         )
         loss, best = mask_loss(logits.float(), iou.float(), target)
         backward(loss / settings.n_sub_iteration)

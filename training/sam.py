@@ -121,7 +121,7 @@ def _image_encoder(architecture: Architecture) -> nn.Module:
     config = architecture.image_encoder
     if not isinstance(config, VitConfig):
         return TinyVit(config)
-    return ImageEncoderViT(
+    encoder: nn.Module = ImageEncoderViT(
         img_size=config.image_size,
         patch_size=config.patch_size,
         embed_dim=config.embed_dim,
@@ -135,6 +135,7 @@ def _image_encoder(architecture: Architecture) -> nn.Module:
         window_size=config.window_size,
         global_attn_indexes=config.global_attn_indexes,
     )
+    return encoder
 
 
 def _layer_norm(channels: int) -> nn.LayerNorm:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from samzoo.runtime.errors import FormatError
+from samzoo.runtime.errors import FormatError, shown
 from samzoo.runtime.files import read_metadata, read_tensors, write_tensors
 
 FORMAT_VERSION = 1
@@ -59,6 +59,17 @@ def save_state(
     write_tensors(path, tensors, {"samzoo": json.dumps(description)})
 
 
+def read_progress(path: Path) -> dict[str, Any]:
+    """Read the ``progress`` of a checkpoint, and nothing else.
+
+    Raises:
+        NotFoundError: There is no such file.
+        FormatError: Not a checkpoint, or one of another version.
+    """
+    progress: dict[str, Any] = _description(path)["progress"]
+    return progress
+
+
 def load_state(
     path: Path,
     *,
@@ -81,17 +92,19 @@ def load_state(
 
     Raises:
         NotFoundError: There is no such file.
-        FormatError: Not a checkpoint, or one of other weights.
+        FormatError: Not a checkpoint, or one of other weights; nothing is changed then.
     """
+    description = _description(path)
     tensors = read_tensors(path)
-    try:
-        description = json.loads(read_metadata(path)["samzoo"])
-        progress: dict[str, Any] = description["progress"]
-    except (KeyError, ValueError) as error:
-        raise FormatError(f"{path}: not a training checkpoint of samzoo") from error
-    saved = {n.removeprefix("weights/") for n in tensors if n.startswith("weights/")}
-    if description.get("version") != FORMAT_VERSION or saved != set(weights):
-        raise FormatError(f"{path}: this checkpoint belongs to another method or version")
+    wanted = {f"weights/{name}": value.shape for name, value in weights.items()}
+    wanted |= {f"average/{name}": value.shape for name, value in average.items()}
+    found = {
+        name: value.shape
+        for name, value in tensors.items()
+        if name.startswith(("weights/", "average/"))
+    }
+    if found != wanted or "torch_rng" not in tensors:
+        raise FormatError(f"{path}: this checkpoint belongs to another method or other settings")
     with torch.no_grad():
         for name, parameter in weights.items():
             parameter.copy_(torch.from_numpy(tensors[f"weights/{name}"]))
@@ -105,7 +118,23 @@ def load_state(
     optimizer.load_state_dict({"state": state, "param_groups": description["param_groups"]})
     rng.bit_generator.state = description["rng"]
     torch.set_rng_state(torch.from_numpy(tensors["torch_rng"]))
+    progress: dict[str, Any] = description["progress"]
     return progress
+
+
+def _description(path: Path) -> dict[str, Any]:
+    try:
+        description: dict[str, Any] = json.loads(read_metadata(path)["samzoo"])
+        version, progress = description["version"], description["progress"]
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, FormatError):
+            raise
+        raise FormatError(f"{path}: not a training checkpoint of samzoo") from error
+    if version != FORMAT_VERSION or not isinstance(progress, dict):
+        raise FormatError(
+            f"{path}: a checkpoint of version {shown(version)}, expected {FORMAT_VERSION}"
+        )
+    return description
 
 
 def _array(value: Tensor) -> Any:

@@ -6,6 +6,8 @@ Called by ``data.py``.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import bioimage_cpp as bic
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +80,7 @@ def _objects(labels: Labels2D) -> list[tuple[tuple[slice, slice], NDArray[np.boo
     rows, columns, values = rows[order], columns[order], values[order]
     starts = np.flatnonzero(np.diff(values, prepend=0))
     result = []
-    for start, end in zip(starts, [*starts[1:], len(values)], strict=True):
+    for start, end in pairwise([*starts, len(values)]):
         y, x = rows[start:end], columns[start:end]
         region = (slice(y.min(), y.max() + 1), slice(x.min(), x.max() + 1))
         result.append((region, labels[region] == values[start]))

@@ -36,15 +36,14 @@ def search_thresholds(
 
     Args:
         maps: AIS maps ``(3, height, width)`` of each image.
-        truths: Labels ``(height, width)`` of each image.
+        truths: Labels ``(height, width)`` of each image, which has at least one object.
         start: Gives everything that is not searched.
         progress: Called with ("thresholds", tried, in all).
 
     Returns:
         The parameters and their mean mSA.
     """
-    smallest = min(int(np.bincount(t[t > 0]).astype(float)[np.unique(t[t > 0])].min())
-                   for t in truths)  # fmt: skip
+    smallest = min(int(np.unique(t[t > 0], return_counts=True)[1].min()) for t in truths)
     sizes = sorted({start.min_size, smallest // 2})
     grid = [
         dataclasses.replace(
@@ -54,9 +53,7 @@ def search_thresholds(
             distance_smoothing=smoothing,
             min_size=size,
         )
-        for center, boundary, smoothing, size in product(
-            THRESHOLDS, THRESHOLDS, SMOOTHINGS, sizes
-        )
+        for center, boundary, smoothing, size in product(THRESHOLDS, THRESHOLDS, SMOOTHINGS, sizes)
     ]
     grid.sort(key=lambda parameters: _distance(parameters, start))
     best, best_score = start, -1.0

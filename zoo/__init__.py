@@ -1,10 +1,56 @@
-"""Merging, exporting, listing and opening models. Needs no torch but for converting and exporting."""
+"""Merging, exporting, listing and opening models.
+
+Only converting and exporting need torch. Names are imported when they are first used, so that
+``samzoo --help`` loads no NumPy.
+"""
 
 from __future__ import annotations
 
-from .convert import convert
-from .export import export
-from .index import DEFAULT_MODEL, load, resolve, shipped
-from .merge import merge
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .convert import convert
+    from .export import export
+    from .index import DEFAULT_MODEL, load, resolve, shipped
+    from .merge import merge
 
 __all__ = ["DEFAULT_MODEL", "convert", "export", "load", "merge", "resolve", "shipped"]
+
+_MODULES = {
+    "DEFAULT_MODEL": "index",
+    "convert": "convert",
+    "export": "export",
+    "load": "index",
+    "merge": "merge",
+    "resolve": "index",
+    "shipped": "index",
+}
+"""Where each public name is defined."""
+
+
+class _Package(ModuleType):
+    """This package, in which a function keeps the name it shares with its module.
+
+    Importing ``samzoo.zoo.merge`` would bind the name ``merge`` to the module, after which
+    ``from samzoo.zoo import merge`` would no longer give the function.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _MODULES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

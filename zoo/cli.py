@@ -10,8 +10,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import sys
+import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 EXAMPLES = {
@@ -46,29 +49,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parser.parse_args(arguments)
     except SystemExit as stop:  # argparse has printed its message
         return int(stop.code or 0)
+    options.command = ["samzoo", *(sys.argv[1:] if arguments is None else arguments)]
     try:
         commands = importlib.import_module("samzoo.zoo.commands")
         result = getattr(commands, options.verb)(options)
-        _print_result(result, as_json=getattr(options, "json", False))
-        return 0
     except KeyboardInterrupt:
         print("samzoo: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output went away, as `| head` does
-        sys.stderr.close()
-        return 0
     except Exception as error:
         if options.debug:
-            raise
+            traceback.print_exc()
         return _report(error)
+    return _print_result(result, as_json=options.json)
 
 
-def _print_result(result: Any, *, as_json: bool) -> None:
+def _print_result(result: Any, *, as_json: bool) -> int:
     """A verb returns a dict with its result; ``text`` is what a person sees."""
-    if as_json:
-        print(json.dumps({key: value for key, value in result.items() if key != "text"}))
-    else:
-        print(result["text"])
+    shown = {key: value for key, value in result.items() if key != "text"}
+    try:
+        print(json.dumps(shown) if as_json else result["text"], flush=True)
+    except BrokenPipeError:
+        # The reader went away, as `| head` does: the work is done. Python would complain when it
+        # flushes the rest at its end, so that goes nowhere.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        with suppress(OSError, ValueError):  # no real file, as under a test
+            os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    return 0
 
 
 def _report(error: Exception) -> int:

@@ -7,9 +7,8 @@ imports this module only when a verb runs.
 from __future__ import annotations
 
 import shlex
-import sys
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from samzoo.runtime.embeddings import ImageEmbeddings
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.evaluation import evaluate as evaluate_pairs
 from samzoo.runtime.files import check_output, write_json
-from samzoo.runtime.images import match_pairs, read_image, write_labels
+from samzoo.runtime.images import LABEL_SUFFIXES, match_pairs, read_image, write_labels
 from samzoo.runtime.manifest import Manifest
 from samzoo.runtime.model import Model
 from samzoo.runtime.networks import RememberedEncoder
@@ -33,7 +32,7 @@ from .index import DEFAULT_MODEL, load, resolve, shipped
 from .progress import ProgressBar, TrainingBar
 
 Result = dict[str, Any]
-LABEL_SUFFIXES = (".tif", ".tiff", ".png")
+Pairs = Sequence[tuple[Path, Path]]
 
 
 def segment(options: Namespace) -> Result:
@@ -41,6 +40,9 @@ def segment(options: Namespace) -> Result:
     outputs = _label_outputs(options)
     overlay = _overlay_output(options, outputs)
     model = _load(options)
+    if len(outputs) > 1:  # an unusable one is found before the first takes its time
+        for path, _ in outputs:
+            read_image(path)
     rows = []
     with _bar() as progress:
         for path, output in outputs:
@@ -55,14 +57,14 @@ def segment(options: Namespace) -> Result:
             if overlay is not None:
                 write_overlay(overlay, image, labels)
             rows.append({"image": str(path), "labels": str(output), "objects": _count(labels)})
-    text = "\n".join(row["labels"] for row in rows)
+    text = "\n".join(str(output) for _, output in outputs)
     result: Result = {"text": text, "images": rows, "model": options.model or DEFAULT_MODEL}
     return result if overlay is None else {**result, "overlay": str(overlay)}
 
 
 def prompt(options: Namespace) -> Result:
     """Segment prompted objects."""
-    output = _label_output(options.output, options)
+    output = _label_output(Path(options.image), options)
     overlay = _overlay_output(options, [(Path(options.image), output)])
     if options.prompts and (options.point or options.box):
         raise InputError("give either --prompts or --point and --box, not both")
@@ -98,7 +100,7 @@ def embed(options: Namespace) -> Result:
     output = Path(options.output)
     if output.suffix != ".safetensors":
         raise InputError(f"{output}: embeddings are written as .safetensors; name it so")
-    check_output(output, force=options.force)
+    check_output(output, force=options.force, inputs=[Path(options.image)])
     model = _load(options)
     with _bar() as progress:
         embeddings = model.embed(read_image(Path(options.image)), progress=progress)
@@ -185,6 +187,8 @@ def export(options: Namespace) -> Result:
 def evaluate(options: Namespace) -> Result:
     """Score a model."""
     output = Path(options.output)
+    if output.suffix != ".json":
+        raise InputError(f"{output}: reports are written as .json; name it so")
     check_output(output, force=options.force)
     pairs = match_pairs(Path(options.images), Path(options.labels))
     model = _load(options)
@@ -201,7 +205,7 @@ def evaluate(options: Namespace) -> Result:
     content = {
         "model": options.model or DEFAULT_MODEL,
         "weights_digest": model.config.weights_digest,
-        "command": shlex.join(["samzoo", *sys.argv[1:]]),
+        "command": shlex.join(options.command),
         **report,
     }
     write_json(output, content)
@@ -244,7 +248,11 @@ def show(options: Namespace) -> Result:
     folder = resolve(options.model)
     manifest = Manifest.read(folder)
     card = folder / "README.md"
-    text = card.read_text(encoding="utf-8") if card.is_file() else f"{manifest.name}: no card"
+    text = f"{manifest.name}: no card"
+    if card.is_file():
+        text = card.read_text(encoding="utf-8", errors="replace")
+    # A card comes from a stranger: no control sequences for the terminal.
+    text = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
     return {"text": text, "folder": str(folder), "manifest": to_json(manifest)}
 
 
@@ -252,7 +260,10 @@ def doctor(options: Namespace) -> Result:
     """Check the installation."""
     from .doctor import check_installation
 
-    return check_installation()
+    result = check_installation()
+    if not result["ok"]:
+        raise InputError(f"the installation has problems\n{result['text']}")
+    return result
 
 
 def _load(options: Namespace) -> Model:
@@ -267,11 +278,11 @@ def _embeddings_of(path: Path, model: Model) -> tuple[ImageEmbeddings, Array | N
         return model.embed(image, progress=progress), image
 
 
-def _label_outputs(options: Namespace) -> Any:
+def _label_outputs(options: Namespace) -> Pairs:
     """Pairs of image and label path; a folder of outputs for several images."""
     images = [Path(image) for image in options.images]
     if len(images) == 1:
-        return [(images[0], _label_output(options.output, options))]
+        return [(images[0], _label_output(images[0], options))]
     folder = Path(options.output)
     if folder.suffix in LABEL_SUFFIXES:
         raise InputError(f"{folder}: {len(images)} images need a folder as output, not one file")
@@ -280,19 +291,19 @@ def _label_outputs(options: Namespace) -> Any:
     if twice:
         raise InputError(f"{sorted(twice)[0]}: two images would write it; rename one")
     for path in outputs:
-        check_output(path, force=options.force)
+        check_output(path, force=options.force, inputs=images)
     return [*zip(images, outputs, strict=True)]
 
 
-def _label_output(name: str, options: Namespace) -> Path:
-    output = Path(name)
+def _label_output(image: Path, options: Namespace) -> Path:
+    output = Path(options.output)
     if output.suffix.lower() not in LABEL_SUFFIXES:
         raise InputError(f"{output}: labels are written as {', '.join(LABEL_SUFFIXES)}")
-    check_output(output, force=options.force)
+    check_output(output, force=options.force, inputs=[image])
     return output
 
 
-def _overlay_output(options: Namespace, outputs: Any) -> Path | None:
+def _overlay_output(options: Namespace, outputs: Pairs) -> Path | None:
     if not options.overlay:
         return None
     if len(outputs) > 1:
@@ -300,7 +311,9 @@ def _overlay_output(options: Namespace, outputs: Any) -> Path | None:
     overlay = Path(options.overlay)
     if overlay.suffix.lower() != ".png":
         raise InputError(f"{overlay}: overlays are written as .png; name it so")
-    check_output(overlay, force=options.force)
+    check_output(overlay, force=options.force, inputs=[outputs[0][0]])
+    if overlay.resolve() == outputs[0][1].resolve():
+        raise InputError(f"{overlay}: is the output for the labels as well; choose another name")
     return overlay
 
 

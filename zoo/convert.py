@@ -16,7 +16,14 @@ from samzoo.runtime.arrays import Tensors
 from samzoo.runtime.config import ModelConfig, TinyVitConfig
 from samzoo.runtime.digest import weights_digest
 from samzoo.runtime.errors import FormatError, InputError, MissingDependencyError, shown
-from samzoo.runtime.files import check_output, sha256_of, write_folder, write_json, write_tensors
+from samzoo.runtime.files import (
+    check_output,
+    check_output_folder,
+    sha256_of,
+    write_folder,
+    write_json,
+    write_tensors,
+)
 
 from .architecture import architecture_of, preprocessing_of
 from .checkpoints import read_checkpoint
@@ -78,6 +85,7 @@ def convert(
             f"{output}: replacing it would delete the checkpoint {checkpoint}; "
             "choose another output folder"
         )
+    check_output_folder(output, force=force)
     where = str(checkpoint)
     tensors = read_checkpoint(checkpoint)
     architecture = architecture_of(tensors, where=where)

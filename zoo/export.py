@@ -6,6 +6,7 @@ and card. Called by the ``export`` verb.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import re
 from collections.abc import Mapping
@@ -16,12 +17,18 @@ from samzoo.runtime.arrays import Tensors
 from samzoo.runtime.config import ModelConfig
 from samzoo.runtime.digest import weights_digest
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, require, shown
-from samzoo.runtime.files import read_tensors, sha256_of, write_bytes, write_folder
-from samzoo.runtime.manifest import FileEntry, Manifest
+from samzoo.runtime.files import (
+    check_output_folder,
+    read_tensors,
+    sha256_of,
+    write_bytes,
+    write_folder,
+)
+from samzoo.runtime.manifest import FileEntry, Manifest, check_relative
 from samzoo.training.adapter import is_adapter
 
 from .card import render_card
-from .merge import merged
+from .merge import input_folders, merged
 from .onnx_export import export_graphs
 
 Precision = Literal["fp32", "fp16"]
@@ -70,13 +77,18 @@ def export(
     """
     if precision not in PRECISIONS:
         raise InputError(f"precision: found {shown(precision)}, allowed: {', '.join(PRECISIONS)}")
+    inputs = input_folders(source, base) if is_adapter(source) else [source]
+    check_output_folder(output, force=force, inputs=inputs)
+    for path in files or {}:
+        check_relative(path, where="files")
     require("torch", extra="export")
     from samzoo.training.sam import Sam, load_weights
 
     config, tensors = read_model(source, base=base)
+    name = name or _package_name(output)
+    Manifest(name=name, model=config, files=())  # refuses a bad name before the work
     sam = Sam(config)
     load_weights(sam, tensors, where=str(source))
-    name = name or _package_name(output)
     graphs = export_graphs(
         sam.eval(),
         precision=precision,
@@ -140,8 +152,6 @@ def software_versions() -> dict[str, str]:
 
 
 def _with_files(manifest: Manifest, folder: Path, roles: Mapping[str, str]) -> Manifest:
-    import dataclasses
-
     entries = [
         FileEntry(
             path=path.relative_to(folder).as_posix(),

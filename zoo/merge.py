@@ -16,11 +16,19 @@ from samzoo.runtime.arrays import Tensors
 from samzoo.runtime.config import ModelConfig
 from samzoo.runtime.digest import weights_digest
 from samzoo.runtime.errors import FormatError, NotFoundError, WrongBaseError, shown
-from samzoo.runtime.files import check_finite, read_tensors, write_folder, write_json, write_tensors
-from samzoo.training.adapter import AdapterConfig, read_adapter
+from samzoo.runtime.files import (
+    check_finite,
+    check_output_folder,
+    read_json,
+    read_tensors,
+    write_folder,
+    write_json,
+    write_tensors,
+)
+from samzoo.training.adapter import CONFIG_FILE, AdapterConfig, read_adapter
 from samzoo.training.methods import get_method
 
-ENCODER_PREFIX = "image_encoder."
+ENCODER_PREFIX, AIS_PREFIX = "image_encoder.", "ais_decoder."
 
 
 def merge(
@@ -44,6 +52,7 @@ def merge(
         OutputExistsError: ``output`` exists and ``force`` is false.
         StorageError: The disk is full or the folder cannot be written.
     """
+    check_output_folder(output, force=force, inputs=input_folders(adapter, base))
     config, tensors = merged(adapter, base=base)
 
     def fill(folder: Path) -> None:
@@ -52,6 +61,17 @@ def merge(
 
     write_folder(output, fill, force=force)
     return config
+
+
+def input_folders(adapter: Path, base: Path | None) -> list[Path]:
+    """List the folders that a merge reads, which nothing may be written over.
+
+    Raises:
+        NotFoundError: There is no adapter.
+        FormatError: Its config is damaged.
+    """
+    hint = read_json(adapter / CONFIG_FILE).get("base_path") if base is None else base
+    return [adapter, Path(hint)] if hint and isinstance(hint, (str, Path)) else [adapter]
 
 
 def merged(adapter: Path, *, base: Path | None = None) -> tuple[ModelConfig, Tensors]:
@@ -87,9 +107,7 @@ def merged(adapter: Path, *, base: Path | None = None) -> tuple[ModelConfig, Ten
     return model, weights
 
 
-def fold(
-    config: AdapterConfig, base: Mapping[str, Any], adapter: Mapping[str, Any]
-) -> Tensors:
+def fold(config: AdapterConfig, base: Mapping[str, Any], adapter: Mapping[str, Any]) -> Tensors:
     """Put together a model's weights.
 
     Args:
@@ -115,8 +133,12 @@ def fold(
                 raise FormatError(
                     f"adapter tensor {shown(name)}: expected shape {value.shape}, found {shape}"
                 )
-    changed = get_method(config.method).fold(
-        encoder, delta, config.architecture, config.hyperparameters
+    for name in finetuned:
+        if name not in base and not name.startswith(AIS_PREFIX):
+            raise FormatError(f"adapter tensor {shown(name)} is not in the base")
+    method = get_method(config.method)
+    changed = method.fold(
+        encoder, delta, config.architecture, method.hyperparameters(config.hyperparameters)
     )
     return {**encoder, **changed, **finetuned}
 
@@ -124,6 +146,8 @@ def fold(
 def _read_base(
     config: AdapterConfig, adapter: Path, base: Path | None
 ) -> tuple[ModelConfig, Tensors]:
+    if base is None and not config.base_path:
+        raise NotFoundError(f"{adapter}: does not say where its base is; pass it with --base")
     folder = base or Path(config.base_path)
     if not (folder / "config.json").is_file():
         hint = "pass --base with the base's folder" if base is None else "check the path"

@@ -6,9 +6,10 @@ graphs: ``docs/formats.md``; the modules that are traced: ``samzoo.training.grap
 
 from __future__ import annotations
 
-import io
+import tempfile
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
     from samzoo.training.sam import Sam
 
 OPSET = 17
-"""What every consumer reads: LayerNormalization exists from 17 on, and Fiji's engine stops at 18."""
+"""What every consumer reads: LayerNormalization is there from 17 on, Fiji's engine stops at 18."""
+
+MAX_HALF = 65504.0
+"""Largest float16; a tensor with larger values stays float32 under ``fp16`` storage."""
 
 MIN_HALF_BYTES = 4096
 """Smaller tensors stay float32 under ``fp16`` storage: they are biases and norms (own choice)."""
@@ -91,22 +95,22 @@ def export_graphs(sam: Sam, *, precision: str, metadata: Mapping[str, str]) -> d
 def _trace(role: str, module: nn.Module, example: tuple[Tensor, ...]) -> bytes:
     import torch
 
-    buffer = io.BytesIO()
-    with warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.onnx"
         # The tracing exporter: its graphs keep the names and opset that annotation tools need. It
         # warns that a newer one exists, and of every Python number that depends on a shape.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module,
             example,
-            buffer,
+            path,
             dynamo=False,
             opset_version=OPSET,
             input_names=list(INPUTS[role]),
             output_names=list(OUTPUTS[role]),
             dynamic_axes=DYNAMIC_AXES[role],
         )
-    return buffer.getvalue()
+        return path.read_bytes()
 
 
 def _finish(graph: bytes, precision: str, metadata: Mapping[str, str]) -> bytes:
@@ -130,13 +134,10 @@ def _store_as_half(model: Any) -> None:
     for tensor in model.graph.initializer:
         if tensor.data_type != TensorProto.FLOAT or len(tensor.raw_data) < MIN_HALF_BYTES:
             continue
-        name = tensor.name
-        half = numpy_helper.from_array(
-            numpy_helper.to_array(tensor).astype(np.float16), f"{name}_fp16"
-        )
-        tensor.CopyFrom(half)
-        casts.append(
-            helper.make_node("Cast", [f"{name}_fp16"], [name], to=TensorProto.FLOAT)
-        )
+        name, value = tensor.name, numpy_helper.to_array(tensor)
+        if np.abs(value).max() > MAX_HALF:
+            continue
+        tensor.CopyFrom(numpy_helper.from_array(value.astype(np.float16), f"{name}_fp16"))
+        casts.append(helper.make_node("Cast", [f"{name}_fp16"], [name], to=TensorProto.FLOAT))
     for index, node in enumerate(casts):
         model.graph.node.insert(index, node)

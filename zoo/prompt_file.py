@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, shown
 from samzoo.runtime.files import MAX_JSON_BYTES
-from samzoo.runtime.prompts import PADDING
+from samzoo.runtime.prompts import NEGATIVE, PADDING, POSITIVE
 
 KEYS = ("points", "labels", "box")
 
@@ -77,9 +76,18 @@ def read_prompts(path: Path) -> list[dict[str, Any]]:
         points, labels = item.get("points", []), item.get("labels", [])
         _check_numbers(points, 2, f"{where}.points")
         if not isinstance(labels, list) or len(labels) != len(points):
-            raise FormatError(f"{where}.labels: expected {len(points)}, found {shown(labels)}")
+            raise FormatError(
+                f"{where}.labels: expected one for each of {len(points)} points, "
+                f"found {shown(labels)}"
+            )
+        if any(isinstance(label, bool) or label not in (NEGATIVE, POSITIVE) for label in labels):
+            raise FormatError(
+                f"{where}.labels: found {shown(labels)}, allowed are 1 (object) and 0 (background)"
+            )
         if "box" in item:
             _check_numbers([item["box"]], 4, f"{where}.box")
+        elif not points:
+            raise FormatError(f"{where}: no prompt; give points with labels, a box, or both")
     return value
 
 
@@ -97,8 +105,8 @@ def to_arrays(objects: Sequence[dict[str, Any]]) -> list[tuple[list[int], dict[s
         arguments: dict[str, Any] = {}
         longest = max(len(objects[i].get("points", [])) for i in members)
         if longest:
-            points = np.zeros((len(members), longest, 2), np.float32)
-            labels: NDArray[np.float32] = np.full((len(members), longest), PADDING, np.float32)
+            points = np.zeros((len(members), longest, 2))
+            labels = np.full((len(members), longest), PADDING)
             for row, i in enumerate(members):
                 given = objects[i].get("points", [])
                 if given:
@@ -106,7 +114,7 @@ def to_arrays(objects: Sequence[dict[str, Any]]) -> list[tuple[list[int], dict[s
                     labels[row, : len(given)] = objects[i]["labels"]
             arguments |= {"points": points, "point_labels": labels}
         if with_box:
-            arguments["boxes"] = np.array([objects[i]["box"] for i in members], np.float32)
+            arguments["boxes"] = np.array([objects[i]["box"] for i in members])
         calls.append((members, arguments))
     return calls
 
@@ -115,6 +123,11 @@ def _check_numbers(rows: Any, length: int, where: str) -> None:
     if not isinstance(rows, list):
         raise FormatError(f"{where}: expected a list, found {shown(rows)}")
     for row in rows:
-        numbers = isinstance(row, list) and len(row) == length
-        if not numbers or any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in row):
+        if not isinstance(row, list) or len(row) != length or not all(map(_is_number, row)):
             raise FormatError(f"{where}: expected {length} numbers, found {shown(row)}")
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return -1e30 < value < 1e30  # also false for NaN

@@ -20,7 +20,8 @@ def reference_smooth(values, sigma):
     return ndimage.gaussian_filter(values, sigma, mode="mirror", radius=radius)
 
 
-def reference(foreground, center, boundary, parameters):
+def reference(maps, parameters):
+    foreground, center, boundary = maps
     mask = reference_smooth(foreground, parameters.foreground_smoothing)
     mask = mask > parameters.foreground_threshold
     center = reference_smooth(center, parameters.distance_smoothing)
@@ -84,7 +85,7 @@ def test_smoothing_equals_scipy_with_a_mirrored_border(sigma, shape):
 def test_smooth_maps_give_the_reference_label_image(shape, n_objects, seed, parameters):
     given = maps(shape, n_objects, seed)
     found = segment_from_maps(*given, parameters=parameters)
-    expected = reference(*given, parameters)
+    expected = reference(given, parameters)
     assert found.dtype == np.int32
     np.testing.assert_array_equal(found, expected)
 
@@ -93,7 +94,7 @@ def test_default_parameters_find_many_objects_without_a_differing_pixel():
     given = maps((512, 512), 300, seed=11)
     found = segment_from_maps(*given, parameters=AisParameters())
     assert found.max() > 50
-    np.testing.assert_array_equal(found, reference(*given, AisParameters()))
+    np.testing.assert_array_equal(found, reference(given, AisParameters()))
 
 
 def test_plateaus_keep_seeds_foreground_and_nearest_seed_regions():
@@ -117,7 +118,7 @@ def test_ties_change_neither_foreground_nor_seeds():
     boundary = np.round(boundary * 8) / 8
     parameters = AisParameters(foreground_smoothing=0, distance_smoothing=0)
     found = segment_from_maps(foreground, center, boundary, parameters=parameters)
-    expected = reference(foreground, center, boundary, parameters)
+    expected = reference((foreground, center, boundary), parameters)
     np.testing.assert_array_equal(found > 0, expected > 0)
     seeds = find_seeds(
         foreground > 0.5, center, boundary, center_threshold=0.5, boundary_threshold=0.5

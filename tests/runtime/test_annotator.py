@@ -1,5 +1,7 @@
 """The simulated annotator's own parts; whole sessions are tested with the evaluation."""
 
+from typing import Any, cast
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,6 @@ def test_a_padding_correction_reaches_the_model_with_label_minus_one():
 
     truth = np.ones((4, 5), np.int32)
     rng = np.random.default_rng(0)
-    tallies = annotate(Model(), None, truth, first="point", rounds=1, rng=rng)
+    tallies = annotate(cast(Any, Model()), None, truth, first="point", rounds=1, rng=rng)
     np.testing.assert_array_equal(given[-1], [[1, 1, -1]])
     assert tallies.last.scores(truth)["msa"] == 1.0

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,9 +38,7 @@ def test_grey_tiff_keeps_values_dtype_and_shape(tmp_path, rng, dtype, shape):
 
 @pytest.mark.parametrize("compression", ["tiff_lzw", "packbits", "tiff_adobe_deflate"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_tiff_with_a_codec_that_tifffile_lacks_is_read_by_pillow(
-    tmp_path, rng, compression, dtype
-):
+def test_tiff_with_a_codec_that_tifffile_lacks_is_read_by_pillow(tmp_path, rng, compression, dtype):
     image = (grey16(rng) // 256).astype(dtype)
     Image.fromarray(image).save(tmp_path / "image.tif", compression=compression)
     found = decode(tmp_path / "image.tif")
@@ -159,7 +158,8 @@ def test_png_modes_become_grey_or_rgb(tmp_path, rng, mode):
 def test_jpeg_is_read_as_grey_or_rgb(tmp_path, mode, shape):
     Image.new(mode, (30, 20)).save(tmp_path / "image.JPG", "JPEG")
     found = decode(tmp_path / "image.JPG")
-    assert (found.shape, found.dtype) == (shape, np.uint8)
+    assert found.shape == shape
+    assert found.dtype == np.uint8
 
 
 def test_the_first_bytes_decide_and_not_the_suffix(tmp_path, rng):
@@ -187,7 +187,7 @@ def save_as(path, image, kind):
     elif kind in ("PNG", "JPEG"):
         Image.fromarray(image).save(path, kind)
     else:
-        options = {"raw tiff": {}, "zlib": {"compression": "zlib"},
+        options: dict[str, dict[str, Any]] = {"raw tiff": {}, "zlib": {"compression": "zlib"},
                    "tiles": {"compression": "zlib", "tile": (32, 32)}}  # fmt: skip
         tifffile.imwrite(path, image, **options[kind])
 

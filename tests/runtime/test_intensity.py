@@ -32,7 +32,7 @@ def test_the_same_picture_gives_the_same_result_in_every_dtype(
     picture, preprocessing, channels, dtype, factor, offset
 ):
     picture = picture if channels == 3 else picture[..., 0]
-    scaled = (picture.astype(np.float64 if dtype[0] == "f" else np.int64) * factor + offset)
+    scaled = picture.astype(np.float64 if dtype[0] == "f" else np.int64) * factor + offset
     expected = to_0_255(picture, preprocessing)
     found = to_0_255(scaled.astype(dtype), preprocessing)
     assert found.dtype == expected.dtype == np.float32

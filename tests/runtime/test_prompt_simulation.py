@@ -108,7 +108,8 @@ def draw_many(truth, predicted, rng, **options):
     positive, negative = set(), set()
     for _ in range(400):
         points, labels = correction_points(truth, predicted, rng, **options)
-        assert (points.dtype, points.shape) == (np.float32, (2, 2))
+        assert points.dtype == np.float32
+        assert points.shape == (2, 2)
         np.testing.assert_array_equal(labels, [1, 0])
         positive.add((points[0, 1], points[0, 0]))
         negative.add((points[1, 1], points[1, 0]))

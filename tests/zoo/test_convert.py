@@ -428,10 +428,10 @@ def test_missing_file_and_folder_are_told_apart(tmp_path):
 def test_existing_output_needs_force(checkpoint, tmp_path):
     base = tmp_path / "base"
     base.mkdir()
-    (base / "note.txt").write_text("mine")
+    (base / "config.json").write_text("mine")
     with pytest.raises(OutputExistsError, match="--force"):
         convert(checkpoint, base)
-    assert os.listdir(base) == ["note.txt"]
+    assert os.listdir(base) == ["config.json"]
     convert(checkpoint, base, force=True)
     assert sorted(os.listdir(base)) == ["config.json", "model.safetensors"]
 

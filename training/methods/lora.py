@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,14 +41,14 @@ def check(hyperparameters: Mapping[str, Any]) -> None:
     if isinstance(rank, bool) or not isinstance(rank, int) or not 1 <= rank <= 1024:
         raise FormatError(f"lora.rank: allowed is 1 to 1024, found {shown(rank)}")
     matrices = hyperparameters["matrices"]
-    if not isinstance(matrices, list) or not matrices or set(matrices) - set(MATRICES):
+    if not isinstance(matrices, list) or not matrices or any(m not in MATRICES for m in matrices):
         raise FormatError(
             f"lora.matrices: allowed is a list out of {', '.join(MATRICES)}, "
             f"found {shown(matrices)}"
         )
     scale = hyperparameters["scale"]
-    if isinstance(scale, bool) or not isinstance(scale, (int, float)):
-        raise FormatError(f"lora.scale: expected a number, found {shown(scale)}")
+    if isinstance(scale, bool) or not isinstance(scale, (int, float)) or not isfinite(scale):
+        raise FormatError(f"lora.scale: expected a finite number, found {shown(scale)}")
 
 
 def matrix_rows(config: EncoderConfig, layer: str, matrix: str, rows: int) -> NDArray[np.intp]:
@@ -63,13 +64,16 @@ def matrix_rows(config: EncoderConfig, layer: str, matrix: str, rows: int) -> ND
         Row indices. In segment-anything's ViT ``qkv`` holds all q, then all k, then all v; in
         TinyViT it holds q, k, v of head 0, then of head 1, and so on.
     """
+    index: NDArray[np.intp] = np.arange(rows)
     if matrix not in ("q", "k", "v"):
-        return np.arange(rows)
-    part = "qkv".index(matrix)
+        return index
     if isinstance(config, TinyVitConfig):
         heads = config.num_heads[int(layer.split(".")[1])]
-        return np.arange(rows).reshape(heads, 3, -1)[:, part].reshape(-1)
-    return np.arange(rows).reshape(3, -1)[part]
+        blocks = index.reshape(heads, 3, -1)
+    else:
+        blocks = index.reshape(1, 3, -1)
+    index = blocks[:, "qkv".index(matrix)].reshape(-1)
+    return index
 
 
 def attach(
@@ -97,23 +101,29 @@ def attach(
         for factor in a.values():
             nn.init.kaiming_uniform_(factor, a=5**0.5)
         linear.lora_a, linear.lora_b = nn.ParameterDict(a), nn.ParameterDict(b)
-        index = [torch.from_numpy(r) for r in rows]
+        index = {m: torch.from_numpy(r) for m, r in zip(matrices, rows, strict=True)}
         linear.register_forward_hook(partial(_add_delta, rows=index, scale=scale))
 
 
 def _add_delta(
-    layer: Any, inputs: tuple[Tensor, ...], output: Tensor, *, rows: list[Tensor], scale: float
+    layer: Any,
+    inputs: tuple[Tensor, ...],
+    output: Tensor,
+    *,
+    rows: dict[str, Tensor],
+    scale: float,
 ) -> Tensor:
     """Add the low-rank part to a layer's output, never in place (4-bit layers forbid it)."""
     import torch
     import torch.nn.functional as F
 
-    a, b = list(layer.lora_a.values()), list(layer.lora_b.values())
+    # By name: a ParameterDict sorts its keys, so its values come in another order (k, q, v).
+    a, b = [layer.lora_a[m] for m in rows], [layer.lora_b[m] for m in rows]
     # All factors in one pair of products: B is spread over the layer's rows, block by block.
     outputs = output.shape[-1]
     spread = [
         factor.new_zeros(outputs, factor.shape[1]).index_copy(0, index.to(factor.device), factor)
-        for factor, index in zip(b, rows, strict=True)
+        for factor, index in zip(b, rows.values(), strict=True)
     ]
     hidden = F.linear(inputs[0], torch.cat(a))
     return output + scale * F.linear(hidden, torch.cat(spread, dim=1))
@@ -137,13 +147,16 @@ def fold(
         The changed weights, float32, by name. The sums run in float64.
 
     Raises:
-        FormatError: A factor lacks its partner or its layer, or a shape does not fit.
+        FormatError: A tensor is no factor, a factor lacks its partner or its layer, or a shape
+            does not fit.
     """
     scale = float(hyperparameters["scale"])
     merged: Tensors = {}
     for name in sorted(delta):
         layer, _, rest = name.partition(".lora_")
         kind, _, matrix = rest.partition(".")
+        if kind not in ("a", "b") or (layer.endswith(".qkv") != (matrix in ("q", "k", "v"))):
+            raise FormatError(f"adapter tensor {shown(name)} is no LoRA factor of a linear layer")
         partner = f"{layer}.lora_{'b' if kind == 'a' else 'a'}.{matrix}"
         weight_name = f"{layer}.weight"
         if partner not in delta or weight_name not in base:
@@ -155,7 +168,8 @@ def fold(
         a, b = delta[name].astype(np.float64), delta[partner].astype(np.float64)
         short = layer.removeprefix("image_encoder.")
         rows = matrix_rows(architecture.image_encoder, short, matrix, len(weight))
-        if a.shape[1:] != weight.shape[1:] or b.shape != (len(rows), len(a)):
+        fit = weight.ndim == a.ndim == b.ndim == 2 and a.shape[1] == weight.shape[1]
+        if not fit or b.shape != (len(rows), len(a)):
             raise FormatError(
                 f"adapter tensor {shown(name)}: A {a.shape} and B {b.shape} do not fit the "
                 f"weight {weight.shape}"

@@ -1,0 +1,136 @@
+"""The manifest: a round trip, safe paths, and files that are exactly what it says."""
+
+import dataclasses
+import json
+
+import pytest
+
+from samzoo.runtime.errors import FormatError, NotFoundError
+from samzoo.runtime.manifest import FileEntry, Manifest, check_relative, read_entry
+
+
+def edit(folder, **changes):
+    path = folder / "samzoo.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_a_manifest_survives_the_file(toy_package, make_package, tmp_path):
+    metrics = {"evaluations": [{"subject": "this model", "scores": {"ais": {"msa": 0.5}}}]}
+    package = make_package(
+        tmp_path / "b", segments="discs", license="CC0-1.0", precision="fp16", metrics=metrics,
+        card={"description": "Ä"}, software={"samzoo": "0"},
+    )  # fmt: skip
+    found = Manifest.read(package)
+    assert (found.segments, found.license, found.metrics) == ("discs", "CC0-1.0", metrics)
+    found.write(tmp_path / "b")
+    assert Manifest.read(tmp_path / "b") == found
+
+
+def test_files_are_found_by_role(toy_package):
+    manifest = Manifest.read(toy_package)
+    found = [manifest.graph(role) for role in ("encoder", "ais_decoder")]
+    assert [entry and entry.path for entry in found] == [
+        "onnx/encoder.onnx",
+        "onnx/ais_decoder.onnx",
+    ]
+    assert manifest.graph("text_encoder") is None
+
+
+@pytest.mark.parametrize("name", ["", "Nuclei", "a b", "-a", "a/b", "a" * 97, "ä", "a\n"])
+def test_names_that_are_no_plain_file_names_are_refused(name, toy_config):
+    with pytest.raises(FormatError, match=r"name: found .* allowed are lower-case letters"):
+        Manifest(name=name, model=toy_config(), files=())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": {"name": "samzoo-package", "version": 9}}, "version is 9, this samzoo reads"),
+        ({"format": {"name": "samzoo-model", "version": 1}}, "expected 'samzoo-package'"),
+        ({"files": [{"path": "a"}]}, "missing 2 required"),
+        ({"files": {}}, "files: expected a list"),
+        ({"extra": 1}, "unknown key 'extra'"),
+        ({"name": "A"}, "name: found 'A'"),
+        ({"model": {}}, "missing .* 'architecture'"),
+    ],
+)
+def test_a_damaged_or_newer_manifest_is_refused_by_name(toy_package, changes, message):
+    edit(toy_package, **changes)
+    with pytest.raises(FormatError, match=message) as caught:
+        Manifest.read(toy_package)
+    assert str(toy_package / "samzoo.json") in str(caught.value)
+
+
+def test_a_folder_without_manifest_is_no_package(tmp_path):
+    with pytest.raises(NotFoundError, match=r"no samzoo package here .samzoo\.json is missing"):
+        Manifest.read(tmp_path)
+
+
+UNSAFE = [
+    "", "/etc/passwd", "../secret", "onnx/../../secret", "a//b", "a/", "./a", "a/.", "..", "C:\\x",
+    "a\\b", "a\0b", "a\nb", "~/x\x1b", "x" * 256, "a/ /b",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", UNSAFE)
+def test_unsafe_paths_are_refused(path, toy_package):
+    with pytest.raises(FormatError, match=r"^here: unsafe path"):
+        check_relative(path, where="here")
+    edit(toy_package, files=[{"path": path, "size": 1, "sha256": "0" * 64}])
+    with pytest.raises(FormatError, match="unsafe path"):
+        Manifest.read(toy_package)
+    entry = FileEntry(path=path, size=1, sha256="0" * 64)
+    with pytest.raises(FormatError, match="unsafe path"):
+        read_entry(toy_package, entry)
+
+
+def test_plain_paths_are_accepted():
+    for path in ("README.md", "onnx/encoder.onnx", "a b/c+d-e_f.1", ".gitattributes"):
+        assert str(check_relative(path, where="here")) == path
+
+
+@pytest.fixture
+def entry(toy_package):
+    return Manifest.read(toy_package).graph("encoder")
+
+
+def test_a_file_that_is_as_described_is_read(toy_package, entry):
+    assert read_entry(toy_package, entry) == (toy_package / entry.path).read_bytes()
+
+
+def test_a_flipped_byte_is_found(toy_package, entry):
+    path = toy_package / entry.path
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match=r"do not match samzoo\.json .* damaged or was changed"):
+        read_entry(toy_package, entry)
+
+
+def test_a_wrong_size_is_found_without_reading_the_file(toy_package, entry):
+    (toy_package / entry.path).write_bytes(b"x" * (entry.size + 1))
+    with pytest.raises(FormatError, match=f"{entry.size + 1} bytes do not match"):
+        read_entry(toy_package, entry)
+
+
+def test_a_missing_file_is_named(toy_package, entry):
+    (toy_package / entry.path).unlink()
+    with pytest.raises(NotFoundError, match=r"encoder\.onnx: listed in samzoo\.json but not there"):
+        read_entry(toy_package, entry)
+
+
+def test_a_symlink_is_refused_even_to_the_right_content(toy_package, entry):
+    path = toy_package / entry.path
+    path.rename(toy_package / "moved")
+    path.symlink_to(toy_package / "moved")
+    with pytest.raises(FormatError, match="not a plain file"):
+        read_entry(toy_package, entry)
+    (toy_package / "moved").unlink()
+    with pytest.raises(NotFoundError, match="not there"):
+        read_entry(toy_package, entry)
+
+
+def test_a_folder_in_place_of_a_file_is_refused(toy_package, entry):
+    folder = dataclasses.replace(entry, path="onnx")
+    with pytest.raises(FormatError, match="not a plain file"):
+        read_entry(toy_package, folder)

@@ -1,0 +1,79 @@
+"""Graphs that are not what they should be: one message, nothing on stderr, nothing read."""
+
+import numpy as np
+import pytest
+
+from samzoo.runtime.errors import FormatError, InputError
+from samzoo.runtime.sessions import OnnxNetworks
+
+IMAGE = np.zeros((8, 8, 3), np.uint8)
+
+
+@pytest.fixture
+def graphs(toy_package):
+    roles = ("encoder", "mask_decoder", "ais_decoder")
+    return {role: (toy_package / "onnx" / f"{role}.onnx").read_bytes() for role in roles}
+
+
+def networks(graphs, **options):
+    return OnnxNetworks(graphs.__getitem__, mask_side=64, **options)
+
+
+@pytest.mark.parametrize("garbage", [b"", b"garbage", b"\x08\x08" * 50, bytes(1000)])
+def test_bytes_that_are_no_onnx_are_refused(graphs, garbage, capfd):
+    with pytest.raises(FormatError, match="the encoder graph is not a usable ONNX model"):
+        networks({**graphs, "encoder": garbage}).encode(IMAGE)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_truncated_graph_is_refused(graphs):
+    with pytest.raises(FormatError, match="the encoder graph"):
+        networks({**graphs, "encoder": graphs["encoder"][:-50]}).encode(IMAGE)
+
+
+def test_a_graph_of_another_role_is_refused_by_its_names(graphs):
+    swapped = {**graphs, "encoder": graphs["ais_decoder"]}
+    with pytest.raises(
+        FormatError, match=r"the encoder graph has inputs and outputs .*ais_maps.*, expected .*inp"
+    ):
+        networks(swapped).encode(IMAGE)
+
+
+def test_a_graph_that_fails_while_running_is_a_format_error(graphs, capfd):
+    with pytest.raises(FormatError, match="the ais_decoder graph failed while running"):
+        networks(graphs).decode_ais(np.zeros((1, 3, 5, 5), np.float32))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_session_is_made_once(graphs):
+    asked = []
+
+    def read(role):
+        asked.append(role)
+        return graphs[role]
+
+    model = OnnxNetworks(read, mask_side=64)
+    model.encode(IMAGE)
+    model.encode(IMAGE)
+    assert asked == ["encoder"]
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_threads_must_be_positive(graphs, threads):
+    with pytest.raises(InputError, match=f"threads must be at least 1, got {threads}"):
+        networks(graphs, threads=threads).encode(IMAGE)
+
+
+@pytest.mark.onnx
+def test_weights_beside_the_graph_are_not_read(graphs, tmp_path, monkeypatch):
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load_from_string(graphs["encoder"])
+    (full,) = (tensor for tensor in model.graph.initializer if tensor.name == "full")
+    full.CopyFrom(onnx.TensorProto(name="full", data_type=1, data_location=1))
+    for key, value in (("location", "weights.bin"), ("offset", "0"), ("length", "4")):
+        entry = full.external_data.add()
+        entry.key, entry.value = key, value
+    (tmp_path / "weights.bin").write_bytes(np.float32(255).tobytes())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FormatError, match="the encoder graph is not a usable ONNX model"):
+        networks({"encoder": model.SerializeToString()}).encode(IMAGE)

@@ -1,0 +1,96 @@
+"""Settings: presets, files, and what is out of range."""
+
+import pytest
+
+from samzoo.runtime.config import LightDecoderConfig, Preprocessing, from_json, to_json
+from samzoo.runtime.errors import FormatError, NotFoundError
+from samzoo.training.config import PRESETS, TrainConfig
+
+
+def test_the_paper_preset_is_the_default():
+    assert TrainConfig.read("paper") == TrainConfig()
+
+
+@pytest.mark.parametrize("path", sorted(PRESETS.glob("*.toml")), ids=lambda path: path.stem)
+def test_each_preset_can_be_read_by_name_and_by_path(path):
+    assert TrainConfig.read(path.stem) == TrainConfig.read(str(path))
+
+
+def test_a_file_replaces_what_it_names(tmp_path):
+    (tmp_path / "a.toml").write_text(
+        "epochs = 3\nais_decoder = {channels = [8, 6, 4]}\n"
+        "[hyperparameters]\nrank = 4\n[preprocessing]\nscale = 2\n"
+    )
+    config = TrainConfig.read(str(tmp_path / "a.toml"))
+    assert config == TrainConfig(
+        epochs=3,
+        ais_decoder=LightDecoderConfig(channels=(8, 6, 4)),
+        hyperparameters={"rank": 4},
+        preprocessing=Preprocessing(scale=2.0),
+    )
+
+
+def test_settings_survive_json():
+    config = TrainConfig(hyperparameters={"rank": 4}, preprocessing=Preprocessing(gamma=0.5))
+    assert from_json(TrainConfig, to_json(config), where="x") == config
+
+
+def test_an_unknown_key_lists_the_known_ones(tmp_path):
+    (tmp_path / "a.toml").write_text("epoch = 3\n")
+    with pytest.raises(FormatError, match=r"a.toml: unknown key 'epoch', allowed: .*epochs"):
+        TrainConfig.read(str(tmp_path / "a.toml"))
+
+
+def test_an_unknown_name_lists_the_presets():
+    with pytest.raises(NotFoundError, match="no such file, nor a preset; presets: laptop, paper"):
+        TrainConfig.read("laptpo")
+    with pytest.raises(NotFoundError, match="no such file"):
+        TrainConfig.read("../presets/laptop")
+
+
+@pytest.mark.parametrize("content", [b"epochs = = 3", b"\xff\xfe"])
+def test_a_file_that_is_not_toml_is_an_error(tmp_path, content):
+    (tmp_path / "a.toml").write_bytes(content)
+    with pytest.raises(FormatError, match=r"a.toml: not a TOML file"):
+        TrainConfig.read(str(tmp_path / "a.toml"))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"epochs": 0}, "epochs: must be at least 1, found 0"),
+        ({"steps_per_epoch": 0}, "steps_per_epoch"),
+        ({"n_objects": 0}, "n_objects"),
+        ({"n_sub_iteration": 0}, "n_sub_iteration"),
+        ({"learning_rate": 0.0}, "learning_rate: allowed is 0 to 1, found 0"),
+        ({"ais_learning_rate": 1.0}, "ais_learning_rate"),
+        ({"mask_prob": 1.1}, "mask_prob: allowed is 0 to 1, found 1.1"),
+        ({"ema_decay": -0.1}, "ema_decay"),
+        ({"early_stopping": -1}, "early_stopping: must not be negative"),
+        ({"max_minutes": -1.0}, "max_minutes"),
+        ({"weight_decay": -1.0}, "weight_decay"),
+        ({"intensity_jitter": -1.0}, "intensity_jitter"),
+        ({"seed": -1}, "seed"),
+        ({"box_distortion_factor": 0.5}, "box_distortion_factor: allowed is 0 to 0.5"),
+        ({"validation_tasks": ()}, "validation_tasks: name at least one task"),
+    ],
+)
+def test_values_out_of_range_are_errors(given, message):
+    with pytest.raises(FormatError, match=message):
+        TrainConfig(**given)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('scheduler = "linear"', "scheduler: found 'linear', allowed: 'plateau', 'cosine'"),
+        ('epochs = "3"', "epochs: expected int, found '3'"),
+        ("epochs = true", "epochs: expected int, found True"),
+        ("learning_rate = nan", "learning_rate: expected a finite number"),
+        ("epochs = 0", "a.toml: epochs: must be at least 1"),
+    ],
+)
+def test_values_of_the_wrong_kind_name_file_and_field(tmp_path, text, message):
+    (tmp_path / "a.toml").write_text(text)
+    with pytest.raises(FormatError, match=message):
+        TrainConfig.read(str(tmp_path / "a.toml"))

@@ -1,0 +1,226 @@
+"""From annotated images to crops: splits, scales, turned windows, what may be drawn."""
+
+import numpy as np
+import pytest
+import tiny
+
+from samzoo.runtime.config import Preprocessing
+from samzoo.runtime.errors import ImageError, NotFoundError
+from samzoo.training.data import (
+    VARIANTS,
+    Annotated,
+    CropSampler,
+    Sample,
+    data_digest,
+    jitter_intensity,
+    prepare,
+    read_annotated,
+    scaled_size,
+    split,
+    training_objects,
+    turn,
+)
+from samzoo.training.targets import distance_targets
+
+
+def annotated(seed=0, shape=(80, 96)):
+    image, labels = tiny.make_cells(shape, seed)
+    return Annotated(image, labels, f"cells {seed}")
+
+
+def sample(shape=(80, 96), scale=1.0):
+    return prepare(annotated(shape=shape), Preprocessing(scale=scale), tiny.IMAGE_SIZE)
+
+
+def sampler(samples, *, augmentation="none", fixed=False, seed=0):
+    return CropSampler(
+        samples,
+        side=tiny.IMAGE_SIZE,
+        augmentation=augmentation,
+        fixed=fixed,
+        rng=np.random.default_rng(seed),
+    )
+
+
+@pytest.mark.parametrize(("count", "chosen"), [(4, [0]), (5, [0]), (6, [0, 5]), (11, [0, 5, 10])])
+def test_from_four_images_on_every_fifth_validates(count, chosen):
+    images = [annotated(seed) for seed in range(count)]
+    train, val = split(images)
+    assert [a.name for a in val] == [f"cells {i}" for i in chosen]
+    assert [a.name for a in train] == [f"cells {i}" for i in range(count) if i not in chosen]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_of_fewer_images_the_right_quarters_validate(count):
+    images = [annotated(seed, shape=(80, 97)) for seed in range(count)]
+    train, val = split(images)
+    assert len(train) == len(val) == count
+    for whole, left, right in zip(images, train, val, strict=True):
+        assert left.labels.shape == (80, 72)
+        np.testing.assert_array_equal(np.hstack([left.image, right.image]), whole.image)
+        np.testing.assert_array_equal(np.hstack([left.labels, right.labels]), whole.labels)
+        assert left.name.startswith(whole.name)
+
+
+def test_a_part_without_objects_is_an_error_that_says_what_to_do():
+    image, labels = tiny.make_cells()
+    labels[:, 72:] = 0
+    with pytest.raises(ImageError, match=r"name \(right 1/4\): no labelled .*--val-images"):
+        split([Annotated(image, labels, "name")])
+
+
+def test_prepare_brings_an_image_to_the_declared_scale():
+    prepared = sample(scale=2.0)
+    assert prepared.image.shape == (160, 192, 3)
+    assert prepared.labels.shape == (160, 192)
+    assert prepared.labels.dtype == np.int32
+    original = annotated().labels
+    np.testing.assert_array_equal(prepared.labels[::2, ::2], original)
+    np.testing.assert_array_equal(prepared.targets, distance_targets(prepared.labels))
+
+
+def test_prepare_without_a_scale_fits_the_longest_side():
+    prepared = prepare(annotated(), Preprocessing(), tiny.IMAGE_SIZE)
+    assert prepared.labels.shape == (53, 64)  # 80 * 64 / 96 = 53.3
+    assert prepared.image.shape == (53, 64, 3)
+    assert prepared.targets.shape == (3, 53, 64)
+
+
+def test_prepare_applies_the_intensity_rule():
+    a = annotated()
+    prepared = prepare(
+        Annotated(a.image.astype(np.uint16) * 7, a.labels, ""),
+        Preprocessing(intensity="min_max", scale=1.0),
+        tiny.IMAGE_SIZE,
+    )
+    assert prepared.image.min() == 0
+    assert prepared.image.max() == pytest.approx(255)
+
+
+@pytest.mark.parametrize(
+    ("shape", "scale", "expected"),
+    [((10, 20), 2.0, (20, 40)), ((3, 500), 0.1, (1, 50)), ((30, 60), None, (32, 64))],
+)
+def test_scaled_size_rounds_and_is_never_zero(shape, scale, expected):
+    assert scaled_size(shape, scale, 64) == expected
+
+
+def test_the_variants_are_the_eight_symmetries_of_a_square():
+    array = np.arange(9).reshape(3, 3)
+    expected = {
+        np.rot90(mirrored, k).tobytes() for mirrored in (array, array[:, ::-1]) for k in range(4)
+    }
+    found = {name: {turn(array, v).tobytes() for v in VARIANTS[name]} for name in VARIANTS}
+    assert found["dihedral"] == expected
+    assert found["none"] == {array.tobytes()}
+    assert found["flip"] == {
+        a.tobytes() for a in (array, array[::-1], array[:, ::-1], array[::-1, ::-1])
+    }
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+@pytest.mark.parametrize("shape", [(80, 96), (64, 64), (40, 70)])
+def test_image_labels_and_targets_of_a_crop_are_turned_alike(shape, fixed):
+    """The image holds the labels, so that each crop can be checked against itself."""
+    labels = tiny.make_cells(shape)[1]
+    image = np.repeat(labels[..., None], 3, axis=2).astype(np.float32)
+    targets = np.stack([labels, labels + 1, labels + 2]).astype(np.float32)
+    draw = sampler([Sample(image, labels, targets)], augmentation="dihedral", fixed=fixed).draw
+    crops = [draw() for _ in range(40)]
+    assert {crop.key[3] for crop in crops} == set(range(8))
+    height, width = min(shape[0], 64), min(shape[1], 64)
+    for crop in crops:
+        _, y, x, variant = crop.key
+        expected = turn(labels[y : y + 64, x : x + 64], variant)
+        assert crop.labels.shape == ((width, height) if variant & 4 else (height, width))
+        assert crop.image.dtype == np.float32
+        np.testing.assert_array_equal(crop.labels, expected)
+        np.testing.assert_array_equal(crop.image, np.repeat(expected[..., None], 3, axis=2))
+        np.testing.assert_array_equal(crop.targets, np.stack([expected + i for i in range(3)]))
+
+
+def test_every_crop_holds_an_object_however_rare():
+    labels = np.zeros((300, 300), np.int32)
+    labels[290:296, 3:9] = 5
+    rare = Sample(np.zeros((300, 300, 3)), labels, np.zeros((3, 300, 300), np.float32))
+    for fixed in (False, True):
+        draw = sampler([rare], fixed=fixed).draw
+        assert all(training_objects(draw().labels) == [5] for _ in range(10))
+
+
+def test_windows_lie_anywhere_unless_the_encoder_is_frozen():
+    samples = [sample((150, 160)), sample((64, 64))]
+    free, fixed = sampler(samples), sampler(samples, fixed=True, augmentation="flip")
+    free_keys = {free.draw().key for _ in range(60)}
+    fixed_keys = {fixed.draw().key for _ in range(600)}
+    assert len(free_keys) > 30
+    assert len(fixed_keys) <= fixed.n_fixed
+    assert {key[0] for key in free_keys} == {key[0] for key in fixed_keys} == {0, 1}
+    assert fixed.n_fixed == 4 * len({key[:3] for key in fixed_keys})
+    assert max(y for _, y, _, _ in fixed_keys) == 150 - 64
+
+
+def test_the_same_seed_draws_the_same_crops():
+    first, again = (sampler([sample((150, 160))], augmentation="dihedral") for _ in range(2))
+    assert [first.draw().key for _ in range(5)] == [again.draw().key for _ in range(5)]
+
+
+def test_without_any_object_of_sufficient_size_sampling_is_an_error():
+    labels = np.zeros((80, 80), np.int32)
+    labels[3:7, 3:9] = 1  # 24 pixels
+    nothing = Sample(np.zeros((80, 80, 3)), labels, np.zeros((3, 80, 80), np.float32))
+    with pytest.raises(ImageError, match="no training image holds an object of 25 pixels"):
+        sampler([nothing])
+    with pytest.raises(ImageError, match="no training image"):
+        sampler([])
+
+
+def test_an_image_without_objects_is_never_drawn():
+    empty = prepare(
+        Annotated(np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.int32), ""),
+        Preprocessing(scale=1.0),
+        tiny.IMAGE_SIZE,
+    )
+    draw = sampler([empty, sample()]).draw
+    assert {draw().key[0] for _ in range(20)} == {1}
+
+
+def test_training_objects_are_those_of_25_pixels_or_more():
+    labels = np.zeros((20, 20), np.int32)
+    labels[:5, :5], labels[10:14, 10:16] = 3, 7
+    assert training_objects(labels) == [3]
+    assert training_objects(np.zeros((4, 4), np.int32)) == []
+
+
+def test_jitter_is_a_power_within_its_strength(rng):
+    image = np.linspace(0, 255, 27, dtype=np.float32).reshape(3, 3, 3)
+    assert jitter_intensity(image, 0.0, rng) is image
+    for _ in range(20):
+        jittered = jitter_intensity(image, 1.0, rng)
+        assert jittered.dtype == np.float32
+        exponent = np.log(jittered[1, 1, 1] / 255) / np.log(image[1, 1, 1] / 255)
+        assert 0.5 <= exponent <= 2
+        np.testing.assert_allclose(jittered, 255 * (image / 255) ** exponent, atol=1e-3)
+
+
+def test_read_annotated_reads_pairs(tmp_path):
+    from PIL import Image
+
+    image, labels = tiny.make_cells()
+    for folder, array in (("images", image), ("labels", labels.astype(np.uint8))):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(array).save(tmp_path / folder / "a.png")
+    (found,) = read_annotated(tmp_path / "images", tmp_path / "labels")
+    np.testing.assert_array_equal(found.image, image)
+    np.testing.assert_array_equal(found.labels, labels)
+    assert found.name == "a.png"
+    with pytest.raises(NotFoundError):
+        read_annotated(tmp_path / "nothing", tmp_path / "labels")
+
+
+def test_the_digest_of_data_sees_pixels_labels_and_order():
+    a, b = sample(), sample((64, 64))
+    other = Sample(a.image, np.where(a.labels == 1, 0, a.labels), a.targets)
+    digests = [data_digest(s) for s in ([a], [other], [a, b], [b, a])]
+    assert len(set(digests)) == 4
+    assert data_digest([sample()]) == digests[0]

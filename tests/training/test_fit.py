@@ -1,0 +1,630 @@
+"""Whole runs of a tiny SAM: what they write, how they stop, and that they can go on."""
+
+import dataclasses
+import errno
+import json
+import os
+import signal
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+
+from samzoo.runtime.config import AisParameters, Preprocessing
+from samzoo.runtime.errors import (
+    FormatError,
+    ImageError,
+    InputError,
+    NotFoundError,
+    OutputExistsError,
+    StorageError,
+)
+from samzoo.runtime.files import read_tensors
+from samzoo.training import get_method, read_adapter
+from samzoo.training.config import TrainConfig
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning_fabric")
+pytestmark = pytest.mark.torch
+
+from samzoo.training import fit, learner  # noqa: E402
+from samzoo.training.data import Annotated  # noqa: E402
+from samzoo.training.objectives import distance_loss  # noqa: E402
+from samzoo.training.run import BEST, LAST, LOG, Run  # noqa: E402
+from samzoo.training.validation import validate  # noqa: E402
+
+CONFIG = TrainConfig(
+    epochs=2,
+    steps_per_epoch=3,
+    early_stopping=0,
+    learning_rate=1e-3,
+    ais_learning_rate=1e-2,
+    n_objects=3,
+    n_sub_iteration=2,
+    ais_decoder=tiny.AIS_DECODER,
+    search_ais=False,
+    validation_tasks=("ais",),
+    preprocessing=Preprocessing(scale=1.0),
+)
+METHODS = ("lora", "freeze_encoder", "full")
+LORA = {"rank": 2, "matrices": ["q", "k", "v"]}
+
+TOLERANCE = 1e-5
+"""Relative to the largest value: merged against unmerged, see ``test_lora.py``."""
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory):
+    """Base folders by encoder; the ViT has an AIS decoder already, TinyViT none."""
+    folder = tmp_path_factory.mktemp("bases")
+    return {
+        name: tiny.write_base(
+            folder / name, tiny.make_sam(tiny.make_config(name, ais=name == "vit"))
+        )
+        for name in tiny.ENCODERS
+    }
+
+
+def annotated(seed, shape=(64, 64)):
+    image, labels = tiny.make_cells(shape, seed)
+    return Annotated(image, labels, f"cells {seed}")
+
+
+@pytest.fixture
+def train(bases, tmp_path):
+    """Train into ``tmp_path / output``; settings that are no argument of ``train`` are config."""
+
+    def run(output="run", *, base="vit", method="lora", **changes):
+        arguments = {
+            name: changes.pop(name)
+            for name in ("train_data", "val_data", "resume", "source", "report")
+            if name in changes
+        }
+        if method == "lora":
+            changes.setdefault("hyperparameters", LORA)
+        return fit.train(
+            base=bases[base],
+            method=method,
+            config=dataclasses.replace(CONFIG, **changes),
+            output=tmp_path / output,
+            **{
+                "train_data": [annotated(0, (80, 90))],
+                "val_data": [annotated(1)],
+                **arguments,
+            },
+        )
+
+    return run
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """All runs that come to their end."""
+    found, finish = [], Run.finish
+
+    def remember(self, source):
+        found.append(self)
+        return finish(self, source)
+
+    monkeypatch.setattr(Run, "finish", remember)
+    return found
+
+
+def log_of(folder):
+    return [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
+
+
+def stop_at(step):
+    """A report that interrupts after so many steps."""
+
+    def report(status):
+        if status.step == step:
+            raise KeyboardInterrupt
+
+    return report
+
+
+# -- what a run writes ---------------------------------------------------------------------------
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(base, method) for base in tiny.ENCODERS for method in METHODS],
+    ids="-".join,
+)
+def trained(request, bases, tmp_path_factory):
+    """A trained run, its adapter, and the base's weights: each of the methods on both encoders."""
+    base, method = request.param
+    found, finish = [], Run.finish
+
+    def remember(run, source):
+        found.append(run)
+        return finish(run, source)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "finish", remember)
+        output = tmp_path_factory.mktemp("trained") / "run"
+        fit.train(
+            base=bases[base],
+            train_data=[annotated(0, (80, 90))],
+            val_data=[annotated(1)],
+            method=method,
+            # Fast, so that the encoder's part of the adapter is not lost in rounding.
+            config=dataclasses.replace(
+                CONFIG, hyperparameters=LORA if method == "lora" else {}, learning_rate=0.05
+            ),
+            output=output,
+        )
+    return (
+        base,
+        method,
+        found[0],
+        *read_adapter(output),
+        read_tensors(bases[base] / "model.safetensors"),
+    )
+
+
+def test_the_adapter_holds_what_was_trained_and_nothing_frozen(trained):
+    base, method, run, config, tensors, weights = trained
+    encoder = {name for name in tensors if name.startswith("image_encoder.")}
+    if method == "lora":
+        assert encoder
+        assert all(".lora_" in name for name in encoder)
+    elif method == "full":
+        assert encoder == {
+            f"image_encoder.{n}" for n, _ in run.sam.image_encoder.named_parameters()
+        }
+    else:
+        assert encoder == set()
+    decoders = {n for n in weights if n.startswith(("prompt_encoder.", "mask_decoder."))}
+    assert decoders <= set(tensors)
+    assert {n for n in tensors if n.startswith("ais_decoder.")}
+    assert set(tensors) - encoder - decoders == {n for n in tensors if n.startswith("ais_decoder.")}
+    assert config.method == method
+    assert config.base_path == str(run.base)
+    assert config.architecture.image_encoder == tiny.ENCODERS[base]
+    assert config.architecture.ais_decoder == tiny.AIS_DECODER
+    assert config.preprocessing == CONFIG.preprocessing
+
+
+@torch.no_grad()
+def test_merging_the_adapter_gives_the_network_that_was_trained(trained):
+    from samzoo.training.sam import Sam, load_weights
+
+    _, method, run, config, tensors, weights = trained
+    delta = {n: v for n, v in tensors.items() if n.startswith("image_encoder.")}
+    merged = get_method(method).fold(weights, delta, config.architecture, config.hyperparameters)
+    others = {n: v for n, v in tensors.items() if n not in delta}
+    sam = Sam(run.sam.config).eval()
+    load_weights(sam, {**weights, **merged, **others}, where="merged")
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 255
+    expected, found = run.sam.embed(image), sam.embed(image)
+    plain = Sam(run.sam.config).eval()
+    load_weights(plain, {**weights, **others}, where="base")
+    if method != "freeze_encoder":
+        assert float((plain.embed(image) - expected).abs().max()) > 0.01
+    scale = float(expected.abs().max())
+    assert float((found - expected).abs().max()) <= TOLERANCE * scale
+    for part in ("prompt_encoder", "mask_decoder", "ais_decoder"):
+        theirs = getattr(sam, part).state_dict()
+        for name, value in getattr(run.sam, part).state_dict().items():
+            assert torch.equal(value, theirs[name])
+
+
+def test_the_adapter_says_where_it_came_from(train, bases, tmp_path):
+    from samzoo.runtime.config import ModelConfig, to_json
+
+    scores = train(source={"license": "MIT"}, ais=AisParameters(min_size=3))
+    config, _ = read_adapter(tmp_path / "run")
+    training = config.source["training"]
+    assert config.source["license"] == "MIT"
+    assert training["validation"] == scores
+    assert training["steps"] == 6
+    assert training["config"]["hyperparameters"] == LORA
+    assert training["config"]["preprocessing"] == to_json(CONFIG.preprocessing)
+    assert config.hyperparameters == {**LORA, "scale": 1.0}
+    assert config.base_digest == ModelConfig.read(bases["vit"] / "config.json").weights_digest
+    assert config.ais == AisParameters(min_size=3)
+
+
+def test_each_epoch_is_logged_with_its_scores(train, tmp_path):
+    statuses: list[fit.Status] = []
+    scores = train(validation_tasks=("ais", "point"), report=statuses.append)
+    log = log_of(tmp_path / "run")
+    assert [(line["epoch"], line["step"]) for line in log] == [(1, 3), (2, 6)]
+    for line in log:
+        assert line["score"] == pytest.approx((line["ais"] + line["point"]) / 2)
+        assert line["loss"] > 0
+        assert line["learning_rate"] == CONFIG.learning_rate
+    assert scores["score"] == max(line["score"] for line in log)
+    assert [s.step for s in statuses] == [1, 2, 3, 4, 5, 6]
+    assert [s.score for s in statuses] == 3 * [None] + 3 * [log[0]["score"]]
+    assert statuses[2].loss == log[0]["loss"]
+    assert {s.total for s in statuses} == {6}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_loss_falls(train, tmp_path, method):
+    train(method=method, epochs=3, steps_per_epoch=6)
+    losses = [line["loss"] for line in log_of(tmp_path / "run")]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_the_same_seed_gives_the_same_adapter_and_another_seed_another(train, tmp_path):
+    for output, seed in (("a", 0), ("b", 0), ("c", 1)):
+        train(output, seed=seed, epochs=1, intensity_jitter=0.3, augmentation="dihedral")
+    digests = [read_adapter(tmp_path / name)[0].adapter_digest for name in "abc"]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_the_best_epoch_is_written_not_the_last(train, tmp_path, monkeypatch):
+    from samzoo.training import run
+
+    scores = iter([0.1, 0.7, 0.3])
+    monkeypatch.setattr(run, "validate", lambda *_: {"ais": 0.0, "score": next(scores)})
+    kept = {}
+
+    def report(status):
+        if status.step == 7:  # the first step after the best epoch
+            kept.update(read_tensors(tmp_path / "run" / LAST))
+
+    assert train(epochs=3, report=report)["score"] == 0.7
+    tensors = read_adapter(tmp_path / "run")[1]
+    last = read_tensors(tmp_path / "run" / LAST)
+    name = "mask_decoder.iou_token.weight"
+    np.testing.assert_array_equal(tensors[name], kept[f"weights/{name}"])
+    assert not np.array_equal(tensors[name], last[f"weights/{name}"])
+
+
+def test_with_an_average_that_is_what_is_written(train, tmp_path):
+    train(ema_decay=0.9, epochs=1)
+    tensors, last = read_adapter(tmp_path / "run")[1], read_tensors(tmp_path / "run" / LAST)
+    name = "mask_decoder.iou_token.weight"
+    np.testing.assert_array_equal(tensors[name], last[f"average/{name}"])
+    assert not np.array_equal(tensors[name], last[f"weights/{name}"])
+
+
+def test_the_thresholds_found_become_the_adapters(train, tmp_path, monkeypatch):
+    monkeypatch.setattr("samzoo.training.thresholds.SMOOTHINGS", (1.0,))
+    found = AisParameters(center_distance_threshold=0.3, min_size=12)
+    monkeypatch.setattr("samzoo.training.run.search_thresholds", lambda *_: (found, 0.9))
+    assert train(search_ais=True, epochs=1)["ais"] == 0.9
+    assert read_adapter(tmp_path / "run")[0].ais == found
+
+
+def test_without_ais_decoder_prompts_alone_are_trained(train, tmp_path):
+    scores = train(ais_decoder=None, validation_tasks=("ais", "box"), epochs=1, search_ais=True)
+    assert set(scores) == {"box", "score"}
+    config, tensors = read_adapter(tmp_path / "run")
+    assert config.architecture.ais_decoder is None
+    assert not [name for name in tensors if name.startswith("ais_decoder.")]
+
+
+def test_a_single_output_becomes_part_of_the_model(train, tmp_path):
+    train(point_output="single", epochs=1)
+    decoder = read_adapter(tmp_path / "run")[0].architecture.mask_decoder
+    assert decoder.point_output == "single"
+
+
+# -- the encoder ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def encoded(monkeypatch):
+    """Counts the encoder's passes."""
+    from segment_anything.modeling import ImageEncoderViT
+
+    calls, forward = [], ImageEncoderViT.forward
+
+    def count(self, x):
+        calls.append(torch.is_grad_enabled())
+        return forward(self, x)
+
+    monkeypatch.setattr(ImageEncoderViT, "forward", count)
+    return calls
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_step_passes_the_encoder_once_for_both_objectives(train, encoded, method):
+    counts = []
+    train(method=method, epochs=1, report=lambda _: counts.append(len(encoded)))
+    assert counts == [1, 2, 3]
+    assert all(encoded[:3])
+
+
+def test_a_frozen_encoder_sees_each_distinct_crop_once(train, encoded, tmp_path):
+    counts = []
+    train(
+        method="freeze_encoder", epochs=1, steps_per_epoch=30, augmentation="none",
+        n_objects=1, n_sub_iteration=1, report=lambda _: counts.append(len(encoded)),
+    )  # fmt: skip
+    files = list((tmp_path / "run" / "embeddings").rglob("*.safetensors"))
+    assert 1 < len(files) < 30
+    assert counts[-1] == len(files)
+    assert not any(encoded[: len(files)])
+
+
+def test_batch_norm_keeps_its_statistics(train, runs, bases):
+    train(base="tiny_vit", method="full")
+    (run,) = runs
+    assert not run.sam.training
+    before = read_tensors(bases["tiny_vit"] / "model.safetensors")
+    for name, value in run.sam.state_dict().items():
+        if "running_" in name:
+            np.testing.assert_array_equal(value.numpy(), before[name])
+
+
+# -- how a run stops -----------------------------------------------------------------------------
+
+
+def test_it_stops_when_patience_is_over(train, tmp_path):
+    train(epochs=9, steps_per_epoch=1, early_stopping=2, learning_rate=1e-9, ais_learning_rate=1e-9)
+    log = log_of(tmp_path / "run")
+    assert len({line["score"] for line in log}) == 1
+    assert len(log) == 3
+
+
+def test_it_stops_when_time_is_over_and_validates_what_it_has(train, tmp_path):
+    train(max_minutes=1e-9)
+    assert [line["step"] for line in log_of(tmp_path / "run")] == [1]
+    assert (tmp_path / "run" / "adapter_config.json").is_file()
+
+
+def test_a_loss_that_is_not_finite_is_an_error_and_the_last_checkpoint_stays(
+    train, tmp_path, monkeypatch
+):
+    original: Any = distance_loss
+    calls: list[None] = []
+
+    def explode(prediction, target):
+        calls.append(None)
+        return original(prediction, target) * (float("nan") if len(calls) == 5 else 1.0)
+
+    monkeypatch.setattr(learner, "distance_loss", explode)
+    with pytest.raises(InputError, match="the loss became nan at step 4; the last checkpoint is"):
+        train()
+    assert json.loads(progress_of(tmp_path / "run"))["step"] == 3
+    assert not (tmp_path / "run" / "adapter_config.json").exists()
+    monkeypatch.undo()
+    train(resume=True)
+
+
+def progress_of(folder):
+    from samzoo.training.state import read_progress
+
+    return json.dumps(read_progress(folder / LAST))
+
+
+def test_weights_that_are_not_finite_are_never_saved(train, tmp_path, monkeypatch):
+    step = Run.step
+
+    def explode(self):
+        step(self)
+        if self.history.step == 6:
+            with torch.no_grad():
+                next(iter(self.learner.weights.values())).fill_(float("inf"))
+
+    monkeypatch.setattr(Run, "step", explode)
+    with pytest.raises(InputError, match="weights became NaN or infinite by step 6"):
+        train()
+    assert json.loads(progress_of(tmp_path / "run"))["step"] == 3
+
+
+def test_an_existing_output_is_not_touched(train, tmp_path):
+    (tmp_path / "run").mkdir()
+    with pytest.raises(OutputExistsError, match="exists already; resume it or choose another"):
+        train()
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_data_that_cannot_be_used_is_refused_before_anything_is_written(train, tmp_path):
+    empty = Annotated(np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.int32), "empty")
+    with pytest.raises(ImageError, match="no training image holds an object"):
+        train(train_data=[empty])
+    with pytest.raises(ImageError, match="empty: no object of at least 20 pixels"):
+        train(val_data=[empty])
+    with pytest.raises(InputError, match="val_data: expected at least one image"):
+        train(val_data=[])
+    with pytest.raises(InputError, match="unknown method 'x'"):
+        train(method="x")
+    with pytest.raises(FormatError, match=r"lora.rank"):
+        train(hyperparameters={"rank": 0})
+    assert not (tmp_path / "run").exists()
+
+
+# -- going on ------------------------------------------------------------------------------------
+
+RUNS: dict[str, dict[str, Any]] = {
+    "lora, average, jitter": {
+        "method": "lora", "ema_decay": 0.9, "intensity_jitter": 0.3, "augmentation": "dihedral",
+    },
+    "lora, bfloat16": {"method": "lora", "base": "tiny_vit", "precision": "bf16-mixed"},
+    "frozen encoder, cosine": {"method": "freeze_encoder", "scheduler": "cosine"},
+    "full, no decoder": {
+        "method": "full", "ais_decoder": None, "validation_tasks": ("point",), "mask_prob": 1.0,
+    },
+}  # fmt: skip
+
+
+def assert_same_runs(a, b):
+    """Two run folders agree in all but the time they took."""
+    for name in (LAST, BEST, "adapter_model.safetensors"):
+        first, second = read_tensors(a / name), read_tensors(b / name)
+        assert set(first) == set(second)
+        for key, value in first.items():
+            np.testing.assert_array_equal(value, second[key], err_msg=f"{name}: {key}")
+    logs = [[{**line, "seconds": 0} for line in log_of(folder)] for folder in (a, b)]
+    assert logs[0] == logs[1]
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_an_interrupted_run_ends_like_an_uninterrupted_one(train, tmp_path, name):
+    steps = (1, 3, 5)  # within an epoch, before its validation, within the next
+    train("whole", **RUNS[name])
+    for i, step in enumerate(steps):
+        with pytest.raises(KeyboardInterrupt):
+            train("parts", resume=i > 0, report=stop_at(step), **RUNS[name])
+        assert not (tmp_path / "parts" / "adapter_config.json").exists()
+    statuses: list[fit.Status] = []
+    train("parts", resume=True, report=statuses.append, **RUNS[name])
+    assert statuses[0].step == steps[-1] + 1
+    assert_same_runs(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.fixture(scope="module")
+def whole(bases, tmp_path_factory):
+    """Folder of an uninterrupted run with LoRA."""
+    output = tmp_path_factory.mktemp("whole") / "run"
+    fit.train(
+        base=bases["vit"],
+        train_data=[annotated(0, (80, 90))],
+        val_data=[annotated(1)],
+        method="lora",
+        config=dataclasses.replace(CONFIG, hyperparameters=LORA),
+        output=output,
+    )
+    return output
+
+
+@pytest.mark.skipif(os.name == "nt", reason="os.kill ends the process on Windows")
+@pytest.mark.parametrize("where", ["distance_loss", "interactive_step"])
+def test_ctrl_c_inside_of_a_step_waits_for_its_end(train, whole, tmp_path, monkeypatch, where):
+    original: Any = getattr(learner, where)
+    calls: list[None] = []
+
+    def interrupted(*args, **kwargs):
+        calls.append(None)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(learner, where, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train("parts")
+    assert json.loads(progress_of(tmp_path / "parts"))["step"] == 2
+    train("parts", resume=True)
+    assert_same_runs(whole, tmp_path / "parts")
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_an_interrupted_validation_is_done_again(train, tmp_path, monkeypatch, epoch):
+    from samzoo.training import run
+
+    train("whole", ema_decay=0.9)
+    original: Any = validate
+    calls: list[None] = []
+
+    def interrupted(*args):
+        calls.append(None)
+        if len(calls) == epoch:
+            raise KeyboardInterrupt
+        return original(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "validate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train("parts", ema_decay=0.9)
+    train("parts", ema_decay=0.9, resume=True)
+    assert_same_runs(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.mark.parametrize("failing", [2, 3, 4])
+def test_a_full_disk_leaves_a_run_that_can_go_on(train, whole, tmp_path, monkeypatch, failing):
+    """The n-th checkpoint cannot be written: best and last of epoch 1, then of epoch 2."""
+    replace = os.replace
+    calls: list[str] = []
+
+    def full(source, target):
+        calls.append(target)
+        if len(calls) == failing:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return replace(source, target)
+
+    last = tmp_path / "parts" / LAST
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        patch.setattr(
+            "samzoo.training.run.validate", lambda *_: {"ais": 0.0, "score": len(calls) + 1.0}
+        )
+        with pytest.raises(StorageError, match=r"cannot be written .No space left on device"):
+            train("parts")
+    if failing <= 2:
+        assert not last.exists()
+        return
+    assert json.loads(progress_of(tmp_path / "parts"))["step"] == 3
+    assert not list(last.parent.glob(".*"))
+    train("parts", resume=True)
+    expected, found = read_tensors(whole / LAST), read_tensors(last)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(value, found[name])
+
+
+def test_a_log_that_cannot_be_written_is_a_storage_error(train, tmp_path):
+    def block(status):
+        (tmp_path / "run" / LOG).mkdir(parents=True)
+
+    with pytest.raises(StorageError, match=r"log.jsonl: cannot be written"):
+        train(steps_per_epoch=1, report=block)
+
+
+def test_a_finished_run_can_be_resumed_and_gives_the_same_adapter(train, tmp_path):
+    first = train()
+    digest = read_adapter(tmp_path / "run")[0].adapter_digest
+    statuses: list[fit.Status] = []
+    assert train(resume=True, report=statuses.append) == first
+    assert statuses == []
+    assert read_adapter(tmp_path / "run")[0].adapter_digest == digest
+    assert len(log_of(tmp_path / "run")) == 2
+
+
+def test_there_must_be_something_to_resume(train, tmp_path):
+    with pytest.raises(NotFoundError, match="there is no run to resume"):
+        train(resume=True)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"learning_rate": 2e-3}, "config"),
+        ({"ema_decay": 0.5}, "config"),
+        ({"seed": 1}, "config"),
+        ({"hyperparameters": {"rank": 4}}, "config"),
+        ({"ais_decoder": None, "validation_tasks": ("point",)}, "config"),
+        ({"method": "full"}, "method"),
+        ({"base": "tiny_vit"}, "base_digest"),
+        ({"train_data": [annotated(5, (80, 90))]}, "data_digest"),
+    ],
+)
+def test_other_settings_cannot_resume_a_run(train, tmp_path, changes, key):
+    with pytest.raises(KeyboardInterrupt):
+        train(report=stop_at(2))
+    before = (tmp_path / "run" / LAST).read_bytes()
+    with pytest.raises(InputError, match=f"this run was started with another {key}; resume it"):
+        train(resume=True, **changes)
+    assert (tmp_path / "run" / LAST).read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing", BEST])
+def test_a_damaged_or_foreign_checkpoint_is_an_error(train, tmp_path, content):
+    train(epochs=1)
+    folder = tmp_path / "run"
+    (folder / LAST).write_bytes(content if isinstance(content, bytes) else
+                                (folder / content).read_bytes())  # fmt: skip
+    with pytest.raises(FormatError, match=r"last.safetensors: not"):
+        train(epochs=1, resume=True)
+
+
+def test_a_run_stopped_before_its_first_validation_when_time_is_over_still_ends(train, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(max_minutes=1e-9, report=stop_at(1))
+    assert train(max_minutes=1e-9, resume=True)
+    assert (tmp_path / "run" / "adapter_config.json").is_file()
+
+
+def test_train_and_status_are_names_of_the_module():
+    assert fit.__all__ == ["Report", "Status", "train"]
+    assert partial(fit.Status, step=1, total=2)(loss=0.1, score=None, best=None, seconds_left=0.0)

@@ -1,0 +1,80 @@
+"""The threshold search finds the parameters under which given maps give the true labels."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tiny
+
+from samzoo.runtime.ais import segment_from_maps
+from samzoo.runtime.config import AisParameters
+from samzoo.training.targets import distance_targets
+from samzoo.training.thresholds import SMOOTHINGS, THRESHOLDS, search_thresholds
+
+START = AisParameters()
+
+
+def perfect_maps(seed=0):
+    labels = tiny.make_cells((64, 64), seed)[1]
+    return distance_targets(labels), labels
+
+
+@pytest.fixture(scope="module")
+def small_grid():
+    """A smaller grid: the whole one takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("samzoo.training.thresholds.SMOOTHINGS", (1.0, 1.6))
+        patch.setattr("samzoo.training.thresholds.THRESHOLDS", (0.3, 0.5, 0.7))
+        yield
+
+
+@pytest.mark.usefixtures("small_grid")
+def test_the_parameters_that_made_the_labels_are_found():
+    maps = distance_targets(tiny.make_cells((64, 64), radius=9)[1])
+    maps[1:] = np.clip(maps[1:] + 0.25, 0, 1)  # so that low thresholds find no seed
+    wanted = dataclasses.replace(
+        START, center_distance_threshold=0.7, boundary_distance_threshold=0.7
+    )
+    truth = segment_from_maps(*maps, parameters=wanted)
+    for other in (START, dataclasses.replace(START, center_distance_threshold=0.3)):
+        assert not np.array_equal(segment_from_maps(*maps, parameters=other), truth)
+    found, score = search_thresholds([maps], [truth], START)
+    assert score == 1
+    np.testing.assert_array_equal(segment_from_maps(*maps, parameters=found), truth)
+    assert found.foreground_threshold == START.foreground_threshold
+
+
+@pytest.mark.usefixtures("small_grid")
+def test_among_equals_what_is_nearest_to_the_start_wins():
+    maps, labels = perfect_maps()
+    separate = labels.copy()
+    separate[labels == labels.max()] = 0  # the touching cell
+    maps = distance_targets(separate)
+    start = AisParameters(center_distance_threshold=0.7, distance_smoothing=1.0)
+    found, score = search_thresholds([maps, maps], [separate, separate], start)
+    assert score > 0.8
+    again, _ = search_thresholds([maps], [separate], found)
+    assert again == found
+
+
+@pytest.mark.usefixtures("small_grid")
+def test_specks_are_removed_by_a_size_below_the_smallest_true_object():
+    maps, labels = perfect_maps()
+    maps[0, 60:63, 60:63], maps[1:, 60:63, 60:63] = 1, 0
+    smallest = int(np.bincount(labels.ravel())[1:].min())
+    found, _ = search_thresholds([maps], [labels], START)
+    assert found.min_size == smallest // 2
+    assert not segment_from_maps(*maps, parameters=found)[60:63, 60:63].any()
+
+
+@pytest.mark.usefixtures("small_grid")
+def test_progress_counts_the_grid():
+    maps, labels = perfect_maps()
+    calls = []
+    search_thresholds([maps], [labels], START, progress=lambda *call: calls.append(call))
+    assert calls == [("thresholds", i + 1, 36) for i in range(36)]
+
+
+def test_the_grid_is_that_of_the_paper():
+    assert THRESHOLDS == (0.3, 0.4, 0.5, 0.6, 0.7)
+    assert SMOOTHINGS == (1.0, 1.2, 1.4, 1.6, 1.8, 2.0)

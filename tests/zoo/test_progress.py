@@ -1,0 +1,72 @@
+"""Progress bars: one a stage on a terminal, nothing elsewhere."""
+
+import io
+from types import SimpleNamespace
+
+import pytest
+
+from samzoo.zoo import progress
+from samzoo.zoo.progress import ProgressBar, TrainingBar
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def status(step, **fields):
+    values = {"score": None, "best": None, "seconds_left": 75.0, "loss": 0.5, "total": 10}
+    return SimpleNamespace(step=step, **{**values, **fields})
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    stream = Terminal()
+    # Not sys.stderr itself, which pytest replaces between a fixture and its test.
+    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=stream))
+    return stream
+
+
+def test_nothing_is_drawn_where_stderr_is_no_terminal(capsys):
+    bar = ProgressBar()
+    bar("embed", 1, 2)
+    bar.close()
+    training = TrainingBar()
+    training(status(1))
+    training.close()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_each_stage_has_its_own_bar(terminal):
+    bar = ProgressBar()
+    for stage, done in (("embed", 1), ("embed", 2), ("prompt", 1)):
+        bar(stage, done, 2)
+    bar.close()
+    drawn = terminal.getvalue()
+    assert "embed:  50%" in drawn
+    assert "embed: 100%" in drawn
+    assert "prompt:  50%" in drawn
+
+
+def test_an_unknown_total_has_no_percentage(terminal):
+    bar = ProgressBar()
+    bar("read", 3, 0)
+    bar.close()
+    assert "read: " in terminal.getvalue()
+    assert "%" not in terminal.getvalue()
+
+
+def test_training_shows_loss_score_best_and_time_left(terminal):
+    bar = TrainingBar()
+    bar(status(4))
+    bar(status(5, score=0.61, best=0.65))
+    bar.close()
+    drawn = terminal.getvalue()
+    for part in ("5/10", "loss=0.500", "score=0.610", "best=0.650", "left=1:15"):
+        assert part in drawn, part
+
+
+def test_closing_twice_or_unused_bars_is_harmless():
+    for bar in (ProgressBar(), TrainingBar()):
+        bar.close()
+        bar.close()

@@ -1,0 +1,64 @@
+"""The exponential moving average of the trained weights.
+
+In: the weights after each step. Out: their average, also in place of the weights for validation.
+Called by ``fit.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from .interrupts import interrupts_held_back
+
+WARMUP = 10
+"""The average starts short: decay is at most ``(1 + step) / (10 + step)`` (own choice)."""
+
+
+class WeightAverage:
+    """Averages weights over steps; with a decay of 0 there is no average.
+
+    Args:
+        weights: Trained parameters by name.
+        decay: Of the average, 0 to 1.
+
+    Attributes:
+        values: The averages by name; empty where there is none.
+    """
+
+    def __init__(self, weights: Mapping[str, Tensor], decay: float) -> None:
+        self._weights, self._decay = weights, decay
+        self.values: dict[str, Tensor] = (
+            {name: value.detach().clone() for name, value in weights.items()} if decay else {}
+        )
+
+    def update(self, step: int) -> None:
+        """Take the weights in, after so many steps."""
+        decay = min(self._decay, (1 + step) / (WARMUP + step))
+        with torch.no_grad():
+            for name, value in self.values.items():
+                value.lerp_(self._weights[name], 1 - decay)
+
+    def best_weights(self) -> dict[str, Tensor]:
+        """What is validated and kept: the average, or the weights where there is none."""
+        return {**self._weights, **self.values}
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Put the average into the model for the time of a block."""
+        kept = {name: self._weights[name].detach().clone() for name in self.values}
+        try:
+            with interrupts_held_back():
+                self._copy(self.values)
+            yield
+        finally:
+            with interrupts_held_back():
+                self._copy(kept)
+
+    def _copy(self, values: Mapping[str, Tensor]) -> None:
+        with torch.no_grad():
+            for name, value in values.items():
+                self._weights[name].copy_(value)

@@ -1,0 +1,160 @@
+"""One training step: a crop, a shared encoder pass, both objectives, one optimiser step.
+
+In: the model, the crops to draw from. Out: changed weights and the step's loss. Called by
+``fit.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from samzoo.runtime.errors import InputError
+
+from .config import TrainConfig
+from .data import Crop, CropSampler, Sample, jitter_intensity, training_objects
+from .embedding_cache import EmbeddingCache
+from .objectives import InteractiveSettings, distance_loss, interactive_step
+from .sam import Sam
+
+
+class Learner:
+    """A model in training with its optimiser.
+
+    Args:
+        fabric: Puts the model on its device and chooses the precision.
+        sam: From ``finetunable``.
+        samples: Images to learn from.
+        frozen: Whether nothing in the encoder trains; embeddings are then computed once.
+        config: The run's settings.
+        rng: Source of all random choices.
+        cache: Folder for the embeddings of a frozen encoder.
+        cache_identity: What they depend on.
+
+    Attributes:
+        weights: Trained parameters by name.
+        optimizer: AdamW with the AIS decoder's weights in a group of their own.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        sam: Sam,
+        samples: Sequence[Sample],
+        *,
+        frozen: bool,
+        config: TrainConfig,
+        rng: np.random.Generator,
+        cache: Path,
+        cache_identity: str,
+    ) -> None:
+        self._fabric, self._sam, self._frozen = fabric, sam, frozen
+        self._config, self._rng = config, rng
+        self._settings = InteractiveSettings(
+            config.n_sub_iteration, config.mask_prob, config.box_distortion_factor
+        )
+        self.weights = {n: p for n, p in sam.named_parameters() if p.requires_grad}
+        optimizer = torch.optim.AdamW(
+            [
+                {"params": group, "lr": rate, "initial_lr": rate}
+                for group, rate in (
+                    (self._parameters(ais=False), config.learning_rate),
+                    (self._parameters(ais=True), config.ais_learning_rate),
+                )
+                if group
+            ],
+            weight_decay=config.weight_decay,
+        )
+        self._wrapped, self.optimizer = fabric.setup(sam, optimizer)
+        for name in ("embed", "decode"):
+            self._wrapped.mark_forward_method(name)
+        self._sampler = CropSampler(
+            samples,
+            side=sam.config.image_size,
+            augmentation=config.augmentation,
+            fixed=frozen,
+            rng=rng,
+        )
+        self._cache = EmbeddingCache(cache, cache_identity, self._encode)
+
+    def step(self, index: int, learning_rate_factor: float) -> float:
+        """Draw a crop and learn from it.
+
+        Args:
+            index: Steps done before; even ones start with a point, odd ones with a box.
+            learning_rate_factor: Multiplies the learning rates.
+
+        Returns:
+            The loss.
+
+        Raises:
+            InputError: The loss is not finite; the weights are as before.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * learning_rate_factor
+        crop = self._sampler.draw()
+        objects = training_objects(crop.labels)
+        count = min(self._config.n_objects, len(objects))
+        ids = [int(i) for i in self._rng.choice(objects, size=count, replace=False)]
+        embeddings = self._embed(crop)
+        # Both objectives and all their rounds stop at a leaf; the encoder goes back once.
+        leaf = embeddings.detach().requires_grad_(not self._frozen)
+        loss = interactive_step(
+            self._wrapped,  # Fabric's wrapper of the same Sam
+            leaf,
+            crop.labels,
+            ids,
+            self._settings,
+            start_with_box=bool(index % 2),
+            rng=self._rng,
+            backward=self._fabric.backward,
+        )
+        if self._sam.ais_decoder is not None:
+            ais_loss = self._ais_loss(leaf, crop)
+            self._fabric.backward(ais_loss)
+            loss += float(ais_loss.detach())
+        if not math.isfinite(loss):
+            raise InputError(
+                f"the loss became {loss} at step {index}; the last checkpoint is kept. "
+                "Try a smaller learning_rate"
+            )
+        if leaf.grad is not None:
+            torch.autograd.backward(embeddings, leaf.grad)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return loss
+
+    def _embed(self, crop: Crop) -> Tensor:
+        if self._frozen:
+            return self._fabric.to_device(self._cache(crop))
+        image = jitter_intensity(crop.image, self._config.intensity_jitter, self._rng)
+        return self._encode(dataclasses.replace(crop, image=image))
+
+    def _encode(self, crop: Crop) -> Tensor:
+        image = torch.from_numpy(np.ascontiguousarray(crop.image.transpose(2, 0, 1)))[None]
+        with torch.no_grad() if self._frozen else nullcontext():
+            embeddings: Tensor = self._wrapped.embed(self._fabric.to_device(image))
+        return embeddings
+
+    def _ais_loss(self, embeddings: Tensor, crop: Crop) -> Tensor:
+        with self._fabric.autocast():
+            maps: Tensor = self._sam.ais_decoder(embeddings)  # type: ignore[misc]  # not None
+        side = self._sam.config.image_size
+        if maps.shape[-1] != side:
+            maps = torch.nn.functional.interpolate(
+                maps, size=(side, side), mode="bilinear", align_corners=False
+            )
+        height, width = crop.labels.shape
+        target = torch.from_numpy(np.ascontiguousarray(crop.targets))[None]
+        return distance_loss(maps[..., :height, :width].float(), target.to(maps.device))
+
+    def _parameters(self, *, ais: bool) -> list[Tensor]:
+        return [p for n, p in self.weights.items() if n.startswith("ais_decoder.") == ais]

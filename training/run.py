@@ -1,0 +1,236 @@
+"""The state of a training run: what is trained, how far it came, and its files.
+
+In: what ``train`` was given. Out: checkpoints, the log, and the adapter folder. Called by
+``fit.py``, whose loop decides when to do what.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+
+from samzoo.runtime.config import from_json, to_json
+from samzoo.runtime.errors import (
+    FormatError,
+    InputError,
+    StorageError,
+)
+from samzoo.runtime.model import Model
+from samzoo.runtime.networks import RememberedEncoder
+
+from .adapter import AdapterConfig, adapter_tensors, write_adapter
+from .average import WeightAverage
+from .config import TrainConfig
+from .data import Annotated, data_digest, prepare
+from .embedding_cache import cache_identity
+from .finetunable import finetunable
+from .graphs import TorchNetworks
+from .learner import Learner
+from .memory import keep_freed_memory
+from .methods import get_method
+from .sam import weights_of
+from .schedule import (
+    History,
+    learning_rate_factor,
+)
+from .state import load_state, read_progress, save_state
+from .thresholds import search_thresholds
+from .validation import check_validation_data, possible_tasks, validate
+
+LAST, BEST, LOG = "checkpoints/last.safetensors", "checkpoints/best.safetensors", "log.jsonl"
+
+
+class Run:
+    """State of one run. Invariant: ``save`` after any whole step can be resumed exactly."""
+
+    def __init__(
+        self,
+        base: Path,
+        train_data: Sequence[Annotated],
+        val_data: Sequence[Annotated],
+        method: str,
+        config: TrainConfig,
+        output: Path,
+    ) -> None:
+        row = get_method(method)
+        self.method, self.hyperparameters = method, row.hyperparameters(config.hyperparameters)
+        self.config, self.output, self.base = config, output, base
+        self.tasks = possible_tasks(config)
+        check_validation_data(val_data, config.min_object_size)
+        self.val_data = val_data
+        self.fabric = Fabric(accelerator="auto", devices=1, precision=config.precision)
+        if self.fabric.device.type == "cpu":
+            keep_freed_memory()
+        torch.manual_seed(config.seed)
+        self.rng = np.random.default_rng(config.seed)
+        self.base_config, self.sam = finetunable(base, row, self.hyperparameters, config)
+        preprocessing = self.sam.config.preprocessing
+        samples = [prepare(a, preprocessing, self.sam.config.image_size) for a in train_data]
+        self.data_digest = data_digest(samples)
+        self.learner = Learner(
+            self.fabric,
+            self.sam,
+            samples,
+            frozen=row.frozen,
+            config=config,
+            rng=self.rng,
+            cache=output / "embeddings",
+            cache_identity=cache_identity(
+                self.base_config.weights_digest, self.data_digest, preprocessing
+            ),
+        )
+        self.average = WeightAverage(self.learner.weights, config.ema_decay)
+        self.history = History()
+
+    def step(self) -> None:
+        """Take one training step."""
+        history = self.history
+        loss = self.learner.step(history.step, learning_rate_factor(self.config, history))
+        history.step += 1
+        history.losses = (*history.losses, loss)
+        self.average.update(history.step)
+
+    def validate(self) -> dict[str, float]:
+        """Score the weights, or their average where there is one.
+
+        Raises:
+            InputError: A weight is not finite.
+        """
+        self._check_weights()
+        with self.average.in_place():
+            return validate(self._model(), self.val_data, self.tasks, self.config)
+
+    def end_epoch(self, scores: dict[str, float]) -> None:
+        """Count and log an epoch, and keep its weights if they are the best."""
+        history, loss = self.history, self.history.loss
+        if history.is_better(scores):
+            save_state(
+                self.output / BEST,
+                weights=self.average.best_weights(),
+                average={},
+                optimizer=self.learner.optimizer,
+                rng=self.rng,
+                progress={"scores": scores},
+            )
+        history.end_epoch(scores)
+        line = {
+            "epoch": history.epoch,
+            "step": history.step,
+            "loss": loss,
+            "seconds": history.seconds,
+            "learning_rate": self.learner.optimizer.param_groups[0]["lr"],
+            **scores,
+        }
+        try:
+            with (self.output / LOG).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise StorageError(
+                f"{self.output / LOG}: cannot be written ({error.strerror or error})"
+            ) from error
+
+    def _model(self) -> Model:
+        networks = TorchNetworks(self.sam, autocast=self.fabric.autocast)
+        return Model(self.sam.config, RememberedEncoder(networks))
+
+    # -- files ---------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Write the last checkpoint."""
+        self._check_weights()
+        save_state(
+            self.output / LAST,
+            weights=self.learner.weights,
+            average=self.average.values,
+            optimizer=self.learner.optimizer,
+            rng=self.rng,
+            progress={**asdict(self.history), "settings": self._settings()},
+        )
+
+    def load(self) -> None:
+        """Go back to the last checkpoint.
+
+        Raises:
+            InputError: It was made with other settings, data or base, or is damaged.
+        """
+        path = self.output / LAST
+        progress = read_progress(path)
+        theirs = progress.pop("settings", None)
+        if not isinstance(theirs, dict):
+            raise FormatError(f"{path}: not the last checkpoint of a training run")
+        for key, value in self._settings().items():
+            if theirs.get(key) != value:
+                raise InputError(
+                    f"{path}: this run was started with another {key}; resume it with the same "
+                    "base, data and settings, or choose another output folder"
+                )
+        history = from_json(History, progress, where=str(path))
+        load_state(
+            path,
+            weights=self.learner.weights,
+            average=self.average.values,
+            optimizer=self.learner.optimizer,
+            rng=self.rng,
+        )
+        self.history = history
+
+    def finish(self, source: dict[str, Any]) -> dict[str, float]:
+        """Search the AIS thresholds of the best checkpoint and write the adapter."""
+        load_state(
+            self.output / BEST,
+            weights=self.learner.weights,
+            average={},
+            optimizer=self.learner.optimizer,
+            rng=self.rng,
+        )
+        ais, best = self.config.ais, dict(self.history.best)
+        if self.config.search_ais and "ais" in self.tasks:
+            model = self._model()
+            maps = [model.ais_maps(model.embed_tiles(a.image)) for a in self.val_data]
+            ais, best["ais"] = search_thresholds(maps, [a.labels for a in self.val_data], ais)
+        config = AdapterConfig(
+            method=self.method,
+            hyperparameters=self.hyperparameters,
+            base_digest=self.base_config.weights_digest,
+            base_path=str(self.base),
+            architecture=self.sam.config.architecture,
+            preprocessing=self.sam.config.preprocessing,
+            ais=ais,
+            source={
+                "base": self.base_config.source,
+                "training": {
+                    **self._settings(),
+                    "steps": self.history.step,
+                    "seconds": round(self.history.seconds, 1),
+                    "validation": best,
+                },
+                **source,
+            },
+        )
+        delta = {name for name in self.learner.weights if name.startswith("image_encoder.")}
+        write_adapter(self.output, config, adapter_tensors(weights_of(self.sam), delta))
+        return best
+
+    def _check_weights(self) -> None:
+        """Refuse to go on with, or to save, what no later step can repair."""
+        for name, value in self.learner.weights.items():
+            if not torch.isfinite(value).all():
+                raise InputError(
+                    f"the weights became NaN or infinite by step {self.history.step} ({name}); "
+                    "the last checkpoint is kept. Try a smaller learning_rate"
+                )
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "method": self.method,
+            "base_digest": self.base_config.weights_digest,
+            "data_digest": self.data_digest,
+            "config": to_json(self.config),
+        }

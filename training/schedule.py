@@ -1,0 +1,137 @@
+"""How far a run has come, how fast it learns, and when it stops.
+
+In: a run's settings and its history. Out: numbers and yes or no. Called by ``fit.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .config import TrainConfig
+
+PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.9, 3
+"""Source: micro-sam 1.8.14, ``train_sam``."""
+
+COSINE_FLOOR = 0.01
+"""The cosine ends at this fraction of the learning rate (own choice)."""
+
+
+@dataclass
+class History:
+    """What has happened in a run; stored in its checkpoints.
+
+    Attributes:
+        step: Steps done.
+        epoch: Epochs done, validation included.
+        seconds: Time spent, over all resumed sessions.
+        best: Validation scores of the best checkpoint; empty before the first.
+        last_score: Validation score of the last epoch.
+        bad_epochs: Epochs since the best one.
+        plateau_epochs: Epochs since the best one or since the learning rate fell.
+        plateau_factor: What the plateaus have left of the learning rate.
+        losses: Of the steps since the last validation.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    seconds: float = 0.0
+    best: dict[str, float] = field(default_factory=dict)
+    last_score: float | None = None
+    bad_epochs: int = 0
+    plateau_epochs: int = 0
+    plateau_factor: float = 1.0
+    losses: tuple[float, ...] = ()
+
+    @property
+    def loss(self) -> float:
+        """Mean loss since the last validation; NaN before the first step."""
+        return float(np.mean(self.losses)) if self.losses else math.nan
+
+    def is_better(self, scores: Mapping[str, float]) -> bool:
+        """Whether validation scores beat the best ones so far."""
+        return not self.best or scores["score"] > self.best["score"]
+
+    def end_epoch(self, scores: Mapping[str, float]) -> None:
+        """Count an epoch with its validation scores."""
+        better = self.is_better(scores)
+        if better:
+            self.best = dict(scores)
+        self.last_score = scores["score"]
+        self.bad_epochs = 0 if better else self.bad_epochs + 1
+        self.plateau_epochs = 0 if better else self.plateau_epochs + 1
+        if self.plateau_epochs > PLATEAU_PATIENCE:
+            self.plateau_epochs, self.plateau_factor = 0, self.plateau_factor * PLATEAU_FACTOR
+        self.epoch += 1
+        self.losses = ()
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a progress bar shows.
+
+    Attributes:
+        step: Steps done.
+        total: Steps planned.
+        loss: Mean loss of the current epoch.
+        score: Validation score of the last epoch; None before the first.
+        best: Best score so far.
+        seconds_left: Estimate; 0 while unknown.
+    """
+
+    step: int
+    total: int
+    loss: float
+    score: float | None
+    best: float | None
+    seconds_left: float
+
+
+def total_steps(config: TrainConfig) -> int:
+    """Steps that a run takes at most."""
+    return config.epochs * config.steps_per_epoch
+
+
+def fraction_done(config: TrainConfig, history: History) -> float:
+    """How much of its steps, or of its time, a run has used; above 1 when time is over."""
+    done = history.step / total_steps(config)
+    if config.max_minutes:
+        done = max(done, history.seconds / (60 * config.max_minutes))
+    return done
+
+
+def learning_rate_factor(config: TrainConfig, history: History) -> float:
+    """What the learning rates are multiplied by in the next step."""
+    if config.scheduler == "plateau":
+        return history.plateau_factor
+    cosine = 0.5 * (1 + math.cos(math.pi * min(fraction_done(config, history), 1.0)))
+    return COSINE_FLOOR + (1 - COSINE_FLOOR) * cosine
+
+
+def out_of_time(config: TrainConfig, history: History) -> bool:
+    """Whether ``max_minutes`` are over."""
+    return bool(config.max_minutes) and history.seconds >= config.max_minutes * 60
+
+
+def finished(config: TrainConfig, history: History) -> bool:
+    """Whether the epochs, the time or the patience are over and there is a best checkpoint."""
+    if not history.best:
+        return False
+    impatient = bool(config.early_stopping) and history.bad_epochs >= config.early_stopping
+    return history.epoch >= config.epochs or impatient or out_of_time(config, history)
+
+
+def status(config: TrainConfig, history: History) -> Status:
+    """Sum a run up for a progress bar."""
+    done = fraction_done(config, history)
+    return Status(
+        step=history.step,
+        total=total_steps(config),
+        loss=history.loss,
+        score=history.last_score,
+        best=history.best.get("score"),
+        seconds_left=history.seconds * (1 - done) / done if done else 0.0,
+    )

@@ -1,0 +1,79 @@
+"""Scores of the model in training, on the images set aside for it.
+
+In: a runtime ``Model`` around the networks in torch, annotated images. Out: mean mSA by task.
+Called by ``fit.py`` after each epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from samzoo.runtime.errors import ImageError, InputError
+from samzoo.runtime.evaluation import check_tasks, evaluate_image
+from samzoo.runtime.model import Model
+
+from .config import TrainConfig
+from .data import Annotated
+
+
+def possible_tasks(config: TrainConfig) -> list[str]:
+    """The wanted validation tasks, without ``ais`` where there is no decoder for it.
+
+    Raises:
+        InputError: A task is unknown, or none is left.
+    """
+    check_tasks(config.validation_tasks)
+    tasks = [t for t in config.validation_tasks if t != "ais" or config.ais_decoder is not None]
+    if not tasks:
+        raise InputError("validation_tasks: only 'ais' is named, but ais_decoder is off")
+    return tasks
+
+
+def check_validation_data(val_data: Sequence[Annotated], min_object_size: int) -> None:
+    """Find out before training what would stop the first validation.
+
+    Raises:
+        InputError: There is no image.
+        ImageError: An image has no object that counts.
+    """
+    if not val_data:
+        raise InputError("val_data: expected at least one image to validate on, got none")
+    for a in val_data:
+        sizes = np.unique(a.labels[a.labels > 0], return_counts=True)[1]
+        if not (sizes >= min_object_size).any():
+            raise ImageError(
+                f"{a.name}: no object of at least {min_object_size} pixels to validate on; "
+                "leave the image out or lower min_object_size"
+            )
+
+
+def validate(
+    model: Model, val_data: Sequence[Annotated], tasks: Sequence[str], config: TrainConfig
+) -> dict[str, float]:
+    """Score a model.
+
+    Args:
+        model: The model.
+        val_data: At least one annotated image.
+        tasks: From ``possible_tasks``.
+        config: Gives the seed and the smallest object that counts.
+
+    Returns:
+        Mean mSA over images by task, and ``score``, the mean of these.
+    """
+    by_task: dict[str, list[float]] = {task: [] for task in tasks}
+    for a in val_data:
+        scores = evaluate_image(
+            model,
+            a.image,
+            a.labels,
+            tasks=tasks,
+            seed=config.seed,
+            min_object_size=config.min_object_size,
+        )
+        for task in tasks:
+            by_task[task].append(scores[task]["msa"])
+    means = {task: float(np.mean(values)) for task, values in by_task.items()}
+    return {**means, "score": float(np.mean(list(means.values())))}

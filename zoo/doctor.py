@@ -1,0 +1,182 @@
+"""Checking an installation: what is there, what is missing, and which command mends it.
+
+In: nothing. Out: a report for the ``doctor`` verb. Optional packages are looked up, never imported,
+so that the check is quick and works where one of them is broken.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from samzoo.runtime.arrays import Array
+from samzoo.runtime.errors import SamzooError
+
+from .index import DEFAULT_MODEL, load, resolve
+
+GROUPS: dict[str, dict[str, str]] = {
+    "core": {
+        "bioimage-cpp": "bioimage_cpp",
+        "numpy": "numpy",
+        "onnxruntime": "onnxruntime",
+        "pillow": "PIL",
+        "safetensors": "safetensors",
+        "tifffile": "tifffile",
+        "tqdm": "tqdm",
+    },
+    "train": {
+        "lightning-fabric": "lightning_fabric",
+        "segment-anything": "segment_anything",
+        "torch": "torch",
+        "torchvision": "torchvision",
+    },
+    "export": {
+        "onnx": "onnx",
+        "segment-anything": "segment_anything",
+        "torch": "torch",
+        "torchvision": "torchvision",
+    },
+}
+"""What each group needs, with import names; a test compares them with ``pyproject.toml``."""
+
+MIN_FREE_BYTES = 2**30
+"""Exporting writes each graph once to the temporary folder (own choice)."""
+
+FIELD = 96
+"""Side in pixels of the synthetic image."""
+
+
+def check_installation() -> dict[str, Any]:
+    """Look at the installation and try the default model once.
+
+    Returns:
+        ``ok`` (segmenting works), ``problems`` (each with what mends it), ``versions``, ``cpus``,
+        ``packages`` (version or None, by group), ``default_model`` (``name``, ``folder`` and the
+        ``seconds`` that loading with embedding and segmenting took, or ``error``),
+        ``free_bytes`` of the temporary folder, and ``text``, a table for people.
+    """
+    packages = {group: _versions(names) for group, names in GROUPS.items()}
+    model = _try_default_model()
+    folder, free = _free_space()
+    problems = []
+    missing = [name for name, version in packages["core"].items() if version is None]
+    if missing:
+        problems.append(f"{', '.join(missing)} not installed; run: pip install samzoo")
+    if "error" in model:
+        problems.append(
+            f"the default model does not run ({model['error']}); "
+            "run: pip install --force-reinstall --no-deps samzoo"
+        )
+    report: dict[str, Any] = {
+        "ok": not problems,
+        "problems": problems,
+        "versions": {
+            "samzoo": _version("samzoo"),
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+        },
+        "cpus": os.cpu_count(),
+        "packages": packages,
+        "default_model": model,
+        "temporary_folder": folder,
+        "free_bytes": free,
+    }
+    return {"text": _table(report), **report}
+
+
+def _versions(names: dict[str, str]) -> dict[str, str | None]:
+    return {
+        name: _version(name) if importlib.util.find_spec(module) is not None else None
+        for name, module in names.items()
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _try_default_model() -> dict[str, Any]:
+    found: dict[str, Any] = {"name": DEFAULT_MODEL}
+    try:
+        found["folder"] = str(resolve(DEFAULT_MODEL))
+        start = time.perf_counter()
+        model = load()
+        embeddings = model.embed(_synthetic_image())
+        embedded = time.perf_counter()
+        model.segment(embeddings)
+        segmented = time.perf_counter()
+    except (SamzooError, OSError, ImportError) as error:
+        return {**found, "error": str(error)}
+    seconds = {"load_and_embed": embedded - start, "segment": segmented - embedded}
+    return {**found, "seconds": {name: round(value, 3) for name, value in seconds.items()}}
+
+
+def _synthetic_image() -> Array:
+    """Bright discs on a dark ground, ``(FIELD, FIELD)`` uint8."""
+    rows, columns = np.mgrid[:FIELD, :FIELD]
+    image = np.full((FIELD, FIELD), 20, np.uint8)
+    for row, column in ((24, 24), (24, 70), (66, 48)):
+        image[(rows - row) ** 2 + (columns - column) ** 2 < 100] = 200
+    return image
+
+
+def _free_space() -> tuple[str | None, int | None]:
+    try:
+        folder = tempfile.gettempdir()
+        return folder, shutil.disk_usage(folder).free
+    except OSError:  # no temporary folder at all is an OSError, too
+        return None, None
+
+
+def _table(report: dict[str, Any]) -> str:
+    rows: list[Sequence[str]] = [
+        ("samzoo", report["versions"]["samzoo"] or "not installed (run from a folder)"),
+        ("python", report["versions"]["python"]),
+        ("platform", report["versions"]["platform"]),
+        ("CPUs", str(report["cpus"])),
+        ("temporary folder", _space(report)),
+    ]
+    for group, versions in report["packages"].items():
+        rows.append(("", ""))
+        mend = "pip install samzoo" if group == "core" else f"pip install 'samzoo[{group}]'"
+        for name, version in versions.items():
+            rows.append((f"{group}: {name}", version or f"missing; run: {mend}"))
+    model = report["default_model"]
+    rows.append(("", ""))
+    if "error" in model:
+        rows.append((f"model {model['name']}", model["error"]))
+    else:
+        seconds = model["seconds"]
+        rows.append((
+            f"model {model['name']}",
+            f"works: loaded and embedded in {seconds['load_and_embed']:.2f} s, "
+            f"segmented in {seconds['segment']:.2f} s",
+        ))  # fmt: skip
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{name:{width}}  {value}".rstrip() for name, value in rows]
+    if report["problems"]:
+        verdict = [f"problem: {problem}" for problem in report["problems"]]
+    else:
+        verdict = ["Segmenting works. Groups with missing packages are optional."]
+    return "\n".join([*lines, "", *verdict])
+
+
+def _space(report: dict[str, Any]) -> str:
+    if report["free_bytes"] is None:
+        return "none can be written; set TMPDIR to a folder that can"
+    free = f"{report['temporary_folder']}, {report['free_bytes'] / 2**30:.1f} GiB free"
+    if report["free_bytes"] < MIN_FREE_BYTES:
+        free += f"; little: delete files or set TMPDIR (advised: {MIN_FREE_BYTES / 2**30:.0f} GiB)"
+    return free
