@@ -16,12 +16,9 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
+from samzoo.runtime.ais import remove_small
 from samzoo.runtime.config import from_json, to_json
-from samzoo.runtime.errors import (
-    FormatError,
-    InputError,
-    StorageError,
-)
+from samzoo.runtime.errors import FormatError, InputError, StorageError
 from samzoo.runtime.model import Model
 from samzoo.runtime.networks import RememberedEncoder
 
@@ -36,10 +33,7 @@ from .learner import Learner
 from .memory import keep_freed_memory
 from .methods import get_method
 from .sam import weights_of
-from .schedule import (
-    History,
-    learning_rate_factor,
-)
+from .schedule import History, learning_rate_factor
 from .state import load_state, read_progress, save_state
 from .thresholds import search_thresholds
 from .validation import check_validation_data, possible_tasks, validate
@@ -194,7 +188,9 @@ class Run:
         if self.config.search_ais and "ais" in self.tasks:
             model = self._model()
             maps = [model.ais_maps(model.embed_tiles(a.image)) for a in self.val_data]
-            ais, best["ais"] = search_thresholds(maps, [a.labels for a in self.val_data], ais)
+            size = self.config.min_object_size  # what validation counts, the search counts
+            truths = [remove_small(a.labels, size) for a in self.val_data]
+            ais, best["ais"] = search_thresholds(maps, truths, ais)
         config = AdapterConfig(
             method=self.method,
             hyperparameters=self.hyperparameters,
