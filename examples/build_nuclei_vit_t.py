@@ -1,8 +1,8 @@
 """Rebuild the default model from public inputs, and measure it.
 
-    python examples/build_nuclei_vit_t.py --work WORK [--minutes 15] -o model_cards/nuclei-vit-t
+    python examples/build_nuclei_vit_t.py --work WORK -o model_cards/nuclei-vit-t
 
-Converts LiteMedSAM, finetunes it with three seeds on two quadrants of one image, keeps the seed that
+Converts LiteMedSAM, finetunes it with each seed on two quadrants of one image, keeps the seed that
 the validation quadrant prefers, and measures it once on the quadrant that nothing was chosen on,
 beside the base before finetuning and a classical baseline. Needs the `dev` extra. Finished steps
 in WORK are kept, so it can be interrupted and run again.
@@ -35,7 +35,6 @@ from samzoo.zoo import convert, export
 from samzoo.zoo.convert import find_lite_medsam
 
 HERE = Path(__file__).parent
-SEEDS = (0, 1, 2)
 TASKS = ("ais", "point", "box", "ip", "ib")
 DATA = "DSB 2018 nuclei, one 512 x 512 image"
 COMMAND = (
@@ -55,16 +54,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True, help="folder for runs")
     parser.add_argument("--minutes", type=float, help="training time of a seed")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("-o", "--output", type=Path, required=True, help="package folder")
     options = parser.parse_args()
     work: Path = options.work
     base = work / "base"
     if not base.exists():
         convert(find_lite_medsam(), base)
-    scores = {seed: finetune(base, work / f"seed{seed}", seed, options.minutes) for seed in SEEDS}
+    scores = {
+        seed: finetune(base, work / f"seed{seed}", seed, options.minutes) for seed in options.seeds
+    }
     best = max(scores, key=lambda seed: scores[seed]["score"])
     print(f"validation scores: {scores}; chosen: seed {best}")
-    packages = {seed: work / f"package{seed}" for seed in SEEDS}
+    packages = {seed: work / f"package{seed}" for seed in options.seeds}
     for seed, package in packages.items():
         export(work / f"seed{seed}", package, base=base, force=True)
     test = quadrant("test")
@@ -181,7 +183,7 @@ def spread(results: dict[int, dict[str, dict[str, float]]]) -> str:
     for task in TASKS:
         values = [r[task]["msa"] for r in results.values()]
         parts.append(f"{task} " + ", ".join(f"{value:.3f}" for value in values))
-    return "mSA of seeds " + ", ".join(map(str, results)) + ": " + "; ".join(parts) + "."
+    return ("mSA of seeds " if len(results) > 1 else "mSA of seed ") + ", ".join(map(str, results)) + ": " + "; ".join(parts) + "."
 
 
 def publish(adapter: Path, base: Path, output: Path, evaluations: list[dict[str, Any]]) -> None:
