@@ -14,6 +14,7 @@ import argparse
 import dataclasses
 import json
 import tempfile
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from tqdm import tqdm
 
 from samzoo.runtime import Model, load, read_image, read_labels
 from samzoo.runtime.evaluation import evaluate_image
+from samzoo.runtime.files import read_json, write_json
 from samzoo.runtime.metrics import foreground_dice, mean_segmentation_accuracy
 from samzoo.runtime.networks import RememberedEncoder
 from samzoo.runtime.overlay import draw_overlay
@@ -76,7 +78,7 @@ def main() -> None:
     evaluations = [
         entry("this model", results[best], note="fp32 graphs; " + spread(results)),
         entry("this model stored as fp16 (what ships)", measure(load(half), *test)),
-        base_before(base, test),
+        kept(work / "base_before.json", lambda: base_before(base, test)),
         baseline(test),
     ]
     publish(work / f"seed{best}", base, options.output, evaluations)
@@ -108,6 +110,13 @@ def finetune(base: Path, run: Path, seed: int, minutes: float | None) -> dict[st
     adapter = json.loads((run / "adapter_config.json").read_text())
     validation: dict[str, float] = adapter["source"]["training"]["validation"]
     return validation
+
+
+def kept(path: Path, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Compute once, and read the result from a file afterwards."""
+    if not path.exists():
+        write_json(path, compute())
+    return read_json(path)
 
 
 def quadrant(split: str) -> tuple[Any, Any]:
@@ -183,7 +192,8 @@ def spread(results: dict[int, dict[str, dict[str, float]]]) -> str:
     for task in TASKS:
         values = [r[task]["msa"] for r in results.values()]
         parts.append(f"{task} " + ", ".join(f"{value:.3f}" for value in values))
-    return ("mSA of seeds " if len(results) > 1 else "mSA of seed ") + ", ".join(map(str, results)) + ": " + "; ".join(parts) + "."
+    seeds = ", ".join(map(str, results))
+    return f"mSA of seed{'s' if len(results) > 1 else ''} {seeds}: {'; '.join(parts)}."
 
 
 def publish(adapter: Path, base: Path, output: Path, evaluations: list[dict[str, Any]]) -> None:
@@ -218,7 +228,8 @@ def cover_picture(model: Model) -> bytes:
     image, truth = quadrant("test")
     ids = [int(i) for i in np.unique(truth) if i and (truth == i).sum() >= 20]
     points = object_centers(truth, ids)[:, None]
-    masks, _, _ = model.prompt(model.embed(image), points=points, point_labels=np.ones((len(ids), 1)))
+    labels = np.ones((len(ids), 1))
+    masks, _, _ = model.prompt(model.embed(image), points=points, point_labels=labels)
     panels = [
         draw_overlay(image, np.zeros(truth.shape, np.int32)),
         draw_overlay(image, model.segment(image)),
