@@ -3,8 +3,8 @@
     python benchmarks/input_scale.py --base BASE --work WORK [--minutes 6]
 
 Trains the default model's settings at scales 1, 1.5 and 2 with LoRA, and at 2 with a frozen
-encoder; prints mSA on the validation quadrant and the seconds that segmenting it takes in onnxruntime.
-Needs the `dev` extra.
+encoder; prints mSA on the validation quadrant and the seconds that segmenting it takes in
+onnxruntime. Needs the `dev` extra.
 """
 
 from __future__ import annotations
