@@ -35,6 +35,8 @@ class TrainConfig:
         ema_decay: Validates and keeps an exponential moving average of the weights; 0 is off.
         n_objects: Objects a step.
         n_sub_iteration: Prompt and corrections of a step.
+        learned_rounds: Send only the first round and this many less one of the later ones, drawn
+            anew each step, backwards; 0 learns from all (the paper).
         mask_prob: Chance that a correction also gets the previous logits as mask input.
         box_distortion_factor: Largest jitter of a box side, as a fraction of its length.
         point_output: ``multimask`` trains the best of three masks on a first point (the paper);
@@ -64,6 +66,7 @@ class TrainConfig:
     ema_decay: float = 0.0
     n_objects: int = 25
     n_sub_iteration: int = 8
+    learned_rounds: int = 0
     mask_prob: float = 0.5
     box_distortion_factor: float = 0.025
     point_output: Literal["multimask", "single"] = "multimask"
@@ -88,7 +91,10 @@ class TrainConfig:
         for name in ("mask_prob", "ema_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise FormatError(f"{name}: allowed is 0 to 1, found {getattr(self, name)}")
-        for name in ("early_stopping", "max_minutes", "weight_decay", "intensity_jitter", "seed"):
+        for name in (
+            "early_stopping", "max_minutes", "weight_decay", "intensity_jitter", "seed",
+            "learned_rounds",
+        ):  # fmt: skip
             if getattr(self, name) < 0:
                 raise FormatError(f"{name}: must not be negative, found {getattr(self, name)}")
         if not 0 <= self.box_distortion_factor < 0.5:

@@ -59,7 +59,10 @@ class Learner:
         self._fabric, self._sam, self._frozen = fabric, sam, frozen
         self._config, self._rng = config, rng
         self._settings = InteractiveSettings(
-            config.n_sub_iteration, config.mask_prob, config.box_distortion_factor
+            config.n_sub_iteration,
+            config.mask_prob,
+            config.box_distortion_factor,
+            config.learned_rounds,
         )
         self.weights = {n: p for n, p in sam.named_parameters() if p.requires_grad}
         optimizer = torch.optim.AdamW(

@@ -79,6 +79,7 @@ class InteractiveSettings:
     n_sub_iteration: int
     mask_prob: float
     box_distortion_factor: float
+    learned_rounds: int = 0
 
 
 def interactive_step(
@@ -96,7 +97,9 @@ def interactive_step(
 
     The first round is a box (one mask) or a random point in the object (three masks, the best
     counts); each later one adds a point where the object was missed and one where too much was
-    taken, and now and then the earlier logits as mask input.
+    taken, and now and then the earlier logits as mask input. With ``learned_rounds`` only the
+    first round and a random choice of the later ones send a loss backwards: the others just lead
+    there, at a third of the cost. Rounds share no gradient, so nothing is cut off by that.
 
     Args:
         sam: The model.
@@ -106,10 +109,10 @@ def interactive_step(
         settings: Rounds and randomness.
         start_with_box: A box first, else a point.
         rng: Source of all random choices.
-        backward: Called with each round's share of the loss.
+        backward: Called with each learned round's share of the loss.
 
     Returns:
-        The loss, averaged over rounds.
+        The loss, averaged over learned rounds.
     """
     device = image_embeddings.device
     truths = np.stack([labels == i for i in ids])
@@ -119,6 +122,7 @@ def interactive_step(
     boxes, coords, point_labels = _first_prompts(labels, ids, settings, start_with_box, rng)
     multimask = sam.config.architecture.mask_decoder.point_output == "multimask"
     mask_input: Tensor | None = None
+    learned = _learned_rounds(settings, rng)
     total = 0.0
     for round_index in range(settings.n_sub_iteration):
         points = None
@@ -127,17 +131,19 @@ def interactive_step(
                 torch.from_numpy(coords).to(device),
                 torch.from_numpy(point_labels).to(device),
             )
-        logits, iou = sam.decode(
-            image_embeddings,
-            points=points,
-            boxes=None if boxes is None else torch.from_numpy(boxes).to(device),
-            mask_input=mask_input,
-            multimask_output=multimask and round_index == 0 and not start_with_box,
-        )
-        loss, best = mask_loss(logits.float(), iou.float(), target)
-        backward(loss / settings.n_sub_iteration)
-        total += float(loss.detach())
-        if round_index + 1 == settings.n_sub_iteration:
+        with torch.set_grad_enabled(round_index in learned):
+            logits, iou = sam.decode(
+                image_embeddings,
+                points=points,
+                boxes=None if boxes is None else torch.from_numpy(boxes).to(device),
+                mask_input=mask_input,
+                multimask_output=multimask and round_index == 0 and not start_with_box,
+            )
+            loss, best = mask_loss(logits.float(), iou.float(), target)
+        if round_index in learned:
+            backward(loss / len(learned))
+            total += float(loss.detach())
+        if round_index == max(learned):
             break
         previous = torch.gather(
             logits.detach(), 1, best.view(-1, 1, 1, 1).expand(-1, 1, *logits.shape[2:])
@@ -147,7 +153,14 @@ def interactive_step(
         coords = np.concatenate([coords, added], axis=1)
         point_labels = np.concatenate([point_labels, added_labels], axis=1)
         mask_input = previous if rng.random() < settings.mask_prob else None
-    return total / settings.n_sub_iteration
+    return total / len(learned)
+
+
+def _learned_rounds(settings: InteractiveSettings, rng: np.random.Generator) -> set[int]:
+    rounds, count = settings.n_sub_iteration, settings.learned_rounds
+    if not 0 < count < rounds:
+        return set(range(rounds))
+    return {0, *(1 + int(i) for i in rng.choice(rounds - 1, size=count - 1, replace=False))}
 
 
 def mask_loss(logits: Tensor, iou_predictions: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

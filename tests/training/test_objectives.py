@@ -162,6 +162,30 @@ def test_each_round_goes_backwards_once_and_the_loss_is_their_mean(sam, labels, 
     np.testing.assert_allclose(loss, sum(shares), rtol=TOLERANCE)
 
 
+def test_with_learned_rounds_the_first_and_some_later_ones_go_backwards(sam, labels, monkeypatch):
+    calls, shares = recorded(sam, monkeypatch), []
+
+    def backward(loss):
+        shares.append(len(calls))
+        loss.backward()
+
+    settings = InteractiveSettings(6, 0.5, 0.025, learned_rounds=3)
+    seen = set()
+    for seed in range(12):
+        calls.clear()
+        shares.clear()
+        leaf = torch.randn(1, 256, 8, 8, generator=torch.Generator().manual_seed(0))
+        interactive_step(
+            sam, leaf, labels, [1, 4, 6], settings,
+            start_with_box=True, rng=np.random.default_rng(seed), backward=backward,
+        )  # fmt: skip
+        assert len(shares) == 3
+        assert shares[0] == 1
+        assert len(calls) == shares[-1]  # rounds after the last learned one are not run
+        seen |= set(shares)
+    assert seen == {1, 2, 3, 4, 5, 6}
+
+
 def recorded(sam, monkeypatch):
     """Let the model remember what it is asked to decode."""
     calls, decode = [], sam.decode
