@@ -35,11 +35,9 @@ class Listed:
 
 def shipped() -> list[Listed]:
     """List the packages that came with samzoo, by name."""
-    root = Path(str(resources.files("samzoo.model_cards")))
-    return [
-        Listed(path.parent.name, path.parent, Manifest.read(path.parent))
-        for path in sorted(root.glob(f"*/{MANIFEST_FILE}"))
-    ]
+    manifests = sorted(_shipped_root().glob(f"*/{MANIFEST_FILE}"))
+    folders = [_real_folder(path) for path in manifests]
+    return [Listed(folder.name, folder, Manifest.read(folder)) for folder in folders]
 
 
 def resolve(reference: str) -> Path:
@@ -54,9 +52,10 @@ def resolve(reference: str) -> Path:
     Raises:
         NotFoundError: It is neither; lists the known names.
     """
-    root = Path(str(resources.files("samzoo.model_cards")))
-    if reference.replace("-", "").isalnum() and (root / reference / MANIFEST_FILE).is_file():
-        return root / reference
+    if reference.replace("-", "").isalnum():
+        manifest = _shipped_root() / reference / MANIFEST_FILE
+        if manifest.is_file():
+            return _real_folder(manifest)
     folder = Path(reference)
     if (folder / MANIFEST_FILE).is_file():
         return folder
@@ -68,6 +67,15 @@ def resolve(reference: str) -> Path:
         f"{shown(reference)}: neither a package folder ({MANIFEST_FILE} missing) nor a model "
         f"that ships with samzoo ({known}){hint}"
     )
+
+
+def _shipped_root() -> Path:
+    return Path(str(resources.files("samzoo.model_cards")))
+
+
+def _real_folder(manifest: Path) -> Path:
+    """The folder behind a development install's links; packages may hold plain files only."""
+    return manifest.resolve().parent
 
 
 def load(reference: str = DEFAULT_MODEL, *, threads: int | None = None) -> Model:
