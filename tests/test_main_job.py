@@ -63,5 +63,6 @@ def test_convert_train_merge_export_segment_and_evaluate_one_image(tmp_path, cap
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["n_objects"] == 28
     assert 0 < report["mean"]["box"]["msa"] <= 1
-    assert np.isclose(report["mean"]["box_fill"]["msa"], 0.4786, atol=1e-3)
+    # The control needs no model: it is a property of the labels alone.
+    assert np.isclose(report["mean"]["box_fill"]["msa"], 0.4817, atol=1e-3)
     assert "internal error" not in capsys.readouterr().err
