@@ -35,8 +35,8 @@ class TrainConfig:
         ema_decay: Validates and keeps an exponential moving average of the weights; 0 is off.
         n_objects: Objects a step.
         n_sub_iteration: Prompt and corrections of a step.
-        learned_rounds: Send only the first round and this many less one of the later ones, drawn
-            anew each step, backwards; 0 learns from all (the paper).
+        learned_rounds: Send only this many rounds backwards: the first, the last, and a choice of
+            those between, drawn anew each step; 0 learns from all (the paper).
         mask_prob: Chance that a correction also gets the previous logits as mask input.
         box_distortion_factor: Largest jitter of a box side, as a fraction of its length.
         point_output: ``multimask`` trains the best of three masks on a first point (the paper);
