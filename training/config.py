@@ -48,6 +48,9 @@ class TrainConfig:
         precision: ``bf16-mixed`` is about twice as fast where the CPU has bfloat16 units.
         seed: Of all random numbers.
         preprocessing: Replaces the base's where given; it becomes part of the adapter.
+        object_diameter: Sets the input scale so that the median training object, as a circle of
+            the same area, has this diameter in model pixels; 0 keeps the scale of the
+            preprocessing.
         ais: Thresholds to start from; ``search_ais`` replaces them by the best on validation.
         search_ais: Search the paper's grid of AIS thresholds when training ends.
         validation_tasks: Their mean mSA is the score that chooses the best checkpoint.
@@ -76,6 +79,7 @@ class TrainConfig:
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     seed: int = 0
     preprocessing: Preprocessing | None = None
+    object_diameter: float = 0.0
     ais: AisParameters = field(default_factory=AisParameters)
     search_ais: bool = True
     validation_tasks: tuple[str, ...] = ("ais", "point", "box")
@@ -93,7 +97,7 @@ class TrainConfig:
                 raise FormatError(f"{name}: allowed is 0 to 1, found {getattr(self, name)}")
         for name in (
             "early_stopping", "max_minutes", "weight_decay", "intensity_jitter", "seed",
-            "learned_rounds",
+            "learned_rounds", "object_diameter",
         ):  # fmt: skip
             if getattr(self, name) < 0:
                 raise FormatError(f"{name}: must not be negative, found {getattr(self, name)}")
@@ -101,6 +105,8 @@ class TrainConfig:
             raise FormatError(
                 f"box_distortion_factor: allowed is 0 to 0.5, found {self.box_distortion_factor}"
             )
+        if self.object_diameter and self.preprocessing and self.preprocessing.scale is not None:
+            raise FormatError("object_diameter and preprocessing.scale: give one of them")
         if not self.validation_tasks:
             raise FormatError("validation_tasks: name at least one task")
 

@@ -25,7 +25,7 @@ from samzoo.runtime.networks import RememberedEncoder
 from .adapter import AdapterConfig, adapter_tensors, write_adapter
 from .average import WeightAverage
 from .config import TrainConfig
-from .data import Annotated, data_digest, prepare
+from .data import Annotated, data_digest, median_diameter, prepare
 from .embedding_cache import cache_identity
 from .finetunable import finetunable
 from .graphs import TorchNetworks
@@ -64,7 +64,9 @@ class Run:
             keep_freed_memory()
         torch.manual_seed(config.seed)
         self.rng = np.random.default_rng(config.seed)
-        self.base_config, self.sam = finetunable(base, row, self.hyperparameters, config)
+        self.base_config, self.sam = finetunable(
+            base, row, self.hyperparameters, config, median_diameter(train_data)
+        )
         preprocessing = self.sam.config.preprocessing
         samples = [prepare(a, preprocessing, self.sam.config.image_size) for a in train_data]
         self.data_digest = data_digest(samples)

@@ -71,6 +71,11 @@ def test_a_file_that_is_not_toml_is_an_error(tmp_path, content):
         ({"weight_decay": -1.0}, "weight_decay"),
         ({"intensity_jitter": -1.0}, "intensity_jitter"),
         ({"seed": -1}, "seed"),
+        ({"object_diameter": -1.0}, "object_diameter"),
+        (
+            {"object_diameter": 30.0, "preprocessing": Preprocessing(scale=2.0)},
+            "object_diameter and preprocessing.scale: give one",
+        ),
         ({"box_distortion_factor": 0.5}, "box_distortion_factor: allowed is 0 to 0.5"),
         ({"validation_tasks": ()}, "validation_tasks: name at least one task"),
     ],

@@ -162,7 +162,9 @@ def test_each_round_goes_backwards_once_and_the_loss_is_their_mean(sam, labels, 
     np.testing.assert_allclose(loss, sum(shares), rtol=TOLERANCE)
 
 
-def test_with_learned_rounds_the_first_the_last_and_some_between_go_backwards(sam, labels, monkeypatch):
+def test_with_learned_rounds_the_first_the_last_and_some_between_go_backwards(
+    sam, labels, monkeypatch
+):
     calls, shares = recorded(sam, monkeypatch), []
 
     def backward(loss):
