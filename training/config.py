@@ -37,6 +37,8 @@ class TrainConfig:
         n_sub_iteration: Prompt and corrections of a step.
         learned_rounds: Send only this many rounds backwards: the first, the last, and a choice of
             those between, drawn anew each step; 0 learns from all (the paper).
+        corrections_after: Fraction of the run, by steps or time, that learns from first prompts
+            alone. It buys about twice the steps while there is little to correct.
         mask_prob: Chance that a correction also gets the previous logits as mask input.
         box_distortion_factor: Largest jitter of a box side, as a fraction of its length.
         point_output: ``multimask`` trains the best of three masks on a first point (the paper);
@@ -70,6 +72,7 @@ class TrainConfig:
     n_objects: int = 25
     n_sub_iteration: int = 8
     learned_rounds: int = 0
+    corrections_after: float = 0.0
     mask_prob: float = 0.5
     box_distortion_factor: float = 0.025
     point_output: Literal["multimask", "single"] = "multimask"
@@ -92,7 +95,7 @@ class TrainConfig:
         for name in ("learning_rate", "ais_learning_rate"):
             if not 0 < getattr(self, name) < 1:
                 raise FormatError(f"{name}: allowed is 0 to 1, found {getattr(self, name)}")
-        for name in ("mask_prob", "ema_decay"):
+        for name in ("mask_prob", "ema_decay", "corrections_after"):
             if not 0 <= getattr(self, name) <= 1:
                 raise FormatError(f"{name}: allowed is 0 to 1, found {getattr(self, name)}")
         for name in (

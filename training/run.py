@@ -33,7 +33,7 @@ from .learner import Learner
 from .memory import keep_freed_memory
 from .methods import get_method
 from .sam import weights_of
-from .schedule import History, learning_rate_factor
+from .schedule import History, fraction_done, learning_rate_factor
 from .state import load_state, read_progress, save_state
 from .thresholds import search_thresholds
 from .validation import check_validation_data, possible_tasks, validate
@@ -88,7 +88,11 @@ class Run:
     def step(self) -> None:
         """Take one training step."""
         history = self.history
-        loss = self.learner.step(history.step, learning_rate_factor(self.config, history))
+        loss = self.learner.step(
+            history.step,
+            learning_rate_factor(self.config, history),
+            corrections=fraction_done(self.config, history) >= self.config.corrections_after,
+        )
         history.step += 1
         history.losses = (*history.losses, loss)
         self.average.update(history.step)

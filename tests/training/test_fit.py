@@ -315,6 +315,18 @@ def test_an_object_diameter_sets_the_input_scale(train, tmp_path):
     assert scale == pytest.approx(20.0 / median_diameter(data), abs=0.005)
 
 
+def test_corrections_begin_when_they_shall(train, monkeypatch):
+    rounds, original = [], learner.interactive_step
+
+    def spy(sam, embeddings, labels, ids, settings, **options):
+        rounds.append(settings.n_sub_iteration)
+        return original(sam, embeddings, labels, ids, settings, **options)
+
+    monkeypatch.setattr(learner, "interactive_step", spy)
+    train(corrections_after=0.5, epochs=2, steps_per_epoch=3, n_sub_iteration=2)
+    assert rounds == [1, 1, 1, 2, 2, 2]
+
+
 # -- the encoder ---------------------------------------------------------------------------------
 
 
