@@ -88,11 +88,10 @@ class Run:
     def step(self) -> None:
         """Take one training step."""
         history = self.history
-        loss = self.learner.step(
-            history.step,
-            learning_rate_factor(self.config, history),
-            corrections=fraction_done(self.config, history) >= self.config.corrections_after,
-        )
+        if corrections := fraction_done(self.config, history) >= self.config.corrections_after:
+            history.begin_corrections()
+        factor = learning_rate_factor(self.config, history)
+        loss = self.learner.step(history.step, factor, corrections=corrections)
         history.step += 1
         history.losses = (*history.losses, loss)
         self.average.update(history.step)

@@ -327,6 +327,15 @@ def test_corrections_begin_when_they_shall(train, monkeypatch):
     assert rounds == [1, 1, 1, 2, 2, 2]
 
 
+def test_a_checkpoint_from_before_the_corrections_is_not_the_best(train, monkeypatch):
+    scores = iter([0.9, 0.2, 0.1])
+    monkeypatch.setattr(
+        "samzoo.training.run.validate", lambda *_: {"ais": (score := next(scores)), "score": score}
+    )
+    best = train(corrections_after=0.3, epochs=3)
+    assert best["score"] == 0.2
+
+
 # -- the encoder ---------------------------------------------------------------------------------
 
 
