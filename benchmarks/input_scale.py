@@ -42,8 +42,11 @@ def main() -> None:
             raise SystemExit("nuclei-vit-t.toml declares no preprocessing")
         config = dataclasses.replace(
             settings,
+            epochs=1000,
+            steps_per_epoch=25,
             max_minutes=options.minutes,
             n_sub_iteration=1,
+            validation_tasks=("ais", "point", "box"),
             hyperparameters=settings.hyperparameters if method == "lora" else {},
             preprocessing=dataclasses.replace(settings.preprocessing, scale=scale),
         )

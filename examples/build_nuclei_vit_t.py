@@ -55,7 +55,6 @@ def main() -> None:
     """Run all steps."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True, help="folder for runs")
-    parser.add_argument("--minutes", type=float, help="training time of a seed")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("-o", "--output", type=Path, required=True, help="package folder")
     options = parser.parse_args()
@@ -65,7 +64,7 @@ def main() -> None:
         convert(find_lite_medsam(), base)
     packages = {seed: work / f"package{seed}" for seed in options.seeds}
     for seed, package in packages.items():
-        finetune(base, work / f"seed{seed}", seed, options.minutes)
+        finetune(base, work / f"seed{seed}", seed)
         export(work / f"seed{seed}", package, base=base, force=True)
     validation = {seed: measure(load(p), *quadrant("val")) for seed, p in packages.items()}
     best = max(packages, key=lambda seed: mean_msa(validation[seed]))
@@ -86,14 +85,12 @@ def main() -> None:
     publish(work / f"seed{best}", base, options.output, evaluations)
 
 
-def finetune(base: Path, run: Path, seed: int, minutes: float | None) -> None:
+def finetune(base: Path, run: Path, seed: int) -> None:
     """Train one seed, unless an earlier call did."""
     if (run / "adapter_config.json").is_file():
         return
     config = TrainConfig.read(str(HERE / "nuclei-vit-t.toml"))
-    config = dataclasses.replace(
-        config, seed=seed, max_minutes=config.max_minutes if minutes is None else minutes
-    )
+    config = dataclasses.replace(config, seed=seed)
     bar = tqdm(desc=run.name, unit="step")
 
     def report(status: Status) -> None:
