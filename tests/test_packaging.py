@@ -31,9 +31,7 @@ def test_every_other_file_of_a_part_is_package_data():
     globs = SETUPTOOLS["package-data"]
     for part, folder in PARTS.items():
         listed = {
-            path
-            for pattern in (*globs["*"], *globs.get(part, ()))
-            for path in folder.glob(pattern)
+            path for pattern in (*globs["*"], *globs.get(part, ())) for path in folder.glob(pattern)
         }
         others = {p for p in folder.rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc")}
         assert sorted(others - listed) == [], f"not in package-data of {part}"

@@ -41,8 +41,10 @@ class TrainConfig:
         ema_decay: Validates and keeps an exponential moving average of the weights; 0 is off.
         n_objects: Objects a step.
         n_sub_iteration: Prompt and corrections of a step.
-        learned_rounds: Send only the first round and this many less one of the later ones, drawn
-            anew each step, backwards; 0 learns from all (the paper).
+        learned_rounds: Send only this many rounds backwards: the first, the last, and a choice of
+            those between, drawn anew each step; 0 learns from all (the paper).
+        corrections_after: Fraction of the run, by steps or time, that learns from first prompts
+            alone. It buys about twice the steps while there is little to correct.
         mask_prob: Chance that a correction also gets the previous logits as mask input.
         box_distortion_factor: Largest jitter of a box side, as a fraction of its length.
         point_output: ``multimask`` trains the best of three masks on a first point (the paper);
@@ -54,6 +56,9 @@ class TrainConfig:
         precision: ``bf16-mixed`` is about twice as fast where the CPU has bfloat16 units.
         seed: Of all random numbers.
         preprocessing: Replaces the base's where given; it becomes part of the adapter.
+        object_diameter: Sets the input scale so that the median training object, as a circle of
+            the same area, has this diameter in model pixels; 0 keeps the scale of the
+            preprocessing.
         ais: Thresholds to start from; ``search_ais`` replaces them by the best on validation.
         search_ais: Search the paper's grid of AIS thresholds when training ends.
         validation_tasks: Their mean mSA is the score that chooses the best checkpoint.
@@ -73,6 +78,7 @@ class TrainConfig:
     n_objects: int = 25
     n_sub_iteration: int = 8
     learned_rounds: int = 0
+    corrections_after: float = 0.0
     mask_prob: float = 0.5
     box_distortion_factor: float = 0.025
     point_output: Literal["multimask", "single"] = "multimask"
@@ -82,6 +88,7 @@ class TrainConfig:
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     seed: int = 0
     preprocessing: Preprocessing | None = None
+    object_diameter: float = 0.0
     ais: AisParameters = field(default_factory=AisParameters)
     search_ais: bool = True
     validation_tasks: tuple[str, ...] = ("ais", "point", "box")
@@ -94,12 +101,12 @@ class TrainConfig:
         for name in ("learning_rate", "ais_learning_rate"):
             if not 0 < getattr(self, name) < 1:
                 raise FormatError(f"{name}: allowed is 0 to 1, found {getattr(self, name)}")
-        for name in ("mask_prob", "ema_decay"):
+        for name in ("mask_prob", "ema_decay", "corrections_after"):
             if not 0 <= getattr(self, name) <= 1:
                 raise FormatError(f"{name}: allowed is 0 to 1, found {getattr(self, name)}")
         for name in (
             "early_stopping", "max_minutes", "weight_decay", "intensity_jitter", "seed",
-            "learned_rounds",
+            "learned_rounds", "object_diameter",
         ):  # fmt: skip
             if getattr(self, name) < 0:
                 raise FormatError(f"{name}: must not be negative, found {getattr(self, name)}")
@@ -107,6 +114,8 @@ class TrainConfig:
             raise FormatError(
                 f"box_distortion_factor: allowed is 0 to 0.5, found {self.box_distortion_factor}"
             )
+        if self.object_diameter and self.preprocessing and self.preprocessing.scale is not None:
+            raise FormatError("object_diameter and preprocessing.scale: give one of them")
         if not self.validation_tasks:
             raise FormatError("validation_tasks: name at least one task")
 

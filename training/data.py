@@ -132,6 +132,19 @@ def split(annotated: Sequence[Annotated]) -> tuple[list[Annotated], list[Annotat
     return left, right
 
 
+def median_diameter(annotated: Sequence[Annotated]) -> float:
+    """Median diameter of all objects, each taken as a circle of its area, in image pixels.
+
+    Raises:
+        ImageError: There is no object.
+    """
+    areas = np.concatenate([np.unique(a.labels[a.labels > 0], return_counts=True)[1]
+                            for a in annotated])  # fmt: skip
+    if areas.size == 0:
+        raise ImageError("no training image holds an object; check the label images")
+    return float(np.median(2.0 * np.sqrt(areas / np.pi)))
+
+
 def prepare(annotated: Annotated, preprocessing: Preprocessing, image_size: int) -> Sample:
     """Bring an annotated image to the model's intensities and scale, and compute its targets."""
     image = to_0_255(annotated.image, preprocessing)

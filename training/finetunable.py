@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from samzoo.runtime.config import ModelConfig
+from samzoo.runtime.config import ModelConfig, Preprocessing
 
 from .config import TrainConfig
 from .methods import Method, mask_decoder_lora
@@ -21,7 +21,11 @@ from .sam import Sam, load_sam
 
 
 def finetunable(
-    base: Path, method: Method, hyperparameters: Mapping[str, Any], config: TrainConfig
+    base: Path,
+    method: Method,
+    hyperparameters: Mapping[str, Any],
+    config: TrainConfig,
+    diameter: float,
 ) -> tuple[ModelConfig, Sam]:
     """Load the base, add an AIS decoder where asked, and attach the method.
 
@@ -32,6 +36,7 @@ def finetunable(
         config: ``ais_decoder``, ``point_output``, ``preprocessing`` and ``ais`` go into the
             model's config. A base that has an AIS decoder keeps its own, unless ``ais_decoder``
             is None.
+        diameter: Of the training objects, in image pixels; see ``object_diameter``.
 
     Returns:
         The base's own config, and the model in eval mode.
@@ -55,7 +60,7 @@ def finetunable(
     model_config = dataclasses.replace(
         base_config,
         architecture=architecture,
-        preprocessing=config.preprocessing or base_config.preprocessing,
+        preprocessing=_preprocessing(base_config, config, diameter),
         ais=config.ais,
     )
     sam = Sam(model_config)
@@ -78,3 +83,11 @@ def finetunable(
         # backward of TinyViT on two cores; in float32 it costs time instead.
         sam.image_encoder.to(memory_format=torch.channels_last)
     return base_config, sam
+
+
+def _preprocessing(base: ModelConfig, config: TrainConfig, diameter: float) -> Preprocessing:
+    preprocessing = config.preprocessing or base.preprocessing
+    if not config.object_diameter:
+        return preprocessing
+    scale = min(max(config.object_diameter / diameter, 0.01), 100.0)
+    return dataclasses.replace(preprocessing, scale=round(scale, 2))

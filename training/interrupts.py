@@ -1,4 +1,4 @@
-"""Ctrl-C between steps instead of inside of them, so that what is saved is a whole step.
+"""Interrupts between steps instead of inside of them, so that what is saved is a whole step.
 
 Called by ``fit.py`` and ``average.py``.
 """
@@ -11,23 +11,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""Ctrl-C, and what a batch system sends when time is over."""
+
 
 @contextmanager
 def interrupts_held_back() -> Iterator[None]:
-    """Deliver SIGINT when the block is done; it is lost if the block raises an error itself.
+    """Deliver ``SIGNALS`` when the block is done; they are lost if the block raises an error.
 
-    Without effect outside of the main thread, which never gets signals, and where the program
-    ignores SIGINT or handles it outside of Python.
+    Without effect outside of the main thread, which never gets signals, and on a signal that the
+    program ignores, leaves to the system or handles outside of Python.
     """
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    held: list[FrameType | None] = []
-    signal.signal(signal.SIGINT, lambda _, frame: held.append(frame))
+    found = {number: signal.getsignal(number) for number in SIGNALS}
+    handlers = {number: handler for number, handler in found.items() if callable(handler)}
+    held: list[tuple[int, FrameType | None]] = []
+    for number in handlers:
+        signal.signal(number, lambda caught, frame: held.append((caught, frame)))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     if held:
-        handler(signal.SIGINT, held[0])
+        number, frame = held[0]
+        handlers[signal.Signals(number)](number, frame)

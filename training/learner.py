@@ -64,6 +64,7 @@ class Learner:
             config.box_distortion_factor,
             config.learned_rounds,
         )
+        self._first_prompts_only = dataclasses.replace(self._settings, n_sub_iteration=1)
         self.weights = {n: p for n, p in sam.named_parameters() if p.requires_grad}
         optimizer = torch.optim.AdamW(
             [
@@ -88,12 +89,13 @@ class Learner:
         )
         self._cache = EmbeddingCache(cache, cache_identity, self._encode)
 
-    def step(self, index: int, learning_rate_factor: float) -> float:
+    def step(self, index: int, learning_rate_factor: float, *, corrections: bool = True) -> float:
         """Draw a crop and learn from it.
 
         Args:
             index: Steps done before; even ones start with a point, odd ones with a box.
             learning_rate_factor: Multiplies the learning rates.
+            corrections: Whether to go on after the first prompt.
 
         Returns:
             The loss.
@@ -115,7 +117,7 @@ class Learner:
             leaf,
             crop.labels,
             ids,
-            self._settings,
+            self._settings if corrections else self._first_prompts_only,
             start_with_box=bool(index % 2),
             rng=self._rng,
             backward=self._fabric.backward,

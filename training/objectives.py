@@ -98,8 +98,8 @@ def interactive_step(
     The first round is a box (one mask) or a random point in the object (three masks, the best
     counts); each later one adds a point where the object was missed and one where too much was
     taken, and now and then the earlier logits as mask input. With ``learned_rounds`` only the
-    first round and a random choice of the later ones send a loss backwards: the others just lead
-    there, at a third of the cost. Rounds share no gradient, so nothing is cut off by that.
+    first round, the last, and a random choice of those between send a loss backwards: the others
+    just lead there, at a third of the cost. Rounds share no gradient, so nothing is cut off.
 
     Args:
         sam: The model.
@@ -160,7 +160,10 @@ def _learned_rounds(settings: InteractiveSettings, rng: np.random.Generator) -> 
     rounds, count = settings.n_sub_iteration, settings.learned_rounds
     if not 0 < count < rounds:
         return set(range(rounds))
-    return {0, *(1 + int(i) for i in rng.choice(rounds - 1, size=count - 1, replace=False))}
+    # Always the last: the mask an annotator keeps, after the most prompts, is the hardest to learn.
+    ends = {0, rounds - 1} if count > 1 else {0}
+    between = 1 + rng.choice(rounds - 2, size=count - len(ends), replace=False)
+    return ends | {int(i) for i in between}
 
 
 def mask_loss(logits: Tensor, iou_predictions: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

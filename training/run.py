@@ -25,7 +25,7 @@ from samzoo.runtime.networks import RememberedEncoder
 from .adapter import AdapterConfig, adapter_tensors, write_adapter
 from .average import WeightAverage
 from .config import TrainConfig
-from .data import Annotated, data_digest, prepare
+from .data import Annotated, data_digest, median_diameter, prepare
 from .embedding_cache import cache_identity
 from .finetunable import finetunable
 from .graphs import TorchNetworks
@@ -34,7 +34,7 @@ from .memory import keep_freed_memory
 from .methods import get_method, mask_decoder_lora
 from .methods.adaptformer import ALPHA
 from .sam import weights_of
-from .schedule import History, learning_rate_factor
+from .schedule import History, fraction_done, learning_rate_factor
 from .state import load_state, read_progress, save_state
 from .thresholds import search_thresholds
 from .validation import check_validation_data, possible_tasks, validate
@@ -65,7 +65,9 @@ class Run:
             keep_freed_memory()
         torch.manual_seed(config.seed)
         self.rng = np.random.default_rng(config.seed)
-        self.base_config, self.sam = finetunable(base, row, self.hyperparameters, config)
+        self.base_config, self.sam = finetunable(
+            base, row, self.hyperparameters, config, median_diameter(train_data)
+        )
         self.hyperparameters = row.resolved(self.hyperparameters, self.base_config.architecture)
         preprocessing = self.sam.config.preprocessing
         samples = [prepare(a, preprocessing, self.sam.config.image_size) for a in train_data]
@@ -88,7 +90,10 @@ class Run:
     def step(self) -> None:
         """Take one training step."""
         history = self.history
-        loss = self.learner.step(history.step, learning_rate_factor(self.config, history))
+        if corrections := fraction_done(self.config, history) >= self.config.corrections_after:
+            history.begin_corrections()
+        factor = learning_rate_factor(self.config, history)
+        loss = self.learner.step(history.step, factor, corrections=corrections)
         history.step += 1
         history.losses = (*history.losses, loss)
         self.average.update(history.step)

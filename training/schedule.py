@@ -29,6 +29,7 @@ class History:
         epoch: Epochs done, validation included.
         seconds: Time spent, over all resumed sessions.
         best: Validation scores of the best checkpoint; empty before the first.
+        corrected: Whether corrections have begun; see ``corrections_after``.
         last_score: Validation score of the last epoch.
         bad_epochs: Epochs since the best one.
         plateau_epochs: Epochs since the best one or since the learning rate fell.
@@ -40,6 +41,7 @@ class History:
     epoch: int = 0
     seconds: float = 0.0
     best: dict[str, float] = field(default_factory=dict)
+    corrected: bool = False
     last_score: float | None = None
     bad_epochs: int = 0
     plateau_epochs: int = 0
@@ -50,6 +52,11 @@ class History:
     def loss(self) -> float:
         """Mean loss since the last validation; NaN before the first step."""
         return float(np.mean(self.losses)) if self.losses else math.nan
+
+    def begin_corrections(self) -> None:
+        """Forget the best checkpoint, once: it has not learned what is trained from now on."""
+        if not self.corrected:
+            self.corrected, self.best = True, {}
 
     def is_better(self, scores: Mapping[str, float]) -> bool:
         """Whether validation scores beat the best ones so far."""

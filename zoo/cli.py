@@ -11,10 +11,12 @@ import argparse
 import importlib
 import json
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 EXAMPLES = {
@@ -53,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.command = ["samzoo", *(sys.argv[1:] if arguments is None else arguments)]
     try:
         commands = importlib.import_module("samzoo.zoo.commands")
-        result = getattr(commands, options.verb)(options)
+        with _termination_interrupts():
+            result = getattr(commands, options.verb)(options)
     except KeyboardInterrupt:
         print("samzoo: interrupted", file=sys.stderr)
         return 130
@@ -62,6 +65,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         return _report(error)
     return _print_result(result, as_json=options.json)
+
+
+@contextmanager
+def _termination_interrupts() -> Iterator[None]:
+    """The end of a batch job's time is an interrupt too: training saves, outputs stay whole."""
+    if threading.current_thread() is not threading.main_thread():  # which alone gets signals
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def _print_result(result: Any, *, as_json: bool) -> int:

@@ -13,6 +13,7 @@ from samzoo.training.data import (
     Sample,
     data_digest,
     jitter_intensity,
+    median_diameter,
     prepare,
     read_annotated,
     scaled_size,
@@ -67,6 +68,20 @@ def test_a_part_without_objects_is_an_error_that_says_what_to_do():
     labels[:, 72:] = 0
     with pytest.raises(ImageError, match=r"name \(right 1/4\): no labelled .*--val-images"):
         split([Annotated(image, labels, "name")])
+
+
+def test_the_median_diameter_is_that_of_circles_of_the_objects_areas():
+    labels = np.zeros((40, 40), np.int32)
+    labels[:4, :9], labels[10:20, :10], labels[30:, :] = 1, 2, 7  # 36, 100 and 400 pixels
+    empty = Annotated(labels * 0, labels * 0, "empty")
+    other = Annotated(labels, (labels == 1).astype(np.int32), "other")
+    assert median_diameter([Annotated(labels, labels, "a")]) == pytest.approx(
+        2 * (100 / np.pi) ** 0.5
+    )
+    both = median_diameter([Annotated(labels, labels, "a"), other, empty])
+    assert both == pytest.approx(((36 / np.pi) ** 0.5) + (100 / np.pi) ** 0.5)
+    with pytest.raises(ImageError, match="no training image holds an object"):
+        median_diameter([empty])
 
 
 def test_prepare_brings_an_image_to_the_declared_scale():

@@ -30,7 +30,7 @@ pytest.importorskip("lightning_fabric")
 pytestmark = pytest.mark.torch
 
 from samzoo.training import fit, learner  # noqa: E402
-from samzoo.training.data import Annotated  # noqa: E402
+from samzoo.training.data import Annotated, median_diameter  # noqa: E402
 from samzoo.training.objectives import distance_loss  # noqa: E402
 from samzoo.training.run import BEST, LAST, LOG, Run  # noqa: E402
 from samzoo.training.validation import validate  # noqa: E402
@@ -306,6 +306,34 @@ def test_a_single_output_becomes_part_of_the_model(train, tmp_path):
     train(point_output="single", epochs=1)
     decoder = read_adapter(tmp_path / "run")[0].architecture.mask_decoder
     assert decoder.point_output == "single"
+
+
+def test_an_object_diameter_sets_the_input_scale(train, tmp_path):
+    data = [annotated(0, (80, 90))]
+    train(train_data=data, object_diameter=20.0, preprocessing=Preprocessing(), epochs=1)
+    scale = read_adapter(tmp_path / "run")[0].preprocessing.scale
+    assert scale == pytest.approx(20.0 / median_diameter(data), abs=0.005)
+
+
+def test_corrections_begin_when_they_shall(train, monkeypatch):
+    rounds, original = [], learner.interactive_step
+
+    def spy(sam, embeddings, labels, ids, settings, **options):
+        rounds.append(settings.n_sub_iteration)
+        return original(sam, embeddings, labels, ids, settings, **options)
+
+    monkeypatch.setattr(learner, "interactive_step", spy)
+    train(corrections_after=0.5, epochs=2, steps_per_epoch=3, n_sub_iteration=2)
+    assert rounds == [1, 1, 1, 2, 2, 2]
+
+
+def test_a_checkpoint_from_before_the_corrections_is_not_the_best(train, monkeypatch):
+    scores = iter([0.9, 0.2, 0.1])
+    monkeypatch.setattr(
+        "samzoo.training.run.validate", lambda *_: {"ais": (score := next(scores)), "score": score}
+    )
+    best = train(corrections_after=0.3, epochs=3)
+    assert best["score"] == 0.2
 
 
 # -- the encoder ---------------------------------------------------------------------------------

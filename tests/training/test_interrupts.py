@@ -1,4 +1,4 @@
-"""SIGINT waits for the end of a block."""
+"""SIGINT and SIGTERM wait for the end of a block."""
 
 import os
 import signal
@@ -36,6 +36,24 @@ def test_without_an_interrupt_nothing_happens_and_the_handler_is_back():
     with interrupts_held_back():
         assert signal.getsignal(signal.SIGINT) is not handler
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_the_end_of_a_batch_jobs_time_waits_too():
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    done = []
+
+    def block():
+        with interrupts_held_back():
+            os.kill(os.getpid(), signal.SIGTERM)
+            done.append("block")
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            block()
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    assert done == ["block"]
 
 
 def test_an_error_of_the_block_comes_through():

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -420,6 +421,17 @@ def test_an_interrupt_is_exit_130_without_a_traceback(run, folder, monkeypatch):
     monkeypatch.setattr(commands, "write_labels", fail_with(KeyboardInterrupt()))
     assert run("segment", "cells.tif", "-o", "l.tif") == (130, "", "samzoo: interrupted\n")
     assert names_in(folder) == ["cells.tif"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="os.kill ends the process on Windows")
+def test_the_end_of_a_batch_jobs_time_is_an_interrupt(run, folder, monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(
+        commands, "write_labels", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)
+    )
+    assert run("segment", "cells.tif", "-o", "l.tif") == (130, "", "samzoo: interrupted\n")
+    assert names_in(folder) == ["cells.tif"]
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_our_own_error_is_exit_1_and_asks_for_a_report(run, monkeypatch):
