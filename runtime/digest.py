@@ -11,11 +11,35 @@ import numpy as np
 PREFIX = "sha256:"
 
 
+class RunningDigest:
+    """The weights digest, computed tensor by tensor in the order of their names."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._last: str | None = None
+
+    def update(self, name: str, tensor: Any) -> None:
+        """Add a tensor of any dtype and shape, whose name comes after all earlier ones."""
+        assert self._last is None or self._last < name, "tensors must come sorted by name"
+        self._last = name
+        value = np.asarray(tensor, order="C")
+        shape = ",".join(str(size) for size in value.shape)
+        little = value.astype(value.dtype.newbyteorder("<"), copy=False)
+        self._hash.update(f"{name}\0{value.dtype.name}\0{shape}\0".encode())
+        # As bytes in place: a copy would double the memory of the largest tensor.
+        self._hash.update(little.reshape(-1).view(np.uint8).data)
+
+    def result(self) -> str:
+        """Return ``"sha256:"`` and 64 hex digits for what was added so far."""
+        return PREFIX + self._hash.hexdigest()
+
+
 def weights_digest(tensors: Mapping[str, Any]) -> str:
     """Hash the sorted (name, dtype, shape, bytes) of all tensors.
 
     Args:
-        tensors: Arrays by name, any dtype and shape.
+        tensors: Arrays by name, any dtype and shape. Each is asked for once and then let go, so
+            that a mapping that reads them from a file needs the memory of one.
 
     Returns:
         ``"sha256:"`` and 64 hex digits; equal for equal tensors in any file format and order.
@@ -26,11 +50,7 @@ def weights_digest(tensors: Mapping[str, Any]) -> str:
     >>> weights_digest({"a": np.zeros(2, np.float32)})[:15]
     'sha256:6b16824e'
     """
-    digest = hashlib.sha256()
+    digest = RunningDigest()
     for name in sorted(tensors):
-        value = np.asarray(tensors[name], order="C")
-        shape = ",".join(str(size) for size in tensors[name].shape)
-        little = value.astype(value.dtype.newbyteorder("<"), copy=False)
-        digest.update(f"{name}\0{value.dtype.name}\0{shape}\0".encode())
-        digest.update(little.tobytes())
-    return PREFIX + digest.hexdigest()
+        digest.update(name, tensors[name])
+    return digest.result()

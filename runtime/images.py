@@ -13,8 +13,8 @@ import numpy as np
 
 from .arrays import Array, Labels2D
 from .errors import ImageError, NotFoundError, shown
-from .files import replacing
 from .image_files import ALLOWED_SHAPES, SUFFIXES, decode
+from .outputs import replacing
 
 LABEL_SUFFIXES = (".tif", ".tiff", ".png")
 """Formats that keep labels exactly; JPEG does not."""

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from .arrays import Array, Labels2D, Masks
 from .config import Preprocessing
 from .errors import ImageError, shown
-from .files import replacing
 from .images import check_image, check_labels
 from .intensity import to_0_255
+from .outputs import replacing
 
 PALETTE = np.array(
     [

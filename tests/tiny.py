@@ -1,4 +1,4 @@
-"""Tiny SAMs for tests: two blocks, 64 pixels, and no weight that is zero or one by chance.
+"""Tiny SAMs for all tests: two blocks, 64 pixels, and no weight that is zero or one by chance.
 
 segment-anything starts position embeddings, biases and the like at zero, so that a network that
 ignores them would pass; here all of them are random. Torch is imported inside the functions: most
@@ -6,6 +6,7 @@ tests run without it. ``import tiny`` works in every test (``pythonpath`` in ``p
 """
 
 import dataclasses
+import zlib
 from functools import partial
 
 import numpy as np
@@ -18,6 +19,7 @@ from samzoo.runtime.config import (
     ModelConfig,
     Preprocessing,
     TinyVitConfig,
+    UnetrDecoderConfig,
     VitConfig,
 )
 from samzoo.runtime.digest import weights_digest
@@ -52,6 +54,27 @@ ENCODERS: dict[str, EncoderConfig] = {
     ),
 }
 
+WIDER_ENCODERS: dict[str, EncoderConfig] = {
+    # What is exported is a little nearer to the published networks: ViT's ratio of 4, LiteMedSAM's
+    # 1x1 stem with its grid of 16.
+    "vit": VitConfig(
+        image_size=IMAGE_SIZE,
+        patch_size=8,
+        embed_dim=32,
+        depth=2,
+        num_heads=4,
+        window_size=3,
+        global_attn_indexes=(1,),
+    ),
+    "tiny_vit": TinyVitConfig(
+        image_size=IMAGE_SIZE,
+        embed_dims=(8, 16, 24, 32),
+        depths=(1, 1, 2, 1),
+        num_heads=(1, 2, 3, 4),
+        window_sizes=(7, 7, 14, 7),
+    ),
+}
+
 MASK_DECODER = MaskDecoderConfig(
     mask_in_chans=4,
     transformer_depth=1,
@@ -61,15 +84,23 @@ MASK_DECODER = MaskDecoderConfig(
     iou_head_hidden_dim=16,
 )
 
+WIDER_MASK_DECODER = MaskDecoderConfig(transformer_mlp_dim=64)
+
 AIS_DECODER = LightDecoderConfig(channels=(8, 6, 4))
+UNETR_DECODER = UnetrDecoderConfig(features=(12, 8, 6, 4), upsampling="transposed")
 
 
-def make_config(encoder="vit", *, ais=True, **preprocessing):
-    """Config of a tiny SAM; ``encoder`` is a key of ``ENCODERS``."""
+def make_config(encoder="vit", *, ais=True, wider=False, point_output="multimask", **preprocessing):
+    """Config of a tiny SAM.
+
+    ``encoder`` is a key of ``ENCODERS``; ``wider`` takes ``WIDER_ENCODERS`` and a mask decoder
+    that is segment-anything's own but for a narrow MLP, so that a converter finds its numbers.
+    """
+    decoder = WIDER_MASK_DECODER if wider else MASK_DECODER
     return ModelConfig(
         architecture=Architecture(
-            image_encoder=ENCODERS[encoder],
-            mask_decoder=MASK_DECODER,
+            image_encoder=(WIDER_ENCODERS if wider else ENCODERS)[encoder],
+            mask_decoder=dataclasses.replace(decoder, point_output=point_output),
             ais_decoder=AIS_DECODER if ais else None,
         ),
         preprocessing=Preprocessing(**preprocessing),
@@ -163,10 +194,14 @@ def write_base(folder, sam):
     """Write a base folder with the weights of ``sam``; returns the folder."""
     from samzoo.training.sam import weights_of
 
-    tensors = weights_of(sam)
-    config = dataclasses.replace(sam.config, weights_digest=weights_digest(tensors))
+    return write_weights(folder, sam.config, weights_of(sam))
+
+
+def write_weights(folder, config, tensors):
+    """Write a base or model folder; returns it. Needs no torch."""
     folder.mkdir(parents=True)
-    write_tensors(folder / "model.safetensors", tensors, {})
+    write_tensors(folder / "model.safetensors", tensors, {"format": "pt"})
+    config = dataclasses.replace(config, weights_digest=weights_digest(tensors))
     write_json(folder / "config.json", config.to_json())
     return folder
 
@@ -193,3 +228,24 @@ def make_cells(shape=(80, 96), seed=0, radius=7):
         labels[disc & (labels == 0)] = label
     image = np.where(labels > 0, 170, 40) + rng.normal(0, 15, shape)
     return np.clip(image, 0, 255).astype(np.uint8), labels
+
+
+def seeded_weights(shapes, seed=0):
+    """Random float32 arrays by name, the same on every machine: each from its name and ``seed``.
+
+    Scales of norms and of SSF lie around 1, variances above 0.5, and no value is zero or one.
+    """
+    tensors = {}
+    for name, shape in shapes.items():
+        rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+        noise = rng.standard_normal(shape)
+        if name.endswith("running_var"):
+            noise = 0.5 + np.abs(noise)
+        elif name.endswith("scale") or (name.endswith("weight") and len(shape) == 1):
+            noise = 1.0 + 0.2 * noise
+        elif name.endswith("weight") and len(shape) > 1 and "embed" not in name:
+            noise = noise / np.prod(shape[1:]) ** 0.5
+        else:
+            noise = 0.3 * noise
+        tensors[name] = noise.astype(np.float32)
+    return tensors

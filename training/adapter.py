@@ -23,7 +23,8 @@ from samzoo.runtime.config import (
 )
 from samzoo.runtime.digest import weights_digest
 from samzoo.runtime.errors import FormatError, shown
-from samzoo.runtime.files import read_json, read_tensors, write_json, write_tensors
+from samzoo.runtime.files import read_json, write_json, write_tensors
+from samzoo.runtime.tensor_files import TensorFile
 
 ADAPTER_FORMAT, ADAPTER_VERSION = "samzoo-adapter", 1
 CONFIG_FILE, WEIGHTS_FILE = "adapter_config.json", "adapter_model.safetensors"
@@ -80,12 +81,26 @@ def read_adapter(folder: Path) -> tuple[AdapterConfig, Tensors]:
         NotFoundError: A file is missing.
         FormatError: A file is damaged, from a newer samzoo, or they do not belong together.
     """
+    config, tensors = open_adapter(folder)
+    return config, dict(tensors)
+
+
+def open_adapter(folder: Path) -> tuple[AdapterConfig, TensorFile]:
+    """Check an adapter folder as ``read_adapter`` does, in the memory of one tensor.
+
+    Returns:
+        The config, and the tensors as a mapping that reads each when it is asked for.
+
+    Raises:
+        NotFoundError: A file is missing.
+        FormatError: A file is damaged, from a newer samzoo, or they do not belong together.
+    """
     path = folder / CONFIG_FILE
     value = read_json(path)
     check_format(value, ADAPTER_FORMAT, ADAPTER_VERSION, where=str(path))
     value.pop("format")
     config = from_json(AdapterConfig, value, where=str(path))
-    tensors = read_tensors(folder / WEIGHTS_FILE)
+    tensors = TensorFile(folder / WEIGHTS_FILE)
     digest = weights_digest(tensors)
     if digest != config.adapter_digest:
         raise FormatError(

@@ -1,7 +1,7 @@
-"""The light AIS decoder: image embeddings in, the three AIS maps out.
+"""The AIS decoders: image embeddings in, the three AIS maps out.
 
-Called by ``sam.py``. 0.46 M parameters at the default channels, against 11 M of micro-sam's UNETR
-decoder.
+Called by ``sam.py``. The light one has 0.46 M parameters at the default channels, against 10 or
+11 M of micro-sam's, which is ``unetr.py``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,26 @@ import torch.nn.functional as F
 from segment_anything.modeling.common import LayerNorm2d
 from torch import Tensor, nn
 
-from samzoo.runtime.config import AIS_CHANNELS, EMBEDDING_CHANNELS, LightDecoderConfig
+from samzoo.runtime.config import (
+    AIS_CHANNELS,
+    EMBEDDING_CHANNELS,
+    AisDecoderConfig,
+    LightDecoderConfig,
+)
+
+from .unetr import UnetrDecoder
+
+
+def build_ais_decoder(config: AisDecoderConfig) -> nn.Module:
+    """Make the AIS decoder that a config describes, with fresh weights.
+
+    Returns:
+        A module that maps image embeddings ``(n, 256, grid, grid)`` to AIS maps
+        ``(n, 3, side, side)``; ``side`` is 4 or 16 times the grid.
+    """
+    if isinstance(config, LightDecoderConfig):
+        return LightDecoder(config)
+    return UnetrDecoder(config)
 
 
 class LightDecoder(nn.Module):

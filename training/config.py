@@ -10,7 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from samzoo.runtime.config import AisParameters, LightDecoderConfig, Preprocessing, from_json
+from samzoo.runtime.config import (
+    AisDecoderConfig,
+    AisParameters,
+    LightDecoderConfig,
+    Preprocessing,
+    from_json,
+)
 from samzoo.runtime.errors import FormatError, NotFoundError
 
 PRESETS = Path(__file__).parent / "presets"
@@ -44,7 +50,7 @@ class TrainConfig:
         point_output: ``multimask`` trains the best of three masks on a first point (the paper);
             ``single`` trains one mask for all prompts, which takes fewer steps where a point is
             not ambiguous. It becomes part of the model.
-        ais_decoder: Channels of the light AIS decoder to train, or None for prompts only.
+        ais_decoder: The AIS decoder to train, light or micro-sam's, or None for prompts only.
         augmentation: ``flip`` mirrors (the paper), ``dihedral`` also turns by 90 degrees.
         intensity_jitter: Largest log2 of the random exponent on intensities; 0 is off.
         precision: ``bf16-mixed`` is about twice as fast where the CPU has bfloat16 units.
@@ -76,7 +82,7 @@ class TrainConfig:
     mask_prob: float = 0.5
     box_distortion_factor: float = 0.025
     point_output: Literal["multimask", "single"] = "multimask"
-    ais_decoder: LightDecoderConfig | None = field(default_factory=LightDecoderConfig)
+    ais_decoder: AisDecoderConfig | None = field(default_factory=LightDecoderConfig)
     augmentation: Literal["none", "flip", "dihedral"] = "flip"
     intensity_jitter: float = 0.0
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"

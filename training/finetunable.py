@@ -16,7 +16,7 @@ import torch
 from samzoo.runtime.config import ModelConfig, Preprocessing
 
 from .config import TrainConfig
-from .methods import Method
+from .methods import Method, mask_decoder_lora
 from .sam import Sam, load_sam
 
 
@@ -74,6 +74,10 @@ def finetunable(
     # one image have none worth learning (own choice). SAM has no dropout.
     sam.eval()
     method.attach(sam.image_encoder, architecture, hyperparameters)
+    mask_decoder_lora.attach(sam.mask_decoder, hyperparameters)
+    sam.config = dataclasses.replace(
+        model_config, architecture=method.extended(architecture, hyperparameters)
+    )
     if config.precision == "bf16-mixed":
         # oneDNN's bfloat16 convolutions want this layout: 1.2 s instead of 12.8 s forward and
         # backward of TinyViT on two cores; in float32 it costs time instead.

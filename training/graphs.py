@@ -38,7 +38,10 @@ class EncoderGraph(nn.Module):
 
 
 class AisGraph(nn.Module):
-    """``image_embeddings`` to ``ais_maps (1, 3, side, side)``."""
+    """``image_embeddings`` to ``ais_maps (1, 3, side, side)``.
+
+    ``side`` is the decoder's own: 4 times the grid of the light one, 16 times of micro-sam's.
+    """
 
     def __init__(self, sam: Sam) -> None:
         super().__init__()

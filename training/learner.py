@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from samzoo.runtime.errors import InputError
 
 from .config import TrainConfig
 from .data import Crop, CropSampler, Sample, jitter_intensity, training_objects
+from .dropout import dropout_acting
 from .embedding_cache import EmbeddingCache
 from .objectives import InteractiveSettings, distance_loss, interactive_step
 from .sam import Sam
@@ -145,7 +145,7 @@ class Learner:
 
     def _encode(self, crop: Crop) -> Tensor:
         image = torch.from_numpy(np.ascontiguousarray(crop.image.transpose(2, 0, 1)))[None]
-        with torch.no_grad() if self._frozen else nullcontext():
+        with torch.no_grad() if self._frozen else dropout_acting(self._sam.image_encoder):
             embeddings: Tensor = self._wrapped.embed(self._fabric.to_device(image))
         return embeddings
 

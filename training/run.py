@@ -31,7 +31,8 @@ from .finetunable import finetunable
 from .graphs import TorchNetworks
 from .learner import Learner
 from .memory import keep_freed_memory
-from .methods import get_method
+from .methods import get_method, mask_decoder_lora
+from .methods.adaptformer import ALPHA
 from .sam import weights_of
 from .schedule import History, fraction_done, learning_rate_factor
 from .state import load_state, read_progress, save_state
@@ -67,6 +68,7 @@ class Run:
         self.base_config, self.sam = finetunable(
             base, row, self.hyperparameters, config, median_diameter(train_data)
         )
+        self.hyperparameters = row.resolved(self.hyperparameters, self.base_config.architecture)
         preprocessing = self.sam.config.preprocessing
         samples = [prepare(a, preprocessing, self.sam.config.image_size) for a in train_data]
         self.data_digest = data_digest(samples)
@@ -216,7 +218,10 @@ class Run:
             },
         )
         delta = {name for name in self.learner.weights if name.startswith("image_encoder.")}
-        write_adapter(self.output, config, adapter_tensors(weights_of(self.sam), delta))
+        state = mask_decoder_lora.fold(weights_of(self.sam), self.hyperparameters)
+        if not get_method(self.method).foldable:  # alpha is stored also where it is fixed
+            delta |= {name for name in state if name.endswith(f".{ALPHA}")}
+        write_adapter(self.output, config, adapter_tensors(state, delta))
         return best
 
     def _check_weights(self) -> None:

@@ -30,11 +30,11 @@ from samzoo.runtime.config import (
     Preprocessing,
     VitConfig,
 )
-from samzoo.runtime.digest import weights_digest
 from samzoo.runtime.errors import FormatError, shown
-from samzoo.runtime.files import read_tensors
+from samzoo.runtime.folders import read_model_folder
 
-from .ais_decoder import LightDecoder
+from .ais_decoder import build_ais_decoder
+from .methods.adaptformer import add_bypasses
 from .tiny_vit import TinyVit
 
 
@@ -69,6 +69,7 @@ class Sam(nn.Module):
         self.config = config
         self.preprocess = Preprocess(config.preprocessing, config.image_size)
         self.image_encoder = _image_encoder(config.architecture)
+        add_bypasses(self.image_encoder, config.architecture.image_encoder)
         self.prompt_encoder = PromptEncoder(
             embed_dim=EMBEDDING_CHANNELS,
             image_embedding_size=(config.grid, config.grid),
@@ -77,7 +78,7 @@ class Sam(nn.Module):
         )
         self.mask_decoder = _mask_decoder(config.architecture)
         decoder = config.architecture.ais_decoder
-        self.ais_decoder = LightDecoder(decoder) if decoder is not None else None
+        self.ais_decoder = build_ais_decoder(decoder) if decoder is not None else None
 
     def embed(self, images: Tensor) -> Tensor:
         """Map images ``(n, 3, h, w)`` in 0..255 to image embeddings ``(n, 256, grid, grid)``."""
@@ -169,14 +170,7 @@ def load_sam(folder: Path) -> Sam:
         NotFoundError: A file is missing.
         FormatError: A file is damaged, or the weights do not belong to the config.
     """
-    config = ModelConfig.read(folder / "config.json")
-    tensors = read_tensors(folder / "model.safetensors")
-    digest = weights_digest(tensors)
-    if config.weights_digest != digest:
-        raise FormatError(
-            f"{folder / 'config.json'}: weights_digest is {shown(config.weights_digest)}, but "
-            f"model.safetensors has {digest}; the files do not belong together"
-        )
+    config, tensors = read_model_folder(folder)
     sam = Sam(config)
     load_weights(sam, tensors, where=str(folder / "model.safetensors"))
     return sam.eval()

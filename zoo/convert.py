@@ -1,32 +1,28 @@
 """Turning a SAM checkpoint from elsewhere into a base folder, once.
 
-In: a checkpoint of segment-anything, MobileSAM or LiteMedSAM. Out: ``config.json`` and
-``model.safetensors``. Called by the ``convert`` verb.
+In: a checkpoint of segment-anything, micro-sam, MedicoSAM, MobileSAM or LiteMedSAM, or a Hugging
+Face folder. Out: ``config.json`` and ``model.safetensors``. Called by the ``convert`` verb; the way
+back is ``checkpoint_writer.py``.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from samzoo.runtime.arrays import Tensors
-from samzoo.runtime.config import ModelConfig, TinyVitConfig
+from samzoo.runtime.config import Architecture, ModelConfig, Preprocessing, TinyVitConfig
 from samzoo.runtime.digest import weights_digest
 from samzoo.runtime.errors import FormatError, InputError, MissingDependencyError, shown
-from samzoo.runtime.files import (
-    check_output,
-    check_output_folder,
-    sha256_of,
-    write_folder,
-    write_json,
-    write_tensors,
-)
+from samzoo.runtime.files import sha256_of, write_json, write_tensors
+from samzoo.runtime.outputs import check_output, check_output_folder, write_folder
+from samzoo.runtime.tensor_shapes import tensor_shapes
 
 from .architecture import architecture_of, preprocessing_of
-from .checkpoints import read_checkpoint
+from .checkpoints import Checkpoint, read_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -46,23 +42,31 @@ KNOWN: dict[str, dict[str, str]] = {
 UNUSED = ("image_encoder.norm_head.", "image_encoder.head.")
 """TinyViT's classification head: in MobileSAM's file, used by no SAM."""
 
+PEFT_MARKS = (
+    ".qkv.qkv_proj.", ".w_a_linear", ".FacTu.", ".mlp_layer.", ".mlp_proj.", ".down_proj.",
+    ".norm1.layer.", ".lin1.layer.", ".quant_state.",
+)  # fmt: skip
+"""In names that micro-sam gives to layers it has wrapped. Source: micro-sam 1.8.14,
+``models/peft_sam.py``."""
+
 
 def convert(
     checkpoint: Path,
     output: Path,
     *,
+    decoder: Path | None = None,
     force: bool = False,
     source: Mapping[str, Any] | None = None,
 ) -> Path:
     """Convert a checkpoint to a base folder.
 
-    The architecture is read from the weights. Where torch and segment-anything are installed,
-    every tensor is checked against that network; a base that was converted without them is checked
-    when it is loaded.
+    The architecture is read from the weights, and every tensor is checked against it.
 
     Args:
-        checkpoint: A ``.pth``, ``.pt`` or ``.safetensors`` file with the state dict of a SAM.
+        checkpoint: A ``.pth``, ``.pt`` or ``.safetensors`` file with the state dict of a SAM, bare
+            or as micro-sam and others wrap it; or a Hugging Face folder of a ``SamModel``.
         output: The base folder to write.
+        decoder: micro-sam's AIS decoder, where it is in a file of its own.
         force: Replace an existing ``output``.
         source: JSON values to add to the config's ``source``, such as ``name``, ``license`` or
             ``url``; ``file`` and ``sha256`` are always the checkpoint's own.
@@ -74,35 +78,39 @@ def convert(
         NotFoundError: There is no such file.
         FormatError: Not a checkpoint, damaged, or of an unsupported architecture.
         InputError: ``output`` is the checkpoint or a folder around it.
-        MissingDependencyError: A PyTorch file, and torch is absent or older than 2.10.
         OutputExistsError: ``output`` exists and ``force`` is false.
         StorageError: A file cannot be read or written.
     """
     check_output(output, force=force)
-    original = checkpoint.resolve()
-    if output.resolve() in (original, *original.parents):
-        raise InputError(
-            f"{output}: replacing it would delete the checkpoint {checkpoint}; "
-            "choose another output folder"
-        )
+    for given in (checkpoint, *([decoder] if decoder is not None else [])):
+        original = given.resolve()
+        if output.resolve() in (original, *original.parents):
+            raise InputError(
+                f"{output}: replacing it would delete the checkpoint {given}; "
+                "choose another output folder"
+            )
     check_output_folder(output, force=force)
-    where = str(checkpoint)
-    tensors = read_checkpoint(checkpoint)
-    architecture = architecture_of(tensors, where=where)
+    read = read_checkpoint(checkpoint, decoder=decoder)
+    where, tensors = str(read.file), read.weights
+    _refuse_other_networks(tensors, where=where)
+    architecture = _architecture(read)
     dropped: list[str] = []
     if isinstance(architecture.image_encoder, TinyVitConfig):
         dropped = sorted(name for name in tensors if name.startswith(UNUSED))
         for name in dropped:
             del tensors[name]
             logger.info("%s: dropped the unused tensor %s", where, name)
+    check_shapes(tensors, architecture, where=where)
     digest = weights_digest(tensors)
+    described = dict(source or {})
+    if decoder is not None:
+        described["decoder"] = {"file": decoder.name, "sha256": sha256_of(decoder)}
     config = ModelConfig(
         architecture=architecture,
-        preprocessing=preprocessing_of(architecture),
+        preprocessing=_preprocessing(read, architecture),
         weights_digest=digest,
-        source=_source(checkpoint, digest, dropped, source or {}),
+        source=_source(read.file, digest, dropped, described),
     )
-    _check_network(tensors, config, where=where)
 
     def fill(folder: Path) -> None:
         write_tensors(folder / "model.safetensors", tensors, {"format": "pt"})
@@ -155,24 +163,53 @@ def _source(
     return {**described, **given, "file": checkpoint.name, "sha256": sha256}
 
 
-def _check_network(tensors: Tensors, config: ModelConfig, *, where: str) -> None:
-    """Compare all names and shapes with the network that the config describes."""
-    if any(importlib.util.find_spec(name) is None for name in ("torch", "segment_anything")):
-        logger.info("%s: not checked against the network, since torch is not installed", where)
-        return
-    import torch
+def _architecture(read: Checkpoint) -> Architecture:
+    architecture = architecture_of(read.weights, where=str(read.file))
+    if read.folder is None:
+        return architecture
+    mask_decoder = dataclasses.replace(
+        architecture.mask_decoder, transformer_num_heads=read.folder.transformer_num_heads
+    )
+    return dataclasses.replace(architecture, mask_decoder=mask_decoder)
 
-    from samzoo.training.sam import Sam
 
-    with torch.device("meta"):  # shapes without memory
-        expected = {name: tuple(value.shape) for name, value in Sam(config).state_dict().items()}
+def _preprocessing(read: Checkpoint, architecture: Architecture) -> Preprocessing:
+    if read.folder is not None and read.folder.preprocessing is not None:
+        return read.folder.preprocessing
+    return preprocessing_of(architecture)
+
+
+def _refuse_other_networks(names: Iterable[str], *, where: str) -> None:
+    """Say what a file is that has SAM's tensors under other names, or none of them."""
+    found = [name for name in names if any(mark in name for mark in PEFT_MARKS)]
+    if found:
+        raise FormatError(
+            f"{where}: has tensors of an adapter that is not merged, such as {shown(found[0])}; "
+            "a base holds SAM's own layers alone. Read it as an adapter: pass --base with the base "
+            "that it was trained on"
+        )
+    names = list(names)
+    if any(name.startswith("deconv1.") for name in names):
+        raise FormatError(
+            f"{where}: micro-sam's AIS decoder alone; convert the checkpoint of its image encoder, "
+            "and pass this file with --decoder"
+        )
+
+
+def check_shapes(tensors: Mapping[str, Any], architecture: Architecture, *, where: str) -> None:
+    """Compare all names and shapes with those of the networks.
+
+    Raises:
+        FormatError: A tensor is missing, unknown or of another shape; names the first.
+    """
+    expected = tensor_shapes(architecture)
     missing = sorted(set(expected) - set(tensors))
     unknown = sorted(set(tensors) - set(expected))
     if missing or unknown:
         problem = f"lacks {shown(missing[0])}" if missing else f"has unknown {shown(unknown[0])}"
         raise FormatError(
             f"{where}: {problem} ({len(missing)} missing, {len(unknown)} unknown tensors) for a "
-            f"SAM with a {config.architecture.image_encoder.type} encoder"
+            f"SAM with a {architecture.image_encoder.type} encoder"
         )
     for name, shape in expected.items():
         if tensors[name].shape != shape:

@@ -15,20 +15,16 @@ from typing import Any, Literal, get_args
 
 from samzoo.runtime.arrays import Tensors
 from samzoo.runtime.config import ModelConfig
-from samzoo.runtime.digest import weights_digest
-from samzoo.runtime.errors import FormatError, InputError, NotFoundError, require, shown
-from samzoo.runtime.files import (
-    check_output_folder,
-    read_tensors,
-    sha256_of,
-    write_bytes,
-    write_folder,
-)
+from samzoo.runtime.errors import InputError, NotFoundError, require, shown
+from samzoo.runtime.files import sha256_of
+from samzoo.runtime.folders import CONFIG_FILE, read_model_folder
 from samzoo.runtime.manifest import FileEntry, Manifest, check_relative
+from samzoo.runtime.outputs import check_output_folder, write_bytes, write_folder
 from samzoo.training.adapter import is_adapter
 
 from .card import render_card
 from .merge import input_folders, merged
+from .merged_weights import DEFAULT_QLORA_BASE, QloraBase
 from .onnx_export import export_graphs
 
 Precision = Literal["fp32", "fp16"]
@@ -42,6 +38,7 @@ def export(
     output: Path,
     *,
     base: Path | None = None,
+    qlora_base: QloraBase = DEFAULT_QLORA_BASE,
     precision: Precision = "fp32",
     name: str | None = None,
     segments: str = "",
@@ -56,6 +53,7 @@ def export(
         source: A model folder, or an adapter folder, which is merged first.
         output: The package folder to write.
         base: Of an adapter; where it lay while training by default.
+        qlora_base: Of a QLoRA adapter; see ``merge``.
         precision: How the graphs store weights; ``fp16`` halves the files.
         name: The package's name; made from the output folder's name by default.
         segments: What the model segments, in a few words.
@@ -84,43 +82,34 @@ def export(
     require("torch", extra="export")
     from samzoo.training.sam import Sam, load_weights
 
-    config, tensors = read_model(source, base=base)
-    name = name or _package_name(output)
-    Manifest(name=name, model=config, files=())  # refuses a bad name before the work
+    config, tensors = read_model(source, base=base, qlora_base=qlora_base)
+    manifest = Manifest(  # refuses a bad name before the work
+        name=name or _package_name(output),
+        segments=segments,
+        license=_license(config.source),
+        model=config,
+        files=(),
+        precision=precision,
+        metrics=dict(metrics or {}),
+        card=dict(card or {}),
+        software=software_versions(),
+    )
     sam = Sam(config)
     load_weights(sam, tensors, where=str(source))
     graphs = export_graphs(
         sam.eval(),
         precision=precision,
-        metadata={"samzoo.name": name, "samzoo.weights_digest": config.weights_digest},
+        metadata={"samzoo.name": manifest.name, "samzoo.weights_digest": config.weights_digest},
     )
-    manifest: list[Manifest] = []
-
-    def fill(folder: Path) -> None:
-        content = {f"onnx/{role}.onnx": graph for role, graph in graphs.items()}
-        roles = {f"onnx/{role}.onnx": role for role in graphs}
-        for path, data in {**content, **(files or {})}.items():
-            write_bytes(folder / path, data)
-        unlisted = Manifest(
-            name=name,
-            segments=segments,
-            license=_license(config.source),
-            model=config,
-            files=(),
-            precision=precision,
-            metrics=dict(metrics or {}),
-            card=dict(card or {}),
-            software=software_versions(),
-        )
-        write_bytes(folder / CARD_FILE, render_card(unlisted).encode())
-        manifest.append(_with_files(unlisted, folder, roles))
-        manifest[0].write(folder)
-
-    write_folder(output, fill, force=force)
-    return manifest[0]
+    write_folder(
+        output, lambda folder: _write_package(folder, manifest, graphs, files or {}), force=force
+    )
+    return Manifest.read(output)
 
 
-def read_model(source: Path, *, base: Path | None = None) -> tuple[ModelConfig, Tensors]:
+def read_model(
+    source: Path, *, base: Path | None = None, qlora_base: QloraBase = DEFAULT_QLORA_BASE
+) -> tuple[ModelConfig, Tensors]:
     """Read a model folder, or merge an adapter folder in memory.
 
     Raises:
@@ -128,16 +117,12 @@ def read_model(source: Path, *, base: Path | None = None) -> tuple[ModelConfig, 
         FormatError: A file is damaged, or they do not belong together.
     """
     if is_adapter(source):
-        return merged(source, base=base)
-    if not (source / "config.json").is_file():
+        return merged(source, base=base, qlora_base=qlora_base)
+    if not (source / CONFIG_FILE).is_file():
         raise NotFoundError(
-            f"{source}: neither a model (config.json) nor an adapter (adapter_config.json)"
+            f"{source}: neither a model ({CONFIG_FILE}) nor an adapter (adapter_config.json)"
         )
-    config = ModelConfig.read(source / "config.json")
-    tensors = read_tensors(source / "model.safetensors")
-    if weights_digest(tensors) != config.weights_digest:
-        raise FormatError(f"{source}: model.safetensors does not belong to config.json")
-    return config, tensors
+    return read_model_folder(source)
 
 
 def software_versions() -> dict[str, str]:
@@ -149,6 +134,18 @@ def software_versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def _write_package(
+    folder: Path, manifest: Manifest, graphs: Mapping[str, bytes], files: Mapping[str, bytes]
+) -> None:
+    """Write graphs, further files and card, and the manifest of all of them last."""
+    roles = {f"onnx/{role}.onnx": role for role in graphs}
+    content = {path: graphs[role] for path, role in roles.items()}
+    for path, data in {**content, **files}.items():
+        write_bytes(folder / path, data)
+    write_bytes(folder / CARD_FILE, render_card(manifest).encode())
+    _with_files(manifest, folder, roles).write(folder)
 
 
 def _with_files(manifest: Manifest, folder: Path, roles: Mapping[str, str]) -> Manifest:

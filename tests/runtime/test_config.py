@@ -12,6 +12,7 @@ from samzoo.runtime.config import (
     ModelConfig,
     Preprocessing,
     TinyVitConfig,
+    UnetrDecoderConfig,
     VitConfig,
     check_format,
     from_json,
@@ -30,6 +31,14 @@ CONFIGS = [
         ais=AisParameters(min_size=20),
         weights_digest="sha256:0",
         source={"name": "x", "deep": {"list": [1, None, 2.5]}},
+    ),
+    ModelConfig(
+        architecture=Architecture(
+            image_encoder=VitConfig(),
+            ais_decoder=UnetrDecoderConfig(
+                features=(8, 8, 4, 2), upsampling="transposed", batch_norm="batch"
+            ),
+        )
     ),
 ]
 
@@ -99,7 +108,7 @@ def test_whole_numbers_are_accepted_where_floats_are_asked_for(valid, tmp_path):
         ("architecture.image_encoder.strides", [2, 2], "strides: expected 3 numbers for 4 stages"),
         ("architecture.image_encoder.depths", 3, "depths: expected a list, found 3"),
         ("architecture.ais_decoder.channels", [1, 2], "channels: expected 3 numbers, found 2"),
-        ("architecture.ais_decoder.type", "unet", "found 'unet', allowed: 'light'"),
+        ("architecture.ais_decoder.type", "unet", "type: found 'unet', allowed: light, unetr"),
         ("preprocessing.intensity", "log", "found 'log', allowed: 'none', 'min_max', 'percentile'"),
         ("preprocessing.percentiles", [50, 50], "expected 0 <= low < high <= 100, found 50"),
         ("preprocessing.gamma", 0, "gamma: must be positive"),
@@ -149,3 +158,21 @@ def test_values_of_messages_are_escaped_and_cut():
 def test_a_format_that_is_no_object_is_refused(value):
     with pytest.raises(FormatError, match=r"^here: format: expected 'samzoo-model'"):
         check_format(value, "samzoo-model", 1, where="here")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("features", [4, 4, 4], "features: expected 4 numbers, found 3"),
+        ("features", [4, 4, 4, 0], "ais_decoder.features: must be positive"),
+        ("features", [4, 8, 4, 2], "ais_decoder.features: must not grow from one level"),
+        ("upsampling", "nearest", "found 'nearest', allowed: 'bilinear', 'transposed'"),
+        ("batch_norm", "eval", "found 'eval', allowed: 'running', 'batch'"),
+        ("channels", [1], "unknown key 'channels', allowed: batch_norm, features"),
+    ],
+)
+def test_a_wrong_decoder_is_refused(tmp_path, key, value, message):
+    config = json.loads(json.dumps(CONFIGS[2].to_json()))
+    config["architecture"]["ais_decoder"][key] = value
+    with pytest.raises(FormatError, match=message):
+        read(config, tmp_path)

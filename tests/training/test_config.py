@@ -18,7 +18,7 @@ def test_each_preset_can_be_read_by_name_and_by_path(path):
 
 def test_a_file_replaces_what_it_names(tmp_path):
     (tmp_path / "a.toml").write_text(
-        "epochs = 3\nais_decoder = {channels = [8, 6, 4]}\n"
+        "epochs = 3\nais_decoder = {type = 'light', channels = [8, 6, 4]}\n"
         "[hyperparameters]\nrank = 4\n[preprocessing]\nscale = 2\n"
     )
     config = TrainConfig.read(str(tmp_path / "a.toml"))

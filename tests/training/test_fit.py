@@ -224,7 +224,7 @@ def test_the_adapter_says_where_it_came_from(train, bases, tmp_path):
     assert training["steps"] == 6
     assert training["config"]["hyperparameters"] == LORA
     assert training["config"]["preprocessing"] == to_json(CONFIG.preprocessing)
-    assert config.hyperparameters == {**LORA, "scale": 1.0}
+    assert config.hyperparameters == {**get_method("lora").defaults, **LORA}
     assert config.base_digest == ModelConfig.read(bases["vit"] / "config.json").weights_digest
     assert config.ais == AisParameters(min_size=3)
 

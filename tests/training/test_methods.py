@@ -4,14 +4,25 @@ import numpy as np
 import pytest
 import tiny
 
+from samzoo.runtime.config import VitConfig
 from samzoo.runtime.errors import FormatError, InputError
 from samzoo.training import METHODS, get_method
+from samzoo.training.methods.blocks import block_names, chosen_blocks
+from samzoo.training.methods.counts import parameters_of
+
+SMALL = {"rank": 2, "projection": 3}
+
+
+def small(name, **given):
+    """A method's hyperparameters, with small ranks."""
+    defaults = get_method(name).defaults
+    return get_method(name).hyperparameters(
+        {**{key: value for key, value in SMALL.items() if key in defaults}, **given}
+    )
 
 
 def test_an_unknown_method_lists_the_known_ones():
-    with pytest.raises(
-        InputError, match="unknown method 'LoRA'; known: freeze_encoder, lora, full"
-    ):
+    with pytest.raises(InputError, match="unknown method 'LoRA'; known: freeze_encoder, lora, "):
         get_method("LoRA")
 
 
@@ -20,13 +31,14 @@ def test_the_table_holds_what_a_name_returns():
         assert get_method(name) is method
         assert method.hyperparameters({}) == dict(method.defaults)
     assert [name for name, method in METHODS.items() if method.frozen] == ["freeze_encoder"]
+    assert [name for name, method in METHODS.items() if not method.foldable] == ["adaptformer"]
 
 
 def test_an_unknown_hyperparameter_lists_the_known_ones():
     with pytest.raises(FormatError, match="'alpha'; this method has: rank, matrices, scale"):
         get_method("lora").hyperparameters({"alpha": 1})
     with pytest.raises(FormatError, match="'rank'; this method has: none"):
-        get_method("full").hyperparameters({"rank": 1})
+        get_method("freeze_encoder").hyperparameters({"rank": 1})
 
 
 def test_given_hyperparameters_replace_defaults_and_leave_the_table_alone():
@@ -36,28 +48,141 @@ def test_given_hyperparameters_replace_defaults_and_leave_the_table_alone():
     assert given == {"rank": 4}
 
 
+BLOCKS = r"blocks: allowed is null \(all blocks\), 'late', or a sorted list of different"
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("full", {"blocks": []}, BLOCKS),
+        ("attention", {"blocks": [1, 0]}, BLOCKS),
+        ("bias", {"blocks": [1, 1]}, BLOCKS),
+        ("layernorm", {"blocks": [-1]}, BLOCKS),
+        ("late_full", {"blocks": [True]}, BLOCKS),
+        ("lora", {"blocks": 3}, BLOCKS),
+        ("late_lora", {"blocks": "last"}, BLOCKS),
+        ("lora", {"mask_decoder_rank": -1}, "lora.mask_decoder_rank: allowed is 0 to 1024"),
+        ("fact", {"rank": 0}, "fact.rank: allowed is 1 to 1024, found 0"),
+        ("fact", {"dropout": 1.0}, "fact.dropout: allowed is 0 to below 1, found 1.0"),
+        ("fact", {"dropout": float("nan")}, "fact.dropout"),
+        ("fact", {"shared": 1}, "fact.shared: allowed is true or false, found 1"),
+        ("fact", {"init": "zero"}, "fact.init: allowed is reference or identity, found 'zero'"),
+        ("fact", {"blocks": [0.5]}, BLOCKS),
+        ("ssf", {"init": None}, "ssf.init: allowed is reference or identity, found None"),
+        ("ssf", {"blocks": {}}, BLOCKS),
+        ("adaptformer", {"projection": 2000}, "adaptformer.projection: allowed is 1 to 1024"),
+        ("adaptformer", {"alpha": "learnable"}, "adaptformer.alpha: expected a finite number"),
+        ("adaptformer", {"alpha": float("inf")}, "adaptformer.alpha: expected a finite number"),
+        ("adaptformer", {"dropout": -0.1}, "adaptformer.dropout"),
+        ("adaptformer", {"init": 1}, "adaptformer.init"),
+        ("adaptformer", {"blocks": ["late"]}, BLOCKS),
+    ],
+)
+def test_hyperparameters_out_of_range_are_errors(name, given, message):
+    with pytest.raises(FormatError, match=message):
+        get_method(name).hyperparameters(given)
+
+
+@pytest.mark.parametrize(
+    ("depth", "late"),
+    [(1, [0]), (2, [1]), (12, [6, 7, 8, 9, 10, 11]), (24, [*range(18, 24)]), (3, [2])],
+)
+def test_the_late_blocks_are_the_last_half_but_at_most_six(depth, late):
+    config = VitConfig(depth=depth, global_attn_indexes=())
+    assert chosen_blocks(config, "late") == late
+    assert chosen_blocks(config, None) == [*range(depth)]
+
+
+def test_blocks_of_a_tiny_vit_are_those_with_attention():
+    config = tiny.ENCODERS["tiny_vit"]
+    assert block_names(config) == [
+        "layers.1.blocks.0", "layers.2.blocks.0", "layers.2.blocks.1", "layers.3.blocks.0",
+    ]  # fmt: skip
+    assert chosen_blocks(config, "late") == [2, 3]
+    assert chosen_blocks(config, [0, 3]) == [0, 3]
+
+
+def test_a_block_that_the_encoder_lacks_is_an_error():
+    method = get_method("late_full")
+    with pytest.raises(FormatError, match="has blocks 0 to 1, found 2"):
+        method.resolved({"blocks": [0, 2]}, tiny.make_config().architecture)
+
+
+def test_resolving_turns_late_into_indices_and_keeps_all_else():
+    architecture = tiny.make_config().architecture
+    values = get_method("late_lora").hyperparameters({})
+    assert get_method("late_lora").resolved(values, architecture) == {**values, "blocks": [1]}
+    assert get_method("lora").resolved({"blocks": None}, architecture) == {"blocks": None}
+    assert get_method("freeze_encoder").resolved({}, architecture) == {}
+
+
+def attached(name, encoder, **given):
+    """A tiny SAM with a method attached."""
+    sam = tiny.make_sam(tiny.make_config(encoder))
+    get_method(name).attach(sam.image_encoder, sam.config.architecture, small(name, **given))
+    return sam
+
+
+def trained_of(sam):
+    return {n: tuple(p.shape) for n, p in sam.image_encoder.named_parameters() if p.requires_grad}
+
+
 @pytest.mark.torch
+@pytest.mark.parametrize("blocks", [None, "late", [0]], ids=str)
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("encoder", tiny.ENCODERS)
-def test_what_trains_in_the_encoder_and_that_all_decoders_do(name, encoder):
+def test_what_trains_is_what_the_method_lists(name, encoder, blocks):
     pytest.importorskip("torch")
-    sam = tiny.make_sam(tiny.make_config(encoder))
-    before = {n for n, _ in sam.image_encoder.named_parameters()}
-    method = get_method(name)
-    method.attach(
-        sam.image_encoder, sam.config.architecture, method.hyperparameters({"rank": 2})
-        if name == "lora" else {},
-    )  # fmt: skip
-    trained = {n for n, p in sam.image_encoder.named_parameters() if p.requires_grad}
-    if name == "full":
-        assert trained == before
-    elif name == "freeze_encoder":
-        assert trained == set()
-    else:
-        assert trained
-        assert not trained & before
+    if name.endswith("qlora"):
+        pytest.importorskip("bitsandbytes")
+    given = {"blocks": blocks} if "blocks" in get_method(name).defaults else {}
+    sam = attached(name, encoder, **given)
+    architecture = sam.config.architecture
+    own = parameters_of("image_encoder", architecture)
+    assert trained_of(sam) == get_method(name).trainable(own, architecture, small(name, **given))
     for part in (sam.prompt_encoder, sam.mask_decoder, sam.ais_decoder):
         assert all(p.requires_grad for p in part.parameters())
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("encoder", "expected"), [
+    ("vit", {
+        "attention": "attn.qkv.weight attn.qkv.bias attn.proj.weight attn.proj.bias "
+        "attn.rel_pos_h attn.rel_pos_w",
+        "bias": "norm1.bias norm2.bias attn.qkv.bias attn.proj.bias mlp.lin1.bias mlp.lin2.bias",
+        "layernorm": "norm1.weight norm1.bias norm2.weight norm2.bias",
+    }),
+    ("tiny_vit", {
+        "attention": "attn.qkv.weight attn.qkv.bias attn.proj.weight attn.proj.bias "
+        "attn.attention_biases",
+        "bias": "attn.norm.bias mlp.norm.bias attn.qkv.bias attn.proj.bias mlp.fc1.bias "
+        "mlp.fc2.bias",
+        "layernorm": "attn.norm.weight attn.norm.bias mlp.norm.weight mlp.norm.bias",
+    }),
+])  # fmt: skip
+def test_selective_methods_choose_these_weights_of_a_block(encoder, expected):
+    pytest.importorskip("torch")
+    blocks = block_names(tiny.ENCODERS[encoder])
+    for name, weights in expected.items():
+        wanted = {f"{block}.{weight}" for block in blocks for weight in weights.split()}
+        assert set(trained_of(attached(name, encoder))) == wanted
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("encoder", tiny.ENCODERS)
+def test_full_trains_everything_and_with_blocks_these_alone(encoder):
+    pytest.importorskip("torch")
+    everything = {
+        n for n, _ in tiny.make_sam(tiny.make_config(encoder)).image_encoder.named_parameters()
+    }
+    assert set(trained_of(attached("full", encoder))) == everything
+    block = block_names(tiny.ENCODERS[encoder])[1]
+    inside = {name for name in everything if name.startswith(f"{block}.")}
+    assert set(trained_of(attached("full", encoder, blocks=[1]))) == inside
+    assert set(trained_of(attached("late_full", encoder, blocks=[1]))) == inside
+    outside = {n for n in everything if n.startswith(("neck", "patch_embed", "pos_embed"))}
+    assert outside
+    assert not outside & set(trained_of(attached("late_full", encoder, blocks=None)))
 
 
 def test_selective_fold_replaces_weights_and_changes_no_input():
@@ -83,3 +208,37 @@ def test_selective_fold_refuses_what_does_not_fit(delta, message):
         get_method("full").fold(
             {"image_encoder.a": np.zeros(3)}, delta, tiny.make_config().architecture, {}
         )
+
+
+def delta_case(name="bias"):
+    """A base's encoder, and a delta of the right names and shapes."""
+    architecture = tiny.make_config().architecture
+    own = parameters_of("image_encoder", architecture)
+    trained = get_method(name).trainable(own, architecture, small(name))
+    base = {f"image_encoder.{n}": np.zeros(shape, np.float32) for n, shape in own.items()}
+    delta = {f"image_encoder.{n}": np.ones(shape, np.float32) for n, shape in trained.items()}
+    return base, delta, architecture
+
+
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.foldable])
+def test_a_delta_of_exactly_what_trains_passes(name):
+    base, delta, architecture = delta_case(name)
+    get_method(name).check_delta(base, delta, architecture, small(name))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.pop("image_encoder.blocks.0.norm1.bias"),
+         r"norm1.bias': expected shape \(16,\), found nothing"),
+        (lambda d: d.update({"image_encoder.neck.1.bias": np.ones(256)}),
+         r"neck.1.bias': expected no such tensor, found \(256,\)"),
+        (lambda d: d.update({"image_encoder.blocks.0.norm1.bias": np.ones(8)}),
+         r"norm1.bias': expected shape \(16,\), found \(8,\)"),
+    ],
+)  # fmt: skip
+def test_a_delta_of_anything_else_is_refused(change, message):
+    base, delta, architecture = delta_case()
+    change(delta)
+    with pytest.raises(FormatError, match=message):
+        get_method("bias").check_delta(base, delta, architecture, small("bias"))

@@ -8,9 +8,11 @@ from samzoo.runtime.config import (
     SAM_PIXEL_MEAN,
     SAM_PIXEL_STD,
     Architecture,
+    LightDecoderConfig,
     MaskDecoderConfig,
     ModelConfig,
     TinyVitConfig,
+    UnetrDecoderConfig,
     VitConfig,
 )
 from samzoo.runtime.errors import FormatError
@@ -79,6 +81,15 @@ ARCHITECTURES = {
         ),
         mask_decoder=SMALL_DECODER,
     ),
+    "light decoder": Architecture(
+        image_encoder=TinyVitConfig(), ais_decoder=LightDecoderConfig(channels=(7, 6, 5))
+    ),
+    "bilinear decoder": Architecture(
+        image_encoder=VitConfig(), ais_decoder=UnetrDecoderConfig(features=(9, 8, 8, 4))
+    ),
+    "transposed decoder": Architecture(
+        image_encoder=VitConfig(), ais_decoder=UnetrDecoderConfig(upsampling="transposed")
+    ),
 }
 
 
@@ -125,6 +136,31 @@ def test_lite_medsam_is_stretched_to_the_unit_range():
     assert preprocessing.scale is None
     assert preprocessing.pixel_mean == (0.0, 0.0, 0.0)
     assert preprocessing.pixel_std == (255.0, 255.0, 255.0)
+
+
+def test_micro_sams_models_stretch_their_images():
+    preprocessing = preprocessing_of(ARCHITECTURES["bilinear decoder"])
+    assert preprocessing.intensity == "min_max"
+    assert preprocessing.pixel_mean == SAM_PIXEL_MEAN
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "message"),
+    [
+        ("out_conv.weight", (2, 64, 1, 1), r"found shape \(2, 64, 1, 1\).*\(3, 64, 1, 1\)"),
+        ("deconv3.block.1.block.weight", (128, 128, 3, 3, 3), r"\(any, any, 3, 3\)"),
+        (
+            "deconv2.block.1.block.weight",
+            (600, 5, 3, 3),
+            "found 600 channels, allowed is at most the",
+        ),
+    ],
+)
+def test_odd_decoder_shape_is_refused(name, shape, message):
+    tensors = with_shape(shapes_of(ARCHITECTURES["transposed decoder"]), f"ais_decoder.{name}",
+                         *shape)  # fmt: skip
+    with pytest.raises(FormatError, match=message):
+        architecture_of(tensors)
 
 
 @pytest.mark.parametrize(

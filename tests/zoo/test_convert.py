@@ -1,26 +1,26 @@
-"""Converted checkpoints against segment-anything's and LiteMedSAM's own networks; hostile files."""
+"""Converted checkpoints against segment-anything's and LiteMedSAM's own networks."""
 
-import io
 import json
 import os
-import pickle
-import subprocess
 import sys
 import warnings
-import zipfile
 from functools import partial
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
-from samzoo.runtime.config import Architecture, MaskDecoderConfig, ModelConfig, TinyVitConfig
+from samzoo.runtime.config import (
+    Architecture,
+    MaskDecoderConfig,
+    ModelConfig,
+    TinyVitConfig,
+    UnetrDecoderConfig,
+)
 from samzoo.runtime.digest import weights_digest
 from samzoo.runtime.errors import (
     FormatError,
     InputError,
     MissingDependencyError,
-    NotFoundError,
     OutputExistsError,
     StorageError,
 )
@@ -222,207 +222,57 @@ def test_mobile_sam_loses_its_classification_head_only(tmp_path, caplog):
     assert all(loaded[name].dtype == torch.int64 for name in counters)
 
 
-@pytest.mark.parametrize("wrapper", ["model", "state_dict"])
-def test_state_dict_alone_in_a_dict_is_unwrapped(sam, checkpoint, tmp_path, wrapper):
-    torch.save({wrapper: sam.state_dict()}, tmp_path / "wrapped.pth")
-    wrapped = convert(tmp_path / "wrapped.pth", tmp_path / "wrapped")
-    plain = convert(checkpoint, tmp_path / "plain")
-    assert weights_bytes(wrapped) == weights_bytes(plain)
+@pytest.fixture(scope="module", params=["bilinear", "transposed"])
+def decoder(request):
+    """A random decoder of micro-sam's, with few channels."""
+    from samzoo.training.unetr import UnetrDecoder
+
+    config = UnetrDecoderConfig(features=(12, 10, 8, 6), upsampling=request.param)
+    return config, randomise(UnetrDecoder(config))
 
 
-def test_old_pytorch_format_is_read(sam, checkpoint, tmp_path):
-    torch.save(sam.state_dict(), tmp_path / "old.pth", _use_new_zipfile_serialization=False)
-    old = convert(tmp_path / "old.pth", tmp_path / "old")
-    assert weights_bytes(old) == weights_bytes(convert(checkpoint, tmp_path / "plain"))
+@torch.no_grad()
+@pytest.mark.parametrize("separate", [True, False])
+def test_micro_sams_decoder_becomes_the_models(sam, decoder, checkpoint, tmp_path, separate):
+    from samzoo.training.sam import load_sam
 
-
-@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
-def test_every_float_width_becomes_float32(sam, tmp_path, suffix, dtype):
-    from safetensors.torch import save_file
-
-    state = {name: value.to(getattr(torch, dtype)) for name, value in sam.state_dict().items()}
-    path = tmp_path / f"sam{suffix}"
-    (save_file if suffix == ".safetensors" else torch.save)(state, path)
-    tensors = read_tensors(convert(path, tmp_path / "base") / "model.safetensors")
-    for name, value in state.items():
-        assert tensors[name].dtype == np.float32
-        np.testing.assert_array_equal(tensors[name], value.to(torch.float32).numpy())
-
-
-def test_safetensors_needs_no_torch(sam, tmp_path):
-    from safetensors.torch import save_file
-
-    save_file(dict(sam.state_dict()), tmp_path / "sam.safetensors")
-    code = (
-        "import sys; sys.modules['torch'] = None\n"
-        "from pathlib import Path\n"
-        "from samzoo.zoo.convert import convert\n"
-        "convert(Path('sam.safetensors'), Path('base'))\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
-    with_torch = convert(tmp_path / "sam.safetensors", tmp_path / "with")
-    for name in ("config.json", "model.safetensors"):
-        assert (tmp_path / "base" / name).read_bytes() == (with_torch / name).read_bytes()
-
-
-@pytest.mark.parametrize("version", ["2.9.1", "1.13.0+cpu", "unknown"])
-def test_old_torch_is_refused(checkpoint, tmp_path, monkeypatch, version):
-    monkeypatch.setattr(torch, "__version__", version)
-    with pytest.raises(MissingDependencyError, match=r"needs torch 2\.10 or newer.*pip install"):
-        convert(checkpoint, tmp_path / "base")
-
-
-class Canary:
-    """Runs a command when it is unpickled by a loader that lets it."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.system, (f"touch {self.path}",)
-
-
-@pytest.mark.parametrize("kind", ["pickle", "torch", "old torch", "beside tensors"])
-@pytest.mark.parametrize("variable", ["0", "1"])
-def test_code_in_a_checkpoint_never_runs(sam, tmp_path, monkeypatch, kind, variable):
-    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", variable)
-    canary = Canary(tmp_path / "canary")
-    path = tmp_path / "sam.pth"
-    if kind == "pickle":
-        path.write_bytes(pickle.dumps(canary))
-    elif kind == "beside tensors":
-        torch.save({**sam.state_dict(), "canary": canary}, path)
+    config, network = decoder
+    state = {**network.state_dict(), "encoder.pos_embed": torch.ones(1)}
+    file = None
+    if separate:
+        file = tmp_path / "sam_decoder.pt"
+        torch.save(state, file)
     else:
-        torch.save(canary, path, _use_new_zipfile_serialization=kind == "torch")
-    with pytest.raises(FormatError, match=r"sam\.pth: .*files that carry code are not loaded"):
-        convert(path, tmp_path / "base")
-    assert os.listdir(tmp_path) == ["sam.pth"]
+        torch.save({"model_state": sam.state_dict(), "decoder_state": state}, checkpoint)
+    base = convert(checkpoint, tmp_path / "base", decoder=file)
+    ours = load_sam(base)
+    assert ours.config.architecture.ais_decoder == config
+    assert ours.config.preprocessing.intensity == "min_max"
+    assert (file is None) == ("decoder" not in ours.config.source)
+    embeddings = torch.randn(2, 256, 4, 4, generator=torch.Generator().manual_seed(0))
+    assert ours.ais_decoder is not None
+    assert torch.equal(ours.ais_decoder(embeddings), network(embeddings))
 
 
-def saved(value):
-    buffer = io.BytesIO()
-    torch.save(value, buffer)
-    return buffer.getvalue()
+def test_a_second_decoder_is_refused(sam, decoder, tmp_path):
+    state = decoder[1].state_dict()
+    torch.save({"model_state": sam.state_dict(), "decoder_state": state}, tmp_path / "a.pt")
+    torch.save(state, tmp_path / "b.pt")
+    with pytest.raises(FormatError, match=r"a\.pt: holds a decoder itself; leave --decoder"):
+        convert(tmp_path / "a.pt", tmp_path / "base", decoder=tmp_path / "b.pt")
 
 
-def packed(data):
-    """The same archive, compressed: a few bytes may become very many."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w", 8) as new:
-        for name in old.namelist():
-            new.writestr(name, old.read(name))
-    return buffer.getvalue()
+def test_a_sam_is_no_decoder(checkpoint, tmp_path):
+    with pytest.raises(FormatError, match="holds a SAM and no decoder"):
+        convert(checkpoint, tmp_path / "base", decoder=checkpoint)
 
 
-def archive(**entries):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
-        for name, text in entries.items():
-            file.writestr(name, text)
-    return buffer.getvalue()
-
-
-BAD_FILES = {
-    "empty": (lambda state: b"", "found 0 bytes"),
-    "text": (lambda state: b"<html>Not found</html>", r"not a checkpoint, it starts with b'<html>"),
-    "tar": (lambda state: b"storages" + b"\0" * 600, "not a checkpoint"),
-    "half a file": (lambda state: saved(state)[:-5000], "damaged archive"),
-    "zip": (lambda state: archive(a="text"), "not a usable PyTorch checkpoint"),
-    "packed": (lambda state: packed(saved(state)), "allowed are uncompressed entries"),
-    "pickle": (lambda state: pickle.dumps({"a": 1}), "not a usable PyTorch checkpoint"),
-    "list": (lambda state: saved([1, 2]), "expected a state dict, found 'list'"),
-    "no tensors": (lambda state: saved({}), "an empty state dict"),
-    "number": (lambda state: saved({**state, "epoch": 3}), "'epoch': expected a tensor.*'int'"),
-    "key": (lambda state: saved({1: torch.ones(1)}), "1: expected a tensor"),
-    "wrapped": (
-        lambda state: saved({"model": state, "optimizer": {}, "epoch": 3}),
-        r"keys 'model', 'optimizer', 'epoch'.*checkpoint\['model'\]",
-    ),
-    "usam": (
-        lambda state: saved({"model_state": state, "decoder_state": {}}),
-        r"keys 'model_state', 'decoder_state'; checkpoints of the uSAM trainer",
-    ),
-    "stride 0": (
-        lambda state: saved({"a": torch.ones(1).expand(2**33)}),
-        "claim 34359738368 bytes",
-    ),
-    "sparse": (lambda state: saved({"a": torch.eye(2).to_sparse()}), "'a': expected a dense"),
-    "int": (lambda state: saved({"a": torch.ones(2, dtype=torch.int32)}), "'a': found int32"),
-    "complex": (lambda state: saved({"a": torch.ones(2) * 1j}), "'a': found complex64"),
-    "counter": (lambda state: saved({"a": torch.tensor(1)}), "found int64.*num_batches_tracked"),
-    "nan": (
-        lambda state: saved({**state, "image_encoder.pos_embed": torch.full((1,), torch.nan)}),
-        "'image_encoder.pos_embed' holds NaN",
-    ),
-    "overflow": (
-        lambda state: saved({**state, "a": torch.full((1,), 1e300, dtype=torch.float64)}),
-        "'a' holds NaN or infinite",
-    ),
-    "unknown tensor": (
-        lambda state: saved({**state, "extra.weight": torch.ones(1)}),
-        r"unknown 'extra\.weight' \(0 missing, 1 unknown tensors\) for a SAM with a vit",
-    ),
-    "head in a vit": (
-        lambda state: saved({**state, "image_encoder.head.bias": torch.ones(1)}),
-        r"unknown 'image_encoder\.head\.bias'",
-    ),
-    "missing tensor": (
-        lambda state: saved({k: v for k, v in state.items() if "no_mask_embed" not in k}),
-        r"lacks 'prompt_encoder\.no_mask_embed\.weight' \(1 missing",
-    ),
-    "shape": (
-        lambda state: saved({**state, "mask_decoder.iou_token.weight": torch.ones(1, 255)}),
-        r"iou_token\.weight': found the shape \(1, 255\), allowed is \(1, 256\)",
-    ),
-    "other network": (lambda state: saved({"a": torch.ones(1)}), "found 'a'; supported are"),
-}
-
-
-@pytest.mark.filterwarnings("ignore:Validating sparse tensor")  # torch, on hostile files
-@pytest.mark.parametrize("name", BAD_FILES)
-def test_bad_file_is_refused_and_leaves_nothing(sam, tmp_path, name):
-    make, message = BAD_FILES[name]
-    path = tmp_path / "sam.pth"
-    path.write_bytes(make(dict(sam.state_dict())))
-    with pytest.raises(FormatError, match=rf"sam\.pth: .*{message}"):
-        convert(path, tmp_path / "base")
-    assert os.listdir(tmp_path) == ["sam.pth"]
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"garbage",
-        b"\xff" * 64,
-        (2).to_bytes(8, "little") + b"{}",
-        (9).to_bytes(8, "little") + b"{not json",
-        (10**6).to_bytes(8, "little") + b"{}",
-    ],
-)
-def test_bad_safetensors_are_refused(tmp_path, data):
-    path = tmp_path / "sam.safetensors"
-    path.write_bytes(data)
-    with pytest.raises(FormatError, match=r"sam\.safetensors: "):
-        convert(path, tmp_path / "base")
-
-
-def test_safetensors_of_another_dtype_are_refused(tmp_path):
-    from safetensors.numpy import save_file
-
-    save_file({"a": np.ones(2, np.uint8)}, tmp_path / "sam.safetensors")
-    with pytest.raises(FormatError, match="tensor 'a': found U8, allowed are float16"):
-        convert(tmp_path / "sam.safetensors", tmp_path / "base")
-
-
-def test_missing_file_and_folder_are_told_apart(tmp_path):
-    with pytest.raises(NotFoundError, match="no such file"):
-        convert(tmp_path / "sam.pth", tmp_path / "base")
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(FormatError, match="is a folder; pass the checkpoint file"):
-        convert(tmp_path / "folder", tmp_path / "base")
+def test_an_incomplete_decoder_is_refused(checkpoint, decoder, tmp_path):
+    state = decoder[1].state_dict()
+    del state["deconv2.block.2.running_var"]
+    torch.save(state, tmp_path / "decoder.pt")
+    with pytest.raises(FormatError, match=r"lacks 'ais_decoder\.deconv2\.block\.2\.running_var'"):
+        convert(checkpoint, tmp_path / "base", decoder=tmp_path / "decoder.pt")
 
 
 def test_existing_output_needs_force(checkpoint, tmp_path):
@@ -502,7 +352,3 @@ def test_converted_lite_medsam_gives_the_outputs_of_the_original(tmp_path):
     expected = theirs.image_encoder(image)
     assert_close(ours.embed(image * 255), expected)
     assert_same_prompts(ours, theirs, expected, 256)
-
-
-def weights_bytes(base):
-    return (base / "model.safetensors").read_bytes()

@@ -21,7 +21,7 @@ LOGIT_TOLERANCE = 1e-4
 """Relative; float32 sums in another order, see ``test_onnx_export.py``."""
 
 SEED = 7
-"""Random weights whose masks fill between 0.41 and 0.82 of every picture below."""
+"""Random weights whose masks fill between 0.16 and 0.47 of every picture below."""
 
 SIZES = {"portrait": (97, 60), "landscape": (50, 120), "square": (80, 80)}
 
@@ -182,7 +182,7 @@ def test_an_adapter_is_merged_on_the_way(model_folder, tmp_path):
         AdapterConfig(
             method="lora", base_digest=weights_digest(tensors), base_path=str(base),
             architecture=config.architecture, preprocessing=config.preprocessing, ais=config.ais,
-            hyperparameters={"rank": 4, "matrices": ["q"]},
+            hyperparameters={"rank": 4, "matrices": ["q"], "blocks": [0]},
             source={"base": {"license": "Apache-2.0"}},
         ),
         finetuned,
@@ -237,7 +237,7 @@ def test_weights_that_are_not_the_configs_are_refused(model_folder, tmp_path):
     model = model_folder("vit", seed=1)
     config = json.loads((model / "config.json").read_text())
     (model / "config.json").write_text(json.dumps({**config, "weights_digest": "sha256:0"}))
-    with pytest.raises(FormatError, match=r"model\.safetensors does not belong to config\.json"):
+    with pytest.raises(FormatError, match="the files do not belong together"):
         export(model, tmp_path / "p")
 
 

@@ -1,14 +1,15 @@
 """The table of finetuning methods.
 
 One row a method: its formula, its hyperparameters, what it does to the encoder (``attach``, needs
-torch) and how it folds into plain weights (``fold``, numpy only; ``samzoo.zoo.merge`` calls it).
-Importing this package needs no torch.
+torch), which parameters it trains (``trainable``), and how it folds into plain weights (``fold``,
+numpy only; ``samzoo.zoo.merge`` calls it). Importing this package needs no torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -17,7 +18,9 @@ from samzoo.runtime.arrays import Tensors
 from samzoo.runtime.config import Architecture
 from samzoo.runtime.errors import FormatError, InputError, shown
 
-from . import lora, selective
+from . import adaptformer, fact, lora, qlora, selective, ssf
+from .blocks import chosen_blocks
+from .layers import PREFIX
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,6 +32,8 @@ Fold = Callable[
     [Mapping[str, NDArray[Any]], Mapping[str, NDArray[Any]], Architecture, Mapping[str, Any]],
     Tensors,
 ]
+Extended = Callable[[Architecture, Mapping[str, Any]], Architecture]
+TrainedBase = Callable[[str, NDArray[Any], Mapping[str, Any]], NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -39,19 +44,31 @@ class Method:
 
     Attributes:
         formula: What it changes, in one line.
+        placement: Which layers of a block it changes, in one line.
         attach: Makes the encoder trainable in the method's way.
+        trainable: Lists what trains in the encoder: names and shapes, from the encoder's own.
         fold: Returns the encoder weights that the adapter changes, merged.
         check: Raises FormatError for hyperparameters that cannot be.
         defaults: Hyperparameters and their defaults.
         frozen: Nothing in the encoder trains, so embeddings can be computed once.
+        foldable: Merging gives plain weights of the base's architecture. Where it is false,
+            ``fold`` returns named extra weights and ``extended`` the architecture with them.
+        extended: The architecture of the finetuned network; by default the base's.
+        trained_base: Gives an encoder weight as the network computed with it while training, from
+            its name and the base's own; None where that is the base's own.
     """
 
     formula: str
+    placement: str
     attach: Attach
+    trainable: selective.Trainable
     fold: Fold
     check: Callable[[Mapping[str, Any]], None]
     defaults: Mapping[str, Any] = field(default_factory=dict)
     frozen: bool = False
+    foldable: bool = True
+    extended: Extended = lambda architecture, hyperparameters: architecture
+    trained_base: TrainedBase | None = None
 
     def hyperparameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Fill in the defaults and check.
@@ -69,27 +86,185 @@ class Method:
         self.check(values)
         return values
 
+    def resolved(
+        self, hyperparameters: Mapping[str, Any], architecture: Architecture
+    ) -> dict[str, Any]:
+        """Replace ``blocks: late`` by the indices that it means for an architecture.
+
+        Args:
+            hyperparameters: Complete and checked.
+            architecture: Of the base.
+
+        Raises:
+            FormatError: The encoder lacks one of the blocks.
+        """
+        values = dict(hyperparameters)
+        blocks = values.get("blocks")
+        if blocks is not None:
+            values["blocks"] = chosen_blocks(architecture.image_encoder, blocks)
+        return values
+
+    def check_delta(
+        self,
+        base: Mapping[str, Any],
+        delta: Mapping[str, Any],
+        architecture: Architecture,
+        hyperparameters: Mapping[str, Any],
+    ) -> None:
+        """Check that an adapter holds exactly what the method trains in the encoder.
+
+        A method that does not fold checks this in ``fold``: it stores fixed numbers as well.
+
+        Args:
+            base: Encoder weights by full SAM names; only their shapes are looked at.
+            delta: The adapter's tensors of the encoder, by full names.
+            architecture: Of the base.
+            hyperparameters: Complete and checked.
+
+        Raises:
+            FormatError: A tensor is missing, unknown or of another shape; names the first.
+        """
+        if not self.foldable:
+            return
+        shapes = {name.removeprefix(PREFIX): tuple(base[name].shape) for name in base}
+        shapes = {name: shape for name, shape in shapes.items() if not _is_statistic(name)}
+        expected = {
+            f"{PREFIX}{name}": shape
+            for name, shape in self.trainable(shapes, architecture, hyperparameters).items()
+        }
+        for name in [*expected, *delta]:
+            found = tuple(delta[name].shape) if name in delta else "nothing"
+            if found != expected.get(name):
+                want = f"shape {expected[name]}" if name in expected else "no such tensor"
+                raise FormatError(f"adapter tensor {shown(name)}: expected {want}, found {found}")
+
+
+def _is_statistic(name: str) -> bool:
+    """Whether a tensor is no parameter but BatchNorm's."""
+    return name.endswith((".running_mean", ".running_var", ".num_batches_tracked"))
+
 
 METHODS: dict[str, Method] = {
     "freeze_encoder": Method(
         formula="W stays",
-        attach=selective.attach_frozen,
+        placement="nothing in the encoder",
+        attach=partial(selective.attach, trainable=selective.trainable_none),
+        trainable=selective.trainable_none,
         fold=selective.fold,
         check=selective.check,
         frozen=True,
     ),
     "lora": Method(
         formula="W + scale * B A",
+        placement="q and v of attn.qkv; by choice k, attn.proj and the MLP",
         attach=lora.attach,
+        trainable=lora.trainable,
         fold=lora.fold,
         check=lora.check,
         defaults=lora.DEFAULTS,
     ),
-    "full": Method(
+    "late_lora": Method(
+        formula="W + scale * B A",
+        placement="q, k, v of attn.qkv and the MLP, in the last blocks",
+        attach=lora.attach,
+        trainable=lora.trainable,
+        fold=lora.fold,
+        check=lora.check,
+        defaults=lora.LATE_DEFAULTS,
+    ),
+    "qlora": Method(
+        formula="D(Q(W)) + scale * B A",
+        placement="as lora; W is rounded to 4 bits in every linear layer",
+        attach=qlora.attach,
+        trainable=lora.trainable,
+        fold=lora.fold,
+        check=qlora.check,
+        defaults=qlora.DEFAULTS,
+        trained_base=qlora.trained_base,
+    ),
+    "late_qlora": Method(
+        formula="D(Q(W)) + scale * B A",
+        placement="as late_lora; W is rounded to 4 bits in every linear layer",
+        attach=qlora.attach,
+        trainable=lora.trainable,
+        fold=lora.fold,
+        check=qlora.check,
+        defaults=qlora.LATE_DEFAULTS,
+        trained_base=qlora.trained_base,
+    ),
+    "adaptformer": Method(
+        formula="mlp(x) + x + alpha * up(ReLU(down(x)))",
+        placement="beside the MLP",
+        attach=adaptformer.attach,
+        trainable=adaptformer.trainable,
+        fold=adaptformer.keep,
+        check=adaptformer.check,
+        defaults=adaptformer.DEFAULTS,
+        foldable=False,
+        extended=adaptformer.extended,
+    ),
+    "ssf": Method(
+        formula="scale * y + shift",
+        placement="after both LayerNorms, attn.qkv, attn.proj and both layers of the MLP",
+        attach=ssf.attach,
+        trainable=ssf.trainable,
+        fold=ssf.fold,
+        check=ssf.check,
+        defaults=ssf.DEFAULTS,
+    ),
+    "fact": Method(
+        formula="W + V S U",
+        placement="q and v of attn.qkv",
+        attach=fact.attach,
+        trainable=fact.trainable,
+        fold=fact.fold,
+        check=fact.check,
+        defaults=fact.DEFAULTS,
+    ),
+    "attention": Method(
         formula="W trains",
-        attach=selective.attach_full,
+        placement="attn.qkv, attn.proj and the position terms of the attention",
+        attach=partial(selective.attach, trainable=selective.trainable_attention),
+        trainable=selective.trainable_attention,
         fold=selective.fold,
         check=selective.check,
+        defaults=selective.ALL,
+    ),
+    "bias": Method(
+        formula="b trains",
+        placement="the biases of all linear layers and LayerNorms",
+        attach=partial(selective.attach, trainable=selective.trainable_bias),
+        trainable=selective.trainable_bias,
+        fold=selective.fold,
+        check=selective.check,
+        defaults=selective.ALL,
+    ),
+    "layernorm": Method(
+        formula="W and b train",
+        placement="both LayerNorms",
+        attach=partial(selective.attach, trainable=selective.trainable_layernorm),
+        trainable=selective.trainable_layernorm,
+        fold=selective.fold,
+        check=selective.check,
+        defaults=selective.ALL,
+    ),
+    "late_full": Method(
+        formula="W trains",
+        placement="all of the last blocks",
+        attach=partial(selective.attach, trainable=selective.trainable_blocks),
+        trainable=selective.trainable_blocks,
+        fold=selective.fold,
+        check=selective.check,
+        defaults=selective.LAST,
+    ),
+    "full": Method(
+        formula="W trains",
+        placement="the whole encoder, or whole blocks by choice",
+        attach=partial(selective.attach, trainable=selective.trainable_full),
+        trainable=selective.trainable_full,
+        fold=selective.fold,
+        check=selective.check,
+        defaults=selective.ALL,
     ),
 }
 

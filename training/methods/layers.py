@@ -1,38 +1,117 @@
-"""Which linear layers of an encoder a method means by ``q``, ``k``, ``v``, ``proj`` and ``mlp``."""
+"""Which layers of a block a method means by ``q``, ``k``, ``v``, ``proj``, ``mlp`` and so on.
+
+Segment-anything's ViT and TinyViT name the same six layers of a block differently, and order the
+rows of the fused ``qkv`` differently. Both are said here and nowhere else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
+from samzoo.runtime.config import EncoderConfig, TinyVitConfig
+
+from .blocks import chosen_names
+
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor
 
-MLP_LAYERS = ("lin1", "lin2", "fc1", "fc2")
-"""Segment-anything's ViT has the first two names, TinyViT the others."""
+PREFIX = "image_encoder."
+"""Of the encoder's tensors in a model. Methods name tensors without it where they see the encoder
+alone (``attach``, ``trainable``), and with it in files (``fold``)."""
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""Shapes of an encoder's parameters by their names in the encoder."""
+
+VIT_LAYERS = {
+    "norm1": "norm1",
+    "qkv": "attn.qkv",
+    "proj": "attn.proj",
+    "norm2": "norm2",
+    "lin1": "mlp.lin1",
+    "lin2": "mlp.lin2",
+}
+TINY_VIT_LAYERS = {
+    "norm1": "attn.norm",
+    "qkv": "attn.qkv",
+    "proj": "attn.proj",
+    "norm2": "mlp.norm",
+    "lin1": "mlp.fc1",
+    "lin2": "mlp.fc2",
+}
+"""The natural counterparts: the same arithmetic at the same place. A TinyViT's convolutions (stem,
+first stage, ``local_conv`` in each block, patch merging) have none, and stay frozen."""
 
 
-def encoder_linears(
-    encoder: nn.Module, matrices: Sequence[str]
-) -> Iterator[tuple[str, nn.Linear, list[str]]]:
+def block_layers(config: EncoderConfig) -> dict[str, str]:
+    """Name the six layers of a block: module in the block by ``norm1``, ``qkv`` and so on."""
+    return TINY_VIT_LAYERS if isinstance(config, TinyVitConfig) else VIT_LAYERS
+
+
+def linear_layers(
+    config: EncoderConfig, matrices: Sequence[str], blocks: list[int] | str | None
+) -> Iterator[tuple[str, list[str]]]:
     """Find the linear layers that hold the given matrices.
 
     Args:
-        encoder: A ViT or TinyViT.
+        config: The image encoder.
         matrices: Out of ``q``, ``k``, ``v``, ``proj``, ``mlp``.
+        blocks: See ``blocks.py``.
 
     Yields:
-        The layer's name, the layer, and the names of the matrices wanted in it: some of q, k and
-        v for a fused ``qkv``, else the layer's own name.
+        The layer's name in the encoder, and the names of the matrices wanted in it: some of q, k
+        and v for the fused ``qkv``, else the layer's own name.
     """
-    from torch import nn
-
+    layers = block_layers(config)
     fused = [matrix for matrix in ("q", "k", "v") if matrix in matrices]
-    for name, layer in list(encoder.named_modules()):
-        if not isinstance(layer, nn.Linear):
-            continue
-        last = name.rpartition(".")[2]
-        if last == "qkv" and fused:
-            yield name, layer, fused
-        elif (last == "proj" and "proj" in matrices) or (last in MLP_LAYERS and "mlp" in matrices):
-            yield name, layer, [last]
+    wanted = [("qkv", fused)] if fused else []
+    for matrix, keys in (("proj", ("proj",)), ("mlp", ("lin1", "lin2"))):
+        if matrix in matrices:
+            wanted += [(key, [layers[key].rpartition(".")[2]]) for key in keys]
+    for block in chosen_names(config, blocks):
+        for key, names in wanted:
+            yield f"{block}.{layers[key]}", names
+
+
+def matrix_rows(config: EncoderConfig, layer: str, matrix: str, rows: int) -> NDArray[np.intp]:
+    """Rows of a layer's weight that belong to one matrix.
+
+    Args:
+        config: The image encoder.
+        layer: The layer's name, for example ``blocks.3.attn.qkv``.
+        matrix: ``q``, ``k``, ``v``, or the name of an unfused layer.
+        rows: Rows of the weight.
+
+    Returns:
+        Row indices. In segment-anything's ViT ``qkv`` holds all q, then all k, then all v; in
+        TinyViT it holds q, k, v of head 0, then of head 1, and so on.
+    """
+    index: NDArray[np.intp] = np.arange(rows)
+    if matrix not in ("q", "k", "v"):
+        return index
+    if isinstance(config, TinyVitConfig):
+        heads = config.num_heads[int(layer.split(".")[1])]
+        blocks = index.reshape(heads, 3, -1)
+    else:
+        blocks = index.reshape(1, 3, -1)
+    index = blocks[:, "qkv".index(matrix)].reshape(-1)
+    return index
+
+
+def spread(factor: Tensor, rows: Tensor, outputs: int) -> Tensor:
+    """Put the rows of a factor where their matrix lies in a layer's output.
+
+    Args:
+        factor: ``(len(rows), rank)``.
+        rows: Row indices.
+        outputs: Rows of the layer.
+
+    Returns:
+        ``(outputs, rank)``, zero elsewhere. Adding the product with it to the layer's output
+        writes nothing in place, which 4-bit layers forbid.
+    """
+    zeros = factor.new_zeros(outputs, factor.shape[1])
+    return zeros.index_copy(0, rows.to(factor.device), factor)

@@ -1,7 +1,8 @@
 """LoRA: a low-rank matrix added to linear layers of the image encoder.
 
 ``W <- W + scale * B A`` with ``A (rank, in)`` and ``B (out, rank)``, one pair for each of the
-chosen matrices. The fused ``qkv`` layer holds three of them.
+chosen matrices. The fused ``qkv`` layer holds three of them. With ``mask_decoder_rank`` the mask
+decoder's attention gets factors too; see ``mask_decoder_lora.py``.
 
 Source: Hu et al., LoRA (2022); Teuber et al., PEFT-SAM (MIDL 2025), section 2, and its released
 code: A starts Kaiming-uniform, B at zero, and ``scale`` is 1 (no alpha / rank).
@@ -11,24 +12,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samzoo.runtime.arrays import Tensors
-from samzoo.runtime.config import Architecture, EncoderConfig, TinyVitConfig
+from samzoo.runtime.config import Architecture
 from samzoo.runtime.errors import FormatError, shown
 
-from .layers import encoder_linears
+from .blocks import LATE, check_blocks
+from .checks import check_number, check_size
+from .layers import PREFIX, Shapes, linear_layers, spread
+from .layers import matrix_rows as matrix_rows  # also imported from here
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 MATRICES = ("q", "k", "v", "proj", "mlp")
-DEFAULTS: dict[str, Any] = {"rank": 32, "matrices": ["q", "v"], "scale": 1.0}
+DEFAULTS: dict[str, Any] = {
+    "rank": 32,
+    "matrices": ["q", "v"],
+    "scale": 1.0,
+    "mask_decoder_rank": 0,
+    "blocks": None,
+}
 """Rank and matrices: PEFT-SAM, appendix (LoRA-C)."""
+
+LATE_DEFAULTS: dict[str, Any] = {**DEFAULTS, "matrices": ["q", "k", "v", "mlp"], "blocks": LATE}
+"""The paper's late LoRA adapts more matrices: PEFT-SAM, appendix A and Table 5."""
 
 
 def check(hyperparameters: Mapping[str, Any]) -> None:
@@ -37,43 +49,34 @@ def check(hyperparameters: Mapping[str, Any]) -> None:
     Raises:
         FormatError: Names the field and what is allowed.
     """
-    rank = hyperparameters["rank"]
-    if isinstance(rank, bool) or not isinstance(rank, int) or not 1 <= rank <= 1024:
-        raise FormatError(f"lora.rank: allowed is 1 to 1024, found {shown(rank)}")
+    check_size("lora", hyperparameters, "rank")
+    check_size("lora", {"mask_decoder_rank": 0, **hyperparameters}, "mask_decoder_rank", least=0)
     matrices = hyperparameters["matrices"]
     if not isinstance(matrices, list) or not matrices or any(m not in MATRICES for m in matrices):
         raise FormatError(
             f"lora.matrices: allowed is a list out of {', '.join(MATRICES)}, "
             f"found {shown(matrices)}"
         )
-    scale = hyperparameters["scale"]
-    if isinstance(scale, bool) or not isinstance(scale, (int, float)) or not isfinite(scale):
-        raise FormatError(f"lora.scale: expected a finite number, found {shown(scale)}")
+    check_number("lora", hyperparameters, "scale")
+    check_blocks("lora", hyperparameters.get("blocks"))
 
 
-def matrix_rows(config: EncoderConfig, layer: str, matrix: str, rows: int) -> NDArray[np.intp]:
-    """Rows of a layer's weight that belong to one matrix.
-
-    Args:
-        config: The image encoder.
-        layer: The layer's name, for example ``blocks.3.attn.qkv``.
-        matrix: ``q``, ``k``, ``v``, or the name of an unfused layer.
-        rows: Rows of the weight.
-
-    Returns:
-        Row indices. In segment-anything's ViT ``qkv`` holds all q, then all k, then all v; in
-        TinyViT it holds q, k, v of head 0, then of head 1, and so on.
-    """
-    index: NDArray[np.intp] = np.arange(rows)
-    if matrix not in ("q", "k", "v"):
-        return index
-    if isinstance(config, TinyVitConfig):
-        heads = config.num_heads[int(layer.split(".")[1])]
-        blocks = index.reshape(heads, 3, -1)
-    else:
-        blocks = index.reshape(1, 3, -1)
-    index = blocks[:, "qkv".index(matrix)].reshape(-1)
-    return index
+def trainable(
+    shapes: Shapes, architecture: Architecture, hyperparameters: Mapping[str, Any]
+) -> dict[str, tuple[int, ...]]:
+    """List the factors by name with their shapes."""
+    factors: dict[str, tuple[int, ...]] = {}
+    rank = int(hyperparameters["rank"])
+    config = architecture.image_encoder
+    for name, matrices in linear_layers(
+        config, hyperparameters["matrices"], hyperparameters.get("blocks")
+    ):
+        outputs, inputs = shapes[f"{name}.weight"]
+        for matrix in matrices:
+            rows = len(matrix_rows(config, name, matrix, outputs))
+            factors[f"{name}.lora_a.{matrix}"] = (rank, inputs)
+            factors[f"{name}.lora_b.{matrix}"] = (rows, rank)
+    return factors
 
 
 def attach(
@@ -84,25 +87,39 @@ def attach(
     Each layer keeps its own weights under their names; the factors stand beside them as
     ``lora_a.<matrix>`` and ``lora_b.<matrix>``, and a forward hook adds their product.
     """
-    import torch
-    from torch import nn
-
     encoder.requires_grad_(False)
     rank, scale = int(hyperparameters["rank"]), float(hyperparameters["scale"])
     config = architecture.image_encoder
-    for name, linear, matrices in encoder_linears(encoder, hyperparameters["matrices"]):
-        outputs, inputs = linear.weight.shape
-        rows = [matrix_rows(config, name, matrix, outputs) for matrix in matrices]
-        a = {m: nn.Parameter(linear.weight.new_empty(rank, inputs)) for m in matrices}
-        b = {
-            m: nn.Parameter(linear.weight.new_zeros(len(r), rank))
-            for m, r in zip(matrices, rows, strict=True)
-        }
-        for factor in a.values():
-            nn.init.kaiming_uniform_(factor, a=5**0.5)
-        linear.lora_a, linear.lora_b = nn.ParameterDict(a), nn.ParameterDict(b)
-        index = {m: torch.from_numpy(r) for m, r in zip(matrices, rows, strict=True)}
-        linear.register_forward_hook(partial(_add_delta, rows=index, scale=scale))
+    for name, matrices in linear_layers(
+        config, hyperparameters["matrices"], hyperparameters.get("blocks")
+    ):
+        linear: Any = encoder.get_submodule(name)
+        rows = {m: matrix_rows(config, name, m, linear.out_features) for m in matrices}
+        add_factors(linear, rows, rank=rank, scale=scale)
+
+
+def add_factors(
+    linear: Any, rows: Mapping[str, NDArray[np.intp]], *, rank: int, scale: float
+) -> None:
+    """Give one linear layer factors, and a hook that adds their product to its output.
+
+    Args:
+        linear: An ``nn.Linear``, or a subclass whose weights may be packed.
+        rows: Rows of the layer by matrix.
+        rank: Of the factors.
+        scale: Of their product.
+    """
+    import torch
+    from torch import nn
+
+    device = linear.weight.device
+    a = {m: nn.Parameter(torch.empty(rank, linear.in_features, device=device)) for m in rows}
+    b = {m: nn.Parameter(torch.zeros(len(r), rank, device=device)) for m, r in rows.items()}
+    for factor in a.values():
+        nn.init.kaiming_uniform_(factor, a=5**0.5)
+    linear.lora_a, linear.lora_b = nn.ParameterDict(a), nn.ParameterDict(b)
+    index = {m: torch.from_numpy(r) for m, r in rows.items()}
+    linear.register_forward_hook(partial(_add_delta, rows=index, scale=scale))
 
 
 def _add_delta(
@@ -118,15 +135,11 @@ def _add_delta(
     import torch.nn.functional as F
 
     # By name: a ParameterDict sorts its keys, so its values come in another order (k, q, v).
-    a, b = [layer.lora_a[m] for m in rows], [layer.lora_b[m] for m in rows]
     # All factors in one pair of products: B is spread over the layer's rows, block by block.
     outputs = output.shape[-1]
-    spread = [
-        factor.new_zeros(outputs, factor.shape[1]).index_copy(0, index.to(factor.device), factor)
-        for factor, index in zip(b, rows.values(), strict=True)
-    ]
-    hidden = F.linear(inputs[0], torch.cat(a))
-    return output + scale * F.linear(hidden, torch.cat(spread, dim=1))
+    b = [spread(layer.lora_b[m], index, outputs) for m, index in rows.items()]
+    hidden = F.linear(inputs[0], torch.cat([layer.lora_a[m] for m in rows]))
+    return output + scale * F.linear(hidden, torch.cat(b, dim=1))
 
 
 def fold(
@@ -166,7 +179,7 @@ def fold(
             continue
         weight = merged.get(weight_name, base[weight_name]).astype(np.float64)
         a, b = delta[name].astype(np.float64), delta[partner].astype(np.float64)
-        short = layer.removeprefix("image_encoder.")
+        short = layer.removeprefix(PREFIX)
         rows = matrix_rows(architecture.image_encoder, short, matrix, len(weight))
         fit = weight.ndim == a.ndim == b.ndim == 2 and a.shape[1] == weight.shape[1]
         if not fit or b.shape != (len(rows), len(a)):

@@ -1,11 +1,20 @@
 """Methods that add nothing and choose which of the encoder's own weights train.
 
-``full`` trains all of them, ``freeze_encoder`` none. Source: Teuber et al., PEFT-SAM (MIDL 2025).
+- ``full``: all of them, or whole blocks where ``blocks`` names some; ``freeze_encoder``: none.
+- ``late_full``: whole blocks, the last ones. ``attention``: the attention's linear layers and
+  position terms. ``bias``: every bias. ``layernorm``: both LayerNorms.
+
+Except in ``full`` on all blocks, what lies outside the blocks is frozen: patch embedding, position
+embedding, neck, and the convolutions of a TinyViT.
+
+Source: Teuber et al., PEFT-SAM (MIDL 2025), section 2; micro-sam 1.8.14, ``models/peft_sam.py``
+(``ClassicalSurgery``, ``AttentionSurgery``, ``BiasSurgery``, ``LayerNormSurgery``). TinyViT is not
+among the reference's encoders; its layers are chosen as ``layers.py`` says (own choice).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -14,26 +23,116 @@ from samzoo.runtime.arrays import Tensors
 from samzoo.runtime.config import Architecture
 from samzoo.runtime.errors import FormatError, shown
 
+from .blocks import LATE, check_blocks, chosen_names
+from .layers import Shapes, block_layers
+
 if TYPE_CHECKING:
     from torch import nn
 
+ALL: dict[str, Any] = {"blocks": None}
+LAST: dict[str, Any] = {"blocks": LATE}
 
-def attach_full(
-    encoder: nn.Module, architecture: Architecture, hyperparameters: Mapping[str, Any]
-) -> None:
-    """Train every weight of the encoder."""
-    encoder.requires_grad_(True)
-
-
-def attach_frozen(
-    encoder: nn.Module, architecture: Architecture, hyperparameters: Mapping[str, Any]
-) -> None:
-    """Train no weight of the encoder."""
-    encoder.requires_grad_(False)
+Trainable = Callable[[Shapes, Architecture, Mapping[str, Any]], dict[str, tuple[int, ...]]]
 
 
 def check(hyperparameters: Mapping[str, Any]) -> None:
-    """Nothing to check: there are no hyperparameters."""
+    """Check the hyperparameters.
+
+    Raises:
+        FormatError: ``blocks`` cannot be.
+    """
+    if "blocks" in hyperparameters:
+        check_blocks("hyperparameters", hyperparameters["blocks"])
+
+
+def trainable_full(
+    shapes: Shapes, architecture: Architecture, hyperparameters: Mapping[str, Any]
+) -> dict[str, tuple[int, ...]]:
+    """Choose every weight of the encoder, or those of the chosen blocks."""
+    if hyperparameters["blocks"] is None:
+        return dict(shapes)
+    return trainable_blocks(shapes, architecture, hyperparameters)
+
+
+def trainable_none(
+    shapes: Shapes, architecture: Architecture, hyperparameters: Mapping[str, Any]
+) -> dict[str, tuple[int, ...]]:
+    """Choose nothing."""
+    return {}
+
+
+def trainable_blocks(
+    shapes: Shapes, architecture: Architecture, hyperparameters: Mapping[str, Any]
+) -> dict[str, tuple[int, ...]]:
+    """Choose whole blocks, also when they are all; the rest of the encoder is frozen."""
+    config = architecture.image_encoder
+    prefixes = tuple(f"{block}." for block in chosen_names(config, hyperparameters["blocks"]))
+    return {name: shape for name, shape in shapes.items() if name.startswith(prefixes)}
+
+
+def trainable_attention(
+    shapes: Shapes, architecture: Architecture, hyperparameters: Mapping[str, Any]
+) -> dict[str, tuple[int, ...]]:
+    """Choose ``qkv`` and ``proj`` with biases, and the relative positions or attention biases.
+
+    TinyViT keeps its first LayerNorm inside the attention; segment-anything's ViT keeps it outside,
+    so it is frozen in both.
+    """
+    layers = block_layers(architecture.image_encoder)
+    return _in_blocks(
+        shapes,
+        architecture,
+        hyperparameters,
+        lambda name: name.startswith("attn.") and not name.startswith(f"{layers['norm1']}."),
+    )
+
+
+def trainable_bias(
+    shapes: Shapes, architecture: Architecture, hyperparameters: Mapping[str, Any]
+) -> dict[str, tuple[int, ...]]:
+    """Choose the biases of the six layers of a block, LayerNorms included."""
+    names = {f"{layer}.bias" for layer in block_layers(architecture.image_encoder).values()}
+    return _in_blocks(shapes, architecture, hyperparameters, names.__contains__)
+
+
+def trainable_layernorm(
+    shapes: Shapes, architecture: Architecture, hyperparameters: Mapping[str, Any]
+) -> dict[str, tuple[int, ...]]:
+    """Choose weight and bias of both LayerNorms of a block."""
+    layers = block_layers(architecture.image_encoder)
+    prefixes = (f"{layers['norm1']}.", f"{layers['norm2']}.")
+    return _in_blocks(shapes, architecture, hyperparameters, lambda name: name.startswith(prefixes))
+
+
+def _in_blocks(
+    shapes: Shapes,
+    architecture: Architecture,
+    hyperparameters: Mapping[str, Any],
+    wanted: Callable[[str], bool],
+) -> dict[str, tuple[int, ...]]:
+    """Choose parameters of the chosen blocks by their names inside the block."""
+    blocks = chosen_names(architecture.image_encoder, hyperparameters["blocks"])
+    return {
+        name: shape
+        for name, shape in shapes.items()
+        for block in blocks
+        if name.startswith(f"{block}.") and wanted(name[len(block) + 1 :])
+    }
+
+
+def attach(
+    encoder: nn.Module,
+    architecture: Architecture,
+    hyperparameters: Mapping[str, Any],
+    *,
+    trainable: Trainable,
+) -> None:
+    """Freeze the encoder but for the weights that ``trainable`` chooses."""
+    parameters = dict(encoder.named_parameters())
+    shapes = {name: tuple(value.shape) for name, value in parameters.items()}
+    chosen = trainable(shapes, architecture, hyperparameters)
+    for name, parameter in parameters.items():
+        parameter.requires_grad_(name in chosen)
 
 
 def fold(

@@ -1,0 +1,64 @@
+"""Reading a base or model folder: a config and the weights that belong to it.
+
+In: a folder with ``config.json`` and ``model.safetensors``. Out: both, checked against each other.
+Called by training, by the merge and by the exporter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .arrays import Tensors
+from .config import ModelConfig
+from .digest import weights_digest
+from .errors import FormatError, shown
+from .files import read_tensors
+from .tensor_files import TensorFile
+
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+
+
+def read_model_folder(folder: Path) -> tuple[ModelConfig, Tensors]:
+    """Read a base or model folder into memory.
+
+    Args:
+        folder: Holds ``config.json`` and ``model.safetensors``.
+
+    Returns:
+        The config, and arrays by name in the file's dtypes, all finite.
+
+    Raises:
+        NotFoundError: A file is missing.
+        FormatError: A file is damaged, or they do not belong together.
+    """
+    config = ModelConfig.read(folder / CONFIG_FILE)
+    tensors = read_tensors(folder / WEIGHTS_FILE)
+    _check_digest(folder, config, tensors)
+    return config, tensors
+
+
+def open_model_folder(folder: Path) -> tuple[ModelConfig, TensorFile]:
+    """Check a base or model folder as ``read_model_folder`` does, in the memory of one tensor.
+
+    Returns:
+        The config, and the weights as a mapping that reads each tensor when it is asked for.
+
+    Raises:
+        NotFoundError: A file is missing.
+        FormatError: A file is damaged, or they do not belong together.
+    """
+    config = ModelConfig.read(folder / CONFIG_FILE)
+    tensors = TensorFile(folder / WEIGHTS_FILE)
+    _check_digest(folder, config, tensors)
+    return config, tensors
+
+
+def _check_digest(folder: Path, config: ModelConfig, tensors: Mapping[str, Any]) -> None:
+    digest = weights_digest(tensors)
+    if digest != config.weights_digest:
+        raise FormatError(
+            f"{folder / CONFIG_FILE}: weights_digest is {shown(config.weights_digest)}, but "
+            f"{WEIGHTS_FILE} has {digest}; the files do not belong together"
+        )

@@ -1,0 +1,135 @@
+"""Dataclasses to JSON and back, with every key and value checked.
+
+In: a JSON object and a frozen dataclass. Out: an instance, or an error that names file and field.
+Used for every config and manifest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+from .errors import FormatError, shown
+
+
+def check_format(value: Mapping[str, Any], name: str, version: int, *, where: str) -> None:
+    """Check the ``format`` field of a config or manifest.
+
+    Raises:
+        FormatError: Another format, or a version this samzoo cannot read.
+    """
+    found = value.get("format")
+    if not isinstance(found, Mapping) or found.get("name") != name:
+        raise FormatError(f"{where}: format: expected {name!r}, found {shown(found)}")
+    number = found.get("version")
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise FormatError(f"{where}: format.version: expected a number, found {shown(number)}")
+    if number > version:
+        raise FormatError(
+            f"{where}: format.version is {number}, this samzoo reads up to {version}; "
+            "run: pip install --upgrade samzoo"
+        )
+
+
+def to_json(value: Any) -> Any:
+    """Turn (nested) dataclasses into JSON values; tuples become lists."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_json(item) for item in value]
+    return value
+
+
+T = TypeVar("T")
+
+
+def from_json(kind: type[T], value: Any, *, where: str) -> T:
+    """Build a dataclass from a JSON object; unknown keys and wrong types are errors.
+
+    Raises:
+        FormatError: Names the file, the field, what was found and what is allowed.
+    """
+    result: T = _parse(kind, value, where)
+    return result
+
+
+def _parse(kind: Any, value: Any, where: str) -> Any:
+    origin = get_origin(kind)
+    if kind is Any:
+        return value
+    if origin in (Union, types.UnionType):
+        return _parse_union(get_args(kind), value, where)
+    if origin is Literal:
+        if value not in get_args(kind):
+            allowed = ", ".join(repr(choice) for choice in get_args(kind))
+            raise FormatError(f"{where}: found {shown(value)}, allowed: {allowed}")
+        return value
+    if origin is tuple:
+        return _parse_tuple(get_args(kind), value, where)
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise FormatError(f"{where}: expected an object, found {shown(value)}")
+        return dict(value)
+    if dataclasses.is_dataclass(kind):
+        return _parse_dataclass(kind, value, where)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value) if abs(value) < 10**30 else float("inf")
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise FormatError(f"{where}: expected {kind.__name__}, found {shown(value)}")
+    if kind is float and not -1e30 < value < 1e30:  # also false for NaN
+        raise FormatError(f"{where}: expected a finite number, found {value}")
+    return value
+
+
+def _parse_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value is None and type(None) in kinds:
+        return None
+    kinds = tuple(kind for kind in kinds if kind is not type(None))
+    if len(kinds) == 1:
+        return _parse(kinds[0], value, where)
+    # Several dataclasses: each has a `type` field with one allowed value.
+    by_type = {get_args(typing.get_type_hints(kind)["type"])[0]: kind for kind in kinds}
+    found = value.get("type") if isinstance(value, Mapping) else None
+    if found not in by_type:
+        raise FormatError(f"{where}.type: found {shown(found)}, allowed: {', '.join(by_type)}")
+    return _parse(by_type[found], value, where)
+
+
+def _parse_tuple(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise FormatError(f"{where}: expected a list, found {shown(value)}")
+    if kinds[-1] is Ellipsis:
+        kinds = (kinds[0],) * len(value)
+    if len(kinds) != len(value):
+        raise FormatError(f"{where}: expected {len(kinds)} numbers, found {len(value)}")
+    return tuple(
+        _parse(kind, item, f"{where}[{index}]")
+        for index, (kind, item) in enumerate(zip(kinds, value, strict=True))
+    )
+
+
+def _parse_dataclass(kind: Any, value: Any, where: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise FormatError(f"{where}: expected an object, found {shown(value)}")
+    hints = typing.get_type_hints(kind)
+    unknown = sorted(set(value) - set(hints))
+    if unknown:
+        raise FormatError(
+            f"{where}: unknown key {shown(unknown[0])}, allowed: {', '.join(sorted(hints))}"
+        )
+    arguments = {
+        name: _parse(hints[name], item, f"{where}: {name}" if ":" not in where else
+                     f"{where}.{name}")
+        for name, item in value.items()
+    }  # fmt: skip
+    try:
+        return kind(**arguments)
+    except TypeError as error:
+        raise FormatError(f"{where}: {error}") from error
+    except FormatError as error:
+        raise FormatError(f"{where.split(':')[0]}: {error}") from error

@@ -1,0 +1,184 @@
+"""Hugging Face's names, configs and processors against those that transformers writes itself."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from samzoo.runtime.config import (
+    SAM_PIXEL_MEAN,
+    SAM_PIXEL_STD,
+    Architecture,
+    MaskDecoderConfig,
+    ModelConfig,
+    TinyVitConfig,
+    VitConfig,
+)
+from samzoo.runtime.errors import FormatError, InputError, NotFoundError
+from samzoo.runtime.files import read_tensors, write_json, write_tensors
+from samzoo.runtime.tensor_shapes import tensor_shapes
+from samzoo.zoo.convert import convert
+from samzoo.zoo.huggingface import config_of, processors_of
+from samzoo.zoo.huggingface_names import SHARED_POSITIONS, from_huggingface, to_huggingface
+
+GOLDEN = json.loads(
+    (Path(__file__).parents[1] / "goldens" / "huggingface_sam.json").read_text(encoding="utf-8")
+)
+ARCHITECTURE = Architecture(
+    image_encoder=VitConfig(
+        image_size=64, patch_size=8, embed_dim=32, depth=2, num_heads=4, mlp_ratio=2.0,
+        window_size=3, global_attn_indexes=(1,),
+    ),
+    mask_decoder=MaskDecoderConfig(transformer_mlp_dim=64),
+)  # fmt: skip
+
+
+@pytest.fixture
+def tensors():
+    rng = np.random.default_rng(0)
+    return {
+        name: rng.standard_normal(shape).astype(np.float32)
+        for name, shape in GOLDEN["names"].items()
+    }
+
+
+@pytest.fixture
+def folder(tmp_path, tensors):
+    folder = tmp_path / "hf"
+    folder.mkdir()
+    write_tensors(folder / "model.safetensors", tensors, {"format": "pt"})
+    write_json(folder / "config.json", GOLDEN["config"])
+    write_json(folder / "processor_config.json", GOLDEN["processor"])
+    return folder
+
+
+def test_names_and_shapes_are_those_of_transformers():
+    shapes = tensor_shapes(ARCHITECTURE)
+    names = to_huggingface(shapes, 3)
+    ours = {new: list(shapes[name]) for name, news in names.items() for new in news}
+    del ours[SHARED_POSITIONS[1]]  # transformers writes one of the two, and loads both
+    assert ours == GOLDEN["names"]
+
+
+@pytest.mark.parametrize("depth", [2, 3, 5])
+def test_names_come_back(depth):
+    decoder = MaskDecoderConfig(iou_head_depth=depth, transformer_depth=3)
+    shapes = tensor_shapes(Architecture(image_encoder=VitConfig(depth=12), mask_decoder=decoder))
+    names = to_huggingface(shapes, depth)
+    renamed = {new: np.array(name) for name, news in names.items() for new in news}
+    back = from_huggingface(renamed, where="file")
+    assert {name: str(value) for name, value in back.items()} == {name: name for name in shapes}
+
+
+def test_config_is_that_of_transformers():
+    theirs = json.loads(json.dumps(GOLDEN["config"]))
+    del theirs["transformers_version"]
+    # The one place where SAM and transformers differ; see the module.
+    assert theirs["mask_decoder_config"].pop("layer_norm_eps") == 1e-6
+    ours = config_of(ARCHITECTURE)
+    assert ours["mask_decoder_config"].pop("layer_norm_eps") == 1e-5
+    assert ours == theirs
+
+
+def test_processors_are_those_of_transformers():
+    ours = processors_of(ModelConfig(architecture=ARCHITECTURE))
+    theirs = json.loads(json.dumps(GOLDEN["processor"]["image_processor"]))
+    found = ours["processor_config.json"]["image_processor"]
+    assert found.pop("image_mean") == pytest.approx(theirs.pop("image_mean"), rel=1e-12)
+    assert found.pop("image_std") == pytest.approx(theirs.pop("image_std"), rel=1e-12)
+    assert found == theirs
+    first = ours["preprocessor_config.json"]
+    assert first["processor_class"] == "SamProcessor"
+    assert {key: first[key] for key in theirs} == theirs
+
+
+def test_a_tiny_vit_has_no_place_in_it():
+    with pytest.raises(InputError, match="this model a TinyViT; write another format"):
+        config_of(Architecture(image_encoder=TinyVitConfig()))
+
+
+def test_a_folder_becomes_a_base(folder, tensors, tmp_path):
+    base = convert(folder, tmp_path / "base")
+    config = ModelConfig.read(base / "config.json")
+    assert config.architecture == ARCHITECTURE
+    assert config.preprocessing.pixel_mean == SAM_PIXEL_MEAN
+    assert config.preprocessing.pixel_std == SAM_PIXEL_STD
+    assert config.source["file"] == "model.safetensors"
+    found = read_tensors(base / "model.safetensors")
+    for name, news in to_huggingface(found, 3).items():
+        np.testing.assert_array_equal(found[name], tensors[news[0]])
+
+
+def test_the_weights_alone_become_the_same_base(folder, tmp_path):
+    alone = convert(folder / "model.safetensors", tmp_path / "alone")
+    base = convert(folder, tmp_path / "base")
+    files = [path / "model.safetensors" for path in (alone, base)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_another_preprocessing_is_kept(folder, tmp_path):
+    processor = json.loads(json.dumps(GOLDEN["processor"]["image_processor"]))
+    write_json(
+        folder / "preprocessor_config.json", {**processor, "image_mean": [0, 0.1, 0.5]}
+    )  # fmt: skip
+    preprocessing = ModelConfig.read(convert(folder, tmp_path / "b") / "config.json").preprocessing
+    assert preprocessing.pixel_mean == (0.0, 25.5, 127.5)
+
+
+def change(path, value, *keys):
+    content = json.loads(path.read_text())
+    target = content
+    for key in keys[:-1]:
+        target = target[key]
+    target[keys[-1]] = value
+    write_json(path, content)
+
+
+@pytest.mark.parametrize(
+    ("file", "keys", "value", "message"),
+    [
+        ("config", ["model_type"], "sam2", "model_type: found 'sam2', allowed is 'sam'"),
+        ("config", ["vision_config"], 3, "vision_config: expected an object, found 3"),
+        ("config", ["vision_config", "hidden_act"], "relu", "hidden_act: found 'relu', SAM has"),
+        ("config", ["vision_config", "layer_norm_eps"], 1e-3, "layer_norm_eps: found 0.001"),
+        ("config", ["mask_decoder_config", "num_attention_heads"], 7, "num_attention_heads: found"),
+        ("processor", ["image_processor", "image_std"], [1, 2], "image_std: expected 3 numbers"),
+        ("processor", ["image_processor", "image_mean"], [1, 2, "3"], "image_mean: expected 3"),
+        ("processor", ["image_processor", "image_mean"], [1, 2, 1e400], "not a number in JSON"),
+        ("processor", ["image_processor", "image_std"], [0, 1, 1], "image_std: must be positive"),
+        ("processor", ["image_processor", "do_normalize"], False, "do_normalize: found False"),
+        ("processor", ["image_processor", "rescale_factor"], 1.0, "rescale_factor: found 1.0"),
+    ],
+)
+def test_a_wrong_config_is_refused_by_file_and_field(folder, tmp_path, file, keys, value, message):
+    path = folder / ("config.json" if file == "config" else "processor_config.json")
+    if value == [1, 2, 1e400]:
+        path.write_text(path.read_text().replace("0.485", "Infinity"))
+    else:
+        change(path, value, *keys)
+    with pytest.raises(FormatError, match=message) as caught:
+        convert(folder, tmp_path / "base")
+    assert str(path) in str(caught.value)
+    assert not (tmp_path / "base").exists()
+
+
+def test_two_matrices_of_the_position_encoding_are_refused(folder, tensors, tmp_path):
+    tensors[SHARED_POSITIONS[1]] = tensors[SHARED_POSITIONS[0]] + 1
+    write_tensors(folder / "model.safetensors", tensors, {})
+    with pytest.raises(FormatError, match="differ; SAM has one"):
+        convert(folder, tmp_path / "base")
+
+
+def test_a_folder_without_weights_is_told(folder, tmp_path):
+    (folder / "model.safetensors").unlink()
+    (folder / "model-00001-of-00002.safetensors").write_bytes(b"")
+    with pytest.raises(NotFoundError, match="weights in several files are not read"):
+        convert(folder, tmp_path / "base")
+
+
+def test_a_missing_tensor_is_named_as_sam_names_it(folder, tensors, tmp_path):
+    del tensors["vision_encoder.layers.1.layer_norm2.bias"]
+    write_tensors(folder / "model.safetensors", tensors, {})
+    with pytest.raises(FormatError, match=r"lacks 'image_encoder\.blocks\.1\.norm2\.bias'"):
+        convert(folder, tmp_path / "base")

@@ -1,0 +1,60 @@
+"""The network of a finished adapter, as it was while training.
+
+In: an adapter and its base. Out: a ``Sam`` with the method attached and its trained values, not
+merged. Called by ``samzoo.zoo.merge_check``, which compares a merged model with it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from samzoo.runtime.config import ModelConfig
+
+from .adapter import AdapterConfig
+from .methods import get_method
+from .sam import Sam, load_weights
+
+ENCODER_PREFIX = "image_encoder."
+
+
+def adapted(
+    base_config: ModelConfig,
+    base: Mapping[str, Any],
+    config: AdapterConfig,
+    adapter: Mapping[str, Any],
+) -> Sam:
+    """Build the network that an adapter describes.
+
+    Args:
+        base_config: Of the base.
+        base: All weights of the base.
+        config: Of the adapter.
+        adapter: All tensors of the adapter, which have been checked to fit the base.
+
+    Returns:
+        The network in eval mode; for QLoRA with its linear layers in 4 bits.
+
+    Raises:
+        InputError: The method is unknown.
+        FormatError: A tensor does not fit the config.
+        MissingDependencyError: QLoRA, and bitsandbytes is not installed.
+    """
+    method = get_method(config.method)
+    encoder = base_config.architecture.image_encoder
+    architecture = dataclasses.replace(config.architecture, image_encoder=encoder)
+    sam = Sam(ModelConfig(architecture=architecture, preprocessing=config.preprocessing))
+    plain = {n: v for n, v in base.items() if n.startswith(ENCODER_PREFIX)}
+    plain |= {n: v for n, v in adapter.items() if not n.startswith(ENCODER_PREFIX)}
+    load_weights(sam, plain, where="adapter and base")
+    settings = method.resolved(method.hyperparameters(config.hyperparameters), architecture)
+    method.attach(sam.image_encoder, architecture, settings)
+    parameters = dict(sam.named_parameters())
+    with torch.no_grad():
+        for name, value in adapter.items():
+            if name.startswith(ENCODER_PREFIX):
+                parameters[name].copy_(torch.from_numpy(value))
+    return sam.eval()

@@ -1,0 +1,213 @@
+"""AdaptFormer: a bottleneck beside the MLP of a block.
+
+``mlp(x) <- mlp(x) + x + alpha * up(ReLU(down(x)))``, where x is the output of the block's second
+LayerNorm, ``down (projection, width)`` and ``up (width, projection)`` have biases, and alpha is one
+number. The ReLU stands between the two, so this does not fold into the MLP's weights: a merged
+model keeps the tensors, and its config says so (``AdaptFormerConfig``).
+
+Source: Chen et al., AdaptFormer (NeurIPS 2022); micro-sam 1.8.14, ``models/peft_sam.py``,
+``AdaptFormer``. The ``+ x`` is that code's and not the paper's: the block has its own residual, so
+x is added once more and training starts away from the base. ``init: identity`` leaves it out.
+``down`` starts Kaiming-uniform, ``up`` and both biases at zero, alpha at 1.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from samzoo.runtime.arrays import Tensors
+from samzoo.runtime.config import AdaptFormerConfig, Architecture, EncoderConfig
+from samzoo.runtime.errors import FormatError, shown
+
+from .blocks import block_names, check_blocks, chosen_blocks
+from .checks import check_dropout, check_init, check_number, check_size
+from .layers import PREFIX, Shapes, block_layers
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+DEFAULTS: dict[str, Any] = {
+    "projection": 64,
+    "alpha": "learned",
+    "dropout": 0.0,
+    "init": "reference",
+    "blocks": None,
+}
+"""Those of PEFT-SAM's released code. ``alpha`` may be a fixed number; dropout is after the ReLU."""
+
+ALPHA = "adaptformer_alpha"
+WEIGHTS = tuple(
+    f"adaptformer_{linear}.{kind}" for linear in ("down", "up") for kind in ("weight", "bias")
+)
+
+
+def check(hyperparameters: Mapping[str, Any]) -> None:
+    """Check the hyperparameters.
+
+    Raises:
+        FormatError: Names the field and what is allowed.
+    """
+    check_size("adaptformer", hyperparameters, "projection")
+    if hyperparameters["alpha"] != "learned":
+        check_number("adaptformer", hyperparameters, "alpha")
+    check_dropout("adaptformer", hyperparameters)
+    check_init("adaptformer", hyperparameters)
+    check_blocks("adaptformer", hyperparameters["blocks"])
+
+
+def extended(architecture: Architecture, hyperparameters: Mapping[str, Any]) -> Architecture:
+    """Describe the network that has the bypasses.
+
+    Raises:
+        FormatError: It has some already.
+    """
+    encoder = architecture.image_encoder
+    if encoder.adaptformer is not None:
+        raise FormatError(
+            "the base's image encoder has AdaptFormer bypasses already; finetune it with another "
+            "method, or start from a base without them"
+        )
+    config = AdaptFormerConfig(
+        projection=hyperparameters["projection"],
+        blocks=tuple(chosen_blocks(encoder, hyperparameters["blocks"])),
+        identity=hyperparameters["init"] == "identity",
+    )
+    return dataclasses.replace(
+        architecture, image_encoder=dataclasses.replace(encoder, adaptformer=config)
+    )
+
+
+def trainable(
+    shapes: Shapes, architecture: Architecture, hyperparameters: Mapping[str, Any]
+) -> dict[str, tuple[int, ...]]:
+    """List the bypasses' tensors by name with their shapes; a fixed alpha is not among them."""
+    tensors = _tensors(shapes, architecture, hyperparameters)
+    if hyperparameters["alpha"] == "learned":
+        return tensors
+    return {name: shape for name, shape in tensors.items() if not name.endswith(ALPHA)}
+
+
+def attach(
+    encoder: nn.Module, architecture: Architecture, hyperparameters: Mapping[str, Any]
+) -> None:
+    """Freeze the encoder and give the MLPs of its blocks trainable bypasses."""
+    from torch import nn
+
+    encoder.requires_grad_(False)
+    after = extended(architecture, hyperparameters).image_encoder
+    add_bypasses(encoder, after)
+    names = block_names(after)
+    for block in chosen_blocks(after, hyperparameters["blocks"]):
+        mlp: Any = encoder.get_submodule(f"{names[block]}.mlp")
+        if hyperparameters["alpha"] != "learned":
+            mlp.adaptformer_alpha.requires_grad_(False)
+            nn.init.constant_(mlp.adaptformer_alpha, float(hyperparameters["alpha"]))
+        if hyperparameters["dropout"]:
+            mlp.adaptformer_dropout = nn.Dropout(float(hyperparameters["dropout"])).eval()
+
+
+def add_bypasses(encoder: nn.Module, config: EncoderConfig) -> None:
+    """Build the bypasses that a config describes, untrained. Called by ``sam.py`` too.
+
+    Args:
+        encoder: A ViT or TinyViT without them.
+        config: Its config; nothing happens where ``adaptformer`` is None.
+    """
+    import torch
+    from torch import nn
+
+    settings = config.adaptformer
+    if settings is None:
+        return
+    names, layers = block_names(config), block_layers(config)
+    for block in settings.blocks:
+        mlp: Any = encoder.get_submodule(f"{names[block]}.mlp")
+        linear: Any = encoder.get_submodule(f"{names[block]}.{layers['lin1']}")
+        width, device = linear.in_features, linear.weight.device
+        mlp.adaptformer_down = nn.Linear(width, settings.projection, device=device)
+        mlp.adaptformer_up = nn.Linear(settings.projection, width, device=device)
+        mlp.adaptformer_alpha = nn.Parameter(torch.ones(1, device=device))
+        nn.init.kaiming_uniform_(mlp.adaptformer_down.weight, a=5**0.5)
+        for value in (
+            mlp.adaptformer_down.bias, mlp.adaptformer_up.weight, mlp.adaptformer_up.bias,
+        ):  # fmt: skip
+            nn.init.zeros_(value)
+        mlp.register_forward_hook(partial(_add_bypass, residual=not settings.identity))
+
+
+def _add_bypass(mlp: Any, inputs: tuple[Tensor, ...], output: Tensor, *, residual: bool) -> Tensor:
+    import torch.nn.functional as F
+
+    # TinyViT's MLP starts with its LayerNorm, segment-anything's gets what its block has normed.
+    x = mlp.norm(inputs[0]) if hasattr(mlp, "norm") else inputs[0]
+    hidden = F.relu(mlp.adaptformer_down(x))
+    if hasattr(mlp, "adaptformer_dropout"):
+        hidden = mlp.adaptformer_dropout(hidden)
+    result: Tensor = output + mlp.adaptformer_alpha * mlp.adaptformer_up(hidden)
+    if residual:
+        result = result + x
+    return result.to(output.dtype)  # under autocast, as without the bypass
+
+
+def keep(
+    base: Mapping[str, NDArray[Any]],
+    delta: Mapping[str, NDArray[Any]],
+    architecture: Architecture,
+    hyperparameters: Mapping[str, Any],
+) -> Tensors:
+    """Return the bypasses' tensors as they are, checked: a merged model's extra weights.
+
+    It stands where other methods have their ``fold``.
+
+    Args:
+        base: Encoder weights by full SAM names.
+        delta: ``<block>.mlp.adaptformer_down.weight`` and so on, with full names.
+        architecture: Of the merged model; it must describe these bypasses.
+        hyperparameters: Of the method.
+
+    Raises:
+        FormatError: A tensor is missing, unknown or of another shape, or the architecture
+            describes other bypasses.
+    """
+    found = architecture.image_encoder.adaptformer
+    encoder = dataclasses.replace(architecture.image_encoder, adaptformer=None)
+    plain = dataclasses.replace(architecture, image_encoder=encoder)
+    if found is None or found != extended(plain, hyperparameters).image_encoder.adaptformer:
+        raise FormatError(
+            f"architecture.image_encoder.adaptformer: found {shown(found)}, which are not the "
+            "bypasses that the adapter's hyperparameters describe"
+        )
+    names, layers = block_names(encoder), block_layers(encoder)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for block in found.blocks:  # the widths; nothing else of the base is read
+        name = f"{names[block]}.{layers['lin1']}.weight"
+        if f"{PREFIX}{name}" not in base:
+            raise FormatError(f"the base lacks {shown(PREFIX + name)}, beside which a bypass is")
+        shapes[name] = base[f"{PREFIX}{name}"].shape
+    tensors = _tensors(shapes, plain, hyperparameters)
+    expected = {f"{PREFIX}{name}": shape for name, shape in tensors.items()}
+    for name in [*expected, *delta]:
+        have = delta[name].shape if name in delta else "nothing"
+        want = expected.get(name, "nothing")
+        if have != want:
+            raise FormatError(f"adapter tensor {shown(name)}: expected {want}, found {have}")
+    return dict(delta)
+
+
+def _tensors(
+    shapes: Shapes, architecture: Architecture, hyperparameters: Mapping[str, Any]
+) -> dict[str, tuple[int, ...]]:
+    config, size = architecture.image_encoder, int(hyperparameters["projection"])
+    names, layers = block_names(config), block_layers(config)
+    tensors: dict[str, tuple[int, ...]] = {}
+    for block in chosen_blocks(config, hyperparameters["blocks"]):
+        width = shapes[f"{names[block]}.{layers['lin1']}.weight"][1]
+        sizes = ((size, width), (size,), (width, size), (width,))
+        for name, shape in zip((*WEIGHTS, ALPHA), (*sizes, (1,)), strict=True):
+            tensors[f"{names[block]}.mlp.{name}"] = shape
+    return tensors

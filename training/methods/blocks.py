@@ -1,0 +1,82 @@
+"""Which attention blocks of an encoder a method adapts.
+
+Blocks are counted from 0 over the whole encoder: those of a ViT, or those of a TinyViT that have
+attention (its first stage has none). Every method takes the hyperparameter ``blocks``: None for all
+of them, a sorted list of indices, or ``late``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from samzoo.runtime.config import EncoderConfig, TinyVitConfig
+from samzoo.runtime.errors import FormatError, shown
+
+LATE = "late"
+"""The last half of the blocks, but at most the last six.
+
+Source: Teuber et al., PEFT-SAM (MIDL 2025), appendix A (the last 50 % of ViT-B), and Tables 6 and
+7, whose counts for ViT-L and ViT-H are those of six blocks as well.
+"""
+
+MOST_LATE_BLOCKS = 6
+
+
+def block_names(config: EncoderConfig) -> list[str]:
+    """List the modules of all attention blocks, for example ``blocks.3``, in their order."""
+    if isinstance(config, TinyVitConfig):
+        return [
+            f"layers.{stage}.blocks.{block}"
+            for stage, depth in enumerate(config.depths)
+            if stage > 0
+            for block in range(depth)
+        ]
+    return [f"blocks.{block}" for block in range(config.depth)]
+
+
+def check_blocks(method: str, value: Any) -> None:
+    """Check a ``blocks`` as far as one can without the encoder.
+
+    Raises:
+        FormatError: Neither None nor ``late`` nor a sorted list of indices without doubles.
+    """
+    if value is None or value == LATE:
+        return
+    if isinstance(value, list) and all(type(i) is int and i >= 0 for i in value):
+        if value and value == sorted(set(value)):
+            return
+    raise FormatError(
+        f"{method}.blocks: allowed is null (all blocks), {LATE!r}, or a sorted list of different "
+        f"block indices from 0, found {shown(value)}"
+    )
+
+
+def chosen_blocks(config: EncoderConfig, value: list[int] | str | None) -> list[int]:
+    """Turn a checked ``blocks`` into indices.
+
+    Args:
+        config: The image encoder.
+        value: None, ``late``, or indices.
+
+    Returns:
+        Sorted indices of at least one block.
+
+    Raises:
+        FormatError: The encoder has no block with such an index.
+    """
+    count = len(block_names(config))
+    if value is None:
+        return [*range(count)]
+    if isinstance(value, str):  # late
+        return [*range(count - min(max(count // 2, 1), MOST_LATE_BLOCKS), count)]
+    if value[-1] >= count:
+        raise FormatError(
+            f"blocks: this image encoder has blocks 0 to {count - 1}, found {value[-1]}"
+        )
+    return list(value)
+
+
+def chosen_names(config: EncoderConfig, value: list[int] | str | None) -> list[str]:
+    """List the modules of the blocks that a checked ``blocks`` means; see ``chosen_blocks``."""
+    names = block_names(config)
+    return [names[index] for index in chosen_blocks(config, value)]

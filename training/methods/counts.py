@@ -1,0 +1,102 @@
+"""How many parameters a method trains, from the config's numbers alone.
+
+In: a method and an architecture. Out: counts a part. Needs no torch and makes no weights, so ViT-H
+costs no memory. Called by the ``methods`` verb and the page in ``docs``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from samzoo.runtime.config import AisDecoderConfig, Architecture
+from samzoo.runtime.tensor_shapes import ais_decoder_shapes, tensor_shapes
+
+from . import Method, mask_decoder_lora
+from .layers import Shapes
+
+BUFFERS = (
+    "running_mean",
+    "running_var",
+    "num_batches_tracked",
+    "positional_encoding_gaussian_matrix",
+)
+"""Last parts of the names of tensors that are no parameters."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Trainable parameters of a method, a part of the model each; no unit.
+
+    Attributes:
+        image_encoder: Of the encoder, its own and added ones.
+        decoders: Of the prompt encoder and the mask decoder.
+        ais_decoder: Of an AIS decoder.
+    """
+
+    image_encoder: int
+    decoders: int
+    ais_decoder: int
+
+    @property
+    def trainable(self) -> int:
+        """Without an AIS decoder."""
+        return self.image_encoder + self.decoders
+
+    @property
+    def trainable_with_ais_decoder(self) -> int:
+        """With it."""
+        return self.trainable + self.ais_decoder
+
+
+def count_trainable(
+    method: Method,
+    architecture: Architecture,
+    hyperparameters: Mapping[str, Any],
+    ais_decoder: AisDecoderConfig,
+) -> Counts:
+    """Count what a method trains.
+
+    Args:
+        method: A row of ``METHODS``.
+        architecture: Its own AIS decoder does not count.
+        hyperparameters: Complete and checked.
+        ais_decoder: The one that counts.
+
+    Raises:
+        FormatError: The encoder lacks one of the blocks that the hyperparameters name.
+    """
+    encoder = method.trainable(
+        parameters_of("image_encoder", architecture), architecture, hyperparameters
+    )
+    mask_decoder = mask_decoder_lora.trainable(
+        parameters_of("mask_decoder", architecture), hyperparameters
+    )
+    prompt_encoder = parameters_of("prompt_encoder", architecture)
+    return Counts(
+        image_encoder=_sum(encoder),
+        decoders=_sum(mask_decoder) + _sum(prompt_encoder),
+        ais_decoder=_sum(_parameters(ais_decoder_shapes(ais_decoder))),
+    )
+
+
+def parameters_of(part: str, architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    """List the parameters of a part, such as ``image_encoder``, by their names in it."""
+    prefix = f"{part}."
+    return _parameters(
+        {
+            name.removeprefix(prefix): shape
+            for name, shape in tensor_shapes(architecture).items()
+            if name.startswith(prefix)
+        }
+    )
+
+
+def _parameters(shapes: Shapes) -> dict[str, tuple[int, ...]]:
+    return {name: shape for name, shape in shapes.items() if name.rpartition(".")[2] not in BUFFERS}
+
+
+def _sum(shapes: Shapes) -> int:
+    return sum(prod(shape) for shape in shapes.values())

@@ -1,0 +1,213 @@
+"""FacT: low-rank additions to q and v that share their outer factors.
+
+``W_q <- W_q + V S_q U`` and ``W_v <- W_v + V S_v U`` with ``U (rank, in)``, ``V (out, rank)`` and
+``S (rank, rank)``. In training, dropout acts on ``S U x``.
+
+Source: Jie and Deng, FacT (AAAI 2023); micro-sam 1.8.14, ``models/peft_sam.py``, ``FacTSurgery``,
+where U and V belong to one block, all factors start as linear layers do (so training starts away
+from the base), and the scale is 1. Options beyond that code: ``shared``, as the papers' text has
+it, gives blocks of the same width one U and one V; ``init: identity`` starts V at zero, as the
+FacT paper does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samzoo.runtime.arrays import Tensors
+from samzoo.runtime.config import Architecture
+from samzoo.runtime.errors import FormatError, shown
+
+from .blocks import check_blocks
+from .checks import check_choice, check_dropout, check_init, check_size
+from .layers import PREFIX, Shapes, linear_layers, matrix_rows, spread
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+DEFAULTS: dict[str, Any] = {
+    "rank": 16,
+    "dropout": 0.1,
+    "shared": False,
+    "init": "reference",
+    "blocks": None,
+}
+"""Rank and dropout: PEFT-SAM's released code."""
+
+MATRICES = ("q", "v")
+
+
+def check(hyperparameters: Mapping[str, Any]) -> None:
+    """Check the hyperparameters.
+
+    Raises:
+        FormatError: Names the field and what is allowed.
+    """
+    check_size("fact", hyperparameters, "rank")
+    check_dropout("fact", hyperparameters)
+    check_choice("fact", hyperparameters, "shared")
+    check_init("fact", hyperparameters)
+    check_blocks("fact", hyperparameters["blocks"])
+
+
+def trainable(
+    shapes: Shapes, architecture: Architecture, hyperparameters: Mapping[str, Any]
+) -> dict[str, tuple[int, ...]]:
+    """List the factors by name with their shapes; shared ones under the first block that has them.
+
+    Where factors are shared, blocks of the same width (all of a ViT, a stage of a TinyViT) share.
+    """
+    factors: dict[str, tuple[int, ...]] = {}
+    rank, widths = int(hyperparameters["rank"]), set()
+    for name in _layers(architecture, hyperparameters):
+        outputs, inputs = shapes[f"{name}.weight"]
+        if not (hyperparameters["shared"] and inputs in widths):
+            factors[f"{name}.fact_u"] = (rank, inputs)
+            factors[f"{name}.fact_v"] = (outputs // 3, rank)
+        widths.add(inputs)
+        factors |= {f"{name}.fact_s.{matrix}": (rank, rank) for matrix in MATRICES}
+    return factors
+
+
+def attach(
+    encoder: nn.Module, architecture: Architecture, hyperparameters: Mapping[str, Any]
+) -> None:
+    """Freeze the encoder and give its ``qkv`` layers trainable U, V, S_q and S_v.
+
+    They stand beside the layer's weights as ``fact_u``, ``fact_v`` and ``fact_s.<matrix>``.
+    """
+    import torch
+    from torch import nn
+
+    encoder.requires_grad_(False)
+    rank, config = int(hyperparameters["rank"]), architecture.image_encoder
+    owners: dict[int, Any] = {}
+    for name in _layers(architecture, hyperparameters):
+        layer: Any = encoder.get_submodule(name)
+        device, width = layer.weight.device, layer.in_features
+        owner = owners.get(width) if hyperparameters["shared"] else None
+        if owner is None:
+            layer.fact_u = nn.Parameter(torch.empty(rank, width, device=device))
+            layer.fact_v = nn.Parameter(torch.empty(layer.out_features // 3, rank, device=device))
+            nn.init.kaiming_uniform_(layer.fact_u, a=5**0.5)
+            if hyperparameters["init"] == "identity":
+                nn.init.zeros_(layer.fact_v)
+            else:
+                nn.init.kaiming_uniform_(layer.fact_v, a=5**0.5)
+        else:
+            layer.fact_u, layer.fact_v = owner.fact_u, owner.fact_v
+        owners.setdefault(width, layer)
+        s = {m: nn.Parameter(torch.empty(rank, rank, device=device)) for m in MATRICES}
+        for factor in s.values():
+            nn.init.kaiming_uniform_(factor, a=5**0.5)
+        layer.fact_s = nn.ParameterDict(s)
+        layer.fact_dropout = nn.Dropout(float(hyperparameters["dropout"])).eval()
+        rows = {
+            m: torch.from_numpy(matrix_rows(config, name, m, layer.out_features)) for m in MATRICES
+        }
+        layer.register_forward_hook(partial(_add_delta, rows=rows))
+
+
+def _add_delta(
+    layer: Any, inputs: tuple[Tensor, ...], output: Tensor, *, rows: dict[str, Tensor]
+) -> Tensor:
+    import torch
+    import torch.nn.functional as F
+
+    reduced = F.linear(inputs[0], layer.fact_u)
+    hidden = [layer.fact_dropout(F.linear(reduced, layer.fact_s[m])) for m in rows]
+    v = [spread(layer.fact_v, index, output.shape[-1]) for index in rows.values()]
+    return output + F.linear(torch.cat(hidden, dim=-1), torch.cat(v, dim=1))
+
+
+def fold(
+    base: Mapping[str, NDArray[Any]],
+    delta: Mapping[str, NDArray[Any]],
+    architecture: Architecture,
+    hyperparameters: Mapping[str, Any],
+) -> Tensors:
+    """Add every product of three factors to the weight it belongs to.
+
+    Args:
+        base: Encoder weights by full SAM names, float32.
+        delta: ``<qkv>.fact_u (rank, in)``, ``<qkv>.fact_v (out, rank)`` and ``<qkv>.fact_s.<m>
+            (rank, rank)`` with m in q and v; shared U and V under the first block that has them.
+        architecture: Says where the rows of a matrix lie.
+        hyperparameters: ``shared``.
+
+    Returns:
+        The changed weights, float32, by name. The sums run in float64.
+
+    Raises:
+        FormatError: A tensor is no factor, a factor lacks its partners or its layer, or a shape
+            does not fit.
+    """
+    for name in delta:
+        layer, kind = _parts(name)
+        needed = [f"{layer}.weight"] if f"{layer}.weight" not in base else []
+        if kind not in MATRICES and not any(f"{layer}.fact_s.{m}" in delta for m in MATRICES):
+            needed.append(f"{layer}.fact_s.q")
+        if needed:
+            raise FormatError(f"adapter tensor {shown(name)} needs {shown(needed[0])}, not there")
+    merged: dict[str, NDArray[np.float64]] = {}
+    for name in sorted(delta):
+        layer, kind = _parts(name)
+        if kind not in MATRICES:
+            continue
+        u = _outer(name, "fact_u", base, delta, hyperparameters)
+        v = _outer(name, "fact_v", base, delta, hyperparameters)
+        s = delta[name].astype(np.float64)
+        weight = merged.get(f"{layer}.weight")
+        if weight is None:
+            weight = base[f"{layer}.weight"].astype(np.float64)
+        config = architecture.image_encoder
+        rows = matrix_rows(config, layer.removeprefix(PREFIX), kind, len(weight))
+        fit = weight.ndim == s.ndim == 2 and u.shape == (len(s), weight.shape[1])
+        if not fit or s.shape[1] != len(s) or v.shape != (len(rows), len(s)):
+            raise FormatError(
+                f"adapter tensor {shown(name)}: U {u.shape}, S {s.shape} and V {v.shape} do not "
+                f"fit the weight {weight.shape}"
+            )
+        weight[rows] += v @ s @ u
+        merged[f"{layer}.weight"] = weight
+    return {name: weight.astype(np.float32) for name, weight in merged.items()}
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Split a factor's name into its layer and ``fact_u``, ``fact_v`` or the matrix of an S."""
+    for suffix in (".fact_u", ".fact_v", *(f".fact_s.{matrix}" for matrix in MATRICES)):
+        if name.endswith(f".qkv{suffix}"):
+            return name.removesuffix(suffix), suffix.rpartition(".")[2]
+    raise FormatError(f"adapter tensor {shown(name)} is no FacT factor of a qkv layer")
+
+
+def _outer(
+    name: str,
+    kind: str,
+    base: Mapping[str, NDArray[Any]],
+    delta: Mapping[str, NDArray[Any]],
+    hyperparameters: Mapping[str, Any],
+) -> NDArray[np.float64]:
+    """Find the U or V of an S: its layer's own, or the shared one of layers as wide."""
+    layer, _ = _parts(name)
+    found = delta.get(f"{layer}.{kind}")
+    if found is None and hyperparameters.get("shared"):
+        width = base[f"{layer}.weight"].shape[-1]
+        owners = [other.removesuffix(f".{kind}") for other in delta if other.endswith(f".{kind}")]
+        equal = [owner for owner in owners if base[f"{owner}.weight"].shape[-1] == width]
+        found = delta[f"{equal[0]}.{kind}"] if equal else None
+    if found is None:
+        raise FormatError(
+            f"adapter tensor {shown(name)} needs {shown(f'{layer}.{kind}')}, not there"
+        )
+    return found.astype(np.float64)
+
+
+def _layers(architecture: Architecture, hyperparameters: Mapping[str, Any]) -> Iterator[str]:
+    for name, _ in linear_layers(architecture.image_encoder, MATRICES, hyperparameters["blocks"]):
+        yield name

@@ -1,0 +1,94 @@
+"""LoRA on the mask decoder's attention, an option of the LoRA methods beyond the paper.
+
+With ``mask_decoder_rank`` above 0, every ``q_proj``, ``k_proj``, ``v_proj`` and ``out_proj`` of the
+mask decoder keeps its weight and trains a pair of factors, ``W <- W + scale * B A``; their biases
+and all else in the mask decoder train as with every method. An adapter stores the mask decoder
+with the products folded in, as plain weights, so nobody who reads one needs to know of this.
+
+Source: the option is that of CellSeg1 (Zhou et al., 2024), which adapts q and v only and freezes
+the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from samzoo.runtime.arrays import Tensors
+
+from .lora import add_factors
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj")
+PREFIX = "mask_decoder."
+
+
+def attach(mask_decoder: nn.Module, hyperparameters: Mapping[str, Any]) -> None:
+    """Give the attention's projections factors, where the hyperparameters ask for them.
+
+    Args:
+        mask_decoder: Of a ``Sam``; all of it trains.
+        hyperparameters: Of any method; ``mask_decoder_rank`` and ``scale`` count.
+    """
+    rank = int(hyperparameters.get("mask_decoder_rank", 0))
+    if rank == 0:
+        return
+    for name, layer in list(mask_decoder.named_modules()):
+        last = name.rpartition(".")[2]
+        if last in PROJECTIONS:
+            linear: Any = layer
+            linear.weight.requires_grad_(False)
+            rows = {last: np.arange(linear.out_features)}
+            add_factors(linear, rows, rank=rank, scale=float(hyperparameters["scale"]))
+
+
+def fold(state: Mapping[str, Any], hyperparameters: Mapping[str, Any]) -> Tensors:
+    """Fold the mask decoder's factors into its weights.
+
+    Args:
+        state: All tensors of a ``Sam`` in training, as arrays by name.
+        hyperparameters: Of any method; without factors, nothing changes.
+
+    Returns:
+        The tensors without the mask decoder's factors. The sums run in float64.
+    """
+    folded: Tensors = {
+        name: value
+        for name, value in state.items()
+        if not (name.startswith(PREFIX) and ".lora_" in name)
+    }
+    for name in state:
+        layer, found, matrix = name.partition(".lora_a.")
+        if found and name.startswith(PREFIX):
+            a = np.asarray(state[name], np.float64)
+            b = np.asarray(state[f"{layer}.lora_b.{matrix}"], np.float64)
+            weight = np.asarray(state[f"{layer}.weight"], np.float64)
+            weight = weight + float(hyperparameters["scale"]) * (b @ a)
+            folded[f"{layer}.weight"] = weight.astype(np.float32)
+    return folded
+
+
+def trainable(
+    shapes: Mapping[str, tuple[int, ...]], hyperparameters: Mapping[str, Any]
+) -> dict[str, tuple[int, ...]]:
+    """List what trains in the mask decoder, with shapes.
+
+    Args:
+        shapes: Of its parameters, by their names in the mask decoder.
+        hyperparameters: Of any method.
+    """
+    rank = int(hyperparameters.get("mask_decoder_rank", 0))
+    chosen: dict[str, tuple[int, ...]] = {}
+    for name, shape in shapes.items():
+        layer, _, kind = name.rpartition(".")
+        last = layer.rpartition(".")[2]
+        if rank and last in PROJECTIONS and kind == "weight":
+            chosen[f"{layer}.lora_a.{last}"] = (rank, shape[1])
+            chosen[f"{layer}.lora_b.{last}"] = (shape[0], rank)
+        else:
+            chosen[name] = shape
+    return chosen

@@ -1,0 +1,136 @@
+"""SSF: a learned scale and shift after the layers of a block.
+
+``y <- scale * y + shift`` for each channel of the output of both LayerNorms, ``qkv``, ``proj`` and
+both linear layers of the MLP. It folds: ``W <- scale[:, None] * W`` and ``b <- scale * b + shift``
+(a LayerNorm's weight is scaled channel by channel).
+
+Source: Lian et al., SSF (NeurIPS 2022); micro-sam 1.8.14, ``models/peft_sam.py``, ``SSFSurgery``.
+Its scales start at N(1, 0.2) and its shifts at N(0, 0.2), so training starts away from the base;
+``init: identity`` starts at 1 and 0. The paper's text has one more pair after the patch embedding,
+which the code that made its tables never adds; nor is it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samzoo.runtime.arrays import Tensors
+from samzoo.runtime.config import Architecture
+from samzoo.runtime.errors import FormatError, shown
+
+from .blocks import check_blocks, chosen_names
+from .checks import check_init
+from .layers import Shapes, block_layers
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+DEFAULTS: dict[str, Any] = {"init": "reference", "blocks": None}
+SPREAD = 0.2
+"""Standard deviation of the reference's start."""
+
+
+def check(hyperparameters: Mapping[str, Any]) -> None:
+    """Check the hyperparameters.
+
+    Raises:
+        FormatError: Names the field and what is allowed.
+    """
+    check_init("ssf", hyperparameters)
+    check_blocks("ssf", hyperparameters["blocks"])
+
+
+def trainable(
+    shapes: Shapes, architecture: Architecture, hyperparameters: Mapping[str, Any]
+) -> dict[str, tuple[int, ...]]:
+    """List scales and shifts by name with their shapes."""
+    return {
+        f"{name}.{kind}": (shapes[f"{name}.weight"][0],)
+        for name in _layers(architecture, hyperparameters)
+        for kind in ("ssf_scale", "ssf_shift")
+    }
+
+
+def attach(
+    encoder: nn.Module, architecture: Architecture, hyperparameters: Mapping[str, Any]
+) -> None:
+    """Freeze the encoder and give its layers trainable ``ssf_scale`` and ``ssf_shift``."""
+    import torch
+    from torch import nn
+
+    encoder.requires_grad_(False)
+    for name in _layers(architecture, hyperparameters):
+        layer: Any = encoder.get_submodule(name)
+        scale = torch.ones(layer.bias.shape, device=layer.bias.device)
+        shift = torch.zeros_like(scale)
+        if hyperparameters["init"] == "reference":
+            nn.init.normal_(scale, 1.0, SPREAD)
+            nn.init.normal_(shift, 0.0, SPREAD)
+        layer.ssf_scale, layer.ssf_shift = nn.Parameter(scale), nn.Parameter(shift)
+        layer.register_forward_hook(_scale_and_shift)
+
+
+def _scale_and_shift(layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    # Under autocast the layer's type stays: what follows is then computed as without SSF.
+    result: Tensor = (output * layer.ssf_scale + layer.ssf_shift).to(output.dtype)
+    return result
+
+
+def fold(
+    base: Mapping[str, NDArray[Any]],
+    delta: Mapping[str, NDArray[Any]],
+    architecture: Architecture,
+    hyperparameters: Mapping[str, Any],
+) -> Tensors:
+    """Scale and shift the weights of every layer.
+
+    Args:
+        base: Encoder weights by full SAM names, float32.
+        delta: ``<layer>.ssf_scale`` and ``<layer>.ssf_shift``, one value an output channel.
+        architecture: Not used: a channel is a channel in every encoder.
+        hyperparameters: Not used.
+
+    Returns:
+        The changed weights and biases, float32, by name. The arithmetic runs in float64.
+
+    Raises:
+        FormatError: A tensor is no scale or shift, lacks its partner or its layer, or has a shape
+            that does not fit.
+    """
+    merged: Tensors = {}
+    for name in sorted(delta):
+        layer, _, kind = name.rpartition(".ssf_")
+        if kind not in ("scale", "shift"):
+            raise FormatError(f"adapter tensor {shown(name)} is no scale or shift of a layer")
+        partner = f"{layer}.ssf_{'shift' if kind == 'scale' else 'scale'}"
+        for needed, tensors in (
+            (partner, delta), (f"{layer}.weight", base), (f"{layer}.bias", base),
+        ):  # fmt: skip
+            if needed not in tensors:
+                raise FormatError(f"adapter tensor {shown(name)} needs {shown(needed)}, not there")
+        weight, bias = base[f"{layer}.weight"], base[f"{layer}.bias"]
+        if delta[name].shape != bias.shape or len(weight) != len(bias):
+            raise FormatError(
+                f"adapter tensor {shown(name)} has shape {delta[name].shape}, the layer has the "
+                f"bias {bias.shape}"
+            )
+        if kind == "shift":
+            continue
+        scale, shift = delta[name].astype(np.float64), delta[partner].astype(np.float64)
+        columns = scale.reshape(-1, *(1,) * (weight.ndim - 1))
+        merged[f"{layer}.weight"] = (weight.astype(np.float64) * columns).astype(np.float32)
+        merged[f"{layer}.bias"] = (bias.astype(np.float64) * scale + shift).astype(np.float32)
+    return merged
+
+
+def _layers(architecture: Architecture, hyperparameters: Mapping[str, Any]) -> list[str]:
+    config = architecture.image_encoder
+    return [
+        f"{block}.{layer}"
+        for block in chosen_names(config, hyperparameters["blocks"])
+        for layer in block_layers(config).values()
+    ]

@@ -1,0 +1,162 @@
+"""CellSeg1's LoRA dictionaries, read into an adapter over a base of CellSeg1's image size.
+
+In: a flat dictionary whose names count layers (``w_a_000``, ``sa_b_003``, ``fati_qa``); out: an
+adapter by our names: LoRA on q and v of the image encoder, and a mask decoder into which its own
+LoRA is folded.
+
+Source: Zhou et al., CellSeg1 (2024); its ``peft/sam_lora_image_encoder_mask_decoder.py``,
+``save_lora_parameters``, read in the copy hotaru1227/cellseg1, commit 3f23446 (the original is
+Nuisal/cellseg1), which has it from SAMed (hitachinsk/SAMed, commit 7972803).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from samzoo.runtime.arrays import Tensors
+from samzoo.runtime.config import VitConfig
+from samzoo.runtime.errors import FormatError, InputError, shown
+
+from .foreign import DECODERS, ENCODER, Base, Foreign, as_float32, the_one
+
+IMAGE_SIZE = 512
+"""CellSeg1's side of the encoder's input. It is not in the file."""
+
+TRANSFORMER = "mask_decoder.transformer."
+ATTENTION = {
+    "sa": "self_attn",
+    "cti": "cross_attn_token_to_image",
+    "cit": "cross_attn_image_to_token",
+}
+"""Names of the attentions of a mask decoder layer, by CellSeg1's. For each, q and v alternate."""
+
+FINAL = {
+    f"fati_{m}{f}": (f"{TRANSFORMER}final_attn_token_to_image.{m}_proj", f)
+    for m in "qv" for f in "ab"
+}  # fmt: skip
+
+_COUNTED = re.compile(r"(w|sa|cti|cit)_([ab])_(\d{3})")
+
+
+def is_cellseg1(tensors: Mapping[str, Any]) -> bool:
+    """Whether names are CellSeg1's."""
+    return any(_COUNTED.fullmatch(name) or name in FINAL for name in tensors)
+
+
+def read(
+    tensors: Mapping[str, Any], base: Base, *, where: str, image_size: int | None = None
+) -> Foreign:
+    """Read a dictionary of CellSeg1.
+
+    Args:
+        tensors: By CellSeg1's names.
+        base: The base, resized to CellSeg1's image size (``resize_base``).
+        where: The file, for messages.
+        image_size: Side of the encoder's input in the training, where it was not 512.
+
+    Returns:
+        The adapter, without AIS decoder.
+
+    Raises:
+        InputError: The base is no ViT or has another image size.
+        FormatError: A factor or a tensor is missing, unknown or does not fit.
+    """
+    config = base.config.architecture.image_encoder
+    wanted = image_size or IMAGE_SIZE
+    if not isinstance(config, VitConfig):
+        raise InputError(f"{where}: CellSeg1 finetunes ViTs, {base.folder} has another encoder")
+    if config.image_size != wanted:
+        raise InputError(
+            f"{where}: CellSeg1 was trained at {wanted} pixels, the base {base.folder} has "
+            f"{config.image_size}; run: samzoo convert {base.folder} --image-size {wanted} "
+            "-o OUT, and pass that with --base"
+        )
+    layers, plain = _named(tensors, base, where=where)
+    delta: Tensors = {}
+    for block in range(config.depth):
+        for matrix in "qv":
+            layer = f"{ENCODER}blocks.{block}.attn.qkv"
+            if f"{layer}.{matrix}" in layers:
+                pair = layers[f"{layer}.{matrix}"]
+                delta[f"{layer}.lora_a.{matrix}"], delta[f"{layer}.lora_b.{matrix}"] = pair
+    decoders = {**base.part(TRANSFORMER), **plain}
+    for layer, (a, b) in layers.items():
+        if layer.startswith(TRANSFORMER):
+            weight = decoders[f"{layer}.weight"].astype(np.float64)
+            if (len(b), a.shape[1]) != weight.shape or b.shape[1] != len(a):
+                raise FormatError(
+                    f"{where}: A {a.shape} and B {b.shape} do not fit the weight {weight.shape} "
+                    f"of {layer}"
+                )
+            folded = weight + b.astype(np.float64) @ a.astype(np.float64)
+            decoders[f"{layer}.weight"] = folded.astype(np.float32)
+    source = {"exchanged_from": "cellseg1"}
+    if not delta:
+        return Foreign(method="freeze_encoder", hyperparameters={}, tensors=decoders, source=source)
+    rank = the_one((len(v) for n, v in delta.items() if ".lora_a." in n), "rank", where=where)
+    return Foreign(
+        method="lora",
+        hyperparameters={"rank": rank, "matrices": ["q", "v"], "scale": 1.0, "blocks": None},
+        tensors={**delta, **decoders},
+        notes=(f"the image size is not stored; {wanted} pixels stand in",),
+        source=source,
+    )
+
+
+def _named(
+    tensors: Mapping[str, Any], base: Base, *, where: str
+) -> tuple[dict[str, tuple[Any, Any]], Tensors]:
+    """Find the layer of each pair of factors, and the tensors that are stored as they are."""
+    config = base.config.architecture
+    depth = config.image_encoder.depth if isinstance(config.image_encoder, VitConfig) else 0
+    factors: dict[str, dict[str, Any]] = {}
+    plain: Tensors = {}
+    for name, value in tensors.items():
+        match = _COUNTED.fullmatch(name)
+        if match is None and name not in FINAL:
+            if not name.startswith(DECODERS) or name.startswith(TRANSFORMER):
+                raise FormatError(f"{where}: tensor {shown(name)} is not one of CellSeg1's")
+            plain[name] = as_float32(value)
+            continue
+        if match is None:
+            layer, factor = FINAL[name]
+        else:
+            layer, factor = _counted_layer(match[1], int(match[3])), match[2]
+        if value.ndim != 2:
+            raise FormatError(
+                f"{where}: tensor {shown(name)}: expected two axes, found {value.shape}"
+            )
+        factors.setdefault(layer, {})[factor] = as_float32(value)
+    # The names only count, so that a list that is too short or too long would shift the layers.
+    _check_count(tensors, "w", 2 * depth, where=where)
+    for kind in ATTENTION:
+        _check_count(tensors, kind, 2 * config.mask_decoder.transformer_depth, where=where)
+    for layer, pair in sorted(factors.items()):
+        if len(pair) != 2:
+            lacking = "B" if "a" in pair else "A"
+            raise FormatError(f"{where}: lacks the factor {lacking} of {layer}")
+    return {layer: (pair["a"], pair["b"]) for layer, pair in factors.items()}, plain
+
+
+def _counted_layer(kind: str, count: int) -> str:
+    layer, matrix = count // 2, "qv"[count % 2]
+    if kind == "w":
+        return f"{ENCODER}blocks.{layer}.attn.qkv.{matrix}"
+    return f"{TRANSFORMER}layers.{layer}.{ATTENTION[kind]}.{matrix}_proj"
+
+
+def _check_count(tensors: Mapping[str, Any], kind: str, expected: int, *, where: str) -> None:
+    """Refuse lists that do not fill all layers; a list that is not there at all is fine."""
+    for factor in "ab":
+        names = {name for name in tensors if name.startswith(f"{kind}_{factor}_")}
+        wanted = {f"{kind}_{factor}_{i:03d}" for i in range(expected)}
+        if names and names != wanted:
+            raise FormatError(
+                f"{where}: found {len(names)} tensors {kind}_{factor}_*, expected {expected} for "
+                "the base: a q and a v for each layer. The names only count the layers, so part "
+                "of them cannot be placed"
+            )

@@ -1,0 +1,238 @@
+"""What a file from elsewhere says about an adapter, and the checks that make it one of ours.
+
+In: a base, and tensors that a format's module has renamed. Out: an ``AdapterConfig`` and its
+tensors, complete and of the base's shapes. Called by the modules of the formats and ``reading.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from samzoo.runtime.arrays import Array, Tensors
+from samzoo.runtime.config import AisParameters, ModelConfig, Preprocessing
+from samzoo.runtime.errors import FormatError, WrongBaseError, shown
+from samzoo.runtime.folders import read_model_folder
+from samzoo.runtime.tensor_files import check_finite
+from samzoo.runtime.tensor_shapes import BATCH_NORM_COUNTER, tensor_shapes
+from samzoo.training.adapter import AdapterConfig
+from samzoo.training.methods import get_method
+
+ENCODER, AIS = "image_encoder.", "ais_decoder."
+DECODERS = ("prompt_encoder.", "mask_decoder.")
+"""What every adapter holds in full, besides an AIS decoder."""
+
+
+STATISTICS = (".running_mean", ".running_var", f".{BATCH_NORM_COUNTER}")
+"""Tensors of a BatchNorm that no method trains."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """The base that an adapter belongs to.
+
+    Attributes:
+        folder: Where it lies.
+        config: Its config.
+        tensors: All its weights by SAM's names, float32 where they are floating point.
+    """
+
+    folder: Path
+    config: ModelConfig
+    tensors: Tensors
+
+    def part(self, *prefixes: str) -> Tensors:
+        """Pick the tensors of some networks."""
+        return {name: value for name, value in self.tensors.items() if name.startswith(prefixes)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foreign:
+    """An adapter from elsewhere, by our names.
+
+    Attributes:
+        method: A row of ``METHODS``.
+        hyperparameters: What the file says of them; the others keep their defaults.
+        tensors: The encoder's delta, prompt encoder, mask decoder, AIS decoder.
+        ais_decoder: Config of the AIS decoder, or None.
+        notes: What the file does not say and what stands in for it, in sentences for a person.
+        preprocessing: Where the file says it; else the base's.
+        ais: Thresholds, where the file says them.
+        point_output: Which mask answers a point, where the file says it.
+        source: Provenance for the config.
+    """
+
+    method: str
+    hyperparameters: dict[str, Any]
+    tensors: Tensors
+    ais_decoder: Any = None
+    notes: tuple[str, ...] = ()
+    preprocessing: Preprocessing | None = None
+    ais: AisParameters | None = None
+    point_output: Literal["multimask", "single"] | None = None
+    source: dict[str, Any] = field(default_factory=dict)
+
+
+def read_base(folder: Path) -> Base:
+    """Read a base folder into memory.
+
+    Raises:
+        NotFoundError: A file is missing.
+        FormatError: A file is damaged, or they do not belong together.
+    """
+    config, tensors = read_model_folder(folder)
+    return Base(folder, config, {name: as_float32(value) for name, value in tensors.items()})
+
+
+def as_float32(value: Array) -> Array:
+    """Return floating-point values as float32; counters stay as they are."""
+    return value.astype(np.float32) if np.issubdtype(value.dtype, np.floating) else value
+
+
+def completed(foreign: Foreign, base: Base, *, where: str) -> tuple[AdapterConfig, Tensors]:
+    """Make an adapter of ours and check all of it against the base.
+
+    Args:
+        foreign: What the file says.
+        base: The base it belongs to.
+        where: The file, for messages.
+
+    Returns:
+        The config, whose ``adapter_digest`` is filled in when it is written, and the tensors.
+
+    Raises:
+        FormatError: An unknown hyperparameter, a missing or extra tensor, a shape that does not
+            fit the base, or a value that is not finite.
+    """
+    tensors = {name: as_float32(value) for name, value in foreign.tensors.items()}
+    method = get_method(foreign.method)
+    base_architecture = base.config.architecture
+    try:
+        hyperparameters = method.resolved(
+            method.hyperparameters(foreign.hyperparameters), base_architecture
+        )
+        architecture = method.extended(base_architecture, hyperparameters)
+    except FormatError as error:
+        raise FormatError(f"{where}: {error}") from error
+    point_output = foreign.point_output or architecture.mask_decoder.point_output
+    config = AdapterConfig(
+        method=foreign.method,
+        hyperparameters=hyperparameters,
+        base_digest=base.config.weights_digest,
+        base_path=str(base.folder.resolve()),
+        architecture=dataclasses.replace(
+            architecture,
+            ais_decoder=foreign.ais_decoder,
+            mask_decoder=dataclasses.replace(architecture.mask_decoder, point_output=point_output),
+        ),
+        preprocessing=foreign.preprocessing or base.config.preprocessing,
+        ais=foreign.ais or base.config.ais,
+        source={
+            "base": base.config.source,
+            **foreign.source,
+            **({"notes": list(foreign.notes)} if foreign.notes else {}),
+        },
+    )
+    check_adapter(config, tensors, base, where=where)
+    return config, tensors
+
+
+def check_adapter(config: AdapterConfig, tensors: Tensors, base: Base, *, where: str) -> None:
+    """Check an adapter's tensors against its method and its base.
+
+    Raises:
+        FormatError: A tensor is missing, unknown, of another shape, or not finite.
+    """
+    encoder = base.part(ENCODER)
+    delta = {name: value for name, value in tensors.items() if name.startswith(ENCODER)}
+    rest = {name: value for name, value in tensors.items() if not name.startswith(ENCODER)}
+    check_finite(tensors, where=where)
+    method = get_method(config.method)
+    try:
+        hyperparameters = method.hyperparameters(config.hyperparameters)
+        method.check_delta(encoder, delta, base.config.architecture, hyperparameters)
+        if not method.foldable:  # its own check
+            method.fold(encoder, delta, config.architecture, hyperparameters)
+    except FormatError as error:
+        raise FormatError(
+            f"{where}: {error}; the file is incomplete, or belongs to another base or method"
+        ) from error
+    shapes = tensor_shapes(config.architecture)
+    expected = {name: shape for name, shape in shapes.items() if not name.startswith(ENCODER)}
+    check_names_and_shapes(rest, expected, where=where)
+
+
+def check_names_and_shapes(
+    tensors: Mapping[str, Any], expected: Mapping[str, tuple[int, ...]], *, where: str
+) -> None:
+    """Refuse missing and extra tensors, and wrong shapes.
+
+    Raises:
+        FormatError: Names the first.
+    """
+    missing = sorted(set(expected) - set(tensors))
+    extra = sorted(set(tensors) - set(expected))
+    if missing or extra:
+        problem = f"lacks {shown(missing[0])}" if missing else f"has unknown {shown(extra[0])}"
+        raise FormatError(
+            f"{where}: {problem} ({len(missing)} missing, {len(extra)} unknown tensors); "
+            "the file is incomplete, or belongs to another base or method"
+        )
+    for name, shape in expected.items():
+        if tuple(tensors[name].shape) != tuple(shape):
+            raise FormatError(
+                f"{where}: tensor {shown(name)}: found the shape {tuple(tensors[name].shape)}, "
+                f"expected {tuple(shape)}"
+            )
+
+
+def parameter_shapes(base: Base) -> dict[str, tuple[int, ...]]:
+    """List the encoder's parameters, by their names in the encoder; not BatchNorm's statistics."""
+    return {
+        name.removeprefix(ENCODER): tuple(value.shape)
+        for name, value in base.part(ENCODER).items()
+        if not name.endswith(STATISTICS)
+    }
+
+
+def check_frozen(frozen: Mapping[str, Any], base: Base, *, where: str) -> None:
+    """Compare the frozen tensors that a file repeats with the base's.
+
+    Raises:
+        WrongBaseError: One differs or is not in the base; names the first, and how many do.
+    """
+    wrong = [name for name in sorted(frozen) if not same(frozen[name], base.tensors.get(name))]
+    if wrong:
+        raise WrongBaseError(
+            f"{where}: {len(wrong)} of {len(frozen)} frozen tensors are not those of the base "
+            f"{base.folder}, first {shown(wrong[0])}; pass the base it was trained on with --base"
+        )
+
+
+def same(value: Array, other: Array | None) -> bool:
+    """Whether two tensors are equal as float32; None equals nothing."""
+    return (
+        other is not None
+        and value.shape == other.shape
+        and bool(np.array_equal(as_float32(value), as_float32(other)))
+    )
+
+
+def the_one(values: Iterable[int], what: str, *, where: str) -> int:
+    """Return what all of them are.
+
+    Raises:
+        FormatError: They differ.
+    """
+    found = sorted(set(values))
+    if len(found) != 1:
+        raise FormatError(
+            f"{where}: found {what}s of {', '.join(map(str, found)) or 'nothing'}, "
+            f"expected one {what} for all layers"
+        )
+    return found[0]

@@ -1,0 +1,124 @@
+"""A base at another image size: positions are interpolated, all other weights stay.
+
+In: a base folder of a ViT. Out: the same base for a smaller or larger input, as CellSeg1 and SAMed
+make theirs. Called by the ``convert`` verb.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from samzoo.runtime.arrays import Array, Tensors
+from samzoo.runtime.config import ModelConfig, VitConfig
+from samzoo.runtime.digest import weights_digest
+from samzoo.runtime.errors import FormatError, InputError
+from samzoo.runtime.files import write_json, write_tensors
+from samzoo.runtime.outputs import check_output_folder, write_folder
+
+from .foreign import ENCODER, Base, read_base
+
+
+def resize_base(base: Path, output: Path, *, image_size: int, force: bool = False) -> ModelConfig:
+    """Write a base whose encoder sees another size.
+
+    The position embedding is interpolated bilinearly and the relative positions of the blocks with
+    global attention linearly, first and last position kept. Windows keep their size. The mask
+    decoder does not depend on the size.
+
+    Args:
+        base: The base's folder.
+        output: The base folder to write.
+        image_size: Side of the encoder's input, in pixels; a multiple of the patch size.
+        force: Replace an existing ``output``.
+
+    Returns:
+        The new base's config.
+
+    Raises:
+        NotFoundError: A file is missing.
+        FormatError: The base is damaged.
+        InputError: It is no ViT, or the size is not possible.
+        OutputExistsError: ``output`` exists and ``force`` is false.
+        StorageError: The disk is full or the folder cannot be written.
+
+    Source:
+        CellSeg1, ``segment_anything/build_sam.py``, ``load_from`` (copy hotaru1227/cellseg1,
+        commit 3f23446): bilinear interpolation with ``align_corners=True``.
+    """
+    check_output_folder(output, force=force, inputs=[base])
+    config, tensors = resized(read_base(base), image_size)
+
+    def fill(folder: Path) -> None:
+        write_tensors(folder / "model.safetensors", tensors, {"format": "pt"})
+        write_json(folder / "config.json", config.to_json())
+
+    write_folder(output, fill, force=force)
+    return config
+
+
+def resized(base: Base, image_size: int) -> tuple[ModelConfig, Tensors]:
+    """Interpolate a base's positions, in memory; see ``resize_base``."""
+    encoder = base.config.architecture.image_encoder
+    if not isinstance(encoder, VitConfig):
+        raise InputError(
+            f"{base.folder}: only a ViT has positions to interpolate; a TinyViT takes another size "
+            "through image_size in its config.json"
+        )
+    if image_size % encoder.patch_size:
+        raise InputError(
+            f"image size: expected a multiple of {encoder.patch_size}, found {image_size}"
+        )
+    try:
+        encoder = dataclasses.replace(encoder, image_size=image_size)
+    except FormatError as error:
+        raise InputError(f"image size: {error}") from error
+    tensors = dict(base.tensors)
+    grid = encoder.grid
+    name = f"{ENCODER}pos_embed"
+    tensors[name] = interpolated(interpolated(tensors[name], grid, axis=1), grid, axis=2)
+    for block in encoder.global_attn_indexes:
+        for side in "hw":
+            name = f"{ENCODER}blocks.{block}.attn.rel_pos_{side}"
+            tensors[name] = interpolated(tensors[name], 2 * grid - 1, axis=0)
+    config = dataclasses.replace(
+        base.config,
+        architecture=dataclasses.replace(base.config.architecture, image_encoder=encoder),
+        weights_digest=weights_digest(tensors),
+        source={
+            **base.config.source,
+            "resized_from": {
+                "base_digest": base.config.weights_digest,
+                "image_size": base.config.image_size,
+            },
+        },
+    )
+    return config, tensors
+
+
+def interpolated(values: Array, size: int, *, axis: int) -> Array:
+    """Interpolate linearly along one axis, first and last value kept.
+
+    Args:
+        values: Any shape.
+        size: New length of the axis.
+        axis: Which one.
+
+    Returns:
+        float32 of the same shape but for that axis.
+
+    >>> interpolated(np.array([0.0, 1.0, 4.0]), 5, axis=0)
+    array([0. , 0.5, 1. , 2.5, 4. ], dtype=float32)
+    """
+    old = values.shape[axis]
+    position = np.linspace(0, old - 1, size)
+    low = np.clip(np.floor(position).astype(int), 0, max(old - 2, 0))
+    shape = [1] * values.ndim
+    shape[axis] = size
+    weight = (position - low).reshape(shape)
+    first = np.take(values, low, axis=axis).astype(np.float64)
+    second = np.take(values, np.minimum(low + 1, old - 1), axis=axis).astype(np.float64)
+    result: Array = ((1 - weight) * first + weight * second).astype(np.float32)
+    return result

@@ -1,0 +1,90 @@
+"""A LoRA adapter's tensors, grouped by layer and matrix, and back with nothing missing.
+
+In: ``image_encoder.<layer>.lora_a.<matrix>`` and so on. Out: factors by layer. An adapter of ours
+has the same matrices in all its blocks; what an adapter from elsewhere leaves out gets zeros, which
+add nothing. Called by the formats that hold LoRA, and by ``sums.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from samzoo.runtime.arrays import Tensors
+from samzoo.runtime.config import EncoderConfig
+from samzoo.runtime.errors import InputError, shown
+from samzoo.training.methods.blocks import block_names
+from samzoo.training.methods.layers import block_layers, linear_layers, matrix_rows
+
+from .foreign import ENCODER, Base
+from .fused_lora import Factors
+
+Layers = dict[str, dict[str, Factors]]
+"""Factors by layer (its name in the encoder) and matrix."""
+
+
+def grouped(tensors: Mapping[str, Any]) -> Layers:
+    """Group an adapter's factors, whose names and shapes have been checked."""
+    layers: Layers = {}
+    for name in sorted(tensors):
+        layer, found, matrix = name.partition(".lora_a.")
+        if found and name.startswith(ENCODER):
+            pair = (tensors[name], tensors[f"{layer}.lora_b.{matrix}"])
+            layers.setdefault(layer.removeprefix(ENCODER), {})[matrix] = pair
+    order = ("q", "k", "v")
+    return {
+        layer: dict(sorted(pairs.items(), key=lambda item: (*order, item[0]).index(item[0])))
+        for layer, pairs in layers.items()
+    }
+
+
+def ungrouped(
+    config: EncoderConfig,
+    layers: Layers,
+    base: Base,
+    matrices: list[str],
+    blocks: list[int] | None,
+    rank: int,
+) -> Tensors:
+    """Name the factors, with zeros for those that other blocks have and this one lacks."""
+    tensors: Tensors = {}
+    for layer, names in linear_layers(config, matrices, blocks):
+        outputs, inputs = base.tensors[f"{ENCODER}{layer}.weight"].shape
+        for matrix in names:
+            rows = len(matrix_rows(config, layer, matrix, outputs))
+            zeros = (np.zeros((rank, inputs), np.float32), np.zeros((rows, rank), np.float32))
+            a, b = layers.get(layer, {}).get(matrix, zeros)
+            tensors[f"{ENCODER}{layer}.lora_a.{matrix}"] = a
+            tensors[f"{ENCODER}{layer}.lora_b.{matrix}"] = b
+    return tensors
+
+
+def matrices_found(
+    config: EncoderConfig, layers: Mapping[str, Iterable[str]], *, where: str
+) -> tuple[list[int] | None, list[str]]:
+    """Tell the hyperparameters ``blocks`` and ``matrices`` that cover all the layers.
+
+    Raises:
+        InputError: A layer is none of those that LoRA adapts here.
+    """
+    names, ours = block_names(config), block_layers(config)
+    kinds = {ours["qkv"]: "qkv", ours["proj"]: "proj", ours["lin1"]: "mlp", ours["lin2"]: "mlp"}
+    blocks, found = set(), set()
+    for layer, matrices in layers.items():
+        owner = next((n for n in names if layer.startswith(f"{n}.")), None)
+        kind = kinds.get(layer[len(owner) + 1 :]) if owner is not None else None
+        if owner is None or kind is None:
+            raise InputError(
+                f"{where}: adapts the layer {shown(ENCODER + layer)}; LoRA is read on "
+                f"{', '.join(kinds)} of the image encoder's blocks, and on the mask decoder"
+            )
+        blocks.add(names.index(owner))
+        found |= set(matrices) if kind == "qkv" else {kind}
+    chosen = sorted(blocks)
+    order = ("q", "k", "v", "proj", "mlp")
+    return (
+        None if len(chosen) == len(names) else chosen,
+        [matrix for matrix in order if matrix in found],
+    )

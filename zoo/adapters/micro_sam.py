@@ -1,0 +1,277 @@
+"""uSAM's names for finetuned weights, and the method, rank, matrices and blocks that they tell.
+
+micro-sam wraps layers, so that a checkpoint holds the frozen weights under longer names with the
+trained ones beside them. In: such tensors and a base; out: an adapter by our names. Called by
+``reading.py``; the way back is ``micro_sam_writing.py``.
+
+Source: micro-sam 1.8.14, ``models/peft_sam.py``; the names of tiny models are in
+``tests/goldens/micro_sam_names.json``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from samzoo.runtime.arrays import Tensors
+from samzoo.runtime.config import VitConfig
+from samzoo.runtime.errors import FormatError, InputError, shown
+from samzoo.training.methods import METHODS, get_method
+from samzoo.training.methods.blocks import block_names, chosen_blocks
+
+from .foreign import (
+    ENCODER,
+    Base,
+    Foreign,
+    check_frozen,
+    parameter_shapes,
+    same,
+    the_one,
+)
+from .micro_sam_names import DELTA, WRAPPED, our_name, split_name
+from .quantized import check_quantized_base, is_quantized
+
+SELECTIVE = ("freeze_encoder", "layernorm", "bias", "attention", "late_full", "full")
+"""Methods that leave no names of their own, from the one that changes least."""
+
+FACT_DROPOUT = 0.1
+"""micro-sam's default; dropout acts in training only and is stored nowhere."""
+
+
+def read(
+    tensors: Mapping[str, Any],
+    base: Base,
+    *,
+    where: str,
+    method: str | None = None,
+    alpha: float | None = None,
+    ais_decoder: Any = None,
+) -> Foreign:
+    """Read a uSAM checkpoint.
+
+    Args:
+        tensors: By micro-sam's names without ``sam.``; an AIS decoder's under ``ais_decoder.``.
+        base: The base it was trained on.
+        where: The file, for messages.
+        method: What it must be; else it is told by the names, and for plain SAM names by which
+            tensors differ from the base.
+        alpha: AdaptFormer's alpha, where it was fixed: then the file does not hold it.
+        ais_decoder: Config of the AIS decoder in ``tensors``.
+
+    Returns:
+        The adapter.
+
+    Raises:
+        FormatError: Names of no or of several methods, layers that do not agree, or a fixed alpha
+            that was not given.
+        WrongBaseError: The frozen tensors in the file are not the base's.
+        InputError: ``alpha`` was given for a method or a file that does not need it, or the
+            checkpoint is of another method than ``method``.
+    """
+    found = _method_of(tensors, where=where)
+    decoders = {n: v for n, v in tensors.items() if not n.startswith(ENCODER)}
+    encoder = {n: v for n, v in tensors.items() if n.startswith(ENCODER)}
+    if found is None:
+        if alpha is not None:
+            raise InputError(f"{where}: alpha is for AdaptFormer, and the file holds plain weights")
+        foreign = _read_selective(encoder, base, where=where, method=method)
+    else:
+        if not isinstance(base.config.architecture.image_encoder, VitConfig):
+            raise InputError(
+                f"{where}: holds a {found} adapter of micro-sam, which has those for ViTs only, "
+                f"but the base {base.folder} has another image encoder"
+            )
+        if found != "adaptformer" and alpha is not None:
+            raise InputError(f"{where}: alpha is for AdaptFormer, and the file holds {found}")
+        foreign = _read_wrapped(found, encoder, base, where=where, alpha=alpha)
+    if method is not None and foreign.method.removeprefix("late_") != method.removeprefix("late_"):
+        raise InputError(
+            f"{where}: holds an adapter of the method {foreign.method!r}, expected {method!r}"
+        )
+    preprocessing, notes = base.config.preprocessing, foreign.notes
+    if (found is not None or ais_decoder is not None) and preprocessing.intensity != "min_max":
+        preprocessing = dataclasses.replace(preprocessing, intensity="min_max")
+        notes = (*notes, "preprocessing.intensity is min_max: micro-sam stretches every image")
+    return Foreign(
+        method=foreign.method,
+        hyperparameters=foreign.hyperparameters,
+        tensors={**foreign.tensors, **decoders},
+        ais_decoder=ais_decoder,
+        notes=notes,
+        preprocessing=preprocessing,
+        source={"exchanged_from": "micro-sam"},
+    )
+
+
+def _method_of(tensors: Mapping[str, Any], *, where: str) -> str | None:
+    """Tell the method by its own names; None for plain SAM names."""
+    found: dict[str, str] = {}
+    for name in sorted(tensors):
+        _, suffix = split_name(name)
+        for method, names in DELTA.items():
+            if suffix in names:
+                found.setdefault(method, name)
+    if len(found) > 1:
+        first = ", ".join(shown(name) for name in found.values())
+        raise FormatError(f"{where}: holds tensors of {' and '.join(found)} ({first}); use one")
+    if not found:
+        if is_quantized(tensors):
+            raise FormatError(
+                f"{where}: holds 4-bit weights and no LoRA factors; expected those of QLoRA"
+            )
+        return None
+    method = next(iter(found))
+    return "qlora" if method == "lora" and is_quantized(tensors) else method
+
+
+def _read_wrapped(
+    found: str, encoder: Mapping[str, Any], base: Base, *, where: str, alpha: float | None
+) -> Foreign:
+    kind = "lora" if found == "qlora" else found
+    frozen: Tensors = {}
+    delta: Tensors = {}
+    for name, value in encoder.items():
+        _, suffix = split_name(name)
+        if suffix in DELTA[kind]:
+            delta[our_name(kind, name)] = value
+        elif suffix in WRAPPED[kind] or not any(suffix in names for names in WRAPPED.values()):
+            frozen[our_name(kind, name)] = value
+        else:
+            raise FormatError(f"{where}: tensor {shown(name)} does not belong to {found}")
+    if found == "qlora":
+        quantization = check_quantized_base(frozen, base, where=where)
+    else:
+        check_frozen(frozen, base, where=where)
+        missing = sorted(set(base.part(ENCODER)) - set(frozen))
+        if missing:
+            raise FormatError(f"{where}: lacks the frozen tensor {shown(missing[0])}")
+    blocks = _blocks_of(delta, base)
+    hyperparameters: dict[str, Any] = {"blocks": _all_or(blocks, base)}
+    notes: tuple[str, ...] = ()
+    if kind == "lora":
+        ranks = (v.shape[0] for n, v in delta.items() if ".lora_a." in n)
+        hyperparameters |= {
+            "rank": the_one(ranks, "rank", where=where),
+            "matrices": _matrices_of(delta),
+            "scale": 1.0,
+        }
+        if found == "qlora":
+            hyperparameters["quantization"] = quantization
+    elif kind == "fact":
+        ranks = (v.shape[0] for n, v in delta.items() if n.endswith(".fact_u"))
+        hyperparameters |= {
+            "rank": the_one(ranks, "rank", where=where),
+            "dropout": FACT_DROPOUT,
+            "shared": False,
+        }
+        notes = (f"FacT's dropout is not stored; {FACT_DROPOUT}, micro-sam's default, stands in",)
+    elif kind == "adaptformer":
+        notes = _read_adaptformer(delta, hyperparameters, blocks, alpha=alpha, where=where)
+    return Foreign(
+        method=_late(found, blocks, base),
+        hyperparameters=hyperparameters,
+        tensors=delta,
+        notes=notes,
+    )
+
+
+def _read_adaptformer(
+    delta: Tensors,
+    hyperparameters: dict[str, Any],
+    blocks: list[int],
+    *,
+    alpha: float | None,
+    where: str,
+) -> tuple[str, ...]:
+    sizes = (v.shape[0] for n, v in delta.items() if n.endswith(".adaptformer_down.weight"))
+    hyperparameters["projection"] = the_one(sizes, "projection size", where=where)
+    notes = ("AdaptFormer's dropout is not stored; it acts in training only, none stands in",)
+    learned = any(name.endswith(".adaptformer_alpha") for name in delta)
+    if learned and alpha is not None:
+        raise InputError(f"{where}: holds its own learned alpha; leave alpha out")
+    if learned:
+        hyperparameters["alpha"] = "learned"
+        return notes
+    if alpha is None:
+        raise InputError(
+            f"{where}: AdaptFormer's alpha was fixed in this training, and micro-sam does not "
+            "store it; pass the value it was trained with (--alpha, micro-sam's argument alpha)"
+        )
+    hyperparameters["alpha"] = float(alpha)
+    for name in [n for n in delta if n.endswith(".adaptformer_up.weight")]:
+        owner = name.removesuffix("adaptformer_up.weight")
+        delta[f"{owner}adaptformer_alpha"] = np.full(1, alpha, np.float32)
+    return (*notes, f"AdaptFormer's fixed alpha is not stored; {alpha} was given")
+
+
+def _read_selective(
+    encoder: Mapping[str, Any], base: Base, *, where: str, method: str | None
+) -> Foreign:
+    """Find the method that changes least among those that change all that differs."""
+    ours = base.part(ENCODER)
+    missing, extra = sorted(set(ours) - set(encoder)), sorted(set(encoder) - set(ours))
+    if missing or extra:
+        problem = f"lacks {shown(missing[0])}" if missing else f"has unknown {shown(extra[0])}"
+        raise FormatError(
+            f"{where}: {problem} ({len(missing)} missing, {len(extra)} unknown tensors of the "
+            f"image encoder) next to the base {base.folder}"
+        )
+    if method is not None and method not in SELECTIVE:
+        raise InputError(
+            f"{where}: holds the names of a plain SAM, expected the method {shown(method)}; the "
+            f"methods with such names are {', '.join(SELECTIVE)}"
+        )
+    changed = {name for name, value in encoder.items() if not same(value, ours[name])}
+    config = base.config.architecture.image_encoder
+    prefixes = [f"{ENCODER}{block}." for block in block_names(config)]
+    blocks = [i for i, p in enumerate(prefixes) if any(n.startswith(p) for n in changed)]
+    shapes = parameter_shapes(base)
+    for name in SELECTIVE if method is None else (method,):
+        row = get_method(name)
+        given: dict[str, Any] = {}
+        if "blocks" in row.defaults and name != "full":
+            given["blocks"] = _all_or(blocks, base) if blocks else None
+            if name == "late_full":  # None would be its default, the last half
+                given["blocks"] = blocks or [len(prefixes) - 1]
+        hyperparameters = row.hyperparameters(given)
+        trained = row.trainable(shapes, base.config.architecture, hyperparameters)
+        names = {ENCODER + each for each in trained}
+        if changed <= names:
+            return Foreign(
+                method=name,
+                hyperparameters=hyperparameters,
+                tensors={each: encoder[each] for each in sorted(names)},
+                notes=(f"the method was told by the {len(changed)} tensors that differ from the "
+                       "base",) if method is None else (),
+            )  # fmt: skip
+    check_frozen({n: encoder[n] for n in set(encoder) - names}, base, where=where)
+    raise AssertionError(changed)  # what differs lies outside the method's tensors
+
+
+def _blocks_of(delta: Iterable[str], base: Base) -> list[int]:
+    names = [f"{ENCODER}{b}." for b in block_names(base.config.architecture.image_encoder)]
+    return [i for i, prefix in enumerate(names) if any(n.startswith(prefix) for n in delta)]
+
+
+def _all_or(blocks: list[int], base: Base) -> list[int] | None:
+    """None where they are all blocks, as the configs say it."""
+    every = chosen_blocks(base.config.architecture.image_encoder, None)
+    return None if blocks == every else blocks
+
+
+def _late(method: str, blocks: list[int], base: Base) -> str:
+    """Name the late form of a method that adapts the last blocks and not the first."""
+    count = len(block_names(base.config.architecture.image_encoder))
+    late = f"late_{method}"
+    tail = 0 < len(blocks) < count and blocks == [*range(blocks[0], count)]
+    return late if tail and late in METHODS else method
+
+
+def _matrices_of(delta: Iterable[str]) -> list[str]:
+    """List the matrices with factors anywhere; that all blocks have them is checked later."""
+    found = {name.rpartition(".")[2] for name in delta}
+    matrices = [matrix for matrix in ("q", "k", "v") if matrix in found]
+    return matrices + (["mlp"] if found & {"lin1", "lin2"} else [])

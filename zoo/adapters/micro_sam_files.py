@@ -1,0 +1,62 @@
+"""Checkpoints of uSAM as files: state dicts, exports and trainer files in, a ``.pt`` out.
+
+In: a file. Out: its tensors by micro-sam's names, an AIS decoder's under ``ais_decoder.``. And
+back. Called by ``reading.py`` and ``writing.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from samzoo.runtime.arrays import Tensors
+from samzoo.runtime.errors import require
+from samzoo.zoo.checkpoints import as_weights, read_state_dicts
+
+from .foreign import AIS
+from .micro_sam_names import split_quantized
+
+
+def read_checkpoint_file(path: Path) -> Tensors:
+    """Read a checkpoint's tensors without running anything that is in it.
+
+    Returns:
+        Tensors by name: float32, but for what bitsandbytes packed, which stays as it is.
+
+    Raises:
+        NotFoundError: There is no such file.
+        FormatError: Not a checkpoint, or damaged.
+        StorageError: The file cannot be read.
+    """
+    found = read_state_dicts(path)
+    tensors = {**found.model, **{AIS + name: value for name, value in found.decoder.items()}}
+    packed = {split_quantized(name)[0] for name in tensors if split_quantized(name)[1]}
+    kept = {n: v for n, v in tensors.items() if split_quantized(n)[0] in packed}
+    weights = as_weights({n: v for n, v in tensors.items() if n not in kept}, where=str(path))
+    return {**weights, **kept}
+
+
+def save_checkpoint(
+    path: Path, state: Mapping[str, Any], decoder: Mapping[str, Any] | None
+) -> None:
+    """Write what micro-sam's ``export_custom_sam_model`` writes.
+
+    Args:
+        path: A file that does not exist yet.
+        state: By micro-sam's names.
+        decoder: Its ``decoder_state``; None writes ``state`` alone, which loads in every tool that
+            takes a plain SAM where the method has no names of its own.
+
+    Raises:
+        MissingDependencyError: torch is not installed.
+    """
+    torch = require("torch", extra="train")
+
+    def to_torch(tensors: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: torch.from_numpy(value.copy()) for name, value in tensors.items()}
+
+    content: dict[str, Any] = to_torch(state)
+    if decoder is not None:
+        content = {"model_state": content, "decoder_state": to_torch(decoder)}
+    torch.save(content, path)

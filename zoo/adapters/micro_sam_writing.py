@@ -1,0 +1,154 @@
+"""An adapter by uSAM's names, with the arguments that rebuild it there, or why there are none.
+
+In: an adapter of ours and its base. Out: the ``model_state`` of a checkpoint, and the
+``peft_kwargs`` of ``micro_sam.util.get_sam_model``. Called by ``writing.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from samzoo.runtime.arrays import Tensors
+from samzoo.runtime.config import VitConfig
+from samzoo.runtime.errors import InputError
+from samzoo.training.methods.blocks import chosen_blocks
+
+from .foreign import AIS, DECODERS, ENCODER, Base
+from .micro_sam_names import DELTA, WRAPPED, split_name
+
+SURGERY = {
+    "lora": "LoRASurgery",
+    "fact": "FacTSurgery",
+    "adaptformer": "AdaptFormer",
+    "ssf": "SSFSurgery",
+}
+"""Classes of ``micro_sam.models.peft_sam`` by our methods; the others load as a plain SAM."""
+
+PLAIN = ("freeze_encoder", "full", "late_full", "attention", "bias", "layernorm")
+
+
+def state_dict(
+    method: str, hyperparameters: Mapping[str, Any], tensors: Mapping[str, Any], base: Base
+) -> Tensors:
+    """Name an adapter's and its base's tensors as micro-sam does.
+
+    Args:
+        method: The adapter's.
+        hyperparameters: All of them.
+        tensors: The adapter's, by our names; without an AIS decoder.
+        base: Its base.
+
+    Returns:
+        The ``model_state`` that ``micro_sam.util.get_sam_model`` loads with ``peft_kwargs``.
+
+    Raises:
+        InputError: micro-sam has nothing that computes the same.
+    """
+    kind, delta = expressible(method, hyperparameters, tensors, base)
+    encoder = base.part(ENCODER)
+    if kind is None:
+        return {**encoder, **delta, **{n: v for n, v in tensors.items() if n.startswith(DECODERS)}}
+    owners = {split_name(name)[0] for name in delta}
+    theirs = {ours: name for name, ours in {**DELTA[kind], **WRAPPED[kind]}.items()}
+    mlp = any(".mlp." in name for name in delta)
+    state: Tensors = {}
+    for name, value in {**encoder, **delta}.items():
+        block, suffix = split_name(name)
+        wrapped = block in owners and suffix in theirs
+        if kind == "lora" and suffix.startswith("mlp.") and not mlp:
+            wrapped = False
+        state[f"{block}{theirs[suffix]}" if wrapped else name] = value
+    return {**state, **{n: v for n, v in tensors.items() if n.startswith(DECODERS)}}
+
+
+def decoder_state(tensors: Mapping[str, Any]) -> Tensors:
+    """Name an AIS decoder's tensors as micro-sam's ``decoder_state`` does."""
+    return {name.removeprefix(AIS): v for name, v in tensors.items() if name.startswith(AIS)}
+
+
+def expressible(
+    method: str, hyperparameters: Mapping[str, Any], tensors: Mapping[str, Any], base: Base
+) -> tuple[str | None, Tensors]:
+    """Bring the encoder's delta into micro-sam's form.
+
+    Args:
+        method: The adapter's.
+        hyperparameters: All of them.
+        tensors: The adapter's.
+        base: Its base.
+
+    Returns:
+        The row of the name table, None for plain SAM names; and the delta by our names.
+
+    Raises:
+        InputError: micro-sam has nothing that computes the same; says what does.
+    """
+    delta: Tensors = {n: v for n, v in tensors.items() if n.startswith(ENCODER)}
+    kind = method.removeprefix("late_") if method not in PLAIN else method
+    if kind in PLAIN:
+        return None, delta
+    if kind == "qlora":
+        raise _refusal("QLoRA over 4-bit weights", "its loader has no 4-bit weights")
+    if kind not in SURGERY:
+        raise _refusal(f"the method {method!r}", "it does not know it")
+    if not isinstance(base.config.architecture.image_encoder, VitConfig):
+        raise _refusal("adapters of a TinyViT", "its methods are for ViTs")
+    if kind == "lora":
+        if "proj" in hyperparameters["matrices"]:
+            raise _refusal("LoRA on attn.proj", "it adapts q, k, v and mlp only")
+        scale = np.float32(hyperparameters["scale"])
+        delta = {n: v * scale if ".lora_b." in n else v for n, v in delta.items()}
+    if hyperparameters.get("init") == "identity" and kind == "adaptformer":
+        raise _refusal("AdaptFormer without the second residual", "its own always adds it")
+    if kind == "fact" and hyperparameters["shared"]:
+        delta = _unshared(delta)
+    if kind == "adaptformer" and hyperparameters["alpha"] != "learned":
+        delta = {n: v for n, v in delta.items() if not n.endswith(".adaptformer_alpha")}
+    return kind, delta
+
+
+def peft_kwargs(
+    method: str, hyperparameters: Mapping[str, Any], base: Base
+) -> dict[str, Any] | None:
+    """Return what to give ``get_sam_model`` as ``peft_kwargs``; None for a plain SAM.
+
+    ``peft_module`` is the name of the class in ``micro_sam.models.peft_sam``.
+    """
+    kind = method.removeprefix("late_") if method not in PLAIN else method
+    if kind in PLAIN:
+        return None
+    config = base.config.architecture.image_encoder
+    arguments: dict[str, Any] = {"peft_module": SURGERY[kind]}
+    if kind in ("lora", "fact"):
+        arguments["rank"] = hyperparameters["rank"]
+    if kind == "lora":
+        arguments["update_matrices"] = list(hyperparameters["matrices"])
+    if kind == "fact":
+        arguments["dropout"] = hyperparameters["dropout"] or None
+    if kind == "adaptformer":
+        learned = hyperparameters["alpha"] == "learned"
+        arguments["alpha"] = "learnable_scalar" if learned else hyperparameters["alpha"]
+        arguments["projection_size"] = hyperparameters["projection"]
+        arguments["dropout"] = hyperparameters["dropout"] or None
+    blocks = chosen_blocks(config, hyperparameters["blocks"])
+    if blocks != chosen_blocks(config, None):
+        arguments["attention_layers_to_update"] = blocks
+    return arguments
+
+
+def _unshared(delta: Tensors) -> Tensors:
+    """Give every block its copy of the factors that FacT shares."""
+    shared = {kind: next(v for n, v in delta.items() if n.endswith(kind))
+              for kind in (".fact_u", ".fact_v")}  # fmt: skip
+    layers = {name.partition(".fact_")[0] for name in delta}
+    return {**delta, **{f"{layer}{kind}": v for layer in layers for kind, v in shared.items()}}
+
+
+def _refusal(what: str, why: str) -> InputError:
+    return InputError(
+        f"micro-sam cannot load {what}: {why}; merge the adapter (samzoo merge) and convert the "
+        "model instead (samzoo convert MODEL --to micro-sam)"
+    )

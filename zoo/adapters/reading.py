@@ -1,0 +1,168 @@
+"""From an adapter of another tool to an adapter folder, checked against its base.
+
+In: a checkpoint of uSAM, a LoRA folder of Hugging Face's ``peft``, or a dictionary of CellSeg1,
+told apart by what is in them; and the base. Out: an adapter folder. Called by the ``convert`` verb.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from samzoo.runtime.arrays import Tensors
+from samzoo.runtime.config import AisDecoderConfig, check_format, from_json
+from samzoo.runtime.errors import FormatError, InputError, NotFoundError, WrongBaseError, shown
+from samzoo.runtime.files import read_json, read_tensors, sha256_of
+from samzoo.runtime.outputs import check_output_folder, write_folder
+from samzoo.runtime.tensor_files import BFLOAT16, DTYPES, TensorFile
+from samzoo.training.adapter import (
+    ADAPTER_FORMAT,
+    ADAPTER_VERSION,
+    WEIGHTS_FILE,
+    AdapterConfig,
+    is_adapter,
+    write_adapter,
+)
+from samzoo.zoo.architecture import architecture_of
+
+from . import cellseg1, huggingface_peft, micro_sam
+from .foreign import AIS, DECODERS, ENCODER, Base, Foreign, completed, read_base
+from .micro_sam_files import read_checkpoint_file
+
+OUR_CONFIG, AIS_FILE = "samzoo_adapter.json", "ais_decoder.safetensors"
+"""What ``writing.py`` puts beside ``peft``'s files, so that nothing is lost on the way back."""
+
+
+def read_foreign_adapter(
+    source: Path,
+    output: Path,
+    *,
+    base: Path,
+    method: str | None = None,
+    alpha: float | None = None,
+    image_size: int | None = None,
+    force: bool = False,
+) -> AdapterConfig:
+    """Make an adapter folder of another tool's adapter.
+
+    Args:
+        source: A uSAM checkpoint (a state dict, an export, or a trainer's file), a file of
+            CellSeg1, or a folder of ``peft``.
+        output: The adapter folder to write.
+        base: The base folder that it was trained on.
+        method: What it must be; else it is told by the names.
+        alpha: AdaptFormer's fixed alpha, which uSAM does not store.
+        image_size: Of a CellSeg1 training, where it was not 512.
+        force: Replace an existing ``output``.
+
+    Returns:
+        The adapter's config; ``source.notes`` says what the file did not.
+
+    Raises:
+        NotFoundError: A file is missing.
+        FormatError: A file is damaged or incomplete, or of a method that we do not have.
+        WrongBaseError: It was trained on another base.
+        InputError: An option is missing or does not belong to the file.
+        OutputExistsError: ``output`` exists and ``force`` is false.
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    check_output_folder(output, force=force, inputs=[source, base])
+    read = read_base(base)
+    given = {"method": method, "alpha": alpha, "image_size": image_size}
+    foreign, where = _read(source, read, given)
+    config, tensors = completed(foreign, read, where=where)
+    write_folder(output, lambda folder: write_adapter(folder, config, tensors), force=force)
+    return config
+
+
+def _read(source: Path, base: Base, given: dict[str, Any]) -> tuple[Foreign, str]:
+    if source.is_dir():
+        _refuse_options(source, "peft", given)
+        return _read_folder(source, base), str(source)
+    if not source.is_file():
+        raise NotFoundError(f"{source}: no such file or folder")
+    where = str(source)
+    tensors = read_checkpoint_file(source)
+    provenance = {"adapter_file": source.name, "adapter_sha256": sha256_of(source)}
+    if any(name.endswith(huggingface_peft.NAME_OF_A) for name in tensors):
+        raise InputError(
+            f"{source}: holds a LoRA of peft; pass its folder {source.parent}, which has the "
+            "settings as well"
+        )
+    if cellseg1.is_cellseg1(tensors):
+        _refuse_options(source, "CellSeg1", given, allowed=("image_size",))
+        foreign = cellseg1.read(tensors, base, where=where, image_size=given["image_size"])
+    else:
+        _refuse_options(source, "micro-sam", given, allowed=("method", "alpha"))
+        foreign = micro_sam.read(
+            tensors, base, where=where, method=given["method"], alpha=given["alpha"],
+            ais_decoder=_ais_decoder(tensors, base, where=where),
+        )  # fmt: skip
+    foreign.source.update(provenance)
+    return foreign, where
+
+
+def _ais_decoder(tensors: Tensors, base: Base, *, where: str) -> AisDecoderConfig | None:
+    """Tell the AIS decoder's kind and sizes by its tensors; the base's SAM stands for the rest."""
+    decoder = {name: value for name, value in tensors.items() if name.startswith(AIS)}
+    if not decoder:
+        return None
+    sam = base.part(ENCODER, *DECODERS)
+    return architecture_of({**sam, **decoder}, where=where).ais_decoder
+
+
+def _refuse_options(
+    source: Path, kind: str, given: dict[str, Any], *, allowed: tuple[str, ...] = ()
+) -> None:
+    for name, value in given.items():
+        if value is not None and name not in allowed:
+            raise InputError(
+                f"{source}: is an adapter of {kind}, which takes no "
+                f"--{name.replace('_', '-')}; leave it out"
+            )
+
+
+def _read_folder(folder: Path, base: Base) -> Foreign:
+    if not is_adapter(folder):
+        raise NotFoundError(
+            f"{folder}: holds no adapter_config.json; pass a folder of Hugging Face's peft, or a "
+            "checkpoint file"
+        )
+    if not huggingface_peft.is_peft_folder(folder):
+        raise InputError(f"{folder}: is an adapter folder of samzoo already; use it as it is")
+    weights = folder / WEIGHTS_FILE
+    if not weights.is_file() and (folder / "adapter_model.bin").is_file():
+        raise FormatError(
+            f"{folder}: holds adapter_model.bin, a pickle; save it as safetensors (peft's "
+            "save_pretrained does so by default)"
+        )
+    tensors = dict(TensorFile(weights, dtypes=(*DTYPES, BFLOAT16)))
+    if not (folder / OUR_CONFIG).is_file():
+        return huggingface_peft.read(folder, tensors, base)
+    ours = _read_our_config(folder / OUR_CONFIG, base)
+    fused = [m for m in ours.hyperparameters.get("matrices", []) if m in ("q", "k", "v")]
+    foreign = huggingface_peft.read(folder, tensors, base, matrices=fused or None)
+    ais = read_tensors(folder / AIS_FILE) if (folder / AIS_FILE).is_file() else {}
+    return Foreign(
+        method=ours.method,
+        hyperparameters={**foreign.hyperparameters, "blocks": ours.hyperparameters.get("blocks")},
+        tensors={**foreign.tensors, **{AIS + name: value for name, value in ais.items()}},
+        ais_decoder=ours.architecture.ais_decoder,
+        preprocessing=ours.preprocessing,
+        ais=ours.ais,
+        point_output=ours.architecture.mask_decoder.point_output,
+        source={**ours.source, **foreign.source},
+    )
+
+
+def _read_our_config(path: Path, base: Base) -> AdapterConfig:
+    value = read_json(path)
+    check_format(value, ADAPTER_FORMAT, ADAPTER_VERSION, where=str(path))
+    value.pop("format")
+    config = from_json(AdapterConfig, value, where=str(path))
+    if config.base_digest != base.config.weights_digest:
+        raise WrongBaseError(
+            f"{path}: base_digest is {shown(config.base_digest)}, the base {base.folder} has "
+            f"{base.config.weights_digest}; pass the base it was trained on with --base"
+        )
+    return config

@@ -1,0 +1,264 @@
+"""Weighted sums of LoRA adapters over one base.
+
+Encoder: ``W + sum_i w_i * scale_i * B_i A_i``, written as one LoRA adapter: the A stand below each
+other, the B, times ``w_i * scale_i``, beside each other, and the scale is 1. Its rank is the sum of
+the ranks.
+
+Prompt encoder and mask decoder, which every adapter holds in full: ``T + sum_i w_i * (T_i - T)``
+with T the base's tensor; for weights that sum to 1 this is the weighted mean of the T_i.
+
+AIS decoder: the same where the base has one of the same kind; else, since there is no T, the mean
+``sum_i w_i T_i / sum_i w_i``.
+
+In: adapter folders. Out: an adapter folder, or the model merged from it. Called by the ``merge``
+verb. Source: Ilharco et al., Editing Models with Task Arithmetic (ICLR 2023); the AIS decoder's
+mean is our own choice.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from samzoo.runtime.arrays import Array, Tensors
+from samzoo.runtime.config import ModelConfig
+from samzoo.runtime.errors import FormatError, InputError, WrongBaseError, shown
+from samzoo.runtime.outputs import check_output_folder, write_folder
+from samzoo.runtime.tensor_files import check_finite
+from samzoo.training.adapter import AdapterConfig, read_adapter, write_adapter
+
+from .foreign import AIS, DECODERS, Base, Foreign, completed, read_base
+from .lora_layers import Layers, grouped, matrices_found, ungrouped
+
+SUMMABLE = {"lora": "lora", "late_lora": "lora", "qlora": "qlora", "late_qlora": "qlora"}
+"""Methods whose deltas add up to one of the same kind."""
+
+Adapter = tuple[AdapterConfig, Tensors]
+
+
+def sum_adapters(
+    adapters: Sequence[Path],
+    output: Path,
+    *,
+    weights: Sequence[float],
+    base: Path | None = None,
+    force: bool = False,
+) -> AdapterConfig:
+    """Write the weighted sum of LoRA adapters as one adapter folder.
+
+    Args:
+        adapters: At least two adapter folders.
+        output: The adapter folder to write.
+        weights: One for each; any finite numbers.
+        base: Their base; where the first one's lay while training by default.
+        force: Replace an existing ``output``.
+
+    Returns:
+        The sum's config.
+
+    Raises:
+        NotFoundError: A file is missing.
+        WrongBaseError: The adapters, or the base, do not belong to one base.
+        FormatError: A file is damaged.
+        InputError: Wrong weights, a method without deltas to sum, or adapters that differ in
+            their preprocessing, AIS decoder or quantisation.
+        OutputExistsError: ``output`` exists and ``force`` is false.
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    inputs = [*adapters, *([base] if base is not None else [])]
+    check_output_folder(output, force=force, inputs=inputs)
+    config, tensors = summed(adapters, weights=weights, base=base)
+    write_folder(output, lambda folder: write_adapter(folder, config, tensors), force=force)
+    return config
+
+
+def merge_sum(
+    adapters: Sequence[Path],
+    output: Path,
+    *,
+    weights: Sequence[float],
+    base: Path | None = None,
+    force: bool = False,
+    **options: Any,
+) -> ModelConfig:
+    """Sum adapters and merge the sum; see ``sum_adapters`` and ``samzoo.zoo.merge``.
+
+    Args:
+        adapters: At least two adapter folders.
+        output: The model folder to write.
+        weights: One for each.
+        base: Their base.
+        force: Replace an existing ``output``.
+        options: Passed on to the merge.
+
+    Returns:
+        The model's config.
+    """
+    from samzoo.zoo.merge import merge
+
+    inputs = [*adapters, *([base] if base is not None else [])]
+    check_output_folder(output, force=force, inputs=inputs)
+    with tempfile.TemporaryDirectory(prefix="samzoo-sum-") as folder:
+        total = Path(folder) / "sum"
+        sum_adapters(adapters, total, weights=weights, base=base)
+        return merge(total, output, base=base, force=force, **options)
+
+
+def summed(
+    adapters: Sequence[Path], *, weights: Sequence[float], base: Path | None = None
+) -> Adapter:
+    """Sum adapters, in memory; see ``sum_adapters``."""
+    _check_weights(adapters, weights)
+    given = [read_adapter(folder) for folder in adapters]
+    for folder, (config, _) in zip(adapters[1:], given[1:], strict=True):
+        _check_alike(given[0][0], config, adapters[0], folder)
+    first = given[0][0]
+    if first.method not in SUMMABLE:
+        raise InputError(
+            f"{adapters[0]}: method: found {first.method!r}; sums are defined for the deltas of "
+            f"{', '.join(SUMMABLE)}"
+        )
+    if base is None and not first.base_path:
+        raise InputError(f"{adapters[0]}: does not say where its base is; pass it with --base")
+    read = read_base(base or Path(first.base_path))
+    if read.config.weights_digest != first.base_digest:
+        raise WrongBaseError(
+            f"{read.folder}: weights digest {read.config.weights_digest} is not that of the base "
+            f"of the adapters ({first.base_digest}); pass the right one with --base"
+        )
+    where = " + ".join(str(folder) for folder in adapters)
+    hyperparameters, delta = _sum_of_deltas(given, weights, read, where=where)
+    foreign = Foreign(
+        method=SUMMABLE[first.method],
+        hyperparameters=hyperparameters,
+        tensors={**delta, **_sum_of_decoders(given, weights, read, where=where)},
+        ais_decoder=first.architecture.ais_decoder,
+        preprocessing=first.preprocessing,
+        ais=first.ais,
+        point_output=first.architecture.mask_decoder.point_output,
+        source={
+            "sum_of": [
+                {"weight": float(weight), "adapter_digest": config.adapter_digest,
+                 "source": config.source}
+                for weight, (config, _) in zip(weights, given, strict=True)
+            ]
+        },
+    )  # fmt: skip
+    return completed(foreign, read, where=where)
+
+
+def _check_weights(adapters: Sequence[Path], weights: Sequence[float]) -> None:
+    if len(adapters) < 2:
+        raise InputError(f"a sum takes at least two adapters, found {len(adapters)}")
+    if len(weights) != len(adapters):
+        raise InputError(
+            f"weights: expected {len(adapters)} numbers, one for each adapter, found {len(weights)}"
+        )
+    if not all(isfinite(weight) for weight in weights) or not any(weights):
+        raise InputError(
+            f"weights: expected finite numbers that are not all 0, found {shown(list(weights))}"
+        )
+
+
+def _check_alike(first: AdapterConfig, other: AdapterConfig, a: Path, b: Path) -> None:
+    if other.base_digest != first.base_digest:
+        raise WrongBaseError(
+            f"{b}: base_digest {other.base_digest} is not that of {a} ({first.base_digest}); only "
+            "adapters over one base can be summed"
+        )
+    one, two = SUMMABLE.get(first.method), SUMMABLE.get(other.method)
+    if one is None or one != two:
+        raise InputError(
+            f"{b}: method: found {other.method!r} next to {first.method!r} of {a}; sums are "
+            f"defined for adapters of one kind out of {', '.join(SUMMABLE)}"
+        )
+    for name, mine, theirs in (
+        ("preprocessing", first.preprocessing, other.preprocessing),
+        ("architecture.ais_decoder", first.architecture.ais_decoder,
+         other.architecture.ais_decoder),
+        ("architecture.mask_decoder", first.architecture.mask_decoder,
+         other.architecture.mask_decoder),
+        ("hyperparameters.quantization", first.hyperparameters.get("quantization"),
+         other.hyperparameters.get("quantization")),
+    ):  # fmt: skip
+        if mine != theirs:
+            raise InputError(
+                f"{b}: {name}: found {shown(theirs)}, expected that of {a}: {shown(mine)}"
+            )
+
+
+def _sum_of_deltas(
+    given: Sequence[Adapter], weights: Sequence[float], base: Base, *, where: str
+) -> tuple[dict[str, Any], Tensors]:
+    config = base.config.architecture.image_encoder
+    stacks: dict[str, dict[str, list[tuple[Array, Array]]]] = {}
+    ranks = [int(adapter.hyperparameters["rank"]) for adapter, _ in given]
+    rank = sum(ranks)
+    groups = [grouped(tensors) for _, tensors in given]
+    for layer in sorted({layer for group in groups for layer in group}):
+        for matrix in sorted({m for group in groups for m in group.get(layer, {})}):
+            for (adapter, _), weight, own, group in zip(given, weights, ranks, groups, strict=True):
+                factor = np.float32(weight * float(adapter.hyperparameters["scale"]))
+                shapes = next(g[layer][matrix] for g in groups if matrix in g.get(layer, {}))
+                absent = (
+                    np.zeros((own, shapes[0].shape[1]), np.float32),
+                    np.zeros((len(shapes[1]), own), np.float32),
+                )
+                a, b = group.get(layer, {}).get(matrix, absent)
+                stacks.setdefault(layer, {}).setdefault(matrix, []).append((a, b * factor))
+    layers: Layers = {
+        layer: {
+            matrix: (
+                np.concatenate([a for a, _ in pairs]),
+                np.concatenate([b for _, b in pairs], axis=1),
+            )
+            for matrix, pairs in by_matrix.items()
+        }
+        for layer, by_matrix in stacks.items()
+    }
+    blocks, matrices = matrices_found(config, layers, where=where)
+    hyperparameters = {"rank": rank, "matrices": matrices, "scale": 1.0, "blocks": blocks}
+    if "quantization" in given[0][0].hyperparameters:
+        hyperparameters["quantization"] = given[0][0].hyperparameters["quantization"]
+    return hyperparameters, ungrouped(config, layers, base, matrices, blocks, rank)
+
+
+def _sum_of_decoders(
+    given: Sequence[Adapter], weights: Sequence[float], base: Base, *, where: str
+) -> Tensors:
+    same_ais = base.config.architecture.ais_decoder == given[0][0].architecture.ais_decoder
+    total = float(sum(weights))
+    result: Tensors = {}
+    for name, first in given[0][1].items():
+        if not name.startswith((*DECODERS, AIS)):
+            continue
+        if any(name not in tensors or tensors[name].shape != first.shape for _, tensors in given):
+            raise FormatError(f"{where}: tensor {shown(name)}: not the same in all adapters")
+        if not np.issubdtype(first.dtype, np.floating):
+            result[name] = first  # BatchNorm's counter
+            continue
+        values = [tensors[name].astype(np.float64) for _, tensors in given]
+        start: Mapping[str, Array] = base.tensors
+        if name.startswith(AIS) and not same_ais:
+            if abs(total) < 1e-6:
+                raise InputError(
+                    f"weights: add up to {total:g}, but the base has no AIS decoder to start "
+                    "from; expected weights that do not add up to 0"
+                )
+            mean = sum(w * v for w, v in zip(weights, values, strict=True)) / total
+        else:
+            origin = start[name].astype(np.float64)
+            mean = origin + sum(w * (v - origin) for w, v in zip(weights, values, strict=True))
+        result[name] = np.asarray(mean).astype(np.float32)
+        if name.endswith(".running_var") and (result[name] < 0).any():
+            raise InputError(
+                f"weights: tensor {shown(name)}: the sum has negative variances; use weights from "
+                "0 to 1"
+            )
+    check_finite(result, where=where)
+    return result

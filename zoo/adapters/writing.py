@@ -1,0 +1,140 @@
+"""From an adapter folder to the files of another tool.
+
+In: an adapter of ours and its base. Out: a checkpoint that micro-sam loads, or a folder for Hugging
+Face's ``peft``. Called by the ``convert`` verb.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from samzoo.runtime.arrays import Tensors
+from samzoo.runtime.config import UnetrDecoderConfig, to_json
+from samzoo.runtime.errors import InputError, NotFoundError, WrongBaseError, shown
+from samzoo.runtime.files import write_json, write_tensors
+from samzoo.runtime.outputs import check_output, check_output_folder, replacing, write_folder
+from samzoo.training.adapter import (
+    ADAPTER_FORMAT,
+    ADAPTER_VERSION,
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    AdapterConfig,
+    read_adapter,
+)
+from samzoo.training.methods import get_method
+
+from . import huggingface_peft
+from .foreign import AIS, Base, check_adapter, read_base
+from .micro_sam_files import save_checkpoint
+from .micro_sam_writing import decoder_state, peft_kwargs, state_dict
+from .reading import AIS_FILE, OUR_CONFIG
+
+TARGETS = ("micro-sam", "peft")
+"""Tools that an adapter can be written for."""
+
+
+def write_foreign_adapter(
+    adapter: Path, output: Path, *, to: str, base: Path | None = None, force: bool = False
+) -> dict[str, Any]:
+    """Write an adapter for another tool.
+
+    Args:
+        adapter: The adapter's folder.
+        output: A ``.pt`` file for ``micro-sam``, a folder for ``peft``.
+        to: One of ``TARGETS``.
+        base: The base's folder; where it lay while training by default. uSAM's checkpoints repeat
+            its frozen weights.
+        force: Replace an existing ``output``.
+
+    Returns:
+        ``target``; for ``micro-sam`` also ``peft_kwargs``, what ``get_sam_model`` needs to load it
+        (None: nothing); and ``notes``, what the file cannot say.
+
+    Raises:
+        NotFoundError: A file is missing.
+        WrongBaseError: The base is not the adapter's.
+        FormatError: A file is damaged, or tensors do not fit.
+        InputError: The target has nothing that computes the same.
+        MissingDependencyError: ``micro-sam``, and torch is not installed.
+        OutputExistsError: ``output`` exists and ``force`` is false.
+        StorageError: The disk is full or the output cannot be written.
+    """
+    if to not in TARGETS:
+        raise InputError(f"to: found {shown(to)}, allowed: {', '.join(TARGETS)}")
+    inputs = [adapter, *([base] if base is not None else [])]
+    if to == "micro-sam":
+        if output.suffix not in (".pt", ".pth"):
+            raise InputError(f"{output}: checkpoints of micro-sam are written as .pt; name it so")
+        check_output(output, force=force, inputs=inputs)
+    else:
+        check_output_folder(output, force=force, inputs=inputs)
+    config, tensors, read = _read(adapter, base)
+    hyperparameters = get_method(config.method).hyperparameters(config.hyperparameters)
+    if to == "micro-sam":
+        return _write_micro_sam(output, config, hyperparameters, tensors, read)
+    return _write_peft(output, config, hyperparameters, tensors, read, force=force)
+
+
+def _read(adapter: Path, base: Path | None) -> tuple[AdapterConfig, Tensors, Base]:
+    config, tensors = read_adapter(adapter)
+    if base is None and not config.base_path:
+        raise NotFoundError(f"{adapter}: does not say where its base is; pass it with --base")
+    read = read_base(base or Path(config.base_path))
+    if read.config.weights_digest != config.base_digest:
+        raise WrongBaseError(
+            f"{read.folder}: weights digest {read.config.weights_digest} is not that of the base "
+            f"that {adapter} was trained on ({config.base_digest}); pass the right one with --base"
+        )
+    check_adapter(config, tensors, read, where=str(adapter))
+    return config, tensors, read
+
+
+def _write_micro_sam(
+    output: Path,
+    config: AdapterConfig,
+    hyperparameters: dict[str, Any],
+    tensors: Tensors,
+    base: Base,
+) -> dict[str, Any]:
+    state = state_dict(config.method, hyperparameters, tensors, base)
+    notes = []
+    decoder: Tensors | None = None
+    if isinstance(config.architecture.ais_decoder, UnetrDecoderConfig):
+        decoder = decoder_state(tensors)
+    elif config.architecture.ais_decoder is not None:
+        notes.append("the AIS decoder is left out: it is not the network that micro-sam has")
+    with replacing(output) as temporary:
+        save_checkpoint(temporary, state, decoder)
+    arguments = peft_kwargs(config.method, hyperparameters, base)
+    return {"target": "micro-sam", "peft_kwargs": arguments, "notes": notes}
+
+
+def _write_peft(
+    output: Path,
+    config: AdapterConfig,
+    hyperparameters: dict[str, Any],
+    tensors: Tensors,
+    base: Base,
+    *,
+    force: bool,
+) -> dict[str, Any]:
+    if config.method not in ("lora", "late_lora"):
+        raise InputError(
+            f"method: found {config.method!r}; peft folders are written of lora and late_lora. "
+            "Merge the adapter (samzoo merge) and convert the model instead"
+        )
+    theirs, state = huggingface_peft.write(hyperparameters, tensors, base)
+    ais = {n.removeprefix(AIS): v for n, v in tensors.items() if n.startswith(AIS)}
+    header = {"format": {"name": ADAPTER_FORMAT, "version": ADAPTER_VERSION}}
+
+    def fill(folder: Path) -> None:
+        write_tensors(folder / WEIGHTS_FILE, state, {"format": "pt"})
+        if ais:
+            write_tensors(folder / AIS_FILE, ais, {"format": "pt"})
+        write_json(folder / OUR_CONFIG, {**header, **to_json(config)})
+        write_json(folder / CONFIG_FILE, theirs)
+
+    write_folder(output, fill, force=force)
+    notes = [f"the AIS decoder is in {AIS_FILE}, which peft does not read"] if ais else []
+    return {"target": "peft", "notes": notes}

@@ -1,0 +1,192 @@
+"""Writing a base or model as a checkpoint for other tools.
+
+In: a folder of ours. Out: a file or folder that segment-anything, micro-sam or Hugging Face load
+strictly. Called by the ``convert`` verb with ``--to``; the way in is ``convert.py``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from samzoo.runtime.arrays import Tensors
+from samzoo.runtime.config import ModelConfig, Preprocessing, TinyVitConfig, UnetrDecoderConfig
+from samzoo.runtime.errors import InputError, NotFoundError, require, shown
+from samzoo.runtime.files import write_json, write_tensors
+from samzoo.runtime.folders import read_model_folder
+from samzoo.runtime.outputs import check_output, check_output_folder, replacing, write_folder
+
+from .checkpoints import DECODER_STATE, MODEL_STATE
+from .convert import check_shapes
+from .huggingface import CONFIG_FILE, WEIGHTS_FILE, config_of, processors_of
+from .huggingface_names import to_huggingface
+
+logger = logging.getLogger(__name__)
+
+Target = Literal["segment-anything", "micro-sam", "huggingface"]
+
+SUFFIXES = (".pth", ".pt")
+AIS_PREFIX = "ais_decoder."
+
+MOBILE_SAM_CLASSES = 1000
+"""MobileSAM's TinyViT keeps the classification head it was pretrained with, and loads strictly.
+Source: MobileSAM, ``build_sam.py``."""
+
+
+def write_checkpoint(
+    source: Path,
+    output: Path,
+    *,
+    to: Target,
+    decoder: Path | None = None,
+    force: bool = False,
+) -> list[Path]:
+    """Write a base or model for another tool.
+
+    Args:
+        source: The folder of a base or a model.
+        output: ``segment-anything`` and ``micro-sam``: a ``.pth`` or ``.pt`` file;
+            ``huggingface``: a folder.
+        to: ``segment-anything`` is a bare state dict, as MobileSAM and LiteMedSAM have it too;
+            ``micro-sam`` has the AIS decoder beside it; ``huggingface`` is a ``SamModel`` with its
+            config and processor files.
+        decoder: With ``micro-sam``, the AIS decoder goes into this file; ``output`` is then a bare
+            state dict, which other tools read too.
+        force: Replace existing outputs.
+
+    Returns:
+        What was written: ``output``, and ``decoder`` where given.
+
+    Raises:
+        NotFoundError: There is no such folder.
+        FormatError: The folder is damaged.
+        InputError: The target cannot hold this model, or an output cannot be used.
+        MissingDependencyError: A PyTorch file is asked for, and torch is not installed.
+        StorageError: The disk is full or an output cannot be written.
+    """
+    outputs = _check_outputs(source, output, to=to, decoder=decoder, force=force)
+    config, tensors = read_model_folder(source)
+    if config.architecture.image_encoder.adaptformer is not None:
+        raise InputError(
+            f"{source}: has AdaptFormer's bottlenecks beside its MLPs, which do not fold into "
+            "SAM's weights and which no other tool's SAM has; export it to ONNX instead"
+        )
+    check_shapes(tensors, config.architecture, where=str(source))
+    weights = {
+        name: value.astype(np.float32) if value.dtype == np.float16 else value
+        for name, value in tensors.items()
+    }
+    sam = {name: value for name, value in weights.items() if not name.startswith(AIS_PREFIX)}
+    ais = {
+        name.removeprefix(AIS_PREFIX): value
+        for name, value in weights.items()
+        if name.startswith(AIS_PREFIX)
+    }
+    _tell_differences(config, to, source)
+    if to == "huggingface":
+        _write_folder(output, config, sam, force=force)
+        return outputs
+    sam.update(_unused_head(config))
+    unetr = isinstance(config.architecture.ais_decoder, UnetrDecoderConfig)
+    if decoder is not None and not unetr:
+        raise InputError(f"{source}: has no AIS decoder of micro-sam's; leave --decoder out")
+    if to == "micro-sam" and unetr and decoder is None:
+        _save(output, {MODEL_STATE: _torch(sam), DECODER_STATE: _torch(ais)})
+    else:
+        if decoder is not None:
+            _save(decoder, _torch(ais))
+        _save(output, _torch(sam))
+    return outputs
+
+
+def _check_outputs(
+    source: Path, output: Path, *, to: Target, decoder: Path | None, force: bool
+) -> list[Path]:
+    if to not in get_args(Target):
+        raise InputError(f"to: found {shown(to)}, allowed: {', '.join(get_args(Target))}")
+    if not source.is_dir() or not (source / "config.json").is_file():
+        raise NotFoundError(
+            f"{source}: not the folder of a base or model; run samzoo convert on a checkpoint first"
+        )
+    if decoder is not None and to != "micro-sam":
+        raise InputError("--decoder writes micro-sam's AIS decoder; it needs --to micro-sam")
+    if to == "huggingface":
+        check_output_folder(output, force=force, inputs=[source])
+        return [output]
+    require("torch", extra="export")
+    files = [output] if decoder is None else [output, decoder]
+    for file in files:
+        if file.suffix not in SUFFIXES:
+            raise InputError(f"{file}: checkpoints are written as .pth or .pt; name it so")
+        check_output(file, force=force, inputs=[source])
+        if file.is_dir():
+            raise InputError(f"{file}: is a folder; name a file")
+    if decoder is not None and decoder.resolve() == output.resolve():
+        raise InputError(f"{decoder}: is the output for the encoder as well; choose another name")
+    return files
+
+
+def _tell_differences(config: ModelConfig, to: Target, source: Path) -> None:
+    """Say what the target leaves out: tools that load the file will compute other masks."""
+    given, plain = config.preprocessing, Preprocessing()
+    lost = [
+        f"{name} {getattr(given, name)}"
+        for name in ("intensity", "gamma", "scale")
+        if getattr(given, name) != getattr(plain, name)
+        # What micro-sam does itself.
+        and not (to == "micro-sam" and name == "intensity" and given.intensity == "min_max")
+    ]
+    if to != "huggingface" and given.pixel_mean != plain.pixel_mean:
+        lost.append(f"pixel_mean {given.pixel_mean}")
+    if lost:
+        logger.warning(
+            "%s: %s files cannot say how images are prepared (%s); prepare them so yourself, or "
+            "the masks differ", source, to, ", ".join(lost),
+        )  # fmt: skip
+    ais = config.architecture.ais_decoder
+    if ais is not None and not (to == "micro-sam" and isinstance(ais, UnetrDecoderConfig)):
+        logger.warning("%s: %s files cannot hold its AIS decoder (%s)", source, to, ais.type)
+
+
+def _unused_head(config: ModelConfig) -> Tensors:
+    """Make the classification head that MobileSAM's network has and never uses."""
+    encoder = config.architecture.image_encoder
+    if not isinstance(encoder, TinyVitConfig) or encoder.patch_kernel == 1:
+        return {}
+    channels = encoder.embed_dims[-1]
+    return {
+        "image_encoder.norm_head.weight": np.ones(channels, np.float32),
+        "image_encoder.norm_head.bias": np.zeros(channels, np.float32),
+        "image_encoder.head.weight": np.zeros((MOBILE_SAM_CLASSES, channels), np.float32),
+        "image_encoder.head.bias": np.zeros(MOBILE_SAM_CLASSES, np.float32),
+    }
+
+
+def _torch(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    torch = require("torch", extra="export")
+    return {name: torch.from_numpy(np.array(tensors[name])) for name in sorted(tensors)}
+
+
+def _save(path: Path, value: Mapping[str, Any]) -> None:
+    torch = require("torch", extra="export")
+    # Into an open file: torch would write the name of a path into the archive.
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        torch.save(value, file)
+
+
+def _write_folder(output: Path, config: ModelConfig, sam: Tensors, *, force: bool) -> None:
+    header = config_of(config.architecture)
+    names = to_huggingface(sam, config.architecture.mask_decoder.iou_head_depth)
+    renamed = {new: sam[name] for name, news in names.items() for new in news}
+
+    def fill(folder: Path) -> None:
+        write_tensors(folder / WEIGHTS_FILE, renamed, {"format": "pt"})
+        for name, processor in processors_of(config).items():
+            write_json(folder / name, processor)
+        write_json(folder / CONFIG_FILE, header)
+
+    write_folder(output, fill, force=force)

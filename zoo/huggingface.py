@@ -1,0 +1,231 @@
+"""The configs and processors of Hugging Face's ``SamModel`` folders, both ways.
+
+In: a folder with ``config.json``, or a model's numbers. Out: the other. Called by
+``checkpoints.py`` and ``exchange.py``; needs neither transformers nor torch.
+
+Source: transformers 5.23.0, ``models/sam``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from samzoo.runtime.config import (
+    EMBEDDING_CHANNELS,
+    Architecture,
+    MaskDecoderConfig,
+    ModelConfig,
+    Preprocessing,
+    VitConfig,
+)
+from samzoo.runtime.errors import FormatError, InputError, NotFoundError, shown
+from samzoo.runtime.files import read_json
+
+MODEL_TYPE = "sam"
+WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
+PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
+"""transformers.js reads the first, transformers 5 writes the second; either is enough here."""
+
+MAX_RGB = 255.0
+
+FIXED: dict[str, dict[str, tuple[Any, ...]]] = {
+    "vision_config": {"hidden_act": ("gelu",), "layer_norm_eps": (1e-6,), "num_channels": (3,)},
+    "prompt_encoder_config": {"hidden_act": ("gelu",), "layer_norm_eps": (1e-6,)},
+    # 1e-6 is Hugging Face's default, 1e-5 what segment-anything computes with.
+    "mask_decoder_config": {"hidden_act": ("relu",), "layer_norm_eps": (1e-5, 1e-6)},
+}
+"""What a config may say and the weights do not show; SAM has these values."""
+
+
+@dataclass(frozen=True)
+class FolderNumbers:
+    """What a Hugging Face folder says that its weights do not show."""
+
+    transformer_num_heads: int
+    preprocessing: Preprocessing | None
+
+
+def is_folder(folder: Path) -> bool:
+    """Whether a folder's config says that it is a Hugging Face model."""
+    path = folder / CONFIG_FILE
+    return path.is_file() and "model_type" in read_json(path)
+
+
+def read_folder(folder: Path) -> tuple[Path, FolderNumbers]:
+    """Read the configs of a ``SamModel`` folder.
+
+    Returns:
+        The path of the weights, and what they do not show.
+
+    Raises:
+        NotFoundError: There are no weights in one file.
+        FormatError: A config is damaged, or describes another model than SAM.
+    """
+    path = folder / CONFIG_FILE
+    config = read_json(path)
+    if config.get("model_type") != MODEL_TYPE:
+        raise FormatError(
+            f"{path}: model_type: found {shown(config.get('model_type'))}, allowed is "
+            f"{MODEL_TYPE!r}"
+        )
+    for section, allowed in FIXED.items():
+        values = config.get(section) or {}
+        if not isinstance(values, Mapping):
+            raise FormatError(f"{path}: {section}: expected an object, found {shown(values)}")
+        for key, choices in allowed.items():
+            if key in values and values[key] not in choices:
+                raise FormatError(
+                    f"{path}: {section}.{key}: found {shown(values[key])}, SAM has "
+                    f"{' or '.join(str(choice) for choice in choices)}"
+                )
+    heads = (config.get("mask_decoder_config") or {}).get(
+        "num_attention_heads", MaskDecoderConfig.transformer_num_heads
+    )
+    if not isinstance(heads, int) or heads < 1 or EMBEDDING_CHANNELS // 2 % heads:
+        raise FormatError(
+            f"{path}: mask_decoder_config.num_attention_heads: found {shown(heads)}, expected a "
+            f"divisor of {EMBEDDING_CHANNELS // 2}"
+        )
+    for name in (WEIGHTS_FILE, "pytorch_model.bin"):
+        if (folder / name).is_file():
+            return folder / name, FolderNumbers(heads, _read_processor(folder))
+    raise NotFoundError(f"{folder}: holds no {WEIGHTS_FILE}; weights in several files are not read")
+
+
+def _read_processor(folder: Path) -> Preprocessing | None:
+    for name in PROCESSOR_FILES:
+        path = folder / name
+        if path.is_file():
+            value = read_json(path)
+            value = value.get("image_processor", value)
+            if isinstance(value, Mapping) and "image_mean" in value:
+                return _preprocessing(value, path)
+    return None
+
+
+def _preprocessing(value: Mapping[str, Any], path: Path) -> Preprocessing:
+    for key in ("do_resize", "do_rescale", "do_normalize", "do_pad"):
+        if value.get(key, True) is not True:
+            raise FormatError(f"{path}: {key}: found {shown(value[key])}, SAM has true")
+    factor = value.get("rescale_factor", 1 / MAX_RGB)
+    if not isinstance(factor, float) or not math.isclose(factor, 1 / MAX_RGB, rel_tol=1e-6):
+        raise FormatError(f"{path}: rescale_factor: found {shown(factor)}, SAM has 1/255")
+    mean, std = _statistics(value, "image_mean", path), _statistics(value, "image_std", path)
+    if min(std) <= 0:
+        raise FormatError(f"{path}: image_std: must be positive, found {shown(value['image_std'])}")
+    return Preprocessing(pixel_mean=mean, pixel_std=std)
+
+
+def _statistics(value: Mapping[str, Any], name: str, path: Path) -> tuple[float, float, float]:
+    """Read numbers of the range 0..1 for the range 0..255."""
+    numbers = value.get(name)
+    if (
+        not isinstance(numbers, list)
+        or len(numbers) != 3
+        or any(type(n) not in (int, float) or not abs(n) <= MAX_RGB for n in numbers)
+    ):
+        raise FormatError(f"{path}: {name}: expected 3 numbers, found {shown(numbers)}")
+    # Rounded to what SAM's own files say: 0.485 * 255 is 123.67500000000001.
+    red, green, blue = (round(number * MAX_RGB, 6) for number in numbers)
+    return red, green, blue
+
+
+def config_of(architecture: Architecture) -> dict[str, Any]:
+    """Write a model's numbers as the ``config.json`` of a ``SamModel``.
+
+    Raises:
+        InputError: The image encoder is not a ViT.
+    """
+    encoder, decoder = architecture.image_encoder, architecture.mask_decoder
+    if not isinstance(encoder, VitConfig):
+        raise InputError(
+            "Hugging Face's SamModel has a ViT encoder, this model a TinyViT; write another "
+            "format: segment-anything or micro-sam"
+        )
+    if decoder.iou_head_depth < 2:
+        raise InputError("Hugging Face's SamModel has an IoU head of at least 2 layers, not 1")
+    return {
+        "architectures": ["SamModel"],
+        "dtype": "float32",
+        "initializer_range": 0.02,
+        "mask_decoder_config": {
+            "attention_downsample_rate": 2,
+            "hidden_act": "relu",
+            "hidden_size": EMBEDDING_CHANNELS,
+            "iou_head_depth": decoder.iou_head_depth,
+            "iou_head_hidden_dim": decoder.iou_head_hidden_dim,
+            # Not Hugging Face's default of 1e-6: segment-anything's LayerNorms have torch's.
+            "layer_norm_eps": 1e-5,
+            "mlp_dim": decoder.transformer_mlp_dim,
+            "model_type": "sam_mask_decoder",
+            "num_attention_heads": decoder.transformer_num_heads,
+            "num_hidden_layers": decoder.transformer_depth,
+            "num_multimask_outputs": decoder.num_multimask_outputs,
+        },
+        "model_type": MODEL_TYPE,
+        "prompt_encoder_config": {
+            "hidden_act": "gelu",
+            "hidden_size": EMBEDDING_CHANNELS,
+            "image_embedding_size": encoder.grid,
+            "image_size": encoder.image_size,
+            "layer_norm_eps": 1e-6,
+            "mask_input_channels": decoder.mask_in_chans,
+            "model_type": "sam_prompt_encoder",
+            "num_point_embeddings": 4,
+            "patch_size": encoder.patch_size,
+        },
+        "tie_word_embeddings": True,
+        "vision_config": {
+            "attention_dropout": 0.0,
+            "global_attn_indexes": list(encoder.global_attn_indexes),
+            "hidden_act": "gelu",
+            "hidden_size": encoder.embed_dim,
+            "image_size": encoder.image_size,
+            "initializer_range": 1e-10,
+            "layer_norm_eps": 1e-6,
+            "mlp_dim": int(encoder.embed_dim * encoder.mlp_ratio),
+            "mlp_ratio": encoder.mlp_ratio,
+            "model_type": "sam_vision_model",
+            "num_attention_heads": encoder.num_heads,
+            "num_channels": 3,
+            "num_hidden_layers": encoder.depth,
+            "num_pos_feats": EMBEDDING_CHANNELS // 2,
+            "output_channels": EMBEDDING_CHANNELS,
+            "patch_size": encoder.patch_size,
+            "qkv_bias": True,
+            "scale": encoder.embed_dim // 2,
+            "use_abs_pos": True,
+            "use_rel_pos": True,
+            "window_size": encoder.window_size,
+        },
+    }
+
+
+def processors_of(config: ModelConfig) -> dict[str, dict[str, Any]]:
+    """Write a model's preprocessing as both processor files, by file name."""
+    side, mask_side = config.image_size, 4 * config.grid
+    image_processor = {
+        "do_convert_rgb": True,
+        "do_normalize": True,
+        "do_pad": True,
+        "do_rescale": True,
+        "do_resize": True,
+        "image_mean": [value / MAX_RGB for value in config.preprocessing.pixel_mean],
+        "image_processor_type": "SamImageProcessor",
+        "image_std": [value / MAX_RGB for value in config.preprocessing.pixel_std],
+        "mask_pad_size": {"height": mask_side, "width": mask_side},
+        "mask_size": {"longest_edge": mask_side},
+        "pad_size": {"height": side, "width": side},
+        "resample": 2,
+        "rescale_factor": 1 / MAX_RGB,
+        "size": {"longest_edge": side},
+    }
+    processor = {"processor_class": "SamProcessor"}
+    return {
+        "preprocessor_config.json": {**image_processor, **processor},
+        "processor_config.json": {"image_processor": image_processor, **processor},
+    }

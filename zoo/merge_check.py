@@ -1,0 +1,126 @@
+"""How far a merged model is from the network it was made of, on one image.
+
+In: an adapter, the model merged from it, an image. Out: the largest differences of the image
+embeddings. Called by ``samzoo merge --verify``; needs torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from samzoo.runtime.arrays import Array
+from samzoo.runtime.errors import require
+from samzoo.runtime.folders import read_model_folder
+from samzoo.runtime.model import Model
+from samzoo.training.adapter import AdapterConfig, open_adapter, read_adapter
+from samzoo.training.methods import get_method
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Distance of the merged model's image embeddings from another network's.
+
+    Attributes:
+        network: What the merged model is compared with.
+        absolute: Largest absolute difference of a value.
+        relative: The same, divided by the other network's largest absolute value.
+    """
+
+    network: str
+    absolute: float
+    relative: float
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return (
+            f"largest difference from {self.network}: {self.absolute:.2g} "
+            f"({self.relative:.2g} of the largest value)"
+        )
+
+
+def require_packages(adapter: Path) -> None:
+    """Check that an adapter's network can be built, before a merge takes its time.
+
+    Raises:
+        NotFoundError: There is no adapter.
+        FormatError: The adapter is damaged.
+        MissingDependencyError: torch is not installed, or bitsandbytes for QLoRA.
+    """
+    require("torch", extra="train")
+    if get_method(open_adapter(adapter)[0].method).trained_base is not None:
+        import_module("samzoo.training.quantized")
+
+
+def merge_differences(
+    adapter: Path, model: Path, image: Array, *, base: Path | None = None
+) -> list[Difference]:
+    """Compare a merged model with its adapter's own network.
+
+    Args:
+        adapter: The adapter's folder.
+        model: The folder that ``merge`` made of it.
+        image: See ``samzoo.runtime.read_image``.
+        base: The base's folder; where it lay while training by default.
+
+    Returns:
+        One row for the network as it was trained. After a method that trains on a rounded base
+        (QLoRA) a second one for the adapter on the base as it is: with ``qlora_base="original"``
+        that is what was merged.
+
+    Raises:
+        NotFoundError: A file is missing.
+        FormatError: A file is damaged, or they do not belong together.
+        MissingDependencyError: torch is not installed, or bitsandbytes for QLoRA.
+    """
+    require("torch", extra="train")
+    from samzoo.training.sam import Sam, load_weights
+
+    config, tensors = read_adapter(adapter)
+    model_config, weights = read_model_folder(model)
+    sam = Sam(model_config)
+    load_weights(sam, weights, where=str(model))
+    found = _embeddings(sam.eval(), image)
+    del sam, weights
+    base_folder = base or Path(config.base_path)
+    rows = []
+    for network, described in _networks(config):
+        expected = _embeddings(_adapted(base_folder, described, tensors), image)
+        absolute = float(np.abs(found - expected).max())
+        relative = absolute / max(float(np.abs(expected).max()), float(np.finfo(np.float32).tiny))
+        rows.append(Difference(network=network, absolute=absolute, relative=relative))
+    return rows
+
+
+def _networks(config: AdapterConfig) -> list[tuple[str, AdapterConfig]]:
+    if get_method(config.method).trained_base is None:
+        return [("the adapter's network", config)]
+    plain = {k: v for k, v in config.hyperparameters.items() if k != "quantization"}
+    return [
+        ("the adapter's network, 4-bit", config),
+        (
+            "the adapter on the base as it is",
+            dataclasses.replace(
+                config, method=config.method.replace("qlora", "lora"), hyperparameters=plain
+            ),
+        ),
+    ]
+
+
+def _adapted(base: Path, config: AdapterConfig, tensors: Mapping[str, Any]) -> Any:
+    from samzoo.training.adapted import adapted
+
+    return adapted(*read_model_folder(base), config, tensors)
+
+
+def _embeddings(sam: Any, image: Array) -> Array:
+    from samzoo.training.graphs import TorchNetworks
+
+    values: Array = Model(sam.config, TorchNetworks(sam)).embed(image).values
+    return values
