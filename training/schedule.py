@@ -85,7 +85,7 @@ class Status:
         total: Steps planned.
         loss: Mean loss of the current epoch.
         score: Validation score of the last epoch; None before the first.
-        best: Best score so far.
+        best: Best score so far; None before the first, and again where corrections begin.
         seconds_left: Estimate; 0 while unknown.
     """
 

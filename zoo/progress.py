@@ -52,7 +52,9 @@ class TrainingBar:
             )
         fields = {"loss": f"{status.loss:.3f}"}
         if status.score is not None:
-            fields |= {"score": f"{status.score:.3f}", "best": f"{status.best:.3f}"}
+            fields["score"] = f"{status.score:.3f}"
+        if status.best is not None:  # forgotten when corrections begin
+            fields["best"] = f"{status.best:.3f}"
         minutes, seconds = divmod(int(status.seconds_left), 60)
         fields["left"] = f"{minutes}:{seconds:02d}"
         self._bar.n = status.step

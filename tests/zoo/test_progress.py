@@ -66,6 +66,14 @@ def test_training_shows_loss_score_best_and_time_left(terminal):
         assert part in drawn, part
 
 
+def test_where_corrections_begin_there_is_a_score_and_no_best(terminal):
+    bar = TrainingBar()
+    bar(status(6, score=0.61, best=None))
+    bar.close()
+    assert "score=0.610" in terminal.getvalue()
+    assert "best" not in terminal.getvalue()
+
+
 def test_closing_twice_or_unused_bars_is_harmless():
     for bar in (ProgressBar(), TrainingBar()):
         bar.close()
