@@ -37,8 +37,8 @@ class LightDecoder(nn.Module):
     """Convolutions at the embedding's grid, at 2x and at 4x of it (own design).
 
     Two layers at the coarse grids: with one each, at 0.16 M parameters, touching nuclei came apart
-    less often (validation mSA 0.52 to 0.57 against 0.59 on the same frozen embeddings of an early model,
-    one seed).
+    less often (validation mSA 0.52 to 0.57 against 0.59 on the same frozen embeddings of an early
+    model, one seed).
 
     The norms look at one pixel's channels only, so that padding and tile borders have no say in
     the statistics of other pixels, which an InstanceNorm would give them.
