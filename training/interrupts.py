@@ -36,5 +36,5 @@ def interrupts_held_back() -> Iterator[None]:
         for number, handler in handlers.items():
             signal.signal(number, handler)
     if held:
-        number, frame = held[0]
-        handlers[signal.Signals(number)](number, frame)
+        caught, frame = held[0]
+        handlers[signal.Signals(caught)](caught, frame)

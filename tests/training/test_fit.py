@@ -31,7 +31,7 @@ pytestmark = pytest.mark.torch
 
 from samzoo.training import fit, learner  # noqa: E402
 from samzoo.training.data import Annotated, median_diameter  # noqa: E402
-from samzoo.training.objectives import distance_loss  # noqa: E402
+from samzoo.training.objectives import distance_loss, interactive_step  # noqa: E402
 from samzoo.training.run import BEST, LAST, LOG, Run  # noqa: E402
 from samzoo.training.validation import validate  # noqa: E402
 
@@ -316,11 +316,11 @@ def test_an_object_diameter_sets_the_input_scale(train, tmp_path):
 
 
 def test_corrections_begin_when_they_shall(train, monkeypatch):
-    rounds, original = [], learner.interactive_step
+    rounds = []
 
     def spy(sam, embeddings, labels, ids, settings, **options):
         rounds.append(settings.n_sub_iteration)
-        return original(sam, embeddings, labels, ids, settings, **options)
+        return interactive_step(sam, embeddings, labels, ids, settings, **options)
 
     monkeypatch.setattr(learner, "interactive_step", spy)
     train(corrections_after=0.5, epochs=2, steps_per_epoch=3, n_sub_iteration=2)
