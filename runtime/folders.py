@@ -6,9 +6,9 @@ Called by training, by the merge and by the exporter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .arrays import Tensors
 from .config import ModelConfig
@@ -18,6 +18,8 @@ from .files import read_tensors
 from .tensor_files import TensorFile
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+
+Weights = TypeVar("Weights", bound=Mapping[str, Any])
 
 
 def read_model_folder(folder: Path) -> tuple[ModelConfig, Tensors]:
@@ -33,10 +35,7 @@ def read_model_folder(folder: Path) -> tuple[ModelConfig, Tensors]:
         NotFoundError: A file is missing.
         FormatError: A file is damaged, or they do not belong together.
     """
-    config = ModelConfig.read(folder / CONFIG_FILE)
-    tensors = read_tensors(folder / WEIGHTS_FILE)
-    _check_digest(folder, config, tensors)
-    return config, tensors
+    return _with_config(folder, read_tensors)
 
 
 def open_model_folder(folder: Path) -> tuple[ModelConfig, TensorFile]:
@@ -49,16 +48,16 @@ def open_model_folder(folder: Path) -> tuple[ModelConfig, TensorFile]:
         NotFoundError: A file is missing.
         FormatError: A file is damaged, or they do not belong together.
     """
+    return _with_config(folder, TensorFile)
+
+
+def _with_config(folder: Path, read: Callable[[Path], Weights]) -> tuple[ModelConfig, Weights]:
     config = ModelConfig.read(folder / CONFIG_FILE)
-    tensors = TensorFile(folder / WEIGHTS_FILE)
-    _check_digest(folder, config, tensors)
-    return config, tensors
-
-
-def _check_digest(folder: Path, config: ModelConfig, tensors: Mapping[str, Any]) -> None:
+    tensors = read(folder / WEIGHTS_FILE)
     digest = weights_digest(tensors)
     if digest != config.weights_digest:
         raise FormatError(
             f"{folder / CONFIG_FILE}: weights_digest is {shown(config.weights_digest)}, but "
             f"{WEIGHTS_FILE} has {digest}; the files do not belong together"
         )
+    return config, tensors

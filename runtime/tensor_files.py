@@ -142,6 +142,29 @@ def _checked_header(path: Path) -> tuple[dict[str, str], list[str]]:
         raise StorageError(f"{path}: cannot be read ({error})") from error
 
 
+def check_names(
+    tensors: Collection[str], expected: Collection[str], *, where: str, ending: str
+) -> None:
+    """Refuse missing and unknown tensors.
+
+    Args:
+        tensors: Their names, or a mapping from these.
+        expected: The same for what must be there.
+        where: The file, for messages.
+        ending: Of the message, after ``(1 missing, 0 unknown tensors``.
+
+    Raises:
+        FormatError: Names the first and counts all.
+    """
+    missing = sorted(set(expected) - set(tensors))
+    unknown = sorted(set(tensors) - set(expected))
+    if missing or unknown:
+        problem = f"lacks {shown(missing[0])}" if missing else f"has unknown {shown(unknown[0])}"
+        raise FormatError(
+            f"{where}: {problem} ({len(missing)} missing, {len(unknown)} unknown tensors{ending}"
+        )
+
+
 def check_finite(tensors: Mapping[str, Any], *, where: str) -> None:
     """Refuse weights that hold NaN or infinity.
 

@@ -27,12 +27,20 @@ Shapes = dict[str, Shape]
 BATCH_NORM_COUNTER = "num_batches_tracked"
 """BatchNorm's counter, the one integer among a model's tensors."""
 
+STATISTICS = ("running_mean", "running_var", BATCH_NORM_COUNTER)
+"""Last parts of the names of BatchNorm's tensors that are no parameters."""
+
 POINT_EMBEDDINGS = 4
 """Background and foreground point, and the two corners of a box."""
 
 ATTENTION_DOWNSAMPLING = 2
 """The mask decoder's cross attention has this many times fewer channels. Source:
 segment-anything, ``modeling/transformer.py``."""
+
+
+def is_statistic(name: str) -> bool:
+    """Whether a tensor is no parameter but BatchNorm's."""
+    return name.rpartition(".")[2] in STATISTICS
 
 
 def tensor_shapes(architecture: Architecture) -> Shapes:

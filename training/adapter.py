@@ -8,7 +8,7 @@ Written by ``fit.py``, read by ``samzoo.zoo.merge`` (which needs no torch for it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ from samzoo.runtime.config import (
     to_json,
 )
 from samzoo.runtime.digest import weights_digest
-from samzoo.runtime.errors import FormatError, shown
+from samzoo.runtime.errors import FormatError, NotFoundError, WrongBaseError, shown
 from samzoo.runtime.files import read_json, write_json, write_tensors
+from samzoo.runtime.folders import CONFIG_FILE as BASE_CONFIG_FILE
 from samzoo.runtime.tensor_files import TensorFile
 
 ADAPTER_FORMAT, ADAPTER_VERSION = "samzoo-adapter", 1
@@ -64,9 +65,31 @@ def write_adapter(folder: Path, config: AdapterConfig, tensors: Tensors) -> None
         StorageError: The disk is full or the folder cannot be written.
     """
     write_tensors(folder / WEIGHTS_FILE, tensors, {"format": ADAPTER_FORMAT})
-    fields = {**to_json(config), "adapter_digest": weights_digest(tensors)}
+    digest = weights_digest(tensors)
+    write_adapter_config(folder / CONFIG_FILE, replace(config, adapter_digest=digest))
+
+
+def write_adapter_config(path: Path, config: AdapterConfig) -> None:
+    """Write an adapter's config, atomically.
+
+    Raises:
+        StorageError: The disk is full or the folder cannot be written.
+    """
     header = {"format": {"name": ADAPTER_FORMAT, "version": ADAPTER_VERSION}}
-    write_json(folder / CONFIG_FILE, {**header, **fields})
+    write_json(path, {**header, **to_json(config)})
+
+
+def read_adapter_config(path: Path) -> AdapterConfig:
+    """Read and check an adapter's config.
+
+    Raises:
+        NotFoundError: There is no such file.
+        FormatError: It is damaged or from a newer samzoo.
+    """
+    value = read_json(path)
+    check_format(value, ADAPTER_FORMAT, ADAPTER_VERSION, where=str(path))
+    value.pop("format")
+    return from_json(AdapterConfig, value, where=str(path))
 
 
 def is_adapter(folder: Path) -> bool:
@@ -96,10 +119,7 @@ def open_adapter(folder: Path) -> tuple[AdapterConfig, TensorFile]:
         FormatError: A file is damaged, from a newer samzoo, or they do not belong together.
     """
     path = folder / CONFIG_FILE
-    value = read_json(path)
-    check_format(value, ADAPTER_FORMAT, ADAPTER_VERSION, where=str(path))
-    value.pop("format")
-    config = from_json(AdapterConfig, value, where=str(path))
+    config = read_adapter_config(path)
     tensors = TensorFile(folder / WEIGHTS_FILE)
     digest = weights_digest(tensors)
     if digest != config.adapter_digest:
@@ -108,6 +128,36 @@ def open_adapter(folder: Path) -> tuple[AdapterConfig, TensorFile]:
             f"{digest}; the files do not belong together"
         )
     return config, tensors
+
+
+def base_folder(config: AdapterConfig, adapter: Path, base: Path | None) -> Path:
+    """Say where an adapter's base is: where the user says, or where it lay while training.
+
+    Raises:
+        NotFoundError: Neither says it, or no base is there.
+    """
+    if base is None and not config.base_path:
+        raise NotFoundError(f"{adapter}: does not say where its base is; pass it with --base")
+    folder = base or Path(config.base_path)
+    if not (folder / BASE_CONFIG_FILE).is_file():
+        hint = "pass --base with the base's folder" if base is None else "check the path"
+        raise NotFoundError(
+            f"{folder}: the base of {adapter} is not there ({BASE_CONFIG_FILE} missing); {hint}"
+        )
+    return folder
+
+
+def check_base(config: AdapterConfig, adapter: Path, folder: Path, digest: str) -> None:
+    """Refuse a base that an adapter was not trained on.
+
+    Raises:
+        WrongBaseError: ``digest``, the base's, is another.
+    """
+    if digest != config.base_digest:
+        raise WrongBaseError(
+            f"{folder}: weights digest {digest} is not that of the base that {adapter} was "
+            f"trained on ({config.base_digest}); pass the right one with --base"
+        )
 
 
 def adapter_tensors(state: Mapping[str, Any], encoder_delta: set[str]) -> Tensors:

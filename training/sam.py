@@ -32,6 +32,7 @@ from samzoo.runtime.config import (
 )
 from samzoo.runtime.errors import FormatError, shown
 from samzoo.runtime.folders import read_model_folder
+from samzoo.runtime.tensor_files import check_names
 
 from .ais_decoder import build_ais_decoder
 from .methods.adaptformer import add_bypasses
@@ -183,14 +184,8 @@ def load_weights(sam: nn.Module, tensors: Mapping[str, Any], *, where: str) -> N
         FormatError: A tensor is missing, unknown or of another shape; names the first.
     """
     expected = sam.state_dict()
-    missing = sorted(set(expected) - set(tensors))
-    unknown = sorted(set(tensors) - set(expected))
-    if missing or unknown:
-        problem = f"lacks {shown(missing[0])}" if missing else f"has unknown {shown(unknown[0])}"
-        raise FormatError(
-            f"{where}: {problem} ({len(missing)} missing, {len(unknown)} unknown tensors); "
-            "the config describes another architecture"
-        )
+    ending = "); the config describes another architecture"
+    check_names(tensors, expected, where=where, ending=ending)
     for name, target in expected.items():
         if tuple(tensors[name].shape) != tuple(target.shape):
             raise FormatError(

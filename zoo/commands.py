@@ -31,6 +31,7 @@ from samzoo.runtime.prompt_simulation import labels_from_masks
 from . import prompt_file
 from .index import DEFAULT_MODEL, load, resolve, shipped
 from .progress import ProgressBar, TrainingBar
+from .text_table import text_table
 
 Result = dict[str, Any]
 Pairs = Sequence[tuple[Path, Path]]
@@ -273,12 +274,7 @@ def list(options: Namespace) -> Result:
         )
     header = ("name", "segments", "base", "method", "megabytes", "license")
     cells = [header, *(tuple(str(row[key]) for key in header) for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    text = "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    )
-    return {"text": text, "models": rows}
+    return {"text": text_table(cells), "models": rows}
 
 
 def methods(options: Namespace) -> Result:

@@ -19,6 +19,7 @@ from samzoo.runtime.digest import weights_digest
 from samzoo.runtime.errors import FormatError, InputError, MissingDependencyError, shown
 from samzoo.runtime.files import sha256_of, write_json, write_tensors
 from samzoo.runtime.outputs import check_output, check_output_folder, write_folder
+from samzoo.runtime.tensor_files import check_names
 from samzoo.runtime.tensor_shapes import tensor_shapes
 
 from .architecture import architecture_of, preprocessing_of
@@ -203,14 +204,8 @@ def check_shapes(tensors: Mapping[str, Any], architecture: Architecture, *, wher
         FormatError: A tensor is missing, unknown or of another shape; names the first.
     """
     expected = tensor_shapes(architecture)
-    missing = sorted(set(expected) - set(tensors))
-    unknown = sorted(set(tensors) - set(expected))
-    if missing or unknown:
-        problem = f"lacks {shown(missing[0])}" if missing else f"has unknown {shown(unknown[0])}"
-        raise FormatError(
-            f"{where}: {problem} ({len(missing)} missing, {len(unknown)} unknown tensors) for a "
-            f"SAM with a {architecture.image_encoder.type} encoder"
-        )
+    ending = f") for a SAM with a {architecture.image_encoder.type} encoder"
+    check_names(tensors, expected, where=where, ending=ending)
     for name, shape in expected.items():
         if tensors[name].shape != shape:
             raise FormatError(

@@ -13,13 +13,13 @@ from typing import Any
 from samzoo.runtime.arrays import Tensors
 from samzoo.runtime.config import ModelConfig
 from samzoo.runtime.digest import weights_digest
-from samzoo.runtime.errors import InputError, NotFoundError, WrongBaseError, shown
+from samzoo.runtime.errors import InputError, shown
 from samzoo.runtime.files import read_json, write_json
 from samzoo.runtime.folders import CONFIG_FILE, WEIGHTS_FILE, open_model_folder
 from samzoo.runtime.outputs import check_output_folder, write_folder
 from samzoo.runtime.tensor_files import TensorFile, stream_tensors
 from samzoo.training.adapter import CONFIG_FILE as ADAPTER_CONFIG_FILE
-from samzoo.training.adapter import AdapterConfig, open_adapter
+from samzoo.training.adapter import AdapterConfig, base_folder, check_base, open_adapter
 from samzoo.training.methods import get_method
 
 from .merged_weights import DEFAULT_QLORA_BASE, QLORA_BASES, MergedWeights, QloraBase
@@ -118,20 +118,9 @@ def _open(
 def _open_base(
     config: AdapterConfig, adapter: Path, base: Path | None
 ) -> tuple[ModelConfig, TensorFile]:
-    if base is None and not config.base_path:
-        raise NotFoundError(f"{adapter}: does not say where its base is; pass it with --base")
-    folder = base or Path(config.base_path)
-    if not (folder / CONFIG_FILE).is_file():
-        hint = "pass --base with the base's folder" if base is None else "check the path"
-        raise NotFoundError(
-            f"{folder}: the base of {adapter} is not there ({CONFIG_FILE} missing); {hint}"
-        )
+    folder = base_folder(config, adapter, base)
     base_config, tensors = open_model_folder(folder)
-    if base_config.weights_digest != config.base_digest:
-        raise WrongBaseError(
-            f"{folder}: weights digest {base_config.weights_digest} is not that of the base that "
-            f"{adapter} was trained on ({config.base_digest}); pass the right one with --base"
-        )
+    check_base(config, adapter, folder, base_config.weights_digest)
     return base_config, tensors
 
 

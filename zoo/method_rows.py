@@ -20,6 +20,8 @@ from samzoo.runtime.errors import InputError, shown
 from samzoo.training.methods import METHODS
 from samzoo.training.methods.counts import count_trainable
 
+from .text_table import text_table
+
 ARCHITECTURES: dict[str, Architecture] = {
     "vit_b": Architecture(image_encoder=VitConfig()),
     "vit_l": Architecture(
@@ -105,11 +107,7 @@ def method_table(architecture: Architecture) -> str:
         )
         for row in method_rows(architecture)
     ]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    )
+    return text_table(cells)
 
 
 def millions(count: int) -> str:

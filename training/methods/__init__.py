@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from samzoo.runtime.arrays import Tensors
 from samzoo.runtime.config import Architecture
 from samzoo.runtime.errors import FormatError, InputError, shown
+from samzoo.runtime.tensor_shapes import is_statistic
 
 from . import adaptformer, fact, lora, qlora, selective, ssf
 from .blocks import chosen_blocks
@@ -127,7 +128,7 @@ class Method:
         if not self.foldable:
             return
         shapes = {name.removeprefix(PREFIX): tuple(base[name].shape) for name in base}
-        shapes = {name: shape for name, shape in shapes.items() if not _is_statistic(name)}
+        shapes = {name: shape for name, shape in shapes.items() if not is_statistic(name)}
         expected = {
             f"{PREFIX}{name}": shape
             for name, shape in self.trainable(shapes, architecture, hyperparameters).items()
@@ -139,19 +140,22 @@ class Method:
                 raise FormatError(f"adapter tensor {shown(name)}: expected {want}, found {found}")
 
 
-def _is_statistic(name: str) -> bool:
-    """Whether a tensor is no parameter but BatchNorm's."""
-    return name.endswith((".running_mean", ".running_var", ".num_batches_tracked"))
+def _selective(*, trainable: selective.Trainable, **fields: Any) -> Method:
+    """Make the row of a method that adds nothing and trains weights of the encoder's own."""
+    return Method(
+        attach=partial(selective.attach, trainable=trainable),
+        trainable=trainable,
+        fold=selective.fold,
+        check=selective.check,
+        **fields,
+    )
 
 
 METHODS: dict[str, Method] = {
-    "freeze_encoder": Method(
+    "freeze_encoder": _selective(
         formula="W stays",
         placement="nothing in the encoder",
-        attach=partial(selective.attach, trainable=selective.trainable_none),
         trainable=selective.trainable_none,
-        fold=selective.fold,
-        check=selective.check,
         frozen=True,
     ),
     "lora": Method(
@@ -221,49 +225,34 @@ METHODS: dict[str, Method] = {
         check=fact.check,
         defaults=fact.DEFAULTS,
     ),
-    "attention": Method(
+    "attention": _selective(
         formula="W trains",
         placement="attn.qkv, attn.proj and the position terms of the attention",
-        attach=partial(selective.attach, trainable=selective.trainable_attention),
         trainable=selective.trainable_attention,
-        fold=selective.fold,
-        check=selective.check,
         defaults=selective.ALL,
     ),
-    "bias": Method(
+    "bias": _selective(
         formula="b trains",
         placement="the biases of all linear layers and LayerNorms",
-        attach=partial(selective.attach, trainable=selective.trainable_bias),
         trainable=selective.trainable_bias,
-        fold=selective.fold,
-        check=selective.check,
         defaults=selective.ALL,
     ),
-    "layernorm": Method(
+    "layernorm": _selective(
         formula="W and b train",
         placement="both LayerNorms",
-        attach=partial(selective.attach, trainable=selective.trainable_layernorm),
         trainable=selective.trainable_layernorm,
-        fold=selective.fold,
-        check=selective.check,
         defaults=selective.ALL,
     ),
-    "late_full": Method(
+    "late_full": _selective(
         formula="W trains",
         placement="all of the last blocks",
-        attach=partial(selective.attach, trainable=selective.trainable_blocks),
         trainable=selective.trainable_blocks,
-        fold=selective.fold,
-        check=selective.check,
         defaults=selective.LAST,
     ),
-    "full": Method(
+    "full": _selective(
         formula="W trains",
         placement="the whole encoder, or whole blocks by choice",
-        attach=partial(selective.attach, trainable=selective.trainable_full),
         trainable=selective.trainable_full,
-        fold=selective.fold,
-        check=selective.check,
         defaults=selective.ALL,
     ),
 }

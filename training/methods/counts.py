@@ -12,17 +12,12 @@ from math import prod
 from typing import Any
 
 from samzoo.runtime.config import AisDecoderConfig, Architecture
-from samzoo.runtime.tensor_shapes import ais_decoder_shapes, tensor_shapes
+from samzoo.runtime.tensor_shapes import STATISTICS, ais_decoder_shapes, tensor_shapes
 
 from . import Method, mask_decoder_lora
 from .layers import Shapes
 
-BUFFERS = (
-    "running_mean",
-    "running_var",
-    "num_batches_tracked",
-    "positional_encoding_gaussian_matrix",
-)
+BUFFERS = (*STATISTICS, "positional_encoding_gaussian_matrix")
 """Last parts of the names of tensors that are no parameters."""
 
 

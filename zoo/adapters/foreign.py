@@ -18,18 +18,14 @@ from samzoo.runtime.arrays import Array, Tensors
 from samzoo.runtime.config import AisParameters, ModelConfig, Preprocessing
 from samzoo.runtime.errors import FormatError, WrongBaseError, shown
 from samzoo.runtime.folders import read_model_folder
-from samzoo.runtime.tensor_files import check_finite
-from samzoo.runtime.tensor_shapes import BATCH_NORM_COUNTER, tensor_shapes
+from samzoo.runtime.tensor_files import check_finite, check_names
+from samzoo.runtime.tensor_shapes import is_statistic, tensor_shapes
 from samzoo.training.adapter import AdapterConfig
 from samzoo.training.methods import get_method
 
 ENCODER, AIS = "image_encoder.", "ais_decoder."
 DECODERS = ("prompt_encoder.", "mask_decoder.")
 """What every adapter holds in full, besides an AIS decoder."""
-
-
-STATISTICS = (".running_mean", ".running_var", f".{BATCH_NORM_COUNTER}")
-"""Tensors of a BatchNorm that no method trains."""
 
 
 @dataclass(frozen=True)
@@ -175,14 +171,8 @@ def check_names_and_shapes(
     Raises:
         FormatError: Names the first.
     """
-    missing = sorted(set(expected) - set(tensors))
-    extra = sorted(set(tensors) - set(expected))
-    if missing or extra:
-        problem = f"lacks {shown(missing[0])}" if missing else f"has unknown {shown(extra[0])}"
-        raise FormatError(
-            f"{where}: {problem} ({len(missing)} missing, {len(extra)} unknown tensors); "
-            "the file is incomplete, or belongs to another base or method"
-        )
+    ending = "); the file is incomplete, or belongs to another base or method"
+    check_names(tensors, expected, where=where, ending=ending)
     for name, shape in expected.items():
         if tuple(tensors[name].shape) != tuple(shape):
             raise FormatError(
@@ -196,7 +186,7 @@ def parameter_shapes(base: Base) -> dict[str, tuple[int, ...]]:
     return {
         name.removeprefix(ENCODER): tuple(value.shape)
         for name, value in base.part(ENCODER).items()
-        if not name.endswith(STATISTICS)
+        if not is_statistic(name)
     }
 
 

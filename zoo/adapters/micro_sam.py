@@ -19,6 +19,7 @@ import numpy as np
 from samzoo.runtime.arrays import Tensors
 from samzoo.runtime.config import VitConfig
 from samzoo.runtime.errors import FormatError, InputError, shown
+from samzoo.runtime.tensor_files import check_names
 from samzoo.training.methods import METHODS, get_method
 from samzoo.training.methods.blocks import block_names, chosen_blocks
 
@@ -212,13 +213,8 @@ def _read_selective(
 ) -> Foreign:
     """Find the method that changes least among those that change all that differs."""
     ours = base.part(ENCODER)
-    missing, extra = sorted(set(ours) - set(encoder)), sorted(set(encoder) - set(ours))
-    if missing or extra:
-        problem = f"lacks {shown(missing[0])}" if missing else f"has unknown {shown(extra[0])}"
-        raise FormatError(
-            f"{where}: {problem} ({len(missing)} missing, {len(extra)} unknown tensors of the "
-            f"image encoder) next to the base {base.folder}"
-        )
+    ending = f" of the image encoder) next to the base {base.folder}"
+    check_names(encoder, ours, where=where, ending=ending)
     if method is not None and method not in SELECTIVE:
         raise InputError(
             f"{where}: holds the names of a plain SAM, expected the method {shown(method)}; the "

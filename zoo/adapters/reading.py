@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.arrays import Tensors
-from samzoo.runtime.config import AisDecoderConfig, check_format, from_json
+from samzoo.runtime.config import AisDecoderConfig
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, WrongBaseError, shown
-from samzoo.runtime.files import read_json, read_tensors, sha256_of
+from samzoo.runtime.files import read_tensors, sha256_of
 from samzoo.runtime.outputs import check_output_folder, write_folder
 from samzoo.runtime.tensor_files import BFLOAT16, DTYPES, TensorFile
 from samzoo.training.adapter import (
-    ADAPTER_FORMAT,
-    ADAPTER_VERSION,
     WEIGHTS_FILE,
     AdapterConfig,
     is_adapter,
+    read_adapter_config,
     write_adapter,
 )
 from samzoo.zoo.architecture import architecture_of
@@ -156,10 +155,7 @@ def _read_folder(folder: Path, base: Base) -> Foreign:
 
 
 def _read_our_config(path: Path, base: Base) -> AdapterConfig:
-    value = read_json(path)
-    check_format(value, ADAPTER_FORMAT, ADAPTER_VERSION, where=str(path))
-    value.pop("format")
-    config = from_json(AdapterConfig, value, where=str(path))
+    config = read_adapter_config(path)
     if config.base_digest != base.config.weights_digest:
         raise WrongBaseError(
             f"{path}: base_digest is {shown(config.base_digest)}, the base {base.folder} has "

@@ -30,7 +30,13 @@ from samzoo.runtime.config import ModelConfig
 from samzoo.runtime.errors import FormatError, InputError, WrongBaseError, shown
 from samzoo.runtime.outputs import check_output_folder, write_folder
 from samzoo.runtime.tensor_files import check_finite
-from samzoo.training.adapter import AdapterConfig, read_adapter, write_adapter
+from samzoo.training.adapter import (
+    AdapterConfig,
+    base_folder,
+    check_base,
+    read_adapter,
+    write_adapter,
+)
 
 from .foreign import AIS, DECODERS, Base, Foreign, completed, read_base
 from .lora_layers import Layers, grouped, matrices_found, ungrouped
@@ -123,14 +129,9 @@ def summed(
             f"{adapters[0]}: method: found {first.method!r}; sums are defined for the deltas of "
             f"{', '.join(SUMMABLE)}"
         )
-    if base is None and not first.base_path:
-        raise InputError(f"{adapters[0]}: does not say where its base is; pass it with --base")
-    read = read_base(base or Path(first.base_path))
-    if read.config.weights_digest != first.base_digest:
-        raise WrongBaseError(
-            f"{read.folder}: weights digest {read.config.weights_digest} is not that of the base "
-            f"of the adapters ({first.base_digest}); pass the right one with --base"
-        )
+    folder = base_folder(first, adapters[0], base)
+    read = read_base(folder)
+    check_base(first, adapters[0], folder, read.config.weights_digest)
     where = " + ".join(str(folder) for folder in adapters)
     hyperparameters, delta = _sum_of_deltas(given, weights, read, where=where)
     foreign = Foreign(

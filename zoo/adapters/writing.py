@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.arrays import Tensors
-from samzoo.runtime.config import UnetrDecoderConfig, to_json
-from samzoo.runtime.errors import InputError, NotFoundError, WrongBaseError, shown
+from samzoo.runtime.config import UnetrDecoderConfig
+from samzoo.runtime.errors import InputError, shown
 from samzoo.runtime.files import write_json, write_tensors
 from samzoo.runtime.outputs import check_output, check_output_folder, replacing, write_folder
 from samzoo.training.adapter import (
-    ADAPTER_FORMAT,
-    ADAPTER_VERSION,
     CONFIG_FILE,
     WEIGHTS_FILE,
     AdapterConfig,
+    base_folder,
+    check_base,
     read_adapter,
+    write_adapter_config,
 )
 from samzoo.training.methods import get_method
 
@@ -78,14 +79,9 @@ def write_foreign_adapter(
 
 def _read(adapter: Path, base: Path | None) -> tuple[AdapterConfig, Tensors, Base]:
     config, tensors = read_adapter(adapter)
-    if base is None and not config.base_path:
-        raise NotFoundError(f"{adapter}: does not say where its base is; pass it with --base")
-    read = read_base(base or Path(config.base_path))
-    if read.config.weights_digest != config.base_digest:
-        raise WrongBaseError(
-            f"{read.folder}: weights digest {read.config.weights_digest} is not that of the base "
-            f"that {adapter} was trained on ({config.base_digest}); pass the right one with --base"
-        )
+    folder = base_folder(config, adapter, base)
+    read = read_base(folder)
+    check_base(config, adapter, folder, read.config.weights_digest)
     check_adapter(config, tensors, read, where=str(adapter))
     return config, tensors, read
 
@@ -126,13 +122,12 @@ def _write_peft(
         )
     theirs, state = huggingface_peft.write(hyperparameters, tensors, base)
     ais = {n.removeprefix(AIS): v for n, v in tensors.items() if n.startswith(AIS)}
-    header = {"format": {"name": ADAPTER_FORMAT, "version": ADAPTER_VERSION}}
 
     def fill(folder: Path) -> None:
         write_tensors(folder / WEIGHTS_FILE, state, {"format": "pt"})
         if ais:
             write_tensors(folder / AIS_FILE, ais, {"format": "pt"})
-        write_json(folder / OUR_CONFIG, {**header, **to_json(config)})
+        write_adapter_config(folder / OUR_CONFIG, config)
         write_json(folder / CONFIG_FILE, theirs)
 
     write_folder(output, fill, force=force)
