@@ -46,6 +46,10 @@ class WeightAverage:
         """What is validated and kept: the average, or the weights where there is none."""
         return {**self._weights, **self.values}
 
+    def settle(self, prefix: str) -> None:
+        """Make the average the weights themselves, of all names with a prefix."""
+        self._copy({n: v for n, v in self.values.items() if n.startswith(prefix)})
+
     @contextmanager
     def in_place(self) -> Iterator[None]:
         """Put the average into the model for the time of a block."""

@@ -45,6 +45,10 @@ class TrainConfig:
             those between, drawn anew each step; 0 learns from all (the paper).
         corrections_after: Fraction of the run, by steps or time, that learns from first prompts
             alone. It buys about twice the steps while there is little to correct.
+        freeze_encoder_after: Share of the run after which the encoder stays as it is, at its
+            average where there is one, and only the decoders go on learning. Embeddings of a fixed
+            set of crops are then computed once, so that a step costs no encoder pass. 1 never
+            freezes.
         mask_prob: Chance that a correction also gets the previous logits as mask input.
         box_distortion_factor: Largest jitter of a box side, as a fraction of its length.
         point_output: ``multimask`` trains the best of three masks on a first point (the paper);
@@ -79,6 +83,7 @@ class TrainConfig:
     n_sub_iteration: int = 8
     learned_rounds: int = 0
     corrections_after: float = 0.0
+    freeze_encoder_after: float = 1.0
     mask_prob: float = 0.5
     box_distortion_factor: float = 0.025
     point_output: Literal["multimask", "single"] = "multimask"
@@ -101,7 +106,7 @@ class TrainConfig:
         for name in ("learning_rate", "ais_learning_rate"):
             if not 0 < getattr(self, name) < 1:
                 raise FormatError(f"{name}: allowed is 0 to 1, found {getattr(self, name)}")
-        for name in ("mask_prob", "ema_decay", "corrections_after"):
+        for name in ("mask_prob", "ema_decay", "corrections_after", "freeze_encoder_after"):
             if not 0 <= getattr(self, name) <= 1:
                 raise FormatError(f"{name}: allowed is 0 to 1, found {getattr(self, name)}")
         for name in (

@@ -184,8 +184,9 @@ def turn(array: Array, variant: Variant) -> Array:
 class CropSampler:
     """Draws crops that hold at least one object.
 
-    With a frozen encoder crops come from a fixed set of windows, so that each embedding is used
-    many times; otherwise windows lie anywhere.
+    Attributes:
+        fixed: Whether crops come from a fixed set of windows, so that each embedding of a frozen
+            encoder is used many times; otherwise windows lie anywhere.
     """
 
     def __init__(
@@ -194,13 +195,12 @@ class CropSampler:
         *,
         side: int,
         augmentation: str,
-        fixed: bool,
         rng: np.random.Generator,
     ) -> None:
         self.rng = rng
         self._samples = samples
         self._side = side
-        self._fixed = fixed
+        self.fixed = False
         self._variants = VARIANTS[augmentation]
         self._corners = [
             (i, tile.outer[0], tile.outer[1])
@@ -224,7 +224,7 @@ class CropSampler:
         index, y, x = self._corners[self.rng.integers(len(self._corners))]
         variant = self._variants[self.rng.integers(len(self._variants))]
         sample = self._samples[index]
-        if not self._fixed:
+        if not self.fixed:
             height, width = _shape(sample)
             for _ in range(100):  # the fixed corner stays if objects are very rare
                 free_y = int(self.rng.integers(max(1, height - self._side + 1)))

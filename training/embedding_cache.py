@@ -23,9 +23,14 @@ from .data import Crop
 NAME = "image_embeddings"
 
 
-def cache_identity(base_digest: str, data_digest: str, preprocessing: Preprocessing) -> str:
-    """Name what the embeddings of a frozen encoder depend on: base, data and preprocessing."""
-    text = base_digest + data_digest + str(preprocessing)
+def cache_identity(
+    base_digest: str, delta_digest: str, data_digest: str, preprocessing: Preprocessing
+) -> str:
+    """Name what the embeddings of a frozen encoder depend on.
+
+    Base, what the encoder had learned before it was frozen, data and preprocessing.
+    """
+    text = base_digest + delta_digest + data_digest + str(preprocessing)
     return weights_digest({"id": np.frombuffer(text.encode(), np.uint8)})
 
 

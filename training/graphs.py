@@ -19,6 +19,7 @@ from samzoo.runtime.arrays import Array, Float4D
 from samzoo.runtime.geometry import Size
 from samzoo.runtime.prompts import BOX_TOP_LEFT, PADDING
 
+from .mask_decoding import draw_masks, predict_tokens
 from .sam import Sam
 
 
@@ -97,11 +98,19 @@ class MaskDecoderGraph(nn.Module):
         """
         sparse = self._embed_points(point_coords, point_labels)
         dense = self._embed_mask(mask_input, has_mask_input)
-        logits, iou = self._predict(image_embeddings, sparse, dense)
+        pixels, vectors, iou = predict_tokens(
+            self.mask_decoder,
+            image_embeddings,
+            self.prompt_encoder.get_dense_pe(),
+            sparse,
+            dense,
+        )
         if self.multimask:
-            logits, iou = _select_mask(logits, iou, point_labels)
+            vectors, iou = _select_mask(vectors, iou, point_labels)
         else:
-            logits, iou = logits[:, :1], iou[:, :1]
+            vectors, iou = vectors[:, :1], iou[:, :1]
+        grid = self.prompt_encoder.image_embedding_size
+        logits = draw_masks(self.mask_decoder, pixels, vectors, grid)
         return self._to_original_size(logits, orig_im_size), iou, logits
 
     def _embed_points(self, coords: Tensor, labels: Tensor) -> Tensor:
@@ -122,30 +131,6 @@ class MaskDecoderGraph(nn.Module):
         dense: Tensor = has * encoder.mask_downscaling(mask_input) + (1.0 - has) * no_mask
         return dense
 
-    def _predict(self, embeddings: Tensor, sparse: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
-        """The mask decoder's forward pass on all its tokens, ``n`` objects on one image.
-
-        Written out since segment-anything's own repeats the embeddings with a number of copies
-        that tracing would freeze.
-        """
-        decoder = self.mask_decoder
-        n = sparse.shape[0]
-        output_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
-        tokens = torch.cat([output_tokens[None].expand(n, -1, -1), sparse], dim=1)
-        source = (embeddings + dense).expand(n, -1, -1, -1)
-        positions = self.prompt_encoder.get_dense_pe().expand(n, -1, -1, -1)
-        out, source = decoder.transformer(source, positions, tokens)
-        upscaled = decoder.output_upscaling(
-            source.transpose(1, 2).reshape(n, -1, embeddings.shape[2], embeddings.shape[3])
-        )
-        weights = torch.stack(
-            [network(out[:, 1 + i]) for i, network in enumerate(decoder.output_hypernetworks_mlps)],
-            dim=1,
-        )
-        height, width = upscaled.shape[2], upscaled.shape[3]
-        logits = (weights @ upscaled.flatten(2)).view(n, -1, height, width)
-        return logits, decoder.iou_prediction_head(out[:, 0])
-
     def _to_original_size(self, logits: Tensor, orig_im_size: Tensor) -> Tensor:
         side = self.image_size
         masks = F.interpolate(logits, size=(side, side), mode="bilinear", align_corners=False)
@@ -158,8 +143,8 @@ class MaskDecoderGraph(nn.Module):
         return F.interpolate(masks, size=(height, width), mode="bilinear", align_corners=False)
 
 
-def _select_mask(logits: Tensor, iou: Tensor, point_labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Keep one mask of each object.
+def _select_mask(vectors: Tensor, iou: Tensor, point_labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Keep one mask of each object, before it is drawn.
 
     Output 0 was trained for prompts that say what is meant (a box, several points), the others
     for a single ambiguous point, of which the best predicted IoU counts.
@@ -171,7 +156,7 @@ def _select_mask(logits: Tensor, iou: Tensor, point_labels: Tensor) -> tuple[Ten
     bonus = torch.where(clear, 1000.0, -1000.0)
     best = torch.argmax(iou + bonus * first, dim=1)
     row = torch.arange(iou.shape[0], device=iou.device)
-    return logits[row, best][:, None], iou[row, best][:, None]
+    return vectors[row, best][:, None], iou[row, best][:, None]
 
 
 class TorchNetworks:

@@ -33,11 +33,8 @@ class Learner:
         fabric: Puts the model on its device and chooses the precision.
         sam: From ``finetunable``.
         samples: Images to learn from.
-        frozen: Whether nothing in the encoder trains; embeddings are then computed once.
         config: The run's settings.
         rng: Source of all random choices.
-        cache: Folder for the embeddings of a frozen encoder.
-        cache_identity: What they depend on.
 
     Attributes:
         weights: Trained parameters by name.
@@ -50,13 +47,10 @@ class Learner:
         sam: Sam,
         samples: Sequence[Sample],
         *,
-        frozen: bool,
         config: TrainConfig,
         rng: np.random.Generator,
-        cache: Path,
-        cache_identity: str,
     ) -> None:
-        self._fabric, self._sam, self._frozen = fabric, sam, frozen
+        self._fabric, self._sam = fabric, sam
         self._config, self._rng = config, rng
         self._settings = InteractiveSettings(
             config.n_sub_iteration,
@@ -84,10 +78,19 @@ class Learner:
             samples,
             side=sam.config.image_size,
             augmentation=config.augmentation,
-            fixed=frozen,
             rng=rng,
         )
-        self._cache = EmbeddingCache(cache, cache_identity, self._encode)
+        self._cache: EmbeddingCache | None = None
+
+    def freeze_encoder(self, folder: Path, identity: str) -> None:
+        """Learn on with the decoders alone, on embeddings that are computed once.
+
+        Args:
+            folder: For the embeddings.
+            identity: What they depend on.
+        """
+        self._sampler.fixed = True
+        self._cache = EmbeddingCache(folder, identity, self._encode)
 
     def step(self, index: int, learning_rate_factor: float, *, corrections: bool = True) -> float:
         """Draw a crop and learn from it.
@@ -111,7 +114,7 @@ class Learner:
         ids = [int(i) for i in self._rng.choice(objects, size=count, replace=False)]
         embeddings = self._embed(crop)
         # Both objectives and all their rounds stop at a leaf; the encoder goes back once.
-        leaf = embeddings.detach().requires_grad_(not self._frozen)
+        leaf = embeddings.detach().requires_grad_(self._cache is None)
         loss = interactive_step(
             self._wrapped,  # Fabric's wrapper of the same Sam
             leaf,
@@ -138,14 +141,15 @@ class Learner:
         return loss
 
     def _embed(self, crop: Crop) -> Tensor:
-        if self._frozen:
+        if self._cache is not None:
             return self._fabric.to_device(self._cache(crop))
         image = jitter_intensity(crop.image, self._config.intensity_jitter, self._rng)
         return self._encode(dataclasses.replace(crop, image=image))
 
     def _encode(self, crop: Crop) -> Tensor:
         image = torch.from_numpy(np.ascontiguousarray(crop.image.transpose(2, 0, 1)))[None]
-        with torch.no_grad() if self._frozen else dropout_acting(self._sam.image_encoder):
+        frozen = self._cache is not None
+        with torch.no_grad() if frozen else dropout_acting(self._sam.image_encoder):
             embeddings: Tensor = self._wrapped.embed(self._fabric.to_device(image))
         return embeddings
 

@@ -7,6 +7,7 @@ In: what ``train`` was given. Out: checkpoints, the log, and the adapter folder.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +19,7 @@ from lightning_fabric import Fabric
 
 from samzoo.runtime.ais import remove_small
 from samzoo.runtime.config import from_json, to_json
+from samzoo.runtime.digest import weights_digest
 from samzoo.runtime.errors import FormatError, InputError, StorageError
 from samzoo.runtime.model import Model
 from samzoo.runtime.networks import RememberedEncoder
@@ -40,6 +42,9 @@ from .thresholds import search_thresholds
 from .validation import check_validation_data, possible_tasks, validate
 
 LAST, BEST, LOG = "checkpoints/last.safetensors", "checkpoints/best.safetensors", "log.jsonl"
+
+EMBEDDINGS = "embeddings"
+ENCODER = "image_encoder."
 
 
 class Run:
@@ -76,27 +81,48 @@ class Run:
             self.fabric,
             self.sam,
             samples,
-            frozen=row.frozen,
             config=config,
             rng=self.rng,
-            cache=output / "embeddings",
-            cache_identity=cache_identity(
-                self.base_config.weights_digest, self.data_digest, preprocessing
-            ),
         )
         self.average = WeightAverage(self.learner.weights, config.ema_decay)
         self.history = History()
+        if row.frozen:
+            self._freeze_encoder()
 
     def step(self) -> None:
         """Take one training step."""
         history = self.history
         if corrections := fraction_done(self.config, history) >= self.config.corrections_after:
             history.begin_corrections()
+        if fraction_done(self.config, history) >= self.config.freeze_encoder_after:
+            self._freeze_encoder()
         factor = learning_rate_factor(self.config, history)
         loss = self.learner.step(history.step, factor, corrections=corrections)
         history.step += 1
         history.losses = (*history.losses, loss)
         self.average.update(history.step)
+
+    def _freeze_encoder(self) -> None:
+        """Stop the encoder's learning, once; what validates is what the decoders then see."""
+        if self.history.encoder_frozen:
+            return
+        self.average.settle(ENCODER)
+        self.history.encoder_frozen = True
+        self._cache_embeddings()
+
+    def _cache_embeddings(self) -> None:
+        trained = {
+            name: value.detach().cpu().numpy()
+            for name, value in self.learner.weights.items()
+            if name.startswith(ENCODER)
+        }
+        identity = cache_identity(
+            self.base_config.weights_digest,
+            weights_digest(trained),
+            self.data_digest,
+            self.sam.config.preprocessing,
+        )
+        self.learner.freeze_encoder(self.output / EMBEDDINGS, identity)
 
     def validate(self) -> dict[str, float]:
         """Score the weights, or their average where there is one.
@@ -181,6 +207,8 @@ class Run:
             rng=self.rng,
         )
         self.history = history
+        if history.encoder_frozen:
+            self._cache_embeddings()
 
     def finish(self, source: dict[str, Any]) -> dict[str, float]:
         """Search the AIS thresholds of the best checkpoint and write the adapter."""
@@ -217,11 +245,12 @@ class Run:
                 **source,
             },
         )
-        delta = {name for name in self.learner.weights if name.startswith("image_encoder.")}
+        delta = {name for name in self.learner.weights if name.startswith(ENCODER)}
         state = mask_decoder_lora.fold(weights_of(self.sam), self.hyperparameters)
         if not get_method(self.method).foldable:  # alpha is stored also where it is fixed
             delta |= {name for name in state if name.endswith(f".{ALPHA}")}
         write_adapter(self.output, config, adapter_tensors(state, delta))
+        shutil.rmtree(self.output / EMBEDDINGS, ignore_errors=True)
         return best
 
     def _check_weights(self) -> None:

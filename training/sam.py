@@ -35,6 +35,7 @@ from samzoo.runtime.folders import read_model_folder
 from samzoo.runtime.tensor_files import check_names
 
 from .ais_decoder import build_ais_decoder
+from .mask_decoding import draw_masks, predict_tokens
 from .methods.adaptformer import add_bypasses
 from .tiny_vit import TinyVit
 
@@ -109,14 +110,14 @@ class Sam(nn.Module):
             Low-resolution logits ``(n, c, 4 * grid, 4 * grid)`` and predicted IoU ``(n, c)``.
         """
         sparse, dense = self.prompt_encoder(points=points, boxes=boxes, masks=mask_input)
-        logits, iou = self.mask_decoder(
-            image_embeddings=image_embeddings,
-            image_pe=self.prompt_encoder.get_dense_pe(),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-            multimask_output=multimask_output,
+        if mask_input is None:  # the same for all objects: one is enough
+            dense = dense[:1]
+        pixels, vectors, iou = predict_tokens(
+            self.mask_decoder, image_embeddings, self.prompt_encoder.get_dense_pe(), sparse, dense
         )
-        return logits, iou
+        wanted = slice(1, None) if multimask_output else slice(0, 1)
+        grid = (self.config.grid, self.config.grid)
+        return draw_masks(self.mask_decoder, pixels, vectors[:, wanted], grid), iou[:, wanted]
 
 
 def _image_encoder(architecture: Architecture) -> nn.Module:

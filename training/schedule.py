@@ -30,6 +30,7 @@ class History:
         seconds: Time spent, over all resumed sessions.
         best: Validation scores of the best checkpoint; empty before the first.
         corrected: Whether corrections have begun; see ``corrections_after``.
+        encoder_frozen: Whether the encoder has stopped learning; see ``freeze_encoder_after``.
         last_score: Validation score of the last epoch.
         bad_epochs: Epochs since the best one.
         plateau_epochs: Epochs since the best one or since the learning rate fell.
@@ -42,6 +43,7 @@ class History:
     seconds: float = 0.0
     best: dict[str, float] = field(default_factory=dict)
     corrected: bool = False
+    encoder_frozen: bool = False
     last_score: float | None = None
     bad_epochs: int = 0
     plateau_epochs: int = 0

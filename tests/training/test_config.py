@@ -67,6 +67,7 @@ def test_a_file_that_is_not_toml_is_an_error(tmp_path, content):
         ({"mask_prob": 1.1}, "mask_prob: allowed is 0 to 1, found 1.1"),
         ({"ema_decay": -0.1}, "ema_decay"),
         ({"corrections_after": 2.0}, "corrections_after: allowed is 0 to 1"),
+        ({"freeze_encoder_after": -1.0}, "freeze_encoder_after: allowed is 0 to 1"),
         ({"early_stopping": -1}, "early_stopping: must not be negative"),
         ({"max_minutes": -1.0}, "max_minutes"),
         ({"weight_decay": -1.0}, "weight_decay"),

@@ -34,13 +34,14 @@ def sample(shape=(80, 96), scale=1.0):
 
 
 def sampler(samples, *, augmentation="none", fixed=False, seed=0):
-    return CropSampler(
+    made = CropSampler(
         samples,
         side=tiny.IMAGE_SIZE,
         augmentation=augmentation,
-        fixed=fixed,
         rng=np.random.default_rng(seed),
     )
+    made.fixed = fixed
+    return made
 
 
 @pytest.mark.parametrize(("count", "chosen"), [(4, [0]), (5, [0]), (6, [0, 5]), (11, [0, 5, 10])])

@@ -75,12 +75,13 @@ def test_a_damaged_file_is_computed_again(tmp_path, encoder, content):
     assert path.read_bytes() == whole
 
 
-def test_the_identity_changes_with_base_data_and_preprocessing():
+def test_the_identity_changes_with_base_delta_data_and_preprocessing():
     identities = {
-        cache_identity("base", "data", Preprocessing()),
-        cache_identity("other", "data", Preprocessing()),
-        cache_identity("base", "other", Preprocessing()),
-        cache_identity("base", "data", Preprocessing(gamma=0.5)),
+        cache_identity("base", "delta", "data", Preprocessing()),
+        cache_identity("other", "delta", "data", Preprocessing()),
+        cache_identity("base", "other", "data", Preprocessing()),
+        cache_identity("base", "delta", "other", Preprocessing()),
+        cache_identity("base", "delta", "data", Preprocessing(gamma=0.5)),
     }
-    assert len(identities) == 4
+    assert len(identities) == 5
     assert all(identity.startswith("sha256:") for identity in identities)

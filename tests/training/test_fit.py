@@ -363,15 +363,51 @@ def test_a_step_passes_the_encoder_once_for_both_objectives(train, encoded, meth
 
 
 def test_a_frozen_encoder_sees_each_distinct_crop_once(train, encoded, tmp_path):
-    counts = []
+    folder = tmp_path / "run" / "embeddings"
+    counts, files = [], []
+
+    def report(status):
+        counts.append(len(encoded))
+        files.append(len(list(folder.rglob("*.safetensors"))))
+
     train(
         method="freeze_encoder", epochs=1, steps_per_epoch=30, augmentation="none",
-        n_objects=1, n_sub_iteration=1, report=lambda _: counts.append(len(encoded)),
+        n_objects=1, n_sub_iteration=1, report=report,
     )  # fmt: skip
-    files = list((tmp_path / "run" / "embeddings").rglob("*.safetensors"))
-    assert 1 < len(files) < 30
-    assert counts[-1] == len(files)
-    assert not any(encoded[: len(files)])
+    assert 1 < files[-1] < 30
+    assert counts == files
+    assert not any(encoded[: files[-1]])
+    assert not folder.exists()  # hundreds of megabytes that nobody needs any more
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_an_encoder_stops_learning_when_it_shall(train, encoded, runs, tmp_path, ema_decay):
+    """From then on it is its average, sees each crop once and without gradient."""
+    settings = {"freeze_encoder_after": 0.1, "steps_per_epoch": 15, "augmentation": "none"}
+    seen, found = [], []
+    step = Run.step
+
+    def remember(self):
+        step(self)
+        found.append({n: v.detach().clone() for n, v in self.learner.weights.items()
+                      if n.startswith("image_encoder.")})  # fmt: skip
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "step", remember)
+        train(ema_decay=ema_decay, report=lambda _: seen.append(len(encoded)), **settings)
+    assert all(encoded[:3])  # 0.1 of 30 steps
+    crops = seen[14] - 3
+    assert 0 < crops < 12
+    assert not any(encoded[3 : 3 + crops])
+    names = found[0]
+    assert any(not torch.equal(found[1][n], found[2][n]) for n in names)
+    assert all(torch.equal(found[3][n], found[-1][n]) for n in names)
+    if ema_decay:
+        assert any(not torch.equal(found[2][n], found[3][n]) for n in names)
+    (run,) = runs
+    for name, value in run.average.values.items():
+        if name.startswith("image_encoder."):
+            assert torch.equal(value, run.learner.weights[name])
 
 
 def test_batch_norm_keeps_its_statistics(train, runs, bases):
@@ -470,6 +506,9 @@ RUNS: dict[str, dict[str, Any]] = {
     },
     "lora, bfloat16": {"method": "lora", "base": "tiny_vit", "precision": "bf16-mixed"},
     "frozen encoder, cosine": {"method": "freeze_encoder", "scheduler": "cosine"},
+    "lora, frozen on the way": {
+        "method": "lora", "freeze_encoder_after": 0.3, "ema_decay": 0.9, "augmentation": "none",
+    },
     "full, no decoder": {
         "method": "full", "ais_decoder": None, "validation_tasks": ("point",), "mask_prob": 1.0,
     },

@@ -118,8 +118,24 @@ def add_factors(
     for factor in a.values():
         nn.init.kaiming_uniform_(factor, a=5**0.5)
     linear.lora_a, linear.lora_b = nn.ParameterDict(a), nn.ParameterDict(b)
+    linear.lora_scale = scale
     index = {m: torch.from_numpy(r) for m, r in rows.items()}
     linear.register_forward_hook(partial(_add_delta, rows=index, scale=scale))
+
+
+def effective_weight(linear: Any) -> Tensor:
+    """The weight of a linear layer with its factors' product, if it has factors.
+
+    For whoever computes with a layer's weight instead of calling it, as ``mask_decoding.py``.
+
+    Args:
+        linear: An ``nn.Linear``; its factors, if any, are those of one matrix with all its rows.
+    """
+    weight: Tensor = linear.weight
+    if not hasattr(linear, "lora_a"):
+        return weight
+    (a,), (b,) = linear.lora_a.values(), linear.lora_b.values()
+    return weight + linear.lora_scale * (b @ a)
 
 
 def _add_delta(
