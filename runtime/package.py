@@ -7,20 +7,26 @@ from pathlib import Path
 from .errors import FormatError
 from .manifest import AIS_DECODER, ENCODER, MASK_DECODER, Manifest, read_entry
 from .model import Model
+from .providers import CPU
 from .sessions import OnnxNetworks
 
 
-def load(package: str | Path, *, threads: int | None = None) -> Model:
+def load(package: str | Path, *, threads: int | None = None, provider: str = CPU) -> Model:
     """Open a package; each of its graphs is checked and loaded when first used.
 
     Args:
         package: The package's folder.
         threads: CPU threads of one operator; all cores by default.
+        provider: Where the graphs run: ``cpu``, ``cuda``, ``coreml``, ``openvino`` or
+            ``directml``; see ``docs/api.md``. Never another one than asked for.
 
     Returns:
         The model.
 
     Raises:
+        InputError: ``threads`` is below 1, or there is no such provider.
+        MissingDependencyError: This onnxruntime does not have the provider, or (at first use) its
+            libraries do not load.
         NotFoundError: There is no package in this folder.
         FormatError: The manifest is damaged or incomplete, or (at first use) a file differs from
             what the manifest says.
@@ -48,5 +54,7 @@ is missing)
             raise FormatError(f"{folder / 'samzoo.json'}: files: none has the role {role!r}")
         return read_entry(folder, entry)
 
-    networks = OnnxNetworks(read, mask_side=4 * manifest.model.grid, threads=threads)
+    networks = OnnxNetworks(
+        read, mask_side=4 * manifest.model.grid, threads=threads, provider=provider
+    )
     return Model(manifest.model, networks)

@@ -296,6 +296,11 @@ def _json(parser: argparse.ArgumentParser) -> None:
 def _model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="REF", help="a name (samzoo list) or a package folder")
     parser.add_argument("--threads", type=int, help="CPU threads; all cores by default")
+    parser.add_argument(
+        "--provider", default="cpu", metavar="NAME",
+        help="where it runs: cpu (default), cuda, coreml, openvino, directml; samzoo doctor lists "
+        "what is there",
+    )  # fmt: skip
 
 
 class _Version(argparse.Action):

@@ -313,7 +313,7 @@ def doctor(options: Namespace) -> Result:
 
 
 def _load(options: Namespace) -> Model:
-    return load(options.model or DEFAULT_MODEL, threads=options.threads)
+    return load(options.model or DEFAULT_MODEL, threads=options.threads, provider=options.provider)
 
 
 def _embeddings_of(path: Path, model: Model) -> tuple[ImageEmbeddings, Array | None]:
