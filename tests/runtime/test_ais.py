@@ -1,5 +1,7 @@
 """AIS post-processing against an independent implementation in SciPy and scikit-image."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -181,7 +183,7 @@ def test_remove_small_keeps_the_exact_size_and_the_order():
 
 
 def test_remove_small_closes_gaps_and_gives_int32_whatever_stays():
-    labels = np.array([[1, 1, 0, 5]], np.int64)
+    labels: Any = np.array([[1, 1, 0, 5]], np.int64)
     for given in (labels, np.minimum(labels, 2)):
         found = remove_small(given, 0)
         np.testing.assert_array_equal(found, [[1, 1, 0, 2]])
