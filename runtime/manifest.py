@@ -80,6 +80,12 @@ class Manifest:
     def read(cls, folder: Path) -> Manifest:
         """Read and check a package's manifest, not its other files.
 
+        Args:
+            folder: The package.
+
+        Returns:
+            The manifest, with safe relative paths only.
+
         Raises:
             NotFoundError: There is no package in this folder.
             FormatError: The manifest is damaged, from a newer samzoo, or names unsafe paths.
@@ -98,6 +104,9 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Write ``samzoo.json``; the last file of a package to be written.
 
+        Args:
+            folder: The package, which must exist.
+
         Raises:
             StorageError: The disk is full or the folder cannot be written.
         """
@@ -105,7 +114,14 @@ class Manifest:
         write_json(folder / MANIFEST_FILE, {**header, **to_json(self)})
 
     def graph(self, role: str) -> FileEntry | None:
-        """The file of a role, or None."""
+        """Find a graph of the package.
+
+        Args:
+            role: ``encoder``, ``mask_decoder`` or ``ais_decoder``.
+
+        Returns:
+            Its file's entry, or None where the package has no such graph.
+        """
         return next((entry for entry in self.files if entry.role == role), None)
 
 
