@@ -18,7 +18,6 @@ import numpy as np
 from samzoo.runtime.arrays import Array, Labels2D
 from samzoo.runtime.embeddings import ImageEmbeddings
 from samzoo.runtime.errors import InputError
-from samzoo.runtime.evaluation import evaluate as evaluate_pairs
 from samzoo.runtime.files import write_json
 from samzoo.runtime.images import LABEL_SUFFIXES, match_pairs, read_image, write_labels
 from samzoo.runtime.manifest import Manifest
@@ -227,6 +226,8 @@ def export(options: Namespace) -> Result:
 
 def evaluate(options: Namespace) -> Result:
     """Score a model."""
+    from samzoo.runtime.evaluation import evaluate as evaluate_pairs
+
     output = Path(options.output)
     if output.suffix != ".json":
         raise InputError(f"{output}: reports are written as .json; name it so")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from tqdm import tqdm
-
 
 class ProgressBar:
     """A ``Progress`` callback that draws one bar a stage; silent where stderr is no terminal."""
@@ -17,12 +15,14 @@ class ProgressBar:
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Draw progress; see ``samzoo.runtime.arrays.Progress``."""
+        if not sys.stderr.isatty():
+            return  # before tqdm is imported, which takes longer than opening a package
         if self._bar is None or stage != self._stage:
+            from tqdm import tqdm
+
             self.close()
             self._stage = stage
-            self._bar = tqdm(
-                desc=stage, total=total or None, file=sys.stderr, disable=None, leave=False
-            )
+            self._bar = tqdm(desc=stage, total=total or None, file=sys.stderr, leave=False)
         self._bar.n = done
         self._bar.refresh()
 
@@ -42,6 +42,8 @@ class TrainingBar:
     def __call__(self, status: Any) -> None:
         """Draw a status of ``samzoo.training.fit``."""
         if self._bar is None:
+            from tqdm import tqdm
+
             self._bar = tqdm(
                 desc="train",
                 total=status.total,
