@@ -1,7 +1,7 @@
 """Segment-anything's ViT, written so that a CPU needs little memory and time for it.
 
-In: an ``ImageEncoderViT`` and an image. Out: its embeddings, as its own ``forward`` computes them.
-Called by ``graphs.py`` for the exported encoder; training uses the original, whose graph is smaller.
+In: an ``ImageEncoderViT`` and an image. Out: its embeddings, as its own ``forward`` computes
+them. Called by ``graphs.py`` for the exported encoder; training uses the original.
 
 The original holds the scores of all pairs of tokens at once: 12 heads x 4096 x 4096, 805 MB in
 float32, three times over while relative positions are added. Here attention runs in pieces whose
@@ -44,7 +44,8 @@ def encode_vit(encoder: Any, images: Tensor) -> Tensor:
         attend = _attend_in_windows if block.window_size else _attend
         x = x + block.attn.proj(attend(block, block.norm1(x), grid))
         # In parts, so that the hidden layer, four times as wide, stays small.
-        parts = [part + block.mlp(block.norm2(part)) for part in x.split(TOKENS_AT_ONCE)]
+        parts = [x[i : i + TOKENS_AT_ONCE] for i in range(0, grid * grid, TOKENS_AT_ONCE)]
+        parts = [part + block.mlp(block.norm2(part)) for part in parts]
         x = torch.cat(parts) if len(parts) > 1 else parts[0]
     embeddings: Tensor = encoder.neck(x.reshape(1, grid, grid, -1).permute(0, 3, 1, 2))
     return embeddings
