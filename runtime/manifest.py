@@ -53,7 +53,7 @@ class Manifest:
         license: SPDX identifier, or empty if unknown.
         model: Architecture, preprocessing, AIS thresholds and weights digest.
         files: Every file of the package but the manifest.
-        precision: How weights are stored in the ONNX files: ``fp32`` or ``fp16``.
+        precision: How weights are stored in the ONNX files: ``fp32``, ``fp16`` or ``int8``.
         metrics: Measured scores, each with its data, split and command.
         card: Texts of the model card that numbers cannot give: intended use, limits, data, authors.
         software: Versions that made the package.

@@ -19,6 +19,8 @@ from samzoo.runtime.errors import require
 from samzoo.runtime.manifest import AIS_DECODER, ENCODER, MASK_DECODER
 from samzoo.runtime.sessions import INPUTS, OUTPUTS
 
+from .int8 import quantize_linears
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -53,7 +55,8 @@ def export_graphs(sam: Sam, *, precision: str, metadata: Mapping[str, str]) -> d
     Args:
         sam: The model, in eval mode, float32.
         precision: ``fp32``, or ``fp16`` to store large weights as float16; the arithmetic stays
-            float32 either way.
+            float32 either way; ``int8`` does the same and computes the encoder's linear layers
+            with 8-bit integers.
         metadata: Written into each graph.
 
     Returns:
@@ -87,7 +90,7 @@ def export_graphs(sam: Sam, *, precision: str, metadata: Mapping[str, str]) -> d
     if sam.ais_decoder is not None:
         graphs[AIS_DECODER] = (AisGraph(sam), (embeddings,))
     return {
-        role: _finish(_trace(role, module.eval(), example), precision, metadata)
+        role: _finish(role, _trace(role, module.eval(), example), precision, metadata)
         for role, (module, example) in graphs.items()
     }
 
@@ -113,11 +116,13 @@ def _trace(role: str, module: nn.Module, example: tuple[Tensor, ...]) -> bytes:
         return path.read_bytes()
 
 
-def _finish(graph: bytes, precision: str, metadata: Mapping[str, str]) -> bytes:
+def _finish(role: str, graph: bytes, precision: str, metadata: Mapping[str, str]) -> bytes:
     import onnx
 
     model = onnx.load_from_string(graph)
-    if precision == "fp16":
+    if precision == "int8" and role == ENCODER:
+        model = quantize_linears(model)
+    if precision in ("fp16", "int8"):
         _store_as_half(model)
     onnx.helper.set_model_props(model, dict(metadata))
     onnx.checker.check_model(model)
