@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from .export import export
     from .index import DEFAULT_MODEL, load, resolve, shipped
     from .merge import merge
+    from .shared_export import export_shared
 
 __all__ = [
     "DEFAULT_MODEL",
     "convert",
     "export",
+    "export_shared",
     "load",
     "merge",
     "resolve",
@@ -33,6 +35,7 @@ _MODULES = {
     "DEFAULT_MODEL": "index",
     "convert": "convert",
     "export": "export",
+    "export_shared": "shared_export",
     "load": "index",
     "merge": "merge",
     "resolve": "index",

@@ -216,6 +216,14 @@ def _add_training_verbs(verbs: Any) -> None:
 
     export = _verb(verbs, "export", "make a package that runs without torch")
     export.add_argument("source", metavar="MODEL-or-ADAPTER")
+    export.add_argument("others", metavar="ADAPTER", nargs="*", help="with --shared-encoder")
+    export.add_argument(
+        "--shared-encoder", action="store_true",
+        help="LoRA adapters over one base: one encoder, and factors and decoders for each",
+    )  # fmt: skip
+    export.add_argument(
+        "--adapter-names", nargs="+", metavar="NAME", help="one each; the folders' by default"
+    )
     _output(export, "package folder")
     export.add_argument("--base", metavar="BASE", help="of an adapter")
     _qlora_base(export)
@@ -295,6 +303,8 @@ def _json(parser: argparse.ArgumentParser) -> None:
 
 def _model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="REF", help="a name (samzoo list) or a package folder")
+    parser.add_argument("--adapter", metavar="NAME", help="of a package with several; the first "
+                        "by default")  # fmt: skip
     parser.add_argument("--threads", type=int, help="CPU threads; all cores by default")
 
 
