@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from segment_anything.modeling import ImageEncoderViT
 from torch import Tensor, nn
 
 from samzoo.runtime.arrays import Array, Float4D
@@ -21,6 +22,7 @@ from samzoo.runtime.prompts import BOX_TOP_LEFT, PADDING
 
 from .mask_decoding import draw_masks, predict_tokens
 from .sam import Sam
+from .vit_graph import encode_vit
 
 
 class EncoderGraph(nn.Module):
@@ -34,6 +36,8 @@ class EncoderGraph(nn.Module):
     def forward(self, input_image: Tensor) -> Tensor:
         """Map a resized image, at most ``image_size`` a side, to ``(1, 256, grid, grid)``."""
         x = self.preprocess(input_image.permute(2, 0, 1)[None])
+        if isinstance(self.image_encoder, ImageEncoderViT):
+            return encode_vit(self.image_encoder, x)
         result: Tensor = self.image_encoder(x)
         return result
 

@@ -143,7 +143,7 @@ def _to_image(attention: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     q = _scaled(_heads(attention.q_proj(q), attention))
     sought = q @ _by_head(attention.k_proj, attention)  # (n, h, t, c)
     weights = torch.softmax(sought.flatten(1, 2) @ k.transpose(1, 2), dim=-1)
-    found = (weights @ v).unflatten(1, sought.shape[1:3])
+    found = (weights @ v).unflatten(1, (attention.num_heads, -1))
     values = found @ _by_head(attention.v_proj, attention).transpose(1, 2)  # (n, h, t, d)
     joined = values.transpose(1, 2).flatten(2) + attention.v_proj.bias
     result: Tensor = attention.out_proj(joined)
@@ -156,7 +156,7 @@ def _from_image(attention: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     offered = k @ _by_head(attention.q_proj, attention)  # (n, h, t, c)
     # The pixels' bias adds to a token's scores what depends on the token: it stays.
     bias = k @ attention.q_proj.bias.view(attention.num_heads, -1, 1)
-    scores = (offered.flatten(1, 2) @ q.transpose(1, 2)).unflatten(1, offered.shape[1:3])
+    scores = (offered.flatten(1, 2) @ q.transpose(1, 2)).unflatten(1, (attention.num_heads, -1))
     return _told(attention, scores + bias, v)
 
 

@@ -165,16 +165,19 @@ class _Transposed(nn.Module):
 
 
 class _Bilinear(nn.Module):
-    """Doubles the side by interpolation, then mixes the channels."""
+    """Mixes the channels, then doubles the side by interpolation.
+
+    torch-em does it the other way round, which is the same for four times the work: weights of an
+    interpolation sum to 1, and so do not touch the bias.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        doubled = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
-        result: Tensor = self.conv(doubled)
-        return result
+        mixed = self.conv(x)
+        return F.interpolate(mixed, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
 def _sampler(inputs: int, outputs: int, config: UnetrDecoderConfig) -> nn.Module:

@@ -196,6 +196,10 @@ def _add_training_verbs(verbs: Any) -> None:
     train.add_argument(
         "--config", default="laptop", metavar="FILE.toml", help="or a preset: laptop, paper"
     )
+    train.add_argument(
+        "--ais-decoder", choices=("light", "unetr", "none"),
+        help="replaces the config's; a base that has one keeps its own",
+    )  # fmt: skip
     train.add_argument("--seed", type=int, help="replaces the config's")
     train.add_argument("--resume", action="store_true", help="go on with the run in -o")
     _output(train, "run folder, which becomes the adapter", force=False)

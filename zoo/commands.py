@@ -147,6 +147,8 @@ def train(options: Namespace) -> Result:
     config = TrainConfig.read(options.config)
     if options.seed is not None:
         config = dataclasses.replace(config, seed=options.seed)
+    if options.ais_decoder is not None:
+        config = config.with_ais_decoder(options.ais_decoder)
     annotated = read_annotated(Path(options.images), Path(options.labels))
     if bool(options.val_images) != bool(options.val_labels):
         raise InputError("--val-images and --val-labels belong together; give both or none")
