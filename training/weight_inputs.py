@@ -26,11 +26,13 @@ class EncoderWithFactors(nn.Module):
     def __init__(self, graph: nn.Module, encoder: nn.Module, layers: Sequence[str]) -> None:
         super().__init__()
         self.graph = graph
-        self._sums = [_WeightPlusProduct() for _ in layers]
-        for layer, weight in zip(layers, self._sums, strict=True):
+        self._weights = []
+        for layer in layers:
+            linear: Any = encoder.get_submodule(layer)
             # Whoever reads the layer's weight gets the sum, be it the layer itself or another
             # module that computes with its weight.
-            parametrize.register_parametrization(encoder.get_submodule(layer), "weight", weight)
+            parametrize.register_parametrization(linear, "weight", _Replaced())
+            self._weights.append(linear.parametrizations.weight)
 
     def forward(self, input_image: Tensor, *factors: Tensor) -> Tensor:
         """Compute image embeddings with factors.
@@ -42,23 +44,20 @@ class EncoderWithFactors(nn.Module):
         Returns:
             What ``graph`` returns.
         """
-        for i, weight in enumerate(self._sums):
-            weight.factors = factors[2 * i], factors[2 * i + 1]
+        for i, weight in enumerate(self._weights):
+            a, b = factors[2 * i], factors[2 * i + 1]
+            # Transposed twice: the layer transposes a third time, so that the exported graph adds
+            # the product to a stored W^T and transposes nothing while running. Once a run, also
+            # where a layer is called for several parts of its input.
+            weight[0].value = (weight.original.t() + a @ b).t()
         result: Tensor = self.graph(input_image)
         return result
 
 
-class _WeightPlusProduct(nn.Module):
-    """``W`` to ``W + (A B)^T``; ``W`` alone until there are factors."""
+class _Replaced(nn.Module):
+    """Stands in for a weight; the weight itself until there is a ``value``."""
 
-    factors: tuple[Tensor, Tensor] | None = None
+    value: Tensor | None = None
 
     def forward(self, weight: Tensor) -> Tensor:
-        if self.factors is None:
-            return weight
-        a, b = self.factors
-        # Transposed twice: the layer transposes a third time, so that the exported graph adds the
-        # product to a stored W^T and transposes nothing while running.
-        total: Any = (weight.t() + a @ b).t()
-        result: Tensor = total
-        return result
+        return weight if self.value is None else self.value
