@@ -18,6 +18,7 @@ from .arrays import Array, Float4D
 from .errors import FormatError, InputError
 from .geometry import Size
 from .manifest import AIS_DECODER, ENCODER, MASK_DECODER
+from .shared_memory import share_memory
 
 INPUTS = {
     ENCODER: ("input_image",),
@@ -132,6 +133,7 @@ def _make_session(role: str, graph: bytes, threads: int | None) -> Any:
     # Patterns plan memory for a second run beside what the first one took: an encoder's ViT-B held
     # 2.4 GB instead of 1.6 GB, and took no less time.
     options.enable_mem_pattern = False
+    share_memory(options)
     if threads is not None:
         if threads < 1:
             raise InputError(f"threads must be at least 1, got {threads}")

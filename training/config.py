@@ -131,6 +131,7 @@ class TrainConfig:
 
         Without one there is nothing to validate automatically: ``ais`` leaves the tasks.
         """
+        decoders: dict[str, AisDecoderConfig | None]
         decoders = {"light": LightDecoderConfig(), "unetr": UnetrDecoderConfig(), "none": None}
         tasks = tuple(t for t in self.validation_tasks if name != "none" or t != "ais")
         return dataclasses.replace(self, ais_decoder=decoders[name], validation_tasks=tasks)

@@ -67,7 +67,7 @@ def test_no_more_scores_than_allowed_are_held_at_once(monkeypatch):
         return softmax(scores, dim=dim)
 
     monkeypatch.setattr(vit_graph, "SCORES_AT_ONCE", 1024)
-    monkeypatch.setattr(vit_graph.torch, "softmax", spy)
+    monkeypatch.setattr(torch, "softmax", spy)
     encoder = tiny.randomise(_image_encoder(Architecture(image_encoder=tiny.ENCODERS["vit"])))
     vit_graph.encode_vit(encoder, torch.zeros(1, 3, 64, 64))
     assert max(sizes) <= 1024
