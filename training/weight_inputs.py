@@ -1,8 +1,9 @@
 """An encoder graph whose linear layers take LoRA factors as inputs.
 
 In: an encoder graph in torch and the names of its linear layers. Out: a module with two more inputs
-a layer, which the exporter traces. One such graph serves every LoRA adapter over its base; why the
-product is added to the weight and not to the layer's output: ``docs/decisions/0011-adapters-over-one-encoder.md``.
+a layer, which the exporter traces. One such graph serves every LoRA adapter over its base. Why the
+product is added to the weight and not to the layer's output is in
+``docs/decisions/0011-adapters-over-one-encoder.md``.
 """
 
 from __future__ import annotations

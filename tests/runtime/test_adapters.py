@@ -148,7 +148,11 @@ def test_a_call_ends_with_the_adapter_it_began_with(toy_networks, toy_config, im
         def encode(self, image):
             raise AssertionError("the call began with the first adapter")
 
-        decode_prompts = decode_ais = encode
+        def decode_prompts(self, *arguments):
+            raise AssertionError("the call began with the first adapter")
+
+        def decode_ais(self, image_embeddings):
+            raise AssertionError("the call began with the first adapter")
 
     config = toy_config()
     first = Variant(config, Switching(), "first")
@@ -222,6 +226,7 @@ def test_an_encoder_that_takes_no_factors_is_refused(package, toy_package, image
     from samzoo.runtime.manifest import Manifest
 
     manifest, plain = Manifest.read(package), Manifest.read(toy_package).graph("encoder")
+    assert plain is not None
     (package / plain.path).write_bytes((toy_package / plain.path).read_bytes())
     files = tuple(plain if entry.role == "encoder" else entry for entry in manifest.files)
     dataclasses.replace(manifest, files=files).write(package)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def write(folder, base, method, hyperparameters, *, seed, **changes):
         name: value + (rng.standard_normal(value.shape) * 0.05).astype(value.dtype)
         for name, value in adapter_tensors(tensors, set()).items()
     }
-    fields = {
+    fields: dict[str, Any] = {
         "method": method, "hyperparameters": settings, "base_digest": config.weights_digest,
         "base_path": str(base), "architecture": config.architecture,
         "preprocessing": config.preprocessing, "ais": config.ais,
@@ -80,7 +81,7 @@ def base(request, tmp_path_factory):
 @pytest.fixture(scope="module")
 def adapters(base, tmp_path_factory):
     folder = tmp_path_factory.mktemp("adapters")
-    changes = {
+    changes: dict[str, dict[str, Any]] = {
         "wide": {"ais": AisParameters(min_size=7)},
         "late": {
             "preprocessing": Preprocessing(
@@ -125,8 +126,8 @@ def test_each_adapter_gives_what_its_merged_model_gives(package, merged_packages
         assert relative(found.values, embeddings[name].values) <= TOLERANCE
         for other in set(ADAPTERS) - {name}:
             assert relative(found.values, embeddings[other].values) > 0.01
-        prompts = {"boxes": [[5, 5, 40, 30], [20, 10, 60, 45]]}
-        ours, theirs = model.prompt(found, **prompts), merged[name].prompt(found, **prompts)
+        boxes = [[5, 5, 40, 30], [20, 10, 60, 45]]
+        ours, theirs = (each.prompt(found, boxes=boxes) for each in (model, merged[name]))
         np.testing.assert_array_equal(ours[0], theirs[0])
         np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-6)
         maps, expected = model.ais_maps(found), merged[name].ais_maps(found)
@@ -328,7 +329,7 @@ def test_wrong_sources_are_refused(vit, tmp_path):
     with pytest.raises(FormatError, match="the adapter's name: found 'A b'"):
         export_shared({"A b": adapter}, tmp_path / "p", base=vit)
     with pytest.raises(InputError, match="precision: found 'int4'"):
-        export_shared({"a": adapter}, tmp_path / "p", base=vit, precision="int4")
+        export_shared({"a": adapter}, tmp_path / "p", base=vit, precision="int4")  # type: ignore[arg-type]
     with pytest.raises(NotFoundError, match="the base of"):
         export_shared({"a": adapter}, tmp_path / "p", base=tmp_path / "nowhere")
     for output in (adapter, vit):
@@ -351,10 +352,9 @@ def test_factors_of_another_size_are_refused(vit, tmp_path):
     path = "adapters/a/lora.onnx_adapter"
     (tmp_path / "p" / path).write_bytes((tmp_path / "q" / path).read_bytes())
     manifest, changed = Manifest.read(tmp_path / "p"), Manifest.read(tmp_path / "q")
-    files = tuple(
-        changed.graph("lora_factors", "a") if entry.path == path else entry
-        for entry in manifest.files
-    )
+    other_file = changed.graph("lora_factors", "a")
+    assert other_file is not None
+    files = tuple(other_file if entry.path == path else entry for entry in manifest.files)
     dataclasses.replace(manifest, files=files).write(tmp_path / "p")
     with pytest.raises(
         FormatError,
