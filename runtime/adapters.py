@@ -34,7 +34,7 @@ class AdaptedNetworks:
             decoders: The adapter's own; its encoder is not used.
             read_factors: Reads the factors for an encoder that takes such shapes.
         """
-        self._encoder = encoder
+        self.encoder = encoder
         self._read = read_factors
         self._factors: Factors | None = None
         self._lock = threading.Lock()
@@ -43,7 +43,7 @@ class AdaptedNetworks:
 
     def encode(self, image: Array) -> Float4D:
         """See ``Networks``."""
-        return self._encoder.encode(image, self.factors())
+        return self.encoder.encode(image, self.factors())
 
     def factors(self) -> Factors:
         """Return the factors, which are read once.
@@ -55,7 +55,7 @@ class AdaptedNetworks:
         """
         with self._lock:
             if self._factors is None:
-                self._factors = self._read(self._encoder.factor_shapes())
+                self._factors = self._read(self.encoder.factor_shapes())
             return self._factors
 
 
