@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from .export import export
     from .index import DEFAULT_MODEL, load, resolve, shipped
     from .merge import merge
-    from .shared_export import export_shared
+    from .shared_export import add_adapters, export_shared
 
 __all__ = [
     "DEFAULT_MODEL",
+    "add_adapters",
     "convert",
     "export",
     "export_shared",
@@ -33,6 +34,7 @@ __all__ = [
 
 _MODULES = {
     "DEFAULT_MODEL": "index",
+    "add_adapters": "shared_export",
     "convert": "convert",
     "export": "export",
     "export_shared": "shared_export",

@@ -118,14 +118,15 @@ def merge_several(options: Namespace) -> Result:
 def export_several(options: Namespace) -> Result:
     """Make a package of adapters that share one encoder."""
     from .export import package_name
+    from .index import resolve
     from .merged_weights import DEFAULT_QLORA_BASE
-    from .shared_export import export_shared
+    from .shared_export import add_adapters, export_shared
 
     folders = [Path(folder) for folder in (options.source, *options.others)]
     if not options.shared_encoder:
         raise InputError(
-            f"{len(folders)} sources: a package holds one model; with --shared-encoder it holds "
-            "several LoRA adapters over one base"
+            f"found {len(folders)} of them: a package holds one model; with --shared-encoder it "
+            "holds several LoRA adapters over one base"
         )
     names = options.adapter_names or [package_name(folder.absolute()) for folder in folders]
     if len(names) != len(folders):
@@ -136,16 +137,25 @@ def export_several(options: Namespace) -> Result:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise InputError(f"two adapters are called {twice!r}; name them with --adapter-names")
-    manifest = export_shared(
-        dict(zip(names, folders, strict=True)),
-        Path(options.output),
-        base=Path(options.base) if options.base else None,
-        qlora_base=options.qlora_base or DEFAULT_QLORA_BASE,
-        precision=options.precision,
-        name=options.name,
-        segments=options.segments,
-        force=options.force,
-    )
+    sources = dict(zip(names, folders, strict=True))
+    common: dict[str, Any] = {
+        "base": Path(options.base) if options.base else None,
+        "qlora_base": options.qlora_base or DEFAULT_QLORA_BASE,
+        "force": options.force,
+    }
+    output = Path(options.output)
+    if options.add_to:
+        if options.name or options.segments or options.precision:
+            raise InputError(
+                "--name, --segments and --precision are those of the package in --add-to; leave "
+                "them out"
+            )
+        manifest = add_adapters(resolve(options.add_to), sources, output, **common)
+    else:
+        manifest = export_shared(
+            sources, output, precision=options.precision or "fp32", name=options.name,
+            segments=options.segments, **common,
+        )  # fmt: skip
     return {
         "text": options.output,
         "package": options.output,

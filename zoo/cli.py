@@ -226,13 +226,18 @@ def _add_training_verbs(verbs: Any) -> None:
         help="LoRA adapters over one base: one encoder, and factors and decoders for each",
     )  # fmt: skip
     export.add_argument(
+        "--add-to", metavar="PACKAGE", help="with --shared-encoder: keep its encoder and adapters"
+    )
+    export.add_argument(
         "--adapter-names", nargs="+", metavar="NAME", help="one each; the folders' by default"
     )
     _output(export, "package folder")
     export.add_argument("--base", metavar="BASE", help="of an adapter")
     _qlora_base(export)
-    export.add_argument("--precision", choices=("fp32", "fp16"), default="fp32",
-                        help="how weights are stored; fp16 halves the files")  # fmt: skip
+    export.add_argument(
+        "--precision", choices=("fp32", "fp16"),
+        help="how weights are stored (default fp32); fp16 halves the files",
+    )  # fmt: skip
     export.add_argument("--name", help="the model's name; the folder's by default")
     export.add_argument("--segments", default="", help="what it segments, in a few words")
 

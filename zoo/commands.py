@@ -212,14 +212,14 @@ def export(options: Namespace) -> Result:
     from .export import export as export_package
     from .merged_weights import DEFAULT_QLORA_BASE
 
-    if options.others or options.shared_encoder or options.adapter_names:
+    if options.others or options.shared_encoder or options.adapter_names or options.add_to:
         return export_several(options)
     manifest = export_package(
         Path(options.source),
         Path(options.output),
         base=Path(options.base) if options.base else None,
         qlora_base=options.qlora_base or DEFAULT_QLORA_BASE,
-        precision=options.precision,
+        precision=options.precision or "fp32",
         name=options.name,
         segments=options.segments,
         force=options.force,

@@ -16,7 +16,7 @@ import numpy as np
 from samzoo.runtime.arrays import Tensors
 from samzoo.runtime.config import ModelConfig, Preprocessing
 from samzoo.runtime.errors import InputError, require
-from samzoo.runtime.folders import read_model_folder
+from samzoo.runtime.folders import CONFIG_FILE, read_model_folder
 from samzoo.runtime.manifest import (
     AIS_DECODER,
     ENCODER,
@@ -25,21 +25,15 @@ from samzoo.runtime.manifest import (
     MASK_DECODER,
     AdapterEntry,
     Manifest,
-    check_name,
+    read_entry,
 )
 from samzoo.runtime.outputs import check_output_folder
-from samzoo.training.adapter import CONFIG_FILE as ADAPTER_CONFIG_FILE
-from samzoo.training.adapter import (
-    AdapterConfig,
-    base_folder,
-    check_base,
-    is_adapter,
-    read_adapter_config,
-)
+from samzoo.training.adapter import AdapterConfig, base_folder, check_base
 from samzoo.training.methods import get_method
 from samzoo.training.methods.layers import PREFIX, linear_layers
 
 from .export import (
+    CARD_FILE,
     PackageFile,
     Precision,
     check_precision,
@@ -52,9 +46,10 @@ from .factor_files import encoder_factors, write_factors
 from .merge import input_folders, merged
 from .merged_weights import DEFAULT_QLORA_BASE, QloraBase
 from .onnx_export import export_graphs
+from .shareable import check_quantization, common_quantization, read_configs
 
-SHAREABLE = ("lora", "late_lora", "qlora", "late_qlora")
-"""Methods whose change of the encoder is a product of two factors a layer."""
+ROUNDED_TO = "encoder_rounded_to"
+"""In the source of a shared encoder's model: the quantization whose rounded weights it holds."""
 
 
 def export_shared(
@@ -96,19 +91,10 @@ def export_shared(
         StorageError: The disk is full or the folder cannot be written.
     """
     check_precision(precision)
-    if not adapters:
-        raise InputError("a shared encoder needs at least one adapter; name its folder")
-    configs = {adapter: _read_config(path, adapter) for adapter, path in adapters.items()}
-    quantization = _shared_quantization(configs, adapters, qlora_base)
-    folder = base_folder(*_first(configs, adapters), base)
-    inputs = [path for source in adapters.values() for path in input_folders(source, folder)]
-    check_output_folder(output, force=force, inputs=inputs)
-    require("torch", extra="export")
-    require("onnx", extra="export")
-
+    configs = read_configs(adapters)
+    quantization = common_quantization(configs, adapters, qlora_base)
+    folder = _prepared(adapters, configs, output, base, force=force)
     base_config, tensors = read_model_folder(folder)
-    for adapter, config in configs.items():
-        check_base(config, adapters[adapter], folder, base_config.weights_digest)
     shared = _shared_config(base_config, next(iter(configs.values())).preprocessing, quantization)
     manifest = Manifest(  # refuses bad names and differences in preprocessing before the work
         name=name or package_name(output),
@@ -118,84 +104,108 @@ def export_shared(
         files=(),
         precision=precision,
         software=software_versions(),
-        adapters=tuple(
-            AdapterEntry(name=adapter, model=_unmerged(config), license=license_of(config.source))
-            for adapter, config in configs.items()
-        ),
+        adapters=_unmerged(configs),
     )
-    content: dict[str, PackageFile] = {}
-    entries = []
-    for entry in manifest.adapters:
-        model, graphs = _decoders(adapters[entry.name], folder, qlora_base, precision, entry.name)
-        entries.append(dataclasses.replace(entry, model=model))
-        factors = encoder_factors(adapters[entry.name], shared.architecture.image_encoder)
-        place = f"adapters/{entry.name}"
-        content[f"{place}/lora.onnx_adapter"] = PackageFile(
-            write_factors(factors), FACTORS, entry.name
-        )
-        for role, graph in graphs.items():
-            content[f"{place}/{role}.onnx"] = PackageFile(graph, role, entry.name)
+    merged_entries, content = _adapter_files(adapters, manifest, folder, qlora_base)
     encoder = _encoder(shared, tensors, configs, quantization, precision, where=str(folder))
     content[f"onnx/{ENCODER}.onnx"] = PackageFile(encoder, ENCODER)
-    manifest = dataclasses.replace(manifest, adapters=tuple(entries))
+    manifest = dataclasses.replace(manifest, adapters=merged_entries)
     return write_package(output, manifest, content, force=force)
 
 
-def _first(
-    configs: Mapping[str, AdapterConfig], adapters: Mapping[str, Path]
-) -> tuple[AdapterConfig, Path]:
-    name = next(iter(configs))
-    return configs[name], adapters[name]
+def add_adapters(
+    package: Path,
+    adapters: Mapping[str, Path],
+    output: Path,
+    *,
+    base: Path | None = None,
+    qlora_base: QloraBase = DEFAULT_QLORA_BASE,
+    force: bool = False,
+) -> Manifest:
+    """Write a package with the encoder and adapters of another, and more adapters.
 
+    Args:
+        package: A package with a shared encoder.
+        adapters: Adapter folders by the names that ``Model.use`` takes.
+        output: The package folder to write, another one.
+        base: The base of all of them; where the first one's lay while training by default.
+        qlora_base: See ``export_shared``.
+        force: Replace an existing ``output``.
 
-def _read_config(folder: Path, name: str) -> AdapterConfig:
-    check_name(name, f"{folder}: the adapter's name")
-    if not is_adapter(folder):
-        raise InputError(
-            f"{folder}: holds no {ADAPTER_CONFIG_FILE}; a shared encoder takes adapters only, "
-            "export a model on its own"
-        )
-    config = read_adapter_config(folder / ADAPTER_CONFIG_FILE)
-    get_method(config.method)
-    if config.method not in SHAREABLE:
-        raise InputError(
-            f"{folder}: method: found {config.method!r}, which changes more of the encoder than "
-            f"LoRA factors; allowed under a shared encoder are {', '.join(SHAREABLE)}. Give it a "
-            f"package of its own: samzoo export {folder} -o PACKAGE"
-        )
-    return config
+    Returns:
+        The manifest.
 
-
-def _shared_quantization(
-    configs: Mapping[str, AdapterConfig], adapters: Mapping[str, Path], qlora_base: QloraBase
-) -> str | None:
-    """The rounding of the encoder's weights under all adapters, or None.
-
-    QLoRA's factors were trained on rounded weights, LoRA's on the base's own: over the other
-    weights each gives another model.
+    Raises:
+        InputError: As ``export_shared``; or the package has no shared encoder, or one with other
+            weights than an adapter needs.
+        SamzooError: Else as ``export_shared``.
     """
-    needed = {
-        name: str(config.hyperparameters.get("quantization"))
-        if get_method(config.method).trained_base is not None and qlora_base == "dequantized"
-        else None
-        for name, config in configs.items()
-    }
-    first, *others = needed
-    for other in others:
-        if needed[other] != needed[first]:
-            raise InputError(
-                f"{adapters[other]}: needs an encoder with {_weights(needed[other])}, "
-                f"{adapters[first]} one with {_weights(needed[first])}; export them into two "
-                "packages, or pass --qlora-base original, with which QLoRA's factors are added to "
-                "weights that they were not trained on"
-            )
-    return needed[first]
-
-
-def _weights(quantization: str | None) -> str:
-    return (
-        "the base's own weights" if quantization is None else f"weights rounded to {quantization}"
+    manifest = Manifest.read(package)
+    if not manifest.adapters:
+        raise InputError(
+            f"{package}: holds one model; adapters are added to a package that "
+            "samzoo export --shared-encoder wrote"
+        )
+    configs = read_configs(adapters)
+    check_quantization(
+        common_quantization(configs, adapters, qlora_base),
+        manifest.model.source.get(ROUNDED_TO),
+        package,
     )
+    folder = _prepared(adapters, configs, output, base, package, force=force)
+    digest = manifest.model.weights_digest
+    for name, config in configs.items():
+        check_base(config, adapters[name], package, digest)
+    more = dataclasses.replace(manifest, adapters=(*manifest.adapters, *_unmerged(configs)))
+    entries, content = _adapter_files(adapters, more, folder, qlora_base)
+    kept = {
+        entry.path: PackageFile(read_entry(package, entry), entry.role, entry.adapter)
+        for entry in manifest.files
+        if entry.path != CARD_FILE
+    }
+    more = dataclasses.replace(more, files=(), adapters=(*manifest.adapters, *entries))
+    return write_package(output, more, {**kept, **content}, force=force)
+
+
+def _prepared(
+    adapters: Mapping[str, Path],
+    configs: Mapping[str, AdapterConfig],
+    output: Path,
+    base: Path | None,
+    *inputs: Path,
+    force: bool,
+) -> Path:
+    """Check all that costs nothing; returns the base's folder."""
+    first = next(iter(configs))
+    folder = base_folder(configs[first], adapters[first], base)
+    sources = [path for source in adapters.values() for path in input_folders(source, folder)]
+    check_output_folder(output, force=force, inputs=[*sources, *inputs])
+    require("torch", extra="export")
+    require("onnx", extra="export")
+    digest = ModelConfig.read(folder / CONFIG_FILE).weights_digest
+    for name, config in configs.items():
+        check_base(config, adapters[name], folder, digest)
+    return folder
+
+
+def _adapter_files(
+    adapters: Mapping[str, Path], manifest: Manifest, base: Path, qlora_base: QloraBase
+) -> tuple[tuple[AdapterEntry, ...], dict[str, PackageFile]]:
+    """Entries of the adapters as merged models, and their factors and decoders."""
+    content: dict[str, PackageFile] = {}
+    entries = []
+    encoder = manifest.model.architecture.image_encoder
+    for entry in manifest.adapters:
+        if entry.name not in adapters:
+            continue
+        adapter, place = adapters[entry.name], f"adapters/{entry.name}"
+        model, graphs = _decoders(adapter, base, qlora_base, manifest.precision, entry.name)
+        entries.append(dataclasses.replace(entry, model=model))
+        factors = write_factors(encoder_factors(adapter, encoder))
+        content[f"{place}/lora.onnx_adapter"] = PackageFile(factors, FACTORS, entry.name)
+        for role, graph in graphs.items():
+            content[f"{place}/{role}.onnx"] = PackageFile(graph, role, entry.name)
+    return tuple(entries), content
 
 
 def _shared_config(
@@ -205,15 +215,25 @@ def _shared_config(
     in_graph: dict[str, Any] = {field: getattr(preprocessing, field) for field in GRAPH_FIELDS}
     source = dict(base.source)
     if quantization is not None:
-        source["encoder_rounded_to"] = quantization
+        source[ROUNDED_TO] = quantization
     return dataclasses.replace(
         base, preprocessing=dataclasses.replace(base.preprocessing, **in_graph), source=source
     )
 
 
-def _unmerged(config: AdapterConfig) -> ModelConfig:
-    return ModelConfig(
-        architecture=config.architecture, preprocessing=config.preprocessing, ais=config.ais
+def _unmerged(configs: Mapping[str, AdapterConfig]) -> tuple[AdapterEntry, ...]:
+    """Entries that say of the models what is known before merging."""
+    return tuple(
+        AdapterEntry(
+            name=name,
+            license=license_of(config.source),
+            model=ModelConfig(
+                architecture=config.architecture,
+                preprocessing=config.preprocessing,
+                ais=config.ais,
+            ),
+        )
+        for name, config in configs.items()
     )
 
 

@@ -76,8 +76,8 @@ def test_the_default_model_takes_no_adapter(run):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["a", "b"], "2 sources: a package holds one model; with --shared-encoder it holds"),
-        (["a", "--adapter-names", "x"], "1 sources: a package holds one model"),
+        (["a", "b"], "found 2 of them: a package holds one model; with --shared-encoder it"),
+        (["a", "--adapter-names", "x"], "found 1 of them: a package holds one model"),
         (["a", "b", "--shared-encoder", "--adapter-names", "x"], "expected 2 names, .* found 1"),
         (["a", "c/a", "--shared-encoder"], "two adapters are called 'a'; name them with"),
         (["shared", "--shared-encoder"], "holds no adapter_config.json; a shared encoder takes"),
@@ -112,5 +112,13 @@ def test_export_makes_a_package_of_adapters_by_their_folders_names(run, seeded_b
     assert status == 2
     assert "package" in errors
     assert run(*common, "-o", "named", "--adapter-names", "one", "two")[:2] == (0, "named\n")
+    more = ("export", "peft_all", "--shared-encoder", "--add-to", "named", "-o", "more")
+    assert run(*more, "--adapter-names", "three")[:2] == (0, "more\n")
+    status, _, errors = run(
+        "segment", "cells.tif", "-o", "m.tif", "--model", "more", "--adapter", "x"
+    )
+    assert (status, "this package has: one, two, three" in errors) == (2, True)
+    status, _, errors = run(*more, "--force", "--precision", "fp16")
+    assert (status, "are those of the package in --add-to" in errors) == (2, True)
     box = ("--box", 5, 5, 40, 40, "--model", "named", "--adapter", "two")
     assert run("prompt", "cells.tif", "-o", "m.tif", *box)[0] == 0

@@ -21,7 +21,7 @@ from samzoo.runtime.files import read_tensors
 from samzoo.runtime.lora_factors import factor_names
 from samzoo.training.adapter import AdapterConfig, adapter_tensors, write_adapter
 from samzoo.training.methods import get_method
-from samzoo.zoo import export, export_shared
+from samzoo.zoo import add_adapters, export, export_shared
 from samzoo.zoo.factor_files import encoder_factors
 
 torch = pytest.importorskip("torch")
@@ -201,6 +201,16 @@ def test_an_encoder_is_the_same_file_whichever_adapters_use_it(adapters, base, p
     assert both[0] == both[1]
 
 
+def test_an_adapter_is_added_to_a_package(adapters, base, package, tmp_path):
+    first = {name: adapters[name] for name in ("narrow", "wide")}
+    export_shared(first, tmp_path / "two", base=base, segments="noise", name="shared")
+    manifest = add_adapters(tmp_path / "two", {"late": adapters["late"]}, tmp_path / "three",
+                            base=base)  # fmt: skip
+    assert manifest == Manifest.read(package)
+    for entry in manifest.files:
+        assert (tmp_path / "three" / entry.path).read_bytes() == (package / entry.path).read_bytes()
+
+
 @pytest.mark.parametrize("layer", ["qkv", "lin1", "fc1"])
 def test_factors_multiply_to_the_delta_that_is_merged(adapters, base, layer):
     config = ModelConfig.read(base / "config.json")
@@ -318,6 +328,31 @@ def test_another_base_is_refused_by_digest(vit, tmp_path):
     adapters = {"a": simple(tmp_path / "a", vit), "b": simple(tmp_path / "b", other)}
     with pytest.raises(WrongBaseError, match=r"is not that of the base that .*b was trained on"):
         export_shared(adapters, tmp_path / "p", base=vit)
+
+
+def test_what_does_not_fit_a_package_is_not_added_to_it(vit, tmp_path):
+    lora = {"a": simple(tmp_path / "a", vit)}
+    export_shared(lora, tmp_path / "p", base=vit)
+    with pytest.raises(
+        InputError, match=r"p: its encoder holds the base's own weights, the adapters need weights "
+        "rounded to nf4; export them into a package of their own",
+    ):  # fmt: skip
+        add_adapters(tmp_path / "p", {"q": simple(tmp_path / "q", vit, "qlora")}, tmp_path / "n")
+    with pytest.raises(FormatError, match="adapters: the name 'a' is there twice"):
+        add_adapters(tmp_path / "p", lora, tmp_path / "n")
+    dark = simple(tmp_path / "dark", vit, preprocessing=Preprocessing(gamma=0.5))
+    with pytest.raises(FormatError, match=r"adapters: dark: preprocessing\.gamma: found 0\.5"):
+        add_adapters(tmp_path / "p", {"dark": dark}, tmp_path / "n")
+    other = tiny.write_base(tmp_path / "other", tiny.make_sam(tiny.make_config("vit"), seed=5))
+    foreign = simple(tmp_path / "f", other)
+    with pytest.raises(WrongBaseError, match=r"p: weights digest .* is not that of the base that"):
+        add_adapters(tmp_path / "p", {"f": foreign}, tmp_path / "n")
+    export(vit, tmp_path / "plain")
+    with pytest.raises(InputError, match=r"plain: holds one model; adapters are added to a"):
+        add_adapters(tmp_path / "plain", {"b": lora["a"]}, tmp_path / "n")
+    with pytest.raises(OutputExistsError, match="would replace the input"):
+        add_adapters(tmp_path / "p", {"b": lora["a"]}, tmp_path / "p", force=True)
+    assert not (tmp_path / "n").exists()
 
 
 def test_wrong_sources_are_refused(vit, tmp_path):
