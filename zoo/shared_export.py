@@ -52,6 +52,10 @@ ROUNDED_TO = "encoder_rounded_to"
 """In the source of a shared encoder's model: the quantization whose rounded weights it holds."""
 
 
+SHAREABLE_PRECISIONS = ("fp32", "fp16")
+"""How a shared encoder's weights may be stored."""
+
+
 def export_shared(
     adapters: Mapping[str, Path],
     output: Path,
@@ -90,7 +94,7 @@ def export_shared(
         MissingDependencyError: torch or onnx is not installed.
         StorageError: The disk is full or the folder cannot be written.
     """
-    check_precision(precision)
+    _check_precision(precision)
     configs = read_configs(adapters)
     quantization = common_quantization(configs, adapters, qlora_base)
     folder = _prepared(adapters, configs, output, base, force=force)
@@ -165,6 +169,16 @@ def add_adapters(
     }
     more = dataclasses.replace(more, files=(), adapters=(*manifest.adapters, *entries))
     return write_package(output, more, {**kept, **content}, force=force)
+
+
+def _check_precision(precision: str) -> None:
+    check_precision(precision)
+    if precision not in SHAREABLE_PRECISIONS:
+        raise InputError(
+            f"precision: found {precision!r}, allowed for a shared encoder: "
+            f"{', '.join(SHAREABLE_PRECISIONS)}; weights that factors are added to cannot be "
+            "integers. Export the adapter into a package of its own"
+        )
 
 
 def _prepared(
