@@ -7,7 +7,9 @@ In: a ``ModelConfig``, the model's networks, and images. Out: embeddings, masks,
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,10 +32,27 @@ from .intensity import is_constant, to_0_255
 from .networks import Networks
 from .prompts import BOX_TOP_LEFT, PADDING, Prompt, collect_prompts
 from .tiles import Tile
+from .variants import Variant, Variants
 
 PROMPT_BATCH = 8
 """Objects in one decoder call: larger batches cost more in page faults than they save (own
 choice; ``benchmarks/``)."""
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _with_one_adapter(
+    method: Callable[Concatenate[Model, P], R],
+) -> Callable[Concatenate[Model, P], R]:
+    """Let a call end with the adapter it began with, whatever ``use`` does meanwhile."""
+
+    @wraps(method)
+    def call(self: Model, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return method(self._fixed(), *args, **kwargs)
+
+    return call
 
 
 class Model:
@@ -45,15 +64,69 @@ class Model:
         >>> labels = model.segment(image)  # doctest: +SKIP
     """
 
-    def __init__(self, config: ModelConfig, networks: Networks) -> None:
-        self.config = config
-        self.networks = networks
+    def __init__(
+        self,
+        config: ModelConfig,
+        networks: Networks,
+        *,
+        adapters: Mapping[str, Variant] | None = None,
+    ) -> None:
+        """Make a model of its networks.
+
+        Args:
+            config: Of the model.
+            networks: Compute it.
+            adapters: What ``use`` switches between; the first of them is in use, ``config`` and
+                ``networks`` are its.
+        """
+        others = adapters or {}
+        first = next(iter(others.values()), Variant(config, networks))
+        self._variants = Variants(first, others)
+
+    @property
+    def config(self) -> ModelConfig:
+        """The config of the model in use."""
+        return self._variants.current.config
+
+    @property
+    def networks(self) -> Networks:
+        """The networks of the model in use."""
+        return self._variants.current.networks
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Names that ``use`` takes; empty where the package holds one model."""
+        return self._variants.names
+
+    @property
+    def adapter(self) -> str | None:
+        """Name of the adapter in use; None where the package holds one model."""
+        return self._variants.current.adapter
+
+    def use(self, adapter: str) -> None:
+        """Switch to another finetuned model over the same encoder, at once.
+
+        Its factors are read and checked when the first image is embedded, its decoders when they
+        are first needed. Calls that run in other threads end with the adapter they began with.
+        Embeddings belong to the adapter that computed them; the others refuse them.
+
+        Args:
+            adapter: One of ``adapters``.
+
+        Raises:
+            InputError: There is none of that name.
+        """
+        self._variants.use(adapter)
+
+    def _fixed(self) -> Model:
+        return Model(*self._variants.current[:2]) if self.adapters else self
 
     @property
     def field(self) -> int:
         """Side in image pixels of what the encoder sees at once."""
         return field_of_view(self.config.image_size, self.config.preprocessing.scale)
 
+    @_with_one_adapter
     def embed(
         self,
         image: Array,
@@ -84,6 +157,7 @@ class Model:
             return self._embed(image, tiling.whole(_size(image)), progress)
         return self.embed_tiles(image, tile_shape=tile_shape, halo=halo, progress=progress)
 
+    @_with_one_adapter
     def embed_tiles(
         self,
         image: Array,
@@ -107,6 +181,7 @@ class Model:
         image = check_image(image)
         return self._embed(image, self._tiles(_size(image), tile_shape, halo), progress)
 
+    @_with_one_adapter
     def segment(
         self,
         image: Array | ImageEmbeddings,
@@ -145,6 +220,7 @@ class Model:
         maps = self.ais_maps(image)
         return segment_from_maps(*maps, parameters=parameters or self.config.ais)
 
+    @_with_one_adapter
     def ais_maps(self, embeddings: ImageEmbeddings) -> Float3D:
         """Decode the AIS maps of a whole image.
 
@@ -167,6 +243,7 @@ class Model:
             maps[:, y0:y1, x0:x1] = tile_maps[:, y0 - y : y1 - y, x0 - x : x1 - x]
         return maps
 
+    @_with_one_adapter
     def prompt(
         self,
         embeddings: ImageEmbeddings,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .errors import FormatError
-from .manifest import AIS_DECODER, ENCODER, MASK_DECODER, Manifest, read_entry
+from .adapters import open_adapters
+from .manifest import AIS_DECODER, ENCODER, MASK_DECODER, Manifest, reader
 from .model import Model
 from .sessions import OnnxNetworks
 
@@ -18,7 +18,8 @@ def load(package: str | Path, *, threads: int | None = None) -> Model:
         threads: CPU threads of one operator; all cores by default.
 
     Returns:
-        The model.
+        The model. Where several share the package's encoder, the first of them is in use:
+        ``Model.use`` chooses another.
 
     Raises:
         NotFoundError: There is no package in this folder.
@@ -34,19 +35,13 @@ is missing)
     """
     folder = Path(package)
     manifest = Manifest.read(folder)
+    if manifest.adapters:
+        adapters = open_adapters(folder, manifest, threads=threads)
+        first = next(iter(adapters.values()))
+        return Model(first.config, first.networks, adapters=adapters)
     roles = [ENCODER, MASK_DECODER]
     if manifest.model.architecture.ais_decoder is not None:
         roles.append(AIS_DECODER)
-    entries = {role: manifest.graph(role) for role in roles}
-    missing = [role for role, entry in entries.items() if entry is None]
-    if missing:
-        raise FormatError(f"{folder / 'samzoo.json'}: files: none has the role {missing[0]!r}")
-
-    def read(role: str) -> bytes:
-        entry = entries[role]
-        if entry is None:
-            raise FormatError(f"{folder / 'samzoo.json'}: files: none has the role {role!r}")
-        return read_entry(folder, entry)
-
+    read = reader(folder, manifest, roles)
     networks = OnnxNetworks(read, mask_side=4 * manifest.model.grid, threads=threads)
     return Model(manifest.model, networks)

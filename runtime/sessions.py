@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -65,11 +65,18 @@ class OnnxNetworks:
         self._sessions: dict[str, Any] = {}
         self._lock = threading.Lock()
 
-    def encode(self, image: Array) -> Float4D:
-        """See ``Networks``."""
-        feed = {"input_image": np.ascontiguousarray(image, dtype=np.float32)}
+    def encode(self, image: Array, factors: Mapping[str, Array] | None = None) -> Float4D:
+        """See ``Networks``; ``factors`` are those of an adapter, for an encoder that takes them."""
+        feed = {"input_image": np.ascontiguousarray(image, dtype=np.float32), **(factors or {})}
         result: Float4D = self._run(ENCODER, feed)[0]
         return result
+
+    def factor_shapes(self) -> dict[str, tuple[int | None, ...]]:
+        """Shapes of the LoRA factors that the encoder takes by input name; None is the rank."""
+        return {
+            value.name: tuple(size if isinstance(size, int) else None for size in value.shape)
+            for value in self._session(ENCODER).get_overridable_initializers()
+        }
 
     def decode_prompts(
         self,

@@ -220,11 +220,24 @@ def _add_training_verbs(verbs: Any) -> None:
 
     export = _verb(verbs, "export", "make a package that runs without torch")
     export.add_argument("source", metavar="MODEL-or-ADAPTER")
+    export.add_argument("others", metavar="ADAPTER", nargs="*", help="with --shared-encoder")
+    export.add_argument(
+        "--shared-encoder", action="store_true",
+        help="LoRA adapters over one base: one encoder, and factors and decoders for each",
+    )  # fmt: skip
+    export.add_argument(
+        "--add-to", metavar="PACKAGE", help="with --shared-encoder: keep its encoder and adapters"
+    )
+    export.add_argument(
+        "--adapter-names", nargs="+", metavar="NAME", help="one each; the folders' by default"
+    )
     _output(export, "package folder")
     export.add_argument("--base", metavar="BASE", help="of an adapter")
     _qlora_base(export)
-    export.add_argument("--precision", choices=("fp32", "fp16", "int8"), default="fp32",
-                        help="fp16 halves the files; int8 also computes with integers")  # fmt: skip
+    export.add_argument(
+        "--precision", choices=("fp32", "fp16", "int8"),
+        help="default fp32; fp16 halves the files; int8 also computes with integers",
+    )  # fmt: skip
     export.add_argument("--name", help="the model's name; the folder's by default")
     export.add_argument("--segments", default="", help="what it segments, in a few words")
 
@@ -299,6 +312,8 @@ def _json(parser: argparse.ArgumentParser) -> None:
 
 def _model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="REF", help="a name (samzoo list) or a package folder")
+    parser.add_argument("--adapter", metavar="NAME", help="of a package with several; the first "
+                        "by default")  # fmt: skip
     parser.add_argument("--threads", type=int, help="CPU threads; all cores by default")
 
 

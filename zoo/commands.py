@@ -61,6 +61,8 @@ def segment(options: Namespace) -> Result:
             rows.append({"image": str(path), "labels": str(output), "objects": _count(labels)})
     text = "\n".join(str(output) for _, output in outputs)
     result: Result = {"text": text, "images": rows, "model": options.model or DEFAULT_MODEL}
+    if model.adapter is not None:
+        result["adapter"] = model.adapter
     return result if overlay is None else {**result, "overlay": str(overlay)}
 
 
@@ -206,15 +208,18 @@ def merge(options: Namespace) -> Result:
 
 def export(options: Namespace) -> Result:
     """Make a package."""
+    from .adapter_commands import export_several
     from .export import export as export_package
     from .merged_weights import DEFAULT_QLORA_BASE
 
+    if options.others or options.shared_encoder or options.adapter_names or options.add_to:
+        return export_several(options)
     manifest = export_package(
         Path(options.source),
         Path(options.output),
         base=Path(options.base) if options.base else None,
         qlora_base=options.qlora_base or DEFAULT_QLORA_BASE,
-        precision=options.precision,
+        precision=options.precision or "fp32",
         name=options.name,
         segments=options.segments,
         force=options.force,
@@ -235,6 +240,7 @@ def evaluate(options: Namespace) -> Result:
     check_output(output, force=options.force)
     pairs = match_pairs(Path(options.images), Path(options.labels))
     model = _load(options)
+    model_in_use = model.adapter
     model = Model(model.config, RememberedEncoder(model.networks))
     with _bar() as progress:
         report = evaluate_pairs(
@@ -247,6 +253,7 @@ def evaluate(options: Namespace) -> Result:
         )
     content = {
         "model": options.model or DEFAULT_MODEL,
+        **({"adapter": model_in_use} if model_in_use is not None else {}),
         "weights_digest": model.config.weights_digest,
         "command": shlex.join(options.command),
         **report,
@@ -315,7 +322,10 @@ def doctor(options: Namespace) -> Result:
 
 
 def _load(options: Namespace) -> Model:
-    return load(options.model or DEFAULT_MODEL, threads=options.threads)
+    model = load(options.model or DEFAULT_MODEL, threads=options.threads)
+    if options.adapter is not None:
+        model.use(options.adapter)
+    return model
 
 
 def _embeddings_of(path: Path, model: Model) -> tuple[ImageEmbeddings, Array | None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from samzoo.runtime.config import EMBEDDING_CHANNELS
 from samzoo.runtime.errors import require
+from samzoo.runtime.lora_factors import factor_names
 from samzoo.runtime.manifest import AIS_DECODER, ENCODER, MASK_DECODER
 from samzoo.runtime.sessions import INPUTS, OUTPUTS
 
@@ -49,8 +50,15 @@ DYNAMIC_AXES: dict[str, dict[str, dict[int, str]]] = {
 }
 
 
-def export_graphs(sam: Sam, *, precision: str, metadata: Mapping[str, str]) -> dict[str, bytes]:
-    """Trace every graph the model has.
+def export_graphs(
+    sam: Sam,
+    *,
+    precision: str,
+    metadata: Mapping[str, str],
+    roles: Collection[str] = (ENCODER, MASK_DECODER, AIS_DECODER),
+    factor_layers: Sequence[str] = (),
+) -> dict[str, bytes]:
+    """Trace the graphs the model has.
 
     Args:
         sam: The model, in eval mode, float32.
@@ -58,6 +66,9 @@ def export_graphs(sam: Sam, *, precision: str, metadata: Mapping[str, str]) -> d
             float32 either way; ``int8`` does the same and computes the encoder's linear layers
             with 8-bit integers.
         metadata: Written into each graph.
+        roles: Which graphs.
+        factor_layers: Linear layers of the encoder that get LoRA factors as inputs, with defaults
+            of rank 0; see ``docs/formats.md``. The encoder of ``sam`` is of no other use then.
 
     Returns:
         ONNX files as bytes, by role.
@@ -89,13 +100,46 @@ def export_graphs(sam: Sam, *, precision: str, metadata: Mapping[str, str]) -> d
     }
     if sam.ais_decoder is not None:
         graphs[AIS_DECODER] = (AisGraph(sam), (embeddings,))
+    wanted = {role: graph for role, graph in graphs.items() if role in roles}
+    more: dict[str, dict[str, tuple[int, ...]]] = {}
+    if factor_layers and ENCODER in wanted:
+        graph, image = wanted[ENCODER]
+        with_factors, examples, more[ENCODER] = _with_factors(sam, graph, image, factor_layers)
+        wanted[ENCODER] = with_factors, examples
     return {
-        role: _finish(role, _trace(role, module.eval(), example), precision, metadata)
-        for role, (module, example) in graphs.items()
+        role: _finish(
+            role, _trace(role, module.eval(), example, more.get(role, {})), precision, metadata
+        )
+        for role, (module, example) in wanted.items()
     }
 
 
-def _trace(role: str, module: nn.Module, example: tuple[Tensor, ...]) -> bytes:
+def _with_factors(
+    sam: Sam, graph: nn.Module, example: tuple[Tensor, ...], layers: Sequence[str]
+) -> tuple[nn.Module, tuple[Tensor, ...], dict[str, tuple[int, ...]]]:
+    """The graph with factors as inputs, examples of them, and their defaults' shapes by name."""
+    import torch
+
+    from samzoo.training.weight_inputs import EncoderWithFactors
+
+    shapes: dict[str, tuple[int, ...]] = {}
+    factors = []
+    for layer in layers:
+        linear: Any = sam.image_encoder.get_submodule(layer)
+        outputs, inputs = linear.weight.shape
+        a, b = factor_names(layer)
+        shapes[a], shapes[b] = (inputs, 0), (0, outputs)
+        factors += [torch.randn(inputs, 2), torch.randn(2, outputs)]
+    return EncoderWithFactors(graph, sam.image_encoder, layers), (*example, *factors), shapes
+
+
+def _trace(
+    role: str,
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    defaults: Mapping[str, tuple[int, ...]],
+) -> bytes:
+    """Trace one graph; ``defaults`` are the shapes of empty inputs that may be left out."""
     import torch
 
     with warnings.catch_warnings(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
@@ -109,11 +153,36 @@ def _trace(role: str, module: nn.Module, example: tuple[Tensor, ...]) -> bytes:
             path,
             dynamo=False,
             opset_version=OPSET,
-            input_names=list(INPUTS[role]),
+            input_names=[*INPUTS[role], *defaults],
             output_names=list(OUTPUTS[role]),
-            dynamic_axes=DYNAMIC_AXES[role],
+            dynamic_axes={**DYNAMIC_AXES[role], **_rank_axes(defaults)},
         )
-        return path.read_bytes()
+        return _with_defaults(path.read_bytes(), defaults)
+
+
+def _rank_axes(defaults: Mapping[str, tuple[int, ...]]) -> dict[str, dict[int, str]]:
+    """Each layer's rank is its own: a late adapter has none in the first layers."""
+    return {
+        name: {shape.index(0): f"{name.rpartition('.')[0]}.rank"}
+        for name, shape in defaults.items()
+    }
+
+
+def _with_defaults(graph: bytes, defaults: Mapping[str, tuple[int, ...]]) -> bytes:
+    """Store an empty tensor for each input that may be left out."""
+    if not defaults:
+        return graph
+    import onnx
+
+    model = onnx.load_from_string(graph)
+    found = {value.name for value in model.graph.input}
+    unused = sorted(set(defaults) - found)
+    assert not unused, f"the encoder graph does not compute with the weights of {unused}"
+    for name, shape in defaults.items():
+        empty = onnx.numpy_helper.from_array(np.zeros(shape, np.float32), name)
+        model.graph.initializer.append(empty)
+    result: bytes = model.SerializeToString()
+    return result
 
 
 def _finish(role: str, graph: bytes, precision: str, metadata: Mapping[str, str]) -> bytes:

@@ -7,6 +7,9 @@ the answer:
 encoder.onnx
     The mean of the three channels, padded with zeros, divided by 255, cut into 4 x 4 blocks. The
     first 16 of the 256 channels hold the blocks' pixels, the others are zero.
+shared_encoder.onnx
+    The same, times 1 + A B: its inputs ``gain.lora_a (1, rank)`` and ``gain.lora_b (rank, 1)`` have
+    empty defaults, as those of an encoder that adapters share.
 ais_decoder.onnx
     foreground is the image, both distances are 1 - image: bright regions become objects.
 mask_decoder.onnx
@@ -62,10 +65,11 @@ DECODE = [
 DECODE_CONSTANTS = {"zero16": [0], "to16": [BLOCK**2], "axis1": [1]}
 
 
-def encoder():
+def encoder(*, gain=()):
     nodes = [
         node("ReduceMean", "input_image", "grey", axes=[2], keepdims=0),
-        node("Div", "grey full", "unit"),
+        node("Div", "grey full", "plain" if gain else "unit"),
+        *gain,
         node("Shape", "input_image", "shape"),
         node("Slice", "shape start stop", "size"),
         node("Sub", "side size", "missing"),
@@ -79,9 +83,24 @@ def encoder():
         full=np.float32(255), start=[0], stop=[2], side=[SIDE, SIDE], zeros=[0, 0], front=[0, 1],
         channels=[0, 0, 0, 0, 0, CHANNELS - BLOCK**2, 0, 0],
     )  # fmt: skip
-    return model(
-        "encoder", nodes, {"input_image": ["height", "width", 3]}, EMBEDDINGS, initializers
-    )
+    inputs = {"input_image": ["height", "width", 3]}
+    if gain:
+        inputs |= {"gain.lora_a": [1, "gain.rank"], "gain.lora_b": ["gain.rank", 1]}
+        empty = {"gain.lora_a": np.zeros((1, 0)), "gain.lora_b": np.zeros((0, 1))}
+        initializers += constants(
+            unity=np.ones((1, 1), np.float32),
+            **{name: value.astype(np.float32) for name, value in empty.items()},
+        )
+    return model("encoder", nodes, inputs, EMBEDDINGS, initializers)
+
+
+def shared_encoder():
+    gain = [
+        node("MatMul", "gain.lora_a gain.lora_b", "product"),
+        node("Add", "unity product", "factor"),
+        node("Mul", "plain factor", "unit"),
+    ]
+    return encoder(gain=gain)
 
 
 def ais_decoder():
@@ -154,7 +173,7 @@ def main():
     parser.add_argument("-o", type=Path, default=Path(__file__).parent / "toy_onnx")
     folder = parser.parse_args().o
     folder.mkdir(exist_ok=True)
-    for make in (encoder, mask_decoder, ais_decoder):
+    for make in (encoder, shared_encoder, mask_decoder, ais_decoder):
         path = folder / f"{make.__name__}.onnx"
         path.write_bytes(make().SerializeToString())
         print(path, path.stat().st_size)
