@@ -135,7 +135,8 @@ def effective_weight(linear: Any) -> Tensor:
     if not hasattr(linear, "lora_a"):
         return weight
     (a,), (b,) = linear.lora_a.values(), linear.lora_b.values()
-    return weight + linear.lora_scale * (b @ a)
+    result: Tensor = weight + linear.lora_scale * (b @ a)
+    return result
 
 
 def _add_delta(
