@@ -6,9 +6,6 @@ In: a ``ModelConfig``, the model's networks, and images. Out: embeddings, masks,
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -23,17 +20,15 @@ from .config import (
     ModelConfig,
 )
 from .embeddings import ImageEmbeddings
+from .enlarging import draw_mask
 from .errors import InputError, ShapeError
 from .geometry import Size, field_of_view, input_size, interpolate, resize_image
 from .images import check_image
 from .intensity import is_constant, to_0_255
 from .networks import Networks
-from .prompts import BOX_TOP_LEFT, PADDING, Prompt, collect_prompts
+from .prompting import decode, tile_enlargement
+from .prompts import collect_prompts
 from .tiles import Tile
-
-PROMPT_BATCH = 8
-"""Objects in one decoder call: larger batches cost more in page faults than they save (own
-choice; ``benchmarks/``)."""
 
 
 class Model:
@@ -213,15 +208,15 @@ class Model:
         scores = np.zeros(len(prompts), np.float32)
         low_res = np.zeros((len(prompts), 1, side, side), np.float32)
         done = 0
-        for index, batch in self._batches(prompts, embeddings.tiles):
-            tile = embeddings.tiles[index]
-            logits, iou, low = self._decode(
-                embeddings.values[index : index + 1], tile, [prompts[i] for i in batch]
-            )
+        for decoded in decode(self.networks, self.config, embeddings, prompts):
+            tile = embeddings.tiles[decoded.tile]
+            enlargement = tile_enlargement(self.config, tile)
             y0, x0, y1, x1 = tile.outer
-            masks[batch, y0:y1, x0:x1] = logits[:, 0] > MASK_THRESHOLD
-            scores[batch], low_res[batch] = iou[:, 0], low
-            done += len(batch)
+            for i, logits in zip(decoded.members, decoded.low_res[:, 0], strict=True):
+                draw_mask(logits, enlargement, MASK_THRESHOLD, masks[i, y0:y1, x0:x1])
+            scores[decoded.members] = decoded.iou[:, 0]
+            low_res[decoded.members] = decoded.low_res
+            done += len(decoded.members)
             if progress is not None:
                 progress("prompt", done, len(prompts))
         return masks, scores, low_res
@@ -284,65 +279,6 @@ class Model:
                 "embed the image again with this model"
             )
 
-    def _batches(
-        self, prompts: list[Prompt], windows: tuple[Tile, ...]
-    ) -> Iterator[tuple[int, list[int]]]:
-        """Group objects that one decoder call can take: same tile, tokens, and mask input or not.
-
-        Equal numbers of tokens need no padding, which would change the masks slightly.
-        """
-        groups: dict[tuple[int, int, bool], list[int]] = defaultdict(list)
-        for i, prompt in enumerate(prompts):
-            tile = _central_tile(prompt, windows)
-            tokens = len(_tile_tokens(prompt, windows[tile])[1])
-            groups[tile, tokens, prompt.mask_input is not None].append(i)
-        for (tile, _, _), members in groups.items():
-            for start in range(0, len(members), PROMPT_BATCH):
-                yield tile, members[start : start + PROMPT_BATCH]
-
-    def _decode(
-        self, image_embeddings: Float4D, tile: Tile, prompts: list[Prompt]
-    ) -> tuple[Float4D, NDArray[np.float32], Float4D]:
-        tokens = [_tile_tokens(prompt, tile) for prompt in prompts]
-        rows, columns = self._input_size(tile.size)
-        factor = np.array([columns / tile.size[1], rows / tile.size[0]])
-        coords = (np.stack([token[0] for token in tokens]) * factor).astype(np.float32)
-        labels = np.stack([token[1] for token in tokens])
-        masks = [prompt.mask_input for prompt in prompts if prompt.mask_input is not None]
-        return self.networks.decode_prompts(
-            image_embeddings, coords, labels, np.stack(masks) if masks else None, tile.size
-        )
-
 
 def _size(image: Array) -> Size:
     return image.shape[0], image.shape[1]
-
-
-def _central_tile(prompt: Prompt, windows: tuple[Tile, ...]) -> int:
-    """Index of the tile in which the object's anchor lies farthest from the window's edges."""
-    x, y = prompt.anchor
-    margins = [
-        min(y - tile.outer[0], x - tile.outer[1], tile.outer[2] - y, tile.outer[3] - x)
-        for tile in windows
-    ]
-    return int(np.argmax(margins))
-
-
-def _tile_tokens(prompt: Prompt, tile: Tile) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """Coordinates relative to the tile, and labels, padded as segment-anything pads.
-
-    A box is cut at the window, points outside of it are left out (they say nothing about what the
-    network sees). Without a box one padding token follows, as in segment-anything.
-    """
-    y0, x0, y1, x1 = tile.outer
-    coords = prompt.coords.astype(np.float64) - (x0, y0)
-    labels = prompt.labels
-    limit = np.array([x1 - x0, y1 - y0], np.float64)
-    if prompt.has_box:
-        coords[-2:] = np.clip(coords[-2:], 0, limit)
-    inside = ((coords >= 0) & (coords <= limit)).all(axis=1) | (labels >= BOX_TOP_LEFT)
-    coords, labels = coords[inside], labels[inside]
-    if not prompt.has_box:
-        coords = np.concatenate([coords, np.zeros((1, 2))])
-        labels = np.concatenate([labels, np.array([PADDING], np.float32)])
-    return coords, labels

@@ -17,7 +17,7 @@ import numpy as np
 from samzoo.runtime.config import EMBEDDING_CHANNELS
 from samzoo.runtime.errors import require
 from samzoo.runtime.manifest import AIS_DECODER, ENCODER, MASK_DECODER
-from samzoo.runtime.sessions import INPUTS, OUTPUTS
+from samzoo.runtime.sessions import INPUTS, MULTIMASK_INPUT, OUTPUTS
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -39,12 +39,15 @@ DYNAMIC_AXES: dict[str, dict[str, dict[int, str]]] = {
         "point_coords": {0: "num_objects", 1: "num_points"},
         "point_labels": {0: "num_objects", 1: "num_points"},
         "mask_input": {0: "num_masks"},
-        "masks": {0: "num_objects", 2: "orig_height", 3: "orig_width"},
-        "iou_predictions": {0: "num_objects"},
-        "low_res_masks": {0: "num_objects"},
+        "masks": {0: "num_objects", 1: "num_outputs", 2: "orig_height", 3: "orig_width"},
+        "iou_predictions": {0: "num_objects", 1: "num_outputs"},
+        "low_res_masks": {0: "num_objects", 1: "num_outputs"},
     },
     AIS_DECODER: {},
 }
+
+DEFAULTS: dict[str, dict[str, float]] = {MASK_DECODER: {MULTIMASK_INPUT: 0.0}}
+"""Inputs that may be left out: each is also an initializer ``(1,)``, which a caller overrides."""
 
 
 def export_graphs(sam: Sam, *, precision: str, metadata: Mapping[str, str]) -> dict[str, bytes]:
@@ -81,13 +84,16 @@ def export_graphs(sam: Sam, *, precision: str, metadata: Mapping[str, str]) -> d
                 torch.randn(2, 1, 4 * grid, 4 * grid),
                 torch.ones(1),
                 torch.tensor([height, width], dtype=torch.float32),
+                torch.zeros(1),
             ),
         ),
     }
     if sam.ais_decoder is not None:
         graphs[AIS_DECODER] = (AisGraph(sam), (embeddings,))
     return {
-        role: _finish(_trace(role, module.eval(), example), precision, metadata)
+        role: _finish(
+            _trace(role, module.eval(), example), precision, metadata, DEFAULTS.get(role, {})
+        )
         for role, (module, example) in graphs.items()
     }
 
@@ -106,17 +112,23 @@ def _trace(role: str, module: nn.Module, example: tuple[Tensor, ...]) -> bytes:
             path,
             dynamo=False,
             opset_version=OPSET,
-            input_names=list(INPUTS[role]),
+            input_names=[*INPUTS[role], *DEFAULTS.get(role, {})],
             output_names=list(OUTPUTS[role]),
             dynamic_axes=DYNAMIC_AXES[role],
         )
         return path.read_bytes()
 
 
-def _finish(graph: bytes, precision: str, metadata: Mapping[str, str]) -> bytes:
+def _finish(
+    graph: bytes, precision: str, metadata: Mapping[str, str], defaults: Mapping[str, float]
+) -> bytes:
     import onnx
 
     model = onnx.load_from_string(graph)
+    model.graph.initializer.extend(
+        onnx.numpy_helper.from_array(np.array([value], np.float32), name)
+        for name, value in defaults.items()
+    )
     if precision == "fp16":
         _store_as_half(model)
     onnx.helper.set_model_props(model, dict(metadata))

@@ -77,3 +77,18 @@ def test_weights_beside_the_graph_are_not_read(graphs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FormatError, match="the encoder graph is not a usable ONNX model"):
         networks({"encoder": model.SerializeToString()}).encode(IMAGE)
+
+
+def test_an_older_mask_decoder_answers_prompts_but_no_multimask_output(graphs):
+    arguments = (
+        np.zeros((1, 256, 16, 16), np.float32),
+        np.zeros((2, 1, 2), np.float32),
+        np.ones((2, 1), np.float32),
+        None,
+    )
+    model = networks(graphs)
+    iou, low_res = model.decode_prompts(*arguments)
+    assert (iou.shape, low_res.shape) == ((2, 1), (2, 1, 64, 64))
+    for multimask in (True, False):
+        with pytest.raises(InputError, match=r"no input 'multimask_output'.*export the model"):
+            model.decode_prompts(*arguments, multimask_output=multimask)
