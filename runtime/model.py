@@ -11,7 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import tiles as tiling
 from .ais import segment_from_maps
+from .amg import AmgParameters, generate_masks, segment_by_grid
+from .apg import ApgParameters, segment_by_seeds
 from .arrays import Array, Float3D, Float4D, Labels2D, Masks, Progress
+from .candidates import Candidate
 from .config import (
     AIS_CHANNELS,
     EMBEDDING_CHANNELS,
@@ -25,6 +28,7 @@ from .errors import InputError, ShapeError
 from .geometry import Size, field_of_view, input_size, interpolate, resize_image
 from .images import check_image
 from .intensity import is_constant, to_0_255
+from .modes import Mode, parameters_of
 from .networks import Networks
 from .prompting import decode, tile_enlargement
 from .prompts import collect_prompts
@@ -108,37 +112,77 @@ class Model:
         *,
         tile_shape: Size | None = None,
         halo: Size | None = None,
-        parameters: AisParameters | None = None,
+        mode: Mode = "ais",
+        parameters: AisParameters | AmgParameters | ApgParameters | None = None,
         progress: Progress | None = None,
     ) -> Labels2D:
-        """Segment all instances automatically (AIS).
+        """Segment all instances automatically.
 
         Args:
             image: As in ``embed``, or embeddings computed before. An image larger than the
-                model's field of view is cut into tiles.
+                model's field of view is cut into tiles; ``amg`` does so only if the model has a
+                declared scale or ``tile_shape`` is given, as ``embed`` does.
             tile_shape: (height, width) of the inner tiles.
             halo: (height, width) of context around each tile.
-            parameters: Thresholds; the model's own by default.
-            progress: Called with ("embed", tiles done, tiles in all).
+            mode: ``ais`` floods the AIS decoder's maps from their seeds; ``apg`` prompts a point in
+                each seed; ``amg`` prompts a grid of points and needs no AIS decoder.
+            parameters: Thresholds of the mode; the model's own for ``ais``, the defaults of
+                ``AmgParameters`` and ``ApgParameters`` otherwise.
+            progress: Called with ("embed", tiles done, tiles in all), and with ("prompt", points
+                done, points in all).
 
         Returns:
             Instance labels ``(height, width)`` int32, 0 is background. A constant image has none.
 
         Raises:
-            InputError: The model has no AIS decoder.
+            InputError: The model has no AIS decoder and the mode needs one, or the mode is not
+                known, or the parameters belong to another, or the package is too old for it.
             ImageError: The image cannot be used.
             ShapeError: A tile with its halo does not fit the model's field of view.
         """
-        self._require_ais()
+        chosen = parameters_of(mode, parameters, self.config.ais)
+        if mode != "amg":
+            self._require_ais()
         if not isinstance(image, ImageEmbeddings):
             image = check_image(image)
             if is_constant(image):
                 return np.zeros(_size(image), np.int32)
-            image = self.embed_tiles(image, tile_shape=tile_shape, halo=halo, progress=progress)
+            embed = self.embed if mode == "amg" else self.embed_tiles
+            image = embed(image, tile_shape=tile_shape, halo=halo, progress=progress)
         elif image.constant:
             return np.zeros(image.original_size, np.int32)
+        self._check_origin(image)
+        if isinstance(chosen, AmgParameters):
+            return segment_by_grid(self.networks, self.config, image, chosen, progress)
         maps = self.ais_maps(image)
-        return segment_from_maps(*maps, parameters=parameters or self.config.ais)
+        if isinstance(chosen, ApgParameters):
+            return segment_by_seeds(self.networks, self.config, image, maps, chosen, progress)
+        return segment_from_maps(*maps, parameters=chosen)
+
+    def generate_masks(
+        self,
+        embeddings: ImageEmbeddings,
+        *,
+        parameters: AmgParameters | None = None,
+        progress: Progress | None = None,
+    ) -> list[Candidate]:
+        """Find the masks of everything in an image, which may overlap (AMG).
+
+        Args:
+            embeddings: From ``embed`` of this model.
+            parameters: Grid and thresholds.
+            progress: Called with ("prompt", points done, points in all).
+
+        Returns:
+            Masks with their boxes and scores, the best first.
+
+        Raises:
+            InputError: The package is too old, or another model made the embeddings.
+        """
+        self._check_origin(embeddings)
+        return generate_masks(
+            self.networks, self.config, embeddings, parameters or AmgParameters(), progress
+        )
 
     def ais_maps(self, embeddings: ImageEmbeddings) -> Float3D:
         """Decode the AIS maps of a whole image.
@@ -262,8 +306,8 @@ class Model:
     def _require_ais(self) -> None:
         if self.config.architecture.ais_decoder is None:
             raise InputError(
-                "this model has no AIS decoder, so it cannot segment automatically; "
-                "prompt it with points or boxes, or choose another model"
+                "this model has no AIS decoder, which the modes ais and apg need; segment with the "
+                "mode amg, prompt it with points or boxes, or choose another model"
             )
 
     def _check_origin(self, embeddings: ImageEmbeddings) -> None:
