@@ -9,6 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .amg import AmgParameters
+    from .apg import ApgParameters
+    from .candidates import Candidate
     from .config import AisParameters, ModelConfig, Preprocessing
     from .embeddings import ImageEmbeddings
     from .errors import SamzooError
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AisParameters",
+    "AmgParameters",
+    "ApgParameters",
+    "Candidate",
     "ImageEmbeddings",
     "Manifest",
     "Model",
@@ -38,6 +44,9 @@ __all__ = [
 
 _MODULES = {
     "AisParameters": "config",
+    "AmgParameters": "amg",
+    "ApgParameters": "apg",
+    "Candidate": "candidates",
     "ImageEmbeddings": "embeddings",
     "Manifest": "manifest",
     "Model": "model",

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from .arrays import Array, Float4D
 from .errors import FormatError, InputError
-from .geometry import Size
 from .manifest import AIS_DECODER, ENCODER, MASK_DECODER
+from .networks import MULTIMASK_OUTPUT
 from .shared_memory import share_memory
 
 INPUTS = {
@@ -38,6 +38,9 @@ OUTPUTS = {
     AIS_DECODER: ("ais_maps",),
 }
 """Names of the graphs' inputs and outputs, in order; the mask decoder's are segment-anything's."""
+
+MULTIMASK_INPUT = "multimask_output"
+"""An overridable initializer of the mask decoder: an input that tools need not know."""
 
 EXTERNAL_DATA_FOLDER = "session.model_external_initializers_file_folder_path"
 """A setting of onnxruntime for models that are loaded from bytes."""
@@ -84,29 +87,41 @@ class OnnxNetworks:
         point_coords: NDArray[np.float32],
         point_labels: NDArray[np.float32],
         mask_input: Float4D | None,
-        original_size: Size,
-    ) -> tuple[Float4D, NDArray[np.float32], Float4D]:
+        *,
+        multimask_output: bool | None = None,
+    ) -> tuple[NDArray[np.float32], Float4D]:
         """See ``Networks``."""
         has_mask_input = np.array([mask_input is not None], np.float32)
         if mask_input is None:
             mask_input = np.zeros((1, 1, self._mask_side, self._mask_side), np.float32)
-        masks, iou, low_res = self._run(
-            MASK_DECODER,
-            {
-                "image_embeddings": image_embeddings,
-                "point_coords": point_coords,
-                "point_labels": point_labels,
-                "mask_input": mask_input,
-                "has_mask_input": has_mask_input,
-                "orig_im_size": np.array(original_size, np.float32),
-            },
-        )
-        return masks, iou, low_res
+        feed = {
+            "image_embeddings": image_embeddings,
+            "point_coords": point_coords,
+            "point_labels": point_labels,
+            "mask_input": mask_input,
+            "has_mask_input": has_mask_input,
+            # Masks are drawn from low_res_masks, only where they are needed. The graph draws them
+            # as well, whether asked for or not: a single row costs it next to nothing.
+            "orig_im_size": np.array([1, self._mask_side], np.float32),
+        }
+        if multimask_output is not None:
+            self._require_multimask()
+            feed[MULTIMASK_INPUT] = np.array([MULTIMASK_OUTPUT[multimask_output]], np.float32)
+        _, iou, low_res = self._run(MASK_DECODER, feed)
+        return iou, low_res
 
     def decode_ais(self, image_embeddings: Float4D) -> Float4D:
         """See ``Networks``."""
         result: Float4D = self._run(AIS_DECODER, {"image_embeddings": image_embeddings})[0]
         return result
+
+    def _require_multimask(self) -> None:
+        known = [value.name for value in self._session(MASK_DECODER).get_overridable_initializers()]
+        if MULTIMASK_INPUT not in known:
+            raise InputError(
+                f"the {MASK_DECODER} graph of this package has no input {MULTIMASK_INPUT!r}, which "
+                "the modes amg and apg need; export the model again with this version of samzoo"
+            )
 
     def _run(self, role: str, feed: dict[str, Array]) -> list[Any]:
         session = self._session(role)

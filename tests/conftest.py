@@ -42,9 +42,9 @@ class ToyNetworks:
         return np.concatenate([blocks, np.zeros((240, 16, 16), np.float32)])[None]
 
     def decode_prompts(
-        self, image_embeddings, point_coords, point_labels, mask_input, original_size
+        self, image_embeddings, point_coords, point_labels, mask_input, *, multimask_output=None
     ):
-        self.calls.append((point_coords, point_labels, mask_input, original_size))
+        self.calls.append((point_coords, point_labels, mask_input))
         used = point_labels > -1
         center = (point_coords * used[..., None]).sum(1) / used.sum(1, keepdims=True)
         rows, columns = np.mgrid[:TOY_SIDE, :TOY_SIDE]
@@ -54,9 +54,10 @@ class ToyNetworks:
         low = np.where(near, bright, np.float32(-10))[:, None]
         if mask_input is not None:
             low = low + mask_input
-        height, width = original_size
         iou = 0.1 * used.sum(1, keepdims=True)
-        return low[:, :, :height, :width], iou.astype(np.float32), low.astype(np.float32)
+        if multimask_output:  # the same three times
+            low, iou = np.repeat(low, 3, axis=1), np.repeat(iou, 3, axis=1)
+        return iou.astype(np.float32), low.astype(np.float32)
 
     def decode_ais(self, image_embeddings):
         image = toy_image(image_embeddings)

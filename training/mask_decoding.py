@@ -75,7 +75,7 @@ def draw_masks(decoder: Any, pixels: Tensor, vectors: Tensor, grid: tuple[int, i
     first, norm, activation, second, last_activation = decoder.output_upscaling
     x = _doubled(pixels, first)  # (n, pixels, 4, channels): a pixel's 2 x 2 block, row by row
     # Over the last axis, which is what LayerNorm2d does over the first of an image.
-    x = activation(F.layer_norm(x, x.shape[-1:], norm.weight, norm.bias, norm.eps))
+    x = activation(F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps))
     x = last_activation(_doubled(x, second))
     logits: Tensor = x.flatten(1, 3) @ vectors.transpose(1, 2)
     # (n, y, x, 2y, 2x, 4y, 4x, c) to rows and columns.
@@ -89,8 +89,9 @@ def draw_masks(decoder: Any, pixels: Tensor, vectors: Tensor, grid: tuple[int, i
 def _doubled(x: Tensor, layer: Any) -> Tensor:
     """A transposed convolution with kernel and stride 2: ``(..., in)`` to ``(..., 4, out)``."""
     weight = layer.weight.permute(2, 3, 1, 0).flatten(0, 2)
-    result: Tensor = torch.unflatten(F.linear(x, weight, layer.bias.repeat(4)), -1, (4, -1))
-    return result
+    # As a matrix, so that the exported product adds the bias itself.
+    rows = F.linear(x.reshape(-1, layer.in_channels), weight, layer.bias.repeat(4))
+    return rows.reshape(*x.shape[:-1], 4, layer.out_channels)
 
 
 def _two_way(

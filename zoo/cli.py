@@ -137,7 +137,11 @@ def _add_runtime_verbs(verbs: Any) -> None:
     segment.add_argument("images", nargs="+", metavar="IMAGE", help="TIFF, PNG or JPEG")
     _output(segment, "label image (.tif, .png); a folder for several images")
     _model(segment)
-    segment.add_argument("--mode", choices=("ais",), default="ais", help="ais: AIS decoder")
+    segment.add_argument(
+        "--mode", choices=("ais", "amg", "apg"), default="ais",
+        help="ais: flood the AIS decoder's maps (default); apg: prompt a point in each of their "
+        "seeds; amg: prompt a grid of points, slow, for models without AIS decoder",
+    )  # fmt: skip
     segment.add_argument("--overlay", metavar="PNG", help="also draw the labels on the image")
     segment.add_argument("--tile-shape", nargs=2, type=int, metavar=("H", "W"))
     segment.add_argument("--halo", nargs=2, type=int, metavar=("H", "W"))

@@ -53,6 +53,7 @@ def segment(options: Namespace) -> Result:
                 image,
                 tile_shape=tuple(options.tile_shape) if options.tile_shape else None,
                 halo=tuple(options.halo) if options.halo else None,
+                mode=options.mode,
                 progress=progress,
             )
             write_labels(output, labels)

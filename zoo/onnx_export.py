@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from samzoo.runtime.config import EMBEDDING_CHANNELS
 from samzoo.runtime.errors import require
 from samzoo.runtime.lora_factors import factor_names
 from samzoo.runtime.manifest import AIS_DECODER, ENCODER, MASK_DECODER
-from samzoo.runtime.sessions import INPUTS, OUTPUTS
+from samzoo.runtime.sessions import INPUTS, MULTIMASK_INPUT, OUTPUTS
 
 from .int8 import quantize_linears
 
@@ -42,12 +43,15 @@ DYNAMIC_AXES: dict[str, dict[str, dict[int, str]]] = {
         "point_coords": {0: "num_objects", 1: "num_points"},
         "point_labels": {0: "num_objects", 1: "num_points"},
         "mask_input": {0: "num_masks"},
-        "masks": {0: "num_objects", 2: "orig_height", 3: "orig_width"},
-        "iou_predictions": {0: "num_objects"},
-        "low_res_masks": {0: "num_objects"},
+        "masks": {0: "num_objects", 1: "num_outputs", 2: "orig_height", 3: "orig_width"},
+        "iou_predictions": {0: "num_objects", 1: "num_outputs"},
+        "low_res_masks": {0: "num_objects", 1: "num_outputs"},
     },
     AIS_DECODER: {},
 }
+
+Defaults = dict[str, NDArray[np.float32]]
+"""Inputs that may be left out, by name: each is also an initializer, which a caller overrides."""
 
 
 def export_graphs(
@@ -95,13 +99,14 @@ def export_graphs(
                 torch.randn(2, 1, 4 * grid, 4 * grid),
                 torch.ones(1),
                 torch.tensor([height, width], dtype=torch.float32),
+                torch.zeros(1),
             ),
         ),
     }
     if sam.ais_decoder is not None:
         graphs[AIS_DECODER] = (AisGraph(sam), (embeddings,))
     wanted = {role: graph for role, graph in graphs.items() if role in roles}
-    more: dict[str, dict[str, tuple[int, ...]]] = {}
+    more: dict[str, Defaults] = {MASK_DECODER: {MULTIMASK_INPUT: np.zeros(1, np.float32)}}
     if factor_layers and ENCODER in wanted:
         graph, image = wanted[ENCODER]
         with_factors, examples, more[ENCODER] = _with_factors(sam, graph, image, factor_layers)
@@ -116,30 +121,26 @@ def export_graphs(
 
 def _with_factors(
     sam: Sam, graph: nn.Module, example: tuple[Tensor, ...], layers: Sequence[str]
-) -> tuple[nn.Module, tuple[Tensor, ...], dict[str, tuple[int, ...]]]:
-    """The graph with factors as inputs, examples of them, and their defaults' shapes by name."""
+) -> tuple[nn.Module, tuple[Tensor, ...], Defaults]:
+    """The graph with factors as inputs, examples of them, and their defaults, which are empty."""
     import torch
 
     from samzoo.training.weight_inputs import EncoderWithFactors
 
-    shapes: dict[str, tuple[int, ...]] = {}
+    empty: Defaults = {}
     factors = []
     for layer in layers:
         linear: Any = sam.image_encoder.get_submodule(layer)
         outputs, inputs = linear.weight.shape
         a, b = factor_names(layer)
-        shapes[a], shapes[b] = (inputs, 0), (0, outputs)
+        empty[a] = np.zeros((inputs, 0), np.float32)
+        empty[b] = np.zeros((0, outputs), np.float32)
         factors += [torch.randn(inputs, 2), torch.randn(2, outputs)]
-    return EncoderWithFactors(graph, sam.image_encoder, layers), (*example, *factors), shapes
+    return EncoderWithFactors(graph, sam.image_encoder, layers), (*example, *factors), empty
 
 
-def _trace(
-    role: str,
-    module: nn.Module,
-    example: tuple[Tensor, ...],
-    defaults: Mapping[str, tuple[int, ...]],
-) -> bytes:
-    """Trace one graph; ``defaults`` are the shapes of empty inputs that may be left out."""
+def _trace(role: str, module: nn.Module, example: tuple[Tensor, ...], defaults: Defaults) -> bytes:
+    """Trace one graph."""
     import torch
 
     with warnings.catch_warnings(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
@@ -160,16 +161,17 @@ def _trace(
         return _with_defaults(path.read_bytes(), defaults)
 
 
-def _rank_axes(defaults: Mapping[str, tuple[int, ...]]) -> dict[str, dict[int, str]]:
+def _rank_axes(defaults: Defaults) -> dict[str, dict[int, str]]:
     """Each layer's rank is its own: a late adapter has none in the first layers."""
     return {
-        name: {shape.index(0): f"{name.rpartition('.')[0]}.rank"}
-        for name, shape in defaults.items()
+        name: {value.shape.index(0): f"{name.rpartition('.')[0]}.rank"}
+        for name, value in defaults.items()
+        if value.size == 0
     }
 
 
-def _with_defaults(graph: bytes, defaults: Mapping[str, tuple[int, ...]]) -> bytes:
-    """Store an empty tensor for each input that may be left out."""
+def _with_defaults(graph: bytes, defaults: Defaults) -> bytes:
+    """Store what stands in for an input that is left out."""
     if not defaults:
         return graph
     import onnx
@@ -177,10 +179,10 @@ def _with_defaults(graph: bytes, defaults: Mapping[str, tuple[int, ...]]) -> byt
     model = onnx.load_from_string(graph)
     found = {value.name for value in model.graph.input}
     unused = sorted(set(defaults) - found)
-    assert not unused, f"the encoder graph does not compute with the weights of {unused}"
-    for name, shape in defaults.items():
-        empty = onnx.numpy_helper.from_array(np.zeros(shape, np.float32), name)
-        model.graph.initializer.append(empty)
+    assert not unused, f"the graph does not compute with its inputs {unused}"
+    model.graph.initializer.extend(
+        onnx.numpy_helper.from_array(value, name) for name, value in defaults.items()
+    )
     result: bytes = model.SerializeToString()
     return result
 

@@ -15,7 +15,8 @@ ais_decoder.onnx
 mask_decoder.onnx
     logits = 20 * (image - 0.5) within 12 pixels of the mean of an object's tokens, -10 elsewhere;
     plus ``mask_input`` where ``has_mask_input`` is above 0 (clamped to 1). iou_predictions is a
-    tenth of the number of tokens that are not padding. ``masks`` is cut to ``orig_im_size``.
+    tenth of the number of tokens that are not padding. ``masks`` is cut to ``orig_im_size``. With
+    ``multimask_output`` 1 all three outputs are there three times.
 
 Run by hand, with the package onnx, to make the files again:
 ``python tests/goldens/make_toy_onnx.py``.
@@ -122,7 +123,7 @@ def mask_decoder():
         node("Mul", "point_coords weights3", "weighted"),
         node("ReduceSum", "weighted axis1", "sums", keepdims=1),
         node("ReduceSum", "weights axis1", "counts", keepdims=1),
-        node("Mul", "counts tenth", "iou_predictions"),
+        node("Mul", "counts tenth", "iou"),
         node("Unsqueeze", "counts last", "counts3"),
         node("Div", "sums counts3", "center"),  # (n, 1, 2)
         node("Slice", "center zero16 axis1 axis2", "x"),  # (n, 1, 1)
@@ -140,7 +141,15 @@ def mask_decoder():
         node("Where", "near inside far", "answer"),
         node("Clip", "has_mask_input low high", "has"),
         node("Mul", "mask_input has", "earlier"),
-        node("Add", "answer earlier", "low_res_masks"),
+        node("Add", "answer earlier", "low_res"),
+        node("Greater", "multimask_output half", "multimask"),
+        node("Cast", "multimask", "multi", to=TensorProto.INT64),
+        node("Mul", "multi two", "more"),
+        node("Add", "more single", "outputs"),
+        node("Concat", "single outputs", "iou_times", axis=0),
+        node("Concat", "single outputs single single", "mask_times", axis=0),
+        node("Tile", "iou iou_times", "iou_predictions"),
+        node("Tile", "low_res mask_times", "low_res_masks"),
         node("Cast", "orig_im_size", "size", to=TensorProto.INT64),
         node("Slice", "low_res_masks origin size rows_columns", "masks"),
     ]
@@ -150,7 +159,8 @@ def mask_decoder():
         columns=ruler.reshape(1, 1, 1, SIDE), rows=ruler.reshape(1, 1, SIDE, 1),
         radius2=np.float32(RADIUS**2), half=np.float32(0.5), twenty=np.float32(20),
         far=np.float32(-10), low=np.float32(0), high=np.float32(1), origin=[0, 0],
-        rows_columns=[2, 3], **DECODE_CONSTANTS,
+        rows_columns=[2, 3], single=[1], multimask_output=np.zeros(1, np.float32),
+        **DECODE_CONSTANTS,
     )  # fmt: skip
     inputs = {
         **EMBEDDINGS,
@@ -159,11 +169,12 @@ def mask_decoder():
         "mask_input": ["num_masks", 1, SIDE, SIDE],
         "has_mask_input": [1],
         "orig_im_size": [2],
+        "multimask_output": [1],
     }
     outputs = {
-        "masks": ["num_objects", 1, "orig_height", "orig_width"],
-        "iou_predictions": ["num_objects", 1],
-        "low_res_masks": ["num_objects", 1, SIDE, SIDE],
+        "masks": ["num_objects", "num_outputs", "orig_height", "orig_width"],
+        "iou_predictions": ["num_objects", "num_outputs"],
+        "low_res_masks": ["num_objects", "num_outputs", SIDE, SIDE],
     }
     return model("mask_decoder", nodes, inputs, outputs, initializers)
 

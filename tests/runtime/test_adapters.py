@@ -148,7 +148,7 @@ def test_a_call_ends_with_the_adapter_it_began_with(toy_networks, toy_config, im
         def encode(self, image):
             raise AssertionError("the call began with the first adapter")
 
-        def decode_prompts(self, *arguments):
+        def decode_prompts(self, *arguments, **options):
             raise AssertionError("the call began with the first adapter")
 
         def decode_ais(self, image_embeddings):

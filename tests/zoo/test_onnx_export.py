@@ -7,7 +7,7 @@ import pytest
 
 from samzoo.runtime.config import Preprocessing
 from samzoo.runtime.manifest import AIS_DECODER, ENCODER, MASK_DECODER
-from samzoo.runtime.sessions import INPUTS, OUTPUTS
+from samzoo.runtime.sessions import INPUTS, MULTIMASK_INPUT, OUTPUTS
 
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
@@ -214,11 +214,47 @@ def test_names_order_opset_and_domains_are_those_that_tools_read(graphs, kind, r
     assert OPSET == 17
     assert model.ir_version <= 8
     assert {node.domain for node in model.graph.node} == {""}
-    assert tuple(value.name for value in model.graph.input) == INPUTS[role]
+    optional = {value.name for value in model.graph.initializer}
+    required = [value.name for value in model.graph.input if value.name not in optional]
+    assert tuple(required) == INPUTS[role]
     assert tuple(value.name for value in model.graph.output) == OUTPUTS[role]
     kinds = {value.type.tensor_type.elem_type for value in model.graph.input}
     assert kinds == {onnx.TensorProto.FLOAT}
     assert {prop.key: prop.value for prop in model.metadata_props} == {"samzoo.name": "tiny"}
+
+
+@pytest.mark.parametrize("prompt", ["point", "points", "box", "mixed"])
+@pytest.mark.parametrize("masks", [0, 3])
+def test_multimask_output_can_be_asked_for(sams, sessions, prompt, masks):
+    inputs = feed("vit", 3, prompt, masks=masks)
+    session = sessions["vit", MASK_DECODER]
+    arguments = [torch.tensor(np.asarray(inputs[n], np.float32)) for n in INPUTS[MASK_DECODER]]
+    default = run(session, inputs)
+    for value, outputs in ((1.0, 3), (-1.0, 1), (0.0, 1)):
+        found = run(session, {**inputs, MULTIMASK_INPUT: [value]})
+        assert [each.shape for each in found] == [
+            (3, outputs, 43, 64), (3, outputs), (3, outputs, 32, 32)
+        ]  # fmt: skip
+        with torch.no_grad():
+            expected = MaskDecoderGraph(sams["vit"])(*arguments, torch.tensor([value]))
+        for ours, theirs in zip(found, expected, strict=True):
+            assert_parity(ours, theirs)
+        if not masks:
+            logits, scores = all_outputs(sams["vit"], inputs)
+            wanted = {1.0: slice(1, 4), -1.0: slice(0, 1)}.get(value)
+            if wanted is not None:
+                assert_parity(found[1], scores[:, wanted])
+                assert_parity(found[2], logits[:, wanted])
+        if value == 0:
+            assert all(np.array_equal(a, b) for a, b in zip(found, default, strict=True))
+
+
+def test_multimask_output_is_no_input_that_tools_see(sessions):
+    for kind in KINDS:
+        session = sessions[kind, MASK_DECODER]
+        assert tuple(value.name for value in session.get_inputs()) == INPUTS[MASK_DECODER]
+        (optional,) = session.get_overridable_initializers()
+        assert (optional.name, optional.shape) == (MULTIMASK_INPUT, [1])
 
 
 def test_the_mask_decoder_has_segment_anythings_names():
