@@ -235,8 +235,8 @@ def _add_training_verbs(verbs: Any) -> None:
     export.add_argument("--base", metavar="BASE", help="of an adapter")
     _qlora_base(export)
     export.add_argument(
-        "--precision", choices=("fp32", "fp16"),
-        help="how weights are stored (default fp32); fp16 halves the files",
+        "--precision", choices=("fp32", "fp16", "int8"),
+        help="default fp32; fp16 halves the files; int8 also computes with integers",
     )  # fmt: skip
     export.add_argument("--name", help="the model's name; the folder's by default")
     export.add_argument("--segments", default="", help="what it segments, in a few words")

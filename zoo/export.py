@@ -27,7 +27,7 @@ from .merge import input_folders, merged
 from .merged_weights import DEFAULT_QLORA_BASE, QloraBase
 from .onnx_export import export_graphs
 
-Precision = Literal["fp32", "fp16"]
+Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 CARD_FILE = "README.md"

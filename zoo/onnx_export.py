@@ -16,9 +16,11 @@ import numpy as np
 
 from samzoo.runtime.config import EMBEDDING_CHANNELS
 from samzoo.runtime.errors import require
-from samzoo.runtime.lora_factors import factor_names
 from samzoo.runtime.manifest import AIS_DECODER, ENCODER, MASK_DECODER
 from samzoo.runtime.sessions import INPUTS, OUTPUTS
+
+from .factor_inputs import rank_axes, with_defaults, with_factors
+from .int8 import quantize_linears
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -61,7 +63,8 @@ def export_graphs(
     Args:
         sam: The model, in eval mode, float32.
         precision: ``fp32``, or ``fp16`` to store large weights as float16; the arithmetic stays
-            float32 either way.
+            float32 either way; ``int8`` does the same and computes the encoder's linear layers
+            with 8-bit integers.
         metadata: Written into each graph.
         roles: Which graphs.
         factor_layers: Linear layers of the encoder that get LoRA factors as inputs, with defaults
@@ -98,34 +101,17 @@ def export_graphs(
     if sam.ais_decoder is not None:
         graphs[AIS_DECODER] = (AisGraph(sam), (embeddings,))
     wanted = {role: graph for role, graph in graphs.items() if role in roles}
-    more: dict[str, dict[str, tuple[int, ...]]] = {}
+    defaults: dict[str, dict[str, tuple[int, ...]]] = {}
     if factor_layers and ENCODER in wanted:
         graph, image = wanted[ENCODER]
-        with_factors, examples, more[ENCODER] = _with_factors(sam, graph, image, factor_layers)
-        wanted[ENCODER] = with_factors, examples
+        adapted, factors, defaults[ENCODER] = with_factors(sam, graph, factor_layers)
+        wanted[ENCODER] = adapted, (*image, *factors)
     return {
-        role: _finish(_trace(role, module.eval(), example, more.get(role, {})), precision, metadata)
+        role: _finish(
+            role, _trace(role, module.eval(), example, defaults.get(role, {})), precision, metadata
+        )
         for role, (module, example) in wanted.items()
     }
-
-
-def _with_factors(
-    sam: Sam, graph: nn.Module, example: tuple[Tensor, ...], layers: Sequence[str]
-) -> tuple[nn.Module, tuple[Tensor, ...], dict[str, tuple[int, ...]]]:
-    """The graph with factors as inputs, examples of them, and their defaults' shapes by name."""
-    import torch
-
-    from samzoo.training.weight_inputs import EncoderWithFactors
-
-    shapes: dict[str, tuple[int, ...]] = {}
-    factors = []
-    for layer in layers:
-        linear: Any = sam.image_encoder.get_submodule(layer)
-        outputs, inputs = linear.weight.shape
-        a, b = factor_names(layer)
-        shapes[a], shapes[b] = (inputs, 0), (0, outputs)
-        factors += [torch.randn(inputs, 2), torch.randn(2, outputs)]
-    return EncoderWithFactors(graph, sam.image_encoder, layers), (*example, *factors), shapes
 
 
 def _trace(
@@ -150,41 +136,18 @@ def _trace(
             opset_version=OPSET,
             input_names=[*INPUTS[role], *defaults],
             output_names=list(OUTPUTS[role]),
-            dynamic_axes={**DYNAMIC_AXES[role], **_rank_axes(defaults)},
+            dynamic_axes={**DYNAMIC_AXES[role], **rank_axes(defaults)},
         )
-        return _with_defaults(path.read_bytes(), defaults)
+        return with_defaults(path.read_bytes(), defaults)
 
 
-def _rank_axes(defaults: Mapping[str, tuple[int, ...]]) -> dict[str, dict[int, str]]:
-    """Each layer's rank is its own: a late adapter has none in the first layers."""
-    return {
-        name: {shape.index(0): f"{name.rpartition('.')[0]}.rank"}
-        for name, shape in defaults.items()
-    }
-
-
-def _with_defaults(graph: bytes, defaults: Mapping[str, tuple[int, ...]]) -> bytes:
-    """Store an empty tensor for each input that may be left out."""
-    if not defaults:
-        return graph
+def _finish(role: str, graph: bytes, precision: str, metadata: Mapping[str, str]) -> bytes:
     import onnx
 
     model = onnx.load_from_string(graph)
-    found = {value.name for value in model.graph.input}
-    unused = sorted(set(defaults) - found)
-    assert not unused, f"the encoder graph does not compute with the weights of {unused}"
-    for name, shape in defaults.items():
-        empty = onnx.numpy_helper.from_array(np.zeros(shape, np.float32), name)
-        model.graph.initializer.append(empty)
-    result: bytes = model.SerializeToString()
-    return result
-
-
-def _finish(graph: bytes, precision: str, metadata: Mapping[str, str]) -> bytes:
-    import onnx
-
-    model = onnx.load_from_string(graph)
-    if precision == "fp16":
+    if precision == "int8" and role == ENCODER:
+        model = quantize_linears(model)
+    if precision in ("fp16", "int8"):
         _store_as_half(model)
     onnx.helper.set_model_props(model, dict(metadata))
     onnx.checker.check_model(model)
