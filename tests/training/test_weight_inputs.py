@@ -77,7 +77,5 @@ def test_a_graph_that_leaves_a_weight_out_is_not_exported():
     output = onnx.helper.make_tensor_value_info("y", 1, [1])
     graph = onnx.helper.make_graph([node], "g", [value], [output])
     data = onnx.helper.make_model(graph).SerializeToString()
-    with pytest.raises(
-        AssertionError, match=r"the weights of \['x.lora_a'\]"
-    ):
+    with pytest.raises(AssertionError, match=r"the weights of \['x.lora_a'\]"):
         with_defaults(data, {"x.lora_a": (3, 0)})
