@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,8 @@ FactorShapes = Mapping[str, tuple[int | None, ...]]
 MAX_RANK = 4096
 """Of one layer: above it a full weight is smaller in every network here (own choice)."""
 
-FLOAT = 1
-"""ONNX's number of float32."""
+FLOAT = "tensor(float)"
+"""onnxruntime's name of float32."""
 
 
 def factor_names(layer: str) -> tuple[str, str]:
@@ -87,13 +88,14 @@ def _parse(data: bytes, *, where: str) -> Factors:
         with tempfile.TemporaryDirectory(prefix="samzoo-", ignore_cleanup_errors=True) as folder:
             path = Path(folder) / "checked.onnx_adapter"
             path.write_bytes(data)
-            values = AdapterFormat.read_adapter(str(path)).get_parameters()
-            size = sum(value.tensor_size_in_bytes() for value in values.values())
-            types = {name: value.element_type() for name, value in values.items()}
-            if size > len(data) or set(types.values()) - {FLOAT}:
+            file = AdapterFormat.read_adapter(str(path))  # which owns the memory of its values
+            values = file.get_parameters()
+            types = sorted({value.data_type() for value in values.values()})
+            size = 4 * sum(prod(value.shape()) for value in values.values())
+            if size > len(data) or types not in ([], [FLOAT]):
                 raise FormatError(
-                    f"{where}: expected float32 factors, found types {sorted(set(types.values()))} "
-                    f"and {size} bytes of them in a file of {len(data)}"
+                    f"{where}: expected {FLOAT} in all factors, found {', '.join(types)}, and "
+                    f"{size} bytes of them in a file of {len(data)}"
                 )
             return {name: np.array(values[name].numpy()) for name in sorted(values)}
     except OSError as error:

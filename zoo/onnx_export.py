@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from samzoo.runtime.config import EMBEDDING_CHANNELS
 from samzoo.runtime.errors import require
-from samzoo.runtime.lora_factors import factor_names
 from samzoo.runtime.manifest import AIS_DECODER, ENCODER, MASK_DECODER
 from samzoo.runtime.sessions import INPUTS, MULTIMASK_INPUT, OUTPUTS
 
+from .factor_inputs import rank_axes, with_defaults, with_factors
 from .int8 import quantize_linears
 
 if TYPE_CHECKING:
@@ -49,9 +48,6 @@ DYNAMIC_AXES: dict[str, dict[str, dict[int, str]]] = {
     },
     AIS_DECODER: {},
 }
-
-Defaults = dict[str, NDArray[np.float32]]
-"""Inputs that may be left out, by name: each is also an initializer, which a caller overrides."""
 
 
 def export_graphs(
@@ -106,41 +102,26 @@ def export_graphs(
     if sam.ais_decoder is not None:
         graphs[AIS_DECODER] = (AisGraph(sam), (embeddings,))
     wanted = {role: graph for role, graph in graphs.items() if role in roles}
-    more: dict[str, Defaults] = {MASK_DECODER: {MULTIMASK_INPUT: np.zeros(1, np.float32)}}
+    defaults: dict[str, Mapping[str, tuple[int, ...]]] = {MASK_DECODER: {MULTIMASK_INPUT: (1,)}}
     if factor_layers and ENCODER in wanted:
         graph, image = wanted[ENCODER]
-        with_factors, examples, more[ENCODER] = _with_factors(sam, graph, image, factor_layers)
-        wanted[ENCODER] = with_factors, examples
+        adapted, factors, defaults[ENCODER] = with_factors(sam, graph, factor_layers)
+        wanted[ENCODER] = adapted, (*image, *factors)
     return {
         role: _finish(
-            role, _trace(role, module.eval(), example, more.get(role, {})), precision, metadata
+            role, _trace(role, module.eval(), example, defaults.get(role, {})), precision, metadata
         )
         for role, (module, example) in wanted.items()
     }
 
 
-def _with_factors(
-    sam: Sam, graph: nn.Module, example: tuple[Tensor, ...], layers: Sequence[str]
-) -> tuple[nn.Module, tuple[Tensor, ...], Defaults]:
-    """The graph with factors as inputs, examples of them, and their defaults, which are empty."""
-    import torch
-
-    from samzoo.training.weight_inputs import EncoderWithFactors
-
-    empty: Defaults = {}
-    factors = []
-    for layer in layers:
-        linear: Any = sam.image_encoder.get_submodule(layer)
-        outputs, inputs = linear.weight.shape
-        a, b = factor_names(layer)
-        empty[a] = np.zeros((inputs, 0), np.float32)
-        empty[b] = np.zeros((0, outputs), np.float32)
-        factors += [torch.randn(inputs, 2), torch.randn(2, outputs)]
-    return EncoderWithFactors(graph, sam.image_encoder, layers), (*example, *factors), empty
-
-
-def _trace(role: str, module: nn.Module, example: tuple[Tensor, ...], defaults: Defaults) -> bytes:
-    """Trace one graph."""
+def _trace(
+    role: str,
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    defaults: Mapping[str, tuple[int, ...]],
+) -> bytes:
+    """Trace one graph; ``defaults`` are the shapes of inputs that may be left out."""
     import torch
 
     with warnings.catch_warnings(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
@@ -156,35 +137,9 @@ def _trace(role: str, module: nn.Module, example: tuple[Tensor, ...], defaults: 
             opset_version=OPSET,
             input_names=[*INPUTS[role], *defaults],
             output_names=list(OUTPUTS[role]),
-            dynamic_axes={**DYNAMIC_AXES[role], **_rank_axes(defaults)},
+            dynamic_axes={**DYNAMIC_AXES[role], **rank_axes(defaults)},
         )
-        return _with_defaults(path.read_bytes(), defaults)
-
-
-def _rank_axes(defaults: Defaults) -> dict[str, dict[int, str]]:
-    """Each layer's rank is its own: a late adapter has none in the first layers."""
-    return {
-        name: {value.shape.index(0): f"{name.rpartition('.')[0]}.rank"}
-        for name, value in defaults.items()
-        if value.size == 0
-    }
-
-
-def _with_defaults(graph: bytes, defaults: Defaults) -> bytes:
-    """Store what stands in for an input that is left out."""
-    if not defaults:
-        return graph
-    import onnx
-
-    model = onnx.load_from_string(graph)
-    found = {value.name for value in model.graph.input}
-    unused = sorted(set(defaults) - found)
-    assert not unused, f"the graph does not compute with its inputs {unused}"
-    model.graph.initializer.extend(
-        onnx.numpy_helper.from_array(value, name) for name, value in defaults.items()
-    )
-    result: bytes = model.SerializeToString()
-    return result
+        return with_defaults(path.read_bytes(), defaults)
 
 
 def _finish(role: str, graph: bytes, precision: str, metadata: Mapping[str, str]) -> bytes:

@@ -11,26 +11,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from samzoo.runtime.arrays import Tensors
 from samzoo.runtime.config import ModelConfig, Preprocessing
 from samzoo.runtime.errors import InputError, require
 from samzoo.runtime.folders import CONFIG_FILE, read_model_folder
 from samzoo.runtime.manifest import (
-    AIS_DECODER,
     ENCODER,
     FACTORS,
     GRAPH_FIELDS,
-    MASK_DECODER,
     AdapterEntry,
     Manifest,
     read_entry,
 )
 from samzoo.runtime.outputs import check_output_folder
 from samzoo.training.adapter import AdapterConfig, base_folder, check_base
-from samzoo.training.methods import get_method
-from samzoo.training.methods.layers import PREFIX, linear_layers
 
 from .export import (
     CARD_FILE,
@@ -43,10 +36,10 @@ from .export import (
     write_package,
 )
 from .factor_files import encoder_factors, write_factors
-from .merge import input_folders, merged
+from .merge import input_folders
 from .merged_weights import DEFAULT_QLORA_BASE, QloraBase
-from .onnx_export import export_graphs
 from .shareable import check_quantization, common_quantization, read_configs
+from .shared_graphs import decoders, shared_encoder
 
 ROUNDED_TO = "encoder_rounded_to"
 """In the source of a shared encoder's model: the quantization whose rounded weights it holds."""
@@ -111,7 +104,7 @@ def export_shared(
         adapters=_unmerged(configs),
     )
     merged_entries, content = _adapter_files(adapters, manifest, folder, qlora_base)
-    encoder = _encoder(shared, tensors, configs, quantization, precision, where=str(folder))
+    encoder = shared_encoder(shared, tensors, configs, quantization, precision, where=str(folder))
     content[f"onnx/{ENCODER}.onnx"] = PackageFile(encoder, ENCODER)
     manifest = dataclasses.replace(manifest, adapters=merged_entries)
     return write_package(output, manifest, content, force=force)
@@ -213,7 +206,7 @@ def _adapter_files(
         if entry.name not in adapters:
             continue
         adapter, place = adapters[entry.name], f"adapters/{entry.name}"
-        model, graphs = _decoders(adapter, base, qlora_base, manifest.precision, entry.name)
+        model, graphs = decoders(adapter, base, qlora_base, manifest.precision, entry.name)
         entries.append(dataclasses.replace(entry, model=model))
         factors = write_factors(encoder_factors(adapter, encoder))
         content[f"{place}/lora.onnx_adapter"] = PackageFile(factors, FACTORS, entry.name)
@@ -249,56 +242,3 @@ def _unmerged(configs: Mapping[str, AdapterConfig]) -> tuple[AdapterEntry, ...]:
         )
         for name, config in configs.items()
     )
-
-
-def _decoders(
-    adapter: Path, base: Path, qlora_base: QloraBase, precision: str, name: str
-) -> tuple[ModelConfig, dict[str, bytes]]:
-    """The merged model's config and the graphs of its decoders.
-
-    Merging checks every tensor against the base, and gives the digest of the whole model, so that
-    embeddings belong to it and to the same model in a package of its own.
-    """
-    from samzoo.training.sam import Sam, load_weights
-
-    config, tensors = merged(adapter, base=base, qlora_base=qlora_base)
-    sam = Sam(config)
-    load_weights(sam, tensors, where=str(adapter))
-    roles = (MASK_DECODER, AIS_DECODER)
-    metadata = {"samzoo.name": name, "samzoo.weights_digest": config.weights_digest}
-    return config, export_graphs(sam.eval(), precision=precision, metadata=metadata, roles=roles)
-
-
-def _encoder(
-    config: ModelConfig,
-    tensors: Tensors,
-    adapters: Mapping[str, AdapterConfig],
-    quantization: str | None,
-    precision: str,
-    *,
-    where: str,
-) -> bytes:
-    from samzoo.training.sam import Sam, load_weights
-
-    if quantization is not None:
-        adapter = next(iter(adapters.values()))
-        method = get_method(adapter.method)
-        settings = method.hyperparameters(adapter.hyperparameters)
-        assert method.trained_base is not None
-        for tensor in [tensor for tensor in tensors if tensor.startswith(PREFIX)]:
-            value = tensors[tensor]
-            value = value.astype(np.float32) if value.dtype == np.float16 else value
-            tensors[tensor] = method.trained_base(tensor, value, settings)
-    sam = Sam(config)
-    load_weights(sam, tensors, where=where)
-    layers = linear_layers(
-        config.architecture.image_encoder, ["q", "k", "v", "proj", "mlp"], blocks=None
-    )
-    graphs = export_graphs(
-        sam.eval(),
-        precision=precision,
-        metadata={"samzoo.weights_digest": config.weights_digest},
-        roles=[ENCODER],
-        factor_layers=[layer for layer, _ in layers],
-    )
-    return graphs[ENCODER]

@@ -54,6 +54,16 @@ def test_use_switches_encoder_labels_and_config(package, image, toy_networks):
         assert model.segment(image).max() == (2 if name == "bright" else 0)
 
 
+def test_an_encoder_without_factors_is_the_bases(package, image, toy_networks):
+    from samzoo.runtime.sessions import OnnxNetworks
+
+    graph = (package / "onnx" / "encoder.onnx").read_bytes()
+    encoder = OnnxNetworks(lambda role: graph, mask_side=64)
+    rgb = np.repeat(image[..., None], 3, axis=2)
+    np.testing.assert_array_equal(encoder.encode(rgb), toy_networks.encode(rgb))
+    assert encoder.factor_shapes() == {"gain.lora_a": (1, None), "gain.lora_b": (None, 1)}
+
+
 def test_decoders_are_the_adapters_own(make_shared_package, tmp_path, image, toy_config):
     package = make_shared_package(
         tmp_path / "p", gains=GAINS, configs={"dark": toy_config(ais=False)}

@@ -103,7 +103,7 @@ WRONG = {
     ),
     "float64": (
         {name: value.astype(np.float64) for name, value in pair().items()},
-        r"expected float32 factors, found types \[11\]",
+        r"expected tensor\(float\) in all factors, found tensor\(double\)",
     ),
 }  # fmt: skip
 
