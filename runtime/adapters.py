@@ -14,6 +14,7 @@ from pathlib import Path
 from .arrays import Array, Float4D
 from .lora_factors import Factors, FactorShapes, read_factors
 from .manifest import AIS_DECODER, ENCODER, FACTORS, MASK_DECODER, Manifest, reader
+from .providers import CPU
 from .sessions import OnnxNetworks
 from .variants import Variant
 
@@ -60,7 +61,7 @@ class AdaptedNetworks:
 
 
 def open_adapters(
-    folder: Path, manifest: Manifest, *, threads: int | None = None
+    folder: Path, manifest: Manifest, *, threads: int | None = None, provider: str = CPU
 ) -> dict[str, Variant]:
     """Prepare every adapter of a package.
 
@@ -68,6 +69,7 @@ def open_adapters(
         folder: The package.
         manifest: Its manifest, which has adapters.
         threads: CPU threads of one operator; all cores by default.
+        provider: Where the graphs run.
 
     Returns:
         Configs and networks by adapter name, in the manifest's order.
@@ -79,6 +81,7 @@ def open_adapters(
         reader(folder, manifest, [ENCODER]),
         mask_side=4 * manifest.model.grid,
         threads=threads,
+        provider=provider,
     )
     variants = {}
     for entry in manifest.adapters:
@@ -86,7 +89,9 @@ def open_adapters(
         if entry.model.architecture.ais_decoder is not None:
             roles.append(AIS_DECODER)
         read = reader(folder, manifest, roles, entry.name)
-        decoders = OnnxNetworks(read, mask_side=4 * entry.model.grid, threads=threads)
+        decoders = OnnxNetworks(
+            read, mask_side=4 * entry.model.grid, threads=threads, provider=provider
+        )
         networks = AdaptedNetworks(encoder, decoders, _factors_reader(folder, read, entry.name))
         variants[entry.name] = Variant(entry.model, networks, entry.name)
     return variants

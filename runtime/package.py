@@ -7,21 +7,27 @@ from pathlib import Path
 from .adapters import open_adapters
 from .manifest import AIS_DECODER, ENCODER, MASK_DECODER, Manifest, reader
 from .model import Model
+from .providers import CPU
 from .sessions import OnnxNetworks
 
 
-def load(package: str | Path, *, threads: int | None = None) -> Model:
+def load(package: str | Path, *, threads: int | None = None, provider: str = CPU) -> Model:
     """Open a package; each of its graphs is checked and loaded when first used.
 
     Args:
         package: The package's folder.
         threads: CPU threads of one operator; all cores by default.
+        provider: Where the graphs run: ``cpu``, ``cuda``, ``coreml``, ``openvino`` or
+            ``directml``; see ``docs/api.md``. Never another one than asked for.
 
     Returns:
         The model. Where several share the package's encoder, the first of them is in use:
         ``Model.use`` chooses another.
 
     Raises:
+        InputError: ``threads`` is below 1, or there is no such provider.
+        MissingDependencyError: This onnxruntime does not have the provider, or (at first use) its
+            libraries do not load.
         NotFoundError: There is no package in this folder.
         FormatError: The manifest is damaged or incomplete, or (at first use) a file differs from
             what the manifest says.
@@ -36,12 +42,14 @@ is missing)
     folder = Path(package)
     manifest = Manifest.read(folder)
     if manifest.adapters:
-        adapters = open_adapters(folder, manifest, threads=threads)
+        adapters = open_adapters(folder, manifest, threads=threads, provider=provider)
         first = next(iter(adapters.values()))
         return Model(first.config, first.networks, adapters=adapters)
     roles = [ENCODER, MASK_DECODER]
     if manifest.model.architecture.ais_decoder is not None:
         roles.append(AIS_DECODER)
     read = reader(folder, manifest, roles)
-    networks = OnnxNetworks(read, mask_side=4 * manifest.model.grid, threads=threads)
+    networks = OnnxNetworks(
+        read, mask_side=4 * manifest.model.grid, threads=threads, provider=provider
+    )
     return Model(manifest.model, networks)

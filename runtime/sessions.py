@@ -1,4 +1,4 @@
-"""The networks of a package, computed with onnxruntime on the CPU.
+"""The networks of a package, computed with onnxruntime, on the CPU unless asked otherwise.
 
 In: the bytes of the three ONNX files. Out: ``OnnxNetworks``, which ``model.py`` runs. Each session
 is made when it is first needed: a prompt needs no AIS decoder and the other way round.
@@ -18,6 +18,7 @@ from .arrays import Array, Float4D
 from .errors import FormatError, InputError
 from .manifest import AIS_DECODER, ENCODER, MASK_DECODER
 from .networks import MULTIMASK_OUTPUT
+from .providers import CPU, Provider, check_provider, require_in_use, session_providers
 from .shared_memory import share_memory
 
 INPUTS = {
@@ -53,7 +54,12 @@ class OnnxNetworks:
     """
 
     def __init__(
-        self, read: Callable[[str], bytes], *, mask_side: int, threads: int | None = None
+        self,
+        read: Callable[[str], bytes],
+        *,
+        mask_side: int,
+        threads: int | None = None,
+        provider: str = CPU,
     ) -> None:
         """Prepare the sessions.
 
@@ -61,10 +67,18 @@ class OnnxNetworks:
             read: Returns the bytes of the ONNX file of a role.
             mask_side: Side of ``mask_input``.
             threads: Of one operator; None leaves it to onnxruntime (all cores).
+            provider: A name out of ``providers.PROVIDERS``.
+
+        Raises:
+            InputError: ``threads`` is below 1, or there is no such provider.
+            MissingDependencyError: This onnxruntime does not have the provider.
         """
+        if threads is not None and threads < 1:
+            raise InputError(f"threads must be at least 1, got {threads}")
         self._read = read
         self._mask_side = mask_side
         self._threads = threads
+        self._provider = check_provider(provider)
         self._sessions: dict[str, Any] = {}
         self._lock = threading.Lock()
 
@@ -134,11 +148,13 @@ class OnnxNetworks:
     def _session(self, role: str) -> Any:
         with self._lock:
             if role not in self._sessions:
-                self._sessions[role] = _make_session(role, self._read(role), self._threads)
+                self._sessions[role] = _make_session(
+                    role, self._read(role), self._threads, self._provider
+                )
             return self._sessions[role]
 
 
-def _make_session(role: str, graph: bytes, threads: int | None) -> Any:
+def _make_session(role: str, graph: bytes, threads: int | None, provider: Provider) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -146,17 +162,24 @@ def _make_session(role: str, graph: bytes, threads: int | None) -> Any:
     # Weights outside of the graph would be read from the working folder: point at no folder.
     options.add_session_config_entry(EXTERNAL_DATA_FOLDER, os.devnull)
     # Patterns plan memory for a second run beside what the first one took: an encoder's ViT-B held
-    # 2.4 GB instead of 1.6 GB, and took no less time.
+    # 2.4 GB instead of 1.6 GB, and took no less time. DirectML refuses them.
     options.enable_mem_pattern = False
     share_memory(options)
     if threads is not None:
-        if threads < 1:
-            raise InputError(f"threads must be at least 1, got {threads}")
         options.intra_op_num_threads = threads
     try:
-        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            graph,
+            options,
+            providers=session_providers(provider, threads),
+            enable_fallback=0,  # else a provider's error makes it print and start on the CPU
+        )
     except Exception as error:  # onnxruntime's error classes share no public base
-        raise FormatError(f"the {role} graph is not a usable ONNX model ({error})") from error
+        where = "" if provider == CPU else f" for provider {provider!r}"
+        raise FormatError(
+            f"the {role} graph is not a usable ONNX model{where} ({error})"
+        ) from error
+    require_in_use(session, provider)
     # onnxruntime keeps the bytes to be able to start over with other providers.
     session._model_bytes = None
     found = (

@@ -319,6 +319,11 @@ def _model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--adapter", metavar="NAME", help="of a package with several; the first "
                         "by default")  # fmt: skip
     parser.add_argument("--threads", type=int, help="CPU threads; all cores by default")
+    parser.add_argument(
+        "--provider", default="cpu", metavar="NAME",
+        help="where it runs: cpu (default), cuda, coreml, openvino, directml; samzoo doctor lists "
+        "what is there",
+    )  # fmt: skip
 
 
 class _Version(argparse.Action):

@@ -323,7 +323,7 @@ def doctor(options: Namespace) -> Result:
 
 
 def _load(options: Namespace) -> Model:
-    model = load(options.model or DEFAULT_MODEL, threads=options.threads)
+    model = load(options.model or DEFAULT_MODEL, threads=options.threads, provider=options.provider)
     if options.adapter is not None:
         model.use(options.adapter)
     return model

@@ -20,6 +20,7 @@ import numpy as np
 
 from samzoo.runtime.arrays import Array
 from samzoo.runtime.errors import SamzooError
+from samzoo.runtime.providers import PROVIDERS, available_providers
 
 from .index import DEFAULT_MODEL, load, resolve
 
@@ -60,9 +61,10 @@ def check_installation() -> dict[str, Any]:
 
     Returns:
         ``ok`` (segmenting works), ``problems`` (each with what mends it), ``versions``, ``cpus``,
-        ``packages`` (version or None, by group), ``default_model`` (``name``, ``folder`` and the
-        ``seconds`` that loading with embedding and segmenting took, or ``error``),
-        ``free_bytes`` of the temporary folder, and ``text``, a table for people.
+        ``providers`` (what onnxruntime was built with), ``packages`` (version or None, by group),
+        ``default_model`` (``name``, ``folder`` and the ``seconds`` that loading with embedding and
+        segmenting took, or ``error``), ``free_bytes`` of the temporary folder, and ``text``, a
+        table for people.
     """
     packages = {group: _versions(names) for group, names in GROUPS.items()}
     model = _try_default_model()
@@ -85,6 +87,7 @@ def check_installation() -> dict[str, Any]:
             "platform": platform.platform(),
         },
         "cpus": os.cpu_count(),
+        "providers": _providers(),
         "packages": packages,
         "default_model": model,
         "temporary_folder": folder,
@@ -105,6 +108,13 @@ def _version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def _providers() -> list[str]:
+    try:
+        return [*available_providers()]
+    except ImportError:  # a missing onnxruntime is told among the packages
+        return []
 
 
 def _try_default_model() -> dict[str, Any]:
@@ -146,6 +156,7 @@ def _table(report: dict[str, Any]) -> str:
         ("python", report["versions"]["python"]),
         ("platform", report["versions"]["platform"]),
         ("CPUs", str(report["cpus"])),
+        ("providers", _provider_row(report["providers"])),
         ("temporary folder", _space(report)),
     ]
     for group, versions in report["packages"].items():
@@ -171,6 +182,15 @@ def _table(report: dict[str, Any]) -> str:
     else:
         verdict = ["Segmenting works. Groups with missing packages are optional."]
     return "\n".join([*lines, "", *verdict])
+
+
+def _provider_row(there: Sequence[str]) -> str:
+    others = [
+        f"{name} with {row.package} ({row.system})"
+        for name, row in PROVIDERS.items()
+        if name not in there
+    ]
+    return f"{', '.join(there) or 'none'}; not here: {', '.join(others) or 'none'}"
 
 
 def _space(report: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from samzoo.runtime.errors import NotFoundError, shown
 from samzoo.runtime.manifest import MANIFEST_FILE, Manifest
 from samzoo.runtime.model import Model
 from samzoo.runtime.package import load as load_package
+from samzoo.runtime.providers import CPU
 
 DEFAULT_MODEL = "nuclei-vit-t"
 """What runs when no model is named; it ships with samzoo, so that works offline."""
@@ -78,15 +79,23 @@ def _real_folder(manifest: Path) -> Path:
     return manifest.resolve().parent
 
 
-def load(reference: str = DEFAULT_MODEL, *, threads: int | None = None) -> Model:
+def load(
+    reference: str = DEFAULT_MODEL, *, threads: int | None = None, provider: str = CPU
+) -> Model:
     """Open a model by name or folder.
 
     Args:
         reference: As in ``resolve``.
         threads: CPU threads of one operator; all cores by default.
+        provider: As in ``samzoo.runtime.load``.
+
+    Returns:
+        The model.
 
     Raises:
+        InputError: ``threads`` is below 1, or there is no such provider.
+        MissingDependencyError: This onnxruntime does not have the provider.
         NotFoundError: There is no such model.
         FormatError: Its manifest is damaged.
     """
-    return load_package(resolve(reference), threads=threads)
+    return load_package(resolve(reference), threads=threads, provider=provider)

@@ -121,7 +121,7 @@ def test_segment_takes_tiles_and_threads(run, image, tmp_path):
     run("segment", image, "-o", tmp_path / "a.tif")
     status, _, err = run(
         "segment", image, "-o", tmp_path / "b.tif", "--tile-shape", 40, 40, "--halo", 8, 12,
-        "--threads", 1,
+        "--threads", 1, "--provider", "cpu",
     )  # fmt: skip
     assert (status, err) == (0, "")
     np.testing.assert_array_equal(read_labels(tmp_path / "a.tif"), read_labels(tmp_path / "b.tif"))

@@ -254,6 +254,8 @@ def test_a_model_without_ais_decoder_cannot_segment(run, make_package, toy_confi
     ("arguments", "message"),
     [
         (("--threads", 0), "threads must be at least 1, got 0"),
+        (("--provider", "gpu"), "provider: found 'gpu', allowed are cpu, cuda, coreml"),
+        (("--provider", "directml"), "provider 'directml' is not in this onnxruntime"),
         (("--tile-shape", 60, 60, "--halo", 9, 9), "the model's field of view is 64"),
         (("--tile-shape", 0, 5), "tile_shape must be positive"),
         (("--halo", 40, 40), "half the model's field of 64 pixels, got 40"),

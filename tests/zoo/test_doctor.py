@@ -64,6 +64,16 @@ def test_missing_extras_are_no_problem_but_told_with_their_command(healthy, monk
     assert "missing; run: pip install 'samzoo[export]'" in report["text"]
 
 
+def test_providers_are_listed_with_the_packages_that_bring_others(healthy, monkeypatch):
+    import onnxruntime
+
+    names = ["CUDAExecutionProvider", "AzureExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: names)
+    report = check_installation()
+    assert report["providers"] == ["cpu", "cuda"]
+    assert "cpu, cuda; not here: coreml with onnxruntime (macOS), openvino with" in report["text"]
+
+
 def test_a_missing_core_package_is_a_problem(healthy, monkeypatch):
     real = util.find_spec
     monkeypatch.setattr(util, "find_spec", lambda n: None if n == "tqdm" else real(n))

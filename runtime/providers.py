@@ -1,0 +1,151 @@
+"""Execution providers: on which device and with which library onnxruntime computes the graphs.
+
+In: one of the short names in ``PROVIDERS``. Out: what ``InferenceSession`` needs for it, or an
+error that says what is there and which package brings the rest. Called by ``sessions.py``,
+``package.py`` and ``samzoo doctor``. There is no silent fall back to another provider.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from .errors import InputError, MissingDependencyError, shown
+
+Provider = Literal["cpu", "cuda", "coreml", "openvino", "directml"]
+"""The short names."""
+
+CPU: Provider = "cpu"
+"""The default; every build of onnxruntime has it."""
+
+_EXECUTION_PROVIDER = "ExecutionProvider"
+
+
+@dataclass(frozen=True)
+class ProviderRow:
+    """What onnxruntime calls a provider, and where it comes from.
+
+    Attributes:
+        onnxruntime: Its name in ``onnxruntime.get_available_providers()``.
+        package: The package whose onnxruntime has it.
+        system: Where that package exists, for people.
+        threads_option: The provider's own option for the number of CPU threads, or empty.
+    """
+
+    onnxruntime: str
+    package: str
+    system: str
+    threads_option: str = ""
+
+
+PROVIDERS: dict[Provider, ProviderRow] = {
+    "cpu": ProviderRow("CPUExecutionProvider", "onnxruntime", "everywhere"),
+    "cuda": ProviderRow(
+        "CUDAExecutionProvider", "onnxruntime-gpu", "Linux and Windows with an NVIDIA GPU"
+    ),
+    "coreml": ProviderRow("CoreMLExecutionProvider", "onnxruntime", "macOS"),
+    "openvino": ProviderRow(
+        "OpenVINOExecutionProvider",
+        "onnxruntime-openvino",
+        "Linux and Windows with an Intel CPU or GPU",
+        "num_of_threads",
+    ),
+    "directml": ProviderRow("DmlExecutionProvider", "onnxruntime-directml", "Windows"),
+}
+"""The one table of short names, for options and messages."""
+
+
+def available_providers() -> list[Provider]:
+    """List what the installed onnxruntime was built with, in the order of ``PROVIDERS``.
+
+    A listed provider may still fail to load, for example without a driver; making a session tells.
+    """
+    import onnxruntime
+
+    built = set(onnxruntime.get_available_providers())
+    return [name for name, row in PROVIDERS.items() if row.onnxruntime in built]
+
+
+def check_provider(provider: str) -> Provider:
+    """Check a provider's name and that this onnxruntime has it, before any work is done.
+
+    Args:
+        provider: A short name out of ``PROVIDERS``.
+
+    Returns:
+        The same name.
+
+    Raises:
+        InputError: There is no such name; lists the known ones.
+        MissingDependencyError: This build of onnxruntime does not have it; lists what it has and
+            names the package that brings it.
+    """
+    known = get_args(Provider)
+    if provider not in known:
+        raise InputError(f"provider: found {shown(provider)}, allowed are {', '.join(known)}")
+    name: Provider = provider  # type: ignore[assignment]  # just checked
+    if name == CPU:
+        return name
+    there = available_providers()
+    if name not in there:
+        import onnxruntime
+
+        row = PROVIDERS[name]
+        raise MissingDependencyError(
+            f"provider {name!r} is not in this onnxruntime {onnxruntime.__version__}, which has "
+            f"{', '.join(there)}; {_advice(row)}"
+        )
+    return name
+
+
+def _advice(row: ProviderRow) -> str:
+    if row.package == "onnxruntime":
+        return f"it is part of the package {row.package} on {row.system}"
+    # Both packages install the same folder, and the one that came last wins.
+    return (
+        f"it comes with the package {row.package} ({row.system}), in the place of onnxruntime: "
+        f"run pip uninstall onnxruntime, then pip install {row.package}"
+    )
+
+
+def session_providers(provider: Provider, threads: int | None) -> list[Any]:
+    """Return the ``providers`` argument of ``InferenceSession``.
+
+    Args:
+        provider: Checked.
+        threads: CPU threads of one operator; None for the provider's own choice.
+
+    Returns:
+        The provider with its options, then the CPU's: nodes that the provider cannot take run on
+        the CPU by onnxruntime's own partition, which is not a fall back.
+    """
+    row = PROVIDERS[provider]
+    if provider == CPU:
+        return [row.onnxruntime]
+    options = {}
+    if threads is not None and row.threads_option:
+        options[row.threads_option] = str(threads)
+    return [(row.onnxruntime, options), PROVIDERS[CPU].onnxruntime]
+
+
+def require_in_use(session: Any, provider: Provider) -> None:
+    """Refuse a session that runs elsewhere than asked, and keep it from changing later.
+
+    onnxruntime drops a provider whose library does not load, with no more than a line in its log.
+
+    Args:
+        session: An ``InferenceSession``.
+        provider: What was asked for.
+
+    Raises:
+        MissingDependencyError: The session's first provider is another one.
+    """
+    session.disable_fallback()
+    row, used = PROVIDERS[provider], session.get_providers()
+    if used[0] != row.onnxruntime:
+        names = ", ".join(name.removesuffix(_EXECUTION_PROVIDER) for name in used)
+        raise MissingDependencyError(
+            f"provider {provider!r} is in this onnxruntime but did not load, so that the session "
+            f"would run on {names}; install the driver and libraries that {row.package} needs "
+            f"({row.system}), or choose provider {CPU!r}"
+        )
