@@ -28,7 +28,7 @@ ARCHITECTURES = {
     "vit_l": VitConfig(embed_dim=1024, depth=24, num_heads=16, global_attn_indexes=(5, 11, 17, 23)),
     "vit_b_512": VitConfig(image_size=512),
 }
-PLAIN, OURS = "plain.onnx", "ours.onnx"
+PLAIN, OURS, INT8 = "plain.onnx", "ours.onnx", "int8.onnx"
 
 
 def main() -> None:
@@ -73,6 +73,7 @@ def contenders(arch: str, work: Path) -> dict[str, Contender]:
     found: dict[str, Contender] = {
         "samzoo": partial(ours, folder / OURS, image),
         "segment-anything, eager": partial(torch_encoder, arch, image),
+        "samzoo, int8": partial(ours, folder / INT8, image),
         "torch, scaled dot-product attention": partial(torch_encoder, arch, image, fused=True),
         "plain ONNX, onnxruntime": partial(plain, folder / PLAIN, image),
     }
@@ -108,7 +109,7 @@ def make_sam(arch: str) -> Any:
 
 def make_graphs(arch: str, folder: Path) -> None:
     """Export our graph and segment-anything's encoder as it is, unless they are there."""
-    if (folder / OURS).exists() and (folder / PLAIN).exists():
+    if all((folder / name).exists() for name in (PLAIN, OURS, INT8)):
         return
     import torch
 
@@ -117,7 +118,9 @@ def make_graphs(arch: str, folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     sam = make_sam(arch)
-    (folder / OURS).write_bytes(export_graphs(sam, precision="fp32", metadata={})[ENCODER])
+    for name, precision in ((OURS, "fp32"), (INT8, "int8")):
+        graphs = export_graphs(sam, precision=precision, metadata={}, roles=[ENCODER])
+        (folder / name).write_bytes(graphs[ENCODER])
     side = ARCHITECTURES[arch].image_size
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
@@ -133,7 +136,7 @@ def ours(path: Path, image: Callable[[], Any]) -> Callable[[], object]:
 
     networks = OnnxNetworks(lambda _: path.read_bytes(), mask_side=256)
     pixels = image()
-    networks.encode(pixels)
+    networks.factor_shapes()  # makes the session
     return lambda: networks.encode(pixels)
 
 
