@@ -235,6 +235,7 @@ class Model:
             return segment_by_seeds(self.networks, self.config, image, maps, chosen, progress)
         return segment_from_maps(*maps, parameters=chosen)
 
+    @_with_one_adapter
     def generate_masks(
         self,
         embeddings: ImageEmbeddings,
