@@ -14,13 +14,20 @@ if TYPE_CHECKING:
     from .candidates import Candidate
     from .config import AisParameters, ModelConfig, Preprocessing
     from .embeddings import ImageEmbeddings
-    from .errors import SamzooError
+    from .errors import (
+        InputError,
+        MissingDependencyError,
+        NotFoundError,
+        SamzooError,
+        StorageError,
+    )
     from .evaluation import evaluate
     from .images import read_image, read_labels, write_labels
     from .manifest import Manifest
     from .model import Model
     from .overlay import draw_overlay, write_overlay
     from .package import load
+    from .providers import available_providers
 
 __all__ = [
     "AisParameters",
@@ -28,11 +35,16 @@ __all__ = [
     "ApgParameters",
     "Candidate",
     "ImageEmbeddings",
+    "InputError",
     "Manifest",
+    "MissingDependencyError",
     "Model",
     "ModelConfig",
+    "NotFoundError",
     "Preprocessing",
     "SamzooError",
+    "StorageError",
+    "available_providers",
     "draw_overlay",
     "evaluate",
     "load",
@@ -48,11 +60,16 @@ _MODULES = {
     "ApgParameters": "apg",
     "Candidate": "candidates",
     "ImageEmbeddings": "embeddings",
+    "InputError": "errors",
     "Manifest": "manifest",
+    "MissingDependencyError": "errors",
     "Model": "model",
     "ModelConfig": "config",
+    "NotFoundError": "errors",
     "Preprocessing": "config",
     "SamzooError": "errors",
+    "StorageError": "errors",
+    "available_providers": "providers",
     "draw_overlay": "overlay",
     "evaluate": "evaluation",
     "load": "package",

@@ -58,6 +58,8 @@ def segment_from_maps(
     if not seeds.any():
         return seeds
     labels: Labels2D = watershed(boundary, seeds, mask=mask)
+    if parameters.min_size <= 1:
+        return labels  # every seed lies in the mask and keeps its number: none is missing
     return remove_small(labels, parameters.min_size)
 
 
@@ -69,7 +71,8 @@ def _check_maps(*maps: Float2D) -> None:
                 f"{name} must have shape (height, width) as the other two maps, got "
                 f"{values.shape} and {AIS_CHANNELS[0]} {first}; pass the decoder's three channels"
             )
-        if not np.isfinite(values).all():
+        # The two carry NaN and infinity without an array of answers.
+        if not (np.isfinite(values.min()) and np.isfinite(values.max())):
             raise InputError(
                 f"{name} holds NaN or infinite values; the model or its input is damaged"
             )
@@ -117,7 +120,9 @@ def find_seeds(
         Seeds, ``(height, width)`` int32: the 8-connected components, numbered from 1 in raster
         order, 0 elsewhere.
     """
-    candidates = (center < center_threshold) & (boundary < boundary_threshold) & mask
+    candidates = center < center_threshold
+    candidates &= boundary < boundary_threshold
+    candidates &= mask
     seeds: Labels2D = label(candidates).astype(np.int32)
     return seeds
 
@@ -130,10 +135,12 @@ def remove_small(labels: Labels2D, min_size: int) -> Labels2D:
         min_size: Pixels; objects of exactly this size stay. 0 or 1 drops nothing.
 
     Returns:
-        Labels of the same shape in the same order.
+        Labels of the same shape in the same order, int32; may be the same array.
     """
     sizes = np.bincount(labels.ravel())
     keep = (sizes > 0) & (sizes >= min_size)
     keep[0] = False
+    if keep[1:].all():
+        return labels.astype(np.int32, copy=False)
     new_numbers = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
     return new_numbers[labels]

@@ -162,6 +162,12 @@ class ModelConfig:
     def read(cls, path: Path) -> ModelConfig:
         """Read and check a ``config.json``.
 
+        Args:
+            path: The file.
+
+        Returns:
+            The config; what the file leaves out has its default.
+
         Raises:
             NotFoundError: There is no such file.
             FormatError: Wrong format, newer version, unknown key or a value out of range.

@@ -42,8 +42,11 @@ class ImageEmbeddings:
     weights_digest: str
     constant: bool = False
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write them as safetensors, atomically.
+
+        Args:
+            path: The file, which is replaced if it exists.
 
         Raises:
             StorageError: The disk is full or the folder cannot be written.
@@ -55,16 +58,25 @@ class ImageEmbeddings:
             "weights_digest": self.weights_digest,
             "constant": self.constant,
         }
-        write_tensors(path, {"image_embeddings": self.values}, {"samzoo": json.dumps(description)})
+        write_tensors(
+            Path(path), {"image_embeddings": self.values}, {"samzoo": json.dumps(description)}
+        )
 
     @classmethod
-    def load(cls, path: Path) -> ImageEmbeddings:
+    def load(cls, path: str | Path) -> ImageEmbeddings:
         """Read what ``save`` wrote.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The same embeddings; the model that computed them takes them as if just computed.
 
         Raises:
             NotFoundError: There is no such file.
             FormatError: Not such a file, a newer version, or a damaged one.
         """
+        path = Path(path)
         try:
             description: Any = json.loads(read_metadata(path).get("samzoo", ""))
         except (ValueError, RecursionError) as error:

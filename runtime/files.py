@@ -114,4 +114,5 @@ def write_tensors(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str,
     from safetensors.numpy import save
 
     ordered = {name: np.asarray(tensors[name], order="C") for name in sorted(tensors)}
-    write_bytes(path, save(ordered, metadata=dict(metadata)))
+    # Of an empty dict and no tensors, safetensors' serializer makes a header that is no JSON.
+    write_bytes(path, save(ordered, metadata=dict(metadata) or None))

@@ -20,7 +20,7 @@ LABEL_SUFFIXES = (".tif", ".tiff", ".png")
 """Formats that keep labels exactly; JPEG does not."""
 
 
-def read_image(path: Path) -> Array:
+def read_image(path: str | Path) -> Array:
     """Read one image file.
 
     Args:
@@ -36,7 +36,7 @@ def read_image(path: Path) -> Array:
         ImageError: The file is damaged, not an image, a stack, or has values that are not usable.
         StorageError: The file exists and cannot be read.
     """
-    return check_image(decode(path), where=str(path))
+    return check_image(decode(Path(path)), where=str(path))
 
 
 def check_image(image: Array, where: str = "image") -> Array:
@@ -89,7 +89,7 @@ def _plain_numbers(image: Array, where: str) -> Array:
     return image.astype(f"f{size}", copy=False)
 
 
-def read_labels(path: Path) -> Labels2D:
+def read_labels(path: str | Path) -> Labels2D:
     """Read one label image.
 
     Args:
@@ -104,7 +104,7 @@ def read_labels(path: Path) -> Labels2D:
         ImageError: Not such a file: damaged, RGB, fractions, negative, above 2**31 - 1.
         StorageError: The file exists and cannot be read.
     """
-    return check_labels(decode(path, keep_indices=True), where=str(path))
+    return check_labels(decode(Path(path), keep_indices=True), where=str(path))
 
 
 def check_labels(labels: Array, where: str = "labels") -> Labels2D:
@@ -144,7 +144,7 @@ def check_labels(labels: Array, where: str = "labels") -> Labels2D:
     return converted
 
 
-def write_labels(path: Path, labels: Labels2D) -> None:
+def write_labels(path: str | Path, labels: Labels2D) -> None:
     """Write a label image, complete or not at all.
 
     Args:
@@ -156,6 +156,7 @@ def write_labels(path: Path, labels: Labels2D) -> None:
         ImageError: Another suffix, an array that holds no labels, or labels above 65535 in a PNG.
         StorageError: The disk is full or the folder cannot be written.
     """
+    path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in LABEL_SUFFIXES:
         raise ImageError(

@@ -116,6 +116,12 @@ class Manifest:
     def read(cls, folder: Path) -> Manifest:
         """Read and check a package's manifest, not its other files.
 
+        Args:
+            folder: The package.
+
+        Returns:
+            The manifest, with safe relative paths only.
+
         Raises:
             NotFoundError: There is no package in this folder.
             FormatError: The manifest is damaged, from a newer samzoo, or names unsafe paths.
@@ -134,6 +140,9 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Write ``samzoo.json``; the last file of a package to be written.
 
+        Args:
+            folder: The package, which must exist.
+
         Raises:
             StorageError: The disk is full or the folder cannot be written.
         """
@@ -147,7 +156,15 @@ class Manifest:
         write_json(folder / MANIFEST_FILE, {**header, **content})
 
     def graph(self, role: str, adapter: str = "") -> FileEntry | None:
-        """The file of a role, or None; of an adapter where one is named."""
+        """Find a graph of the package.
+
+        Args:
+            role: ``encoder``, ``mask_decoder``, ``ais_decoder`` or ``lora_factors``.
+            adapter: Its name, for a file of an adapter's own.
+
+        Returns:
+            Its file's entry, or None where the package has no such graph.
+        """
         wanted = (role, adapter)
         return next((entry for entry in self.files if (entry.role, entry.adapter) == wanted), None)
 

@@ -174,6 +174,9 @@ class Model:
             halo: (height, width) of context around each tile.
             progress: Called with ("embed", tiles done, tiles in all).
 
+        Returns:
+            The embeddings of all tiles.
+
         Raises:
             ImageError: The image cannot be used.
             ShapeError: A tile with its halo does not fit the model's field of view.
@@ -264,6 +267,9 @@ class Model:
     @_with_one_adapter
     def ais_maps(self, embeddings: ImageEmbeddings) -> Float3D:
         """Decode the AIS maps of a whole image.
+
+        Args:
+            embeddings: From ``embed`` of this model.
 
         Returns:
             ``(3, height, width)`` float32 in 0..1, in the order of ``AIS_CHANNELS``.

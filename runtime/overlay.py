@@ -95,7 +95,7 @@ def draw_overlay(image: Array, labels: Labels2D) -> _Picture:
     return picture.round().astype(np.uint8)
 
 
-def write_overlay(path: Path, image: Array, labels: Labels2D) -> None:
+def write_overlay(path: str | Path, image: Array, labels: Labels2D) -> None:
     """Write ``draw_overlay`` as a PNG file, complete or not at all.
 
     Args:
@@ -109,6 +109,7 @@ def write_overlay(path: Path, image: Array, labels: Labels2D) -> None:
     """
     from PIL import Image
 
+    path = Path(path)
     if path.suffix.lower() != ".png":
         raise ImageError(f"{path}: found suffix {shown(path.suffix)}, overlays are written as .png")
     picture = draw_overlay(image, labels)

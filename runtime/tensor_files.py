@@ -220,7 +220,7 @@ def _header(
     """Lay out a file; returns its first bytes, and where each tensor's values begin after them."""
     kinds = {numpy: name for name, numpy in _NUMPY.items()}
     order = sorted(info, key=lambda name: (-DTYPES.index(kinds[info[name].dtype]), name))
-    entries: dict[str, Any] = {"__metadata__": dict(metadata)}
+    entries: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     offsets, end = {}, 0
     for name in order:
         offsets[name], end = end, end + info[name].nbytes

@@ -35,13 +35,20 @@ class Listed:
 
 
 def shipped() -> list[Listed]:
-    """List the packages that came with samzoo, by name."""
+    """List the packages that came with samzoo.
+
+    Returns:
+        Name, folder and manifest of each, sorted by name.
+
+    Raises:
+        FormatError: A manifest is damaged.
+    """
     manifests = sorted(_shipped_root().glob(f"*/{MANIFEST_FILE}"))
     folders = [_real_folder(path) for path in manifests]
     return [Listed(folder.name, folder, Manifest.read(folder)) for folder in folders]
 
 
-def resolve(reference: str) -> Path:
+def resolve(reference: str | Path) -> Path:
     """Find the package folder of a reference.
 
     Args:
@@ -53,6 +60,7 @@ def resolve(reference: str) -> Path:
     Raises:
         NotFoundError: It is neither; lists the known names.
     """
+    reference = str(reference)
     if reference.replace("-", "").isalnum():
         manifest = _shipped_root() / reference / MANIFEST_FILE
         if manifest.is_file():
@@ -80,7 +88,7 @@ def _real_folder(manifest: Path) -> Path:
 
 
 def load(
-    reference: str = DEFAULT_MODEL, *, threads: int | None = None, provider: str = CPU
+    reference: str | Path = DEFAULT_MODEL, *, threads: int | None = None, provider: str = CPU
 ) -> Model:
     """Open a model by name or folder.
 

@@ -1,5 +1,7 @@
 """AIS post-processing against an independent implementation in SciPy and scikit-image."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -178,6 +180,24 @@ def test_remove_small_keeps_the_exact_size_and_the_order():
     np.testing.assert_array_equal(remove_small(labels, 2), [[1, 1, 0, 0], [2, 2, 2, 0]])
     np.testing.assert_array_equal(remove_small(labels, 0), labels)
     np.testing.assert_array_equal(remove_small(labels, 9), np.zeros((2, 4)))
+
+
+def test_remove_small_closes_gaps_and_gives_int32_whatever_stays():
+    labels: Any = np.array([[1, 1, 0, 5]], np.int64)
+    for given in (labels, np.minimum(labels, 2)):
+        found = remove_small(given, 0)
+        np.testing.assert_array_equal(found, [[1, 1, 0, 2]])
+        assert found.dtype == np.int32
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("index", range(3))
+def test_one_value_that_is_not_finite_is_refused_in_any_map(value, index):
+    given = [np.full((9, 70), 3e38, np.float32) for _ in range(3)]  # whose sum would overflow
+    segment_from_maps(*given, parameters=AisParameters())
+    given[index][4, 33] = value
+    with pytest.raises(InputError, match="holds NaN or infinite"):
+        segment_from_maps(*given, parameters=AisParameters())
 
 
 def test_wrong_shapes_and_values_are_refused_by_name():

@@ -28,7 +28,7 @@ def rewrite(path, **changes):
 
 
 def test_embeddings_survive_the_file(embeddings, tmp_path):
-    path = tmp_path / "e.safetensors"
+    path = str(tmp_path / "e.safetensors")
     embeddings.save(path)
     found = ImageEmbeddings.load(path)
     np.testing.assert_array_equal(found.values, embeddings.values)

@@ -67,6 +67,13 @@ def test_tensors_survive_the_file_in_any_memory_layout(tmp_path):
     assert read_metadata(tmp_path / "t.safetensors") == {"key": "value"}
 
 
+@pytest.mark.parametrize("metadata", [{}, {"key": "value"}])
+def test_a_file_without_tensors_can_be_read_again(tmp_path, metadata):
+    write_tensors(tmp_path / "t.safetensors", {}, metadata)
+    assert read_tensors(tmp_path / "t.safetensors") == {}
+    assert read_metadata(tmp_path / "t.safetensors") == metadata
+
+
 @pytest.mark.parametrize("content", [b"", b"no tensors", b"\xff" * 64, b"\x08" + bytes(15)])
 def test_files_that_are_no_safetensors_are_refused(tmp_path, content):
     path = tmp_path / "t.safetensors"

@@ -246,3 +246,11 @@ def test_read_pair_checks_sizes_and_that_there_is_an_object(tmp_path):
     write_labels(labels, np.zeros((4, 5), np.int32))
     with pytest.raises(ImageError, match="holds no object"):
         read_pair(image, labels)
+
+
+def test_paths_may_be_text(tmp_path):
+    labels = np.array([[0, 1], [2, 2]], np.int32)
+    path = str(tmp_path / "labels.tif")
+    write_labels(path, labels)
+    np.testing.assert_array_equal(read_labels(path), labels)
+    np.testing.assert_array_equal(read_image(path), labels)

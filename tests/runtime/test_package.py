@@ -1,5 +1,7 @@
 """A package in onnxruntime against the same rules in numpy, and packages that are not whole."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,41 @@ def test_a_package_is_opened_by_string_and_threads_do_not_matter(toy_package, di
     image = discs((64, 64), [(20, 20)])
     expected = load(toy_package).segment(image)
     np.testing.assert_array_equal(load(str(toy_package), threads=1).segment(image), expected)
+
+
+def test_threads_may_share_a_model_whose_graphs_are_not_yet_loaded(toy_package, discs):
+    images = [discs((64, 64), [(20, 10 + 5 * i), (50, 40)]) for i in range(8)]
+    boxes = [[[5 + 5 * i, 10, 20 + 5 * i, 30]] for i in range(8)]
+
+    def work(model, i):
+        embeddings = model.embed(images[i])
+        masks, _, low_res = model.prompt(embeddings, boxes=boxes[i])
+        return model.segment(embeddings), masks, low_res
+
+    alone = load(toy_package)
+    expected = [work(alone, i) for i in range(8)]
+    shared = load(toy_package)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda i: work(shared, i), range(8)))
+    for ours, theirs in zip(found, expected, strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_what_progress_raises_ends_the_work_and_the_model_goes_on(toy_package, discs):
+    class Cancelled(Exception):
+        pass
+
+    def cancel(stage, done, total):
+        raise Cancelled
+
+    model, image = load(toy_package), discs((120, 128), CENTERS)
+    with pytest.raises(Cancelled):
+        model.segment(image, progress=cancel)
+    embeddings = model.embed(image)
+    with pytest.raises(Cancelled):
+        model.prompt(embeddings, boxes=[[1, 1, 9, 9]], progress=cancel)
+    assert model.segment(embeddings).max() == len(CENTERS)
 
 
 def test_graphs_are_read_when_they_are_needed(toy_package, discs):

@@ -37,6 +37,9 @@ def test_streaming_writes_the_bytes_of_safetensors_own_writer(tmp_path):
         digest = stream_tensors(tmp_path / "stream", TENSORS, info_of(TENSORS), metadata)
         assert (tmp_path / "stream").read_bytes() == (tmp_path / "whole").read_bytes()
         assert digest == weights_digest(TENSORS)
+        write_tensors(tmp_path / "whole", {}, metadata)
+        stream_tensors(tmp_path / "stream", {}, {}, metadata)
+        assert (tmp_path / "stream").read_bytes() == (tmp_path / "whole").read_bytes()
 
 
 def test_a_tensor_is_read_when_it_is_asked_for(tmp_path):

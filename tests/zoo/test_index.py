@@ -30,7 +30,7 @@ def test_every_shipped_package_is_complete():
 
 
 def test_a_folder_is_resolved_as_it_is(toy_package, monkeypatch):
-    assert resolve(str(toy_package)) == toy_package
+    assert resolve(str(toy_package)) == resolve(toy_package) == toy_package
     monkeypatch.chdir(toy_package.parent)
     assert resolve(toy_package.name) == Path(toy_package.name)
     assert load(toy_package.name).config.weights_digest == "sha256:toy"
