@@ -1,0 +1,141 @@
+"""Break down where `samzoo segment` spends its time when it is started for the first time.
+
+    python benchmarks/cold_start.py [--runs 7] [--image examples/nuclei.tif] [--model REF]
+
+Each run is a new process that does what the command line does, with a stopwatch around its steps
+(a step's time is its own: without the steps inside of it). The operating system's file cache is
+warm after the first run, which is left out. `peak` is the process's largest resident memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+STEPS = (
+    ("samzoo.runtime.package", "read_entry", "read graphs, check sha256"),
+    ("samzoo.runtime.sessions", "_make_session", "make sessions"),
+    ("samzoo.runtime.sessions.OnnxNetworks", "encode", "encode"),
+    ("samzoo.runtime.sessions.OnnxNetworks", "decode_ais", "AIS decode"),
+    ("samzoo.runtime.model", "segment_from_maps", "post-processing"),
+    ("samzoo.runtime.model.Model", "embed_tiles", "cut and resize tiles"),
+    ("samzoo.runtime.model.Model", "ais_maps", "join and resize maps"),
+    ("samzoo.zoo.commands", "_load", "open the package"),
+    ("samzoo.zoo.commands", "read_image", "read the image"),
+    ("samzoo.zoo.commands", "write_labels", "write the labels"),
+    ("samzoo.zoo.commands", "segment", "the rest of the command"),
+)
+"""Module or class, function, and the step's name."""
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main() -> None:
+    """Print the median of each step and of the whole."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--image", type=Path, default=ROOT / "examples" / "nuclei.tif")
+    parser.add_argument("--model", default="nuclei-vit-t")
+    parser.add_argument("--child", type=float, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child is not None:
+        print(json.dumps(child(options)))
+        return
+    found: dict[str, list[float]] = defaultdict(list)
+    for index in range(options.runs + 1):
+        started = time.time()
+        command = [sys.executable, __file__, "--child", repr(started)]
+        command += ["--image", str(options.image), "--model", options.model]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        ended = time.time()
+        steps = json.loads(done.stdout.splitlines()[-1])
+        peak, finished = steps.pop("peak"), steps.pop("finished")
+        steps["end of the process"] = ended - finished
+        steps["not accounted for"] = ended - started - sum(steps.values())
+        if index:
+            for name, seconds in {**steps, "whole": ended - started, "peak": peak}.items():
+                found[name].append(seconds)
+    print("| step | seconds, median (range) | share |\n|---|---|---|")
+    peak = statistics.median(found.pop("peak"))
+    whole = statistics.median(found["whole"])
+    for name, values in found.items():
+        median = statistics.median(values)
+        print(f"| {name} | {median:.3f} ({min(values):.3f} to {max(values):.3f}) "
+              f"| {100 * median / whole:.0f} % |")  # fmt: skip
+    print(f"\npeak memory {peak:.0f} MB")
+
+
+def child(options: argparse.Namespace) -> dict[str, float]:
+    """Do the work of the command line once; returns seconds by step."""
+    import resource
+
+    begun = time.time()
+    watch = Stopwatch()
+    with watch("import samzoo and NumPy"):
+        from samzoo.zoo.cli import main as command_line
+
+        importlib.import_module("samzoo.zoo.commands")
+    with watch("import onnxruntime"):
+        importlib.import_module("onnxruntime")
+    for place, name, step in STEPS:
+        parent, _, last = place.rpartition(".")
+        target: Any = (
+            getattr(importlib.import_module(parent), last)
+            if last[0].isupper()
+            else importlib.import_module(place)
+        )
+        setattr(target, name, watch.around(step, getattr(target, name)))
+    with tempfile.TemporaryDirectory() as folder, watch("parse options, release the model"):
+        output = str(Path(folder) / "labels.tif")
+        status = command_line(["segment", str(options.image), "-o", output,
+                               "--model", options.model])  # fmt: skip
+    assert status == 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    interpreter = {"start the interpreter": begun - options.child}
+    return {**interpreter, **watch.seconds, "peak": peak, "finished": time.time()}
+
+
+class Stopwatch:
+    """Sums seconds by step; a step inside of another counts for itself only."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._inside = [0.0]
+
+    @contextmanager
+    def __call__(self, step: str) -> Iterator[None]:
+        """Count the seconds of a ``with`` block to a step."""
+        self._inside.append(0.0)
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            seconds = time.perf_counter() - start
+            self.seconds[step] += seconds - self._inside.pop()
+            self._inside[-1] += seconds
+
+    def around(self, step: str, function: Any) -> Any:
+        """Return the function with a stopwatch around each call."""
+
+        @functools.wraps(function)
+        def timed(*arguments: Any, **options: Any) -> Any:
+            with self(step):
+                return function(*arguments, **options)
+
+        return timed
+
+
+if __name__ == "__main__":
+    main()
