@@ -80,7 +80,10 @@ def race(
 
 
 def _answer(name: str, connection: Connection) -> tuple[float, float, Any]:
-    answer = connection.recv()
+    try:
+        answer = connection.recv()
+    except EOFError as error:
+        raise RuntimeError(f"{name} ended; was there enough memory?") from error
     if isinstance(answer, str):
         raise RuntimeError(f"{name} failed:\n{answer}")
     seconds, megabytes, value = answer

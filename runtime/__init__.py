@@ -9,6 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .amg import AmgParameters
+    from .apg import ApgParameters
+    from .candidates import Candidate
     from .config import AisParameters, ModelConfig, Preprocessing
     from .embeddings import ImageEmbeddings
     from .errors import (
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AisParameters",
+    "AmgParameters",
+    "ApgParameters",
+    "Candidate",
     "ImageEmbeddings",
     "InputError",
     "Manifest",
@@ -50,6 +56,9 @@ __all__ = [
 
 _MODULES = {
     "AisParameters": "config",
+    "AmgParameters": "amg",
+    "ApgParameters": "apg",
+    "Candidate": "candidates",
     "ImageEmbeddings": "embeddings",
     "InputError": "errors",
     "Manifest": "manifest",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,11 +17,20 @@ from .config import ModelConfig, check_format, from_json, to_json
 from .errors import FormatError, NotFoundError, shown
 from .files import read_json, write_json
 
-PACKAGE_FORMAT, PACKAGE_VERSION = "samzoo-package", 1
+PACKAGE_FORMAT, PACKAGE_VERSION = "samzoo-package", 2
+"""Version 2 has adapters over a shared encoder; a package without them is written as version 1, so
+that every samzoo reads it."""
+
 MANIFEST_FILE = "samzoo.json"
 
 ENCODER, MASK_DECODER, AIS_DECODER = "encoder", "mask_decoder", "ais_decoder"
 """Roles of the ONNX files."""
+
+FACTORS = "lora_factors"
+"""Role of an adapter's ``.onnx_adapter`` file."""
+
+GRAPH_FIELDS = ("gamma", "pixel_mean", "pixel_std")
+"""Fields of the preprocessing that are inside the encoder graph, so that adapters share them."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,95}")
 _SEGMENT = re.compile(r"[A-Za-z0-9._ +-]+")
@@ -34,13 +44,38 @@ class FileEntry:
         path: Relative, with forward slashes.
         size: In bytes.
         sha256: 64 hex digits.
-        role: ``encoder``, ``mask_decoder``, ``ais_decoder``, or empty.
+        role: ``encoder``, ``mask_decoder``, ``ais_decoder``, ``lora_factors``, or empty.
+        adapter: The adapter it belongs to; empty: to all of the package.
     """
 
     path: str
     size: int
     sha256: str
     role: str = ""
+    adapter: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterEntry:
+    """One of the finetuned models that share a package's encoder.
+
+    Attributes:
+        name: What ``Model.use`` takes, lower case.
+        model: The whole model's config, as if it had been merged: its weights digest is that of
+            the merged weights.
+        segments: What it segments, in a few words.
+        license: SPDX identifier, or empty if unknown.
+        metrics: Measured scores, as the manifest's.
+    """
+
+    name: str
+    model: ModelConfig
+    segments: str = ""
+    license: str = ""
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "adapters: name")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,12 +86,15 @@ class Manifest:
         name: The model's name, lower case.
         segments: What it segments, in a few words.
         license: SPDX identifier, or empty if unknown.
-        model: Architecture, preprocessing, AIS thresholds and weights digest.
+        model: Architecture, preprocessing, AIS thresholds and weights digest; with ``adapters``,
+            those of the base in the shared encoder.
         files: Every file of the package but the manifest.
-        precision: How weights are stored in the ONNX files: ``fp32`` or ``fp16``.
+        precision: How weights are stored in the ONNX files: ``fp32``, ``fp16`` or ``int8``.
         metrics: Measured scores, each with its data, split and command.
         card: Texts of the model card that numbers cannot give: intended use, limits, data, authors.
         software: Versions that made the package.
+        adapters: The finetuned models of a shared encoder, the default one first; empty in a
+            package that holds one model.
     """
 
     name: str
@@ -68,13 +106,11 @@ class Manifest:
     metrics: dict[str, Any] = field(default_factory=dict)
     card: dict[str, str] = field(default_factory=dict)
     software: dict[str, Any] = field(default_factory=dict)
+    adapters: tuple[AdapterEntry, ...] = ()
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise FormatError(
-                f"name: found {shown(self.name)}, allowed are lower-case letters, digits and "
-                "._- (at most 96, not starting with ._-)"
-            )
+        check_name(self.name, "name")
+        _check_adapters(self)
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -110,19 +146,75 @@ class Manifest:
         Raises:
             StorageError: The disk is full or the folder cannot be written.
         """
-        header = {"format": {"name": PACKAGE_FORMAT, "version": PACKAGE_VERSION}}
-        write_json(folder / MANIFEST_FILE, {**header, **to_json(self)})
+        content = to_json(self)
+        if not self.adapters:
+            content.pop("adapters")
+            for entry in content["files"]:
+                entry.pop("adapter")
+        version = PACKAGE_VERSION if self.adapters else 1
+        header = {"format": {"name": PACKAGE_FORMAT, "version": version}}
+        write_json(folder / MANIFEST_FILE, {**header, **content})
 
-    def graph(self, role: str) -> FileEntry | None:
+    def graph(self, role: str, adapter: str = "") -> FileEntry | None:
         """Find a graph of the package.
 
         Args:
-            role: ``encoder``, ``mask_decoder`` or ``ais_decoder``.
+            role: ``encoder``, ``mask_decoder``, ``ais_decoder`` or ``lora_factors``.
+            adapter: Its name, for a file of an adapter's own.
 
         Returns:
             Its file's entry, or None where the package has no such graph.
         """
-        return next((entry for entry in self.files if entry.role == role), None)
+        wanted = (role, adapter)
+        return next((entry for entry in self.files if (entry.role, entry.adapter) == wanted), None)
+
+
+def check_name(name: str, where: str) -> None:
+    """Check the name of a model or of an adapter.
+
+    Raises:
+        FormatError: It has other characters than a name may have; begins with ``where``.
+    """
+    if not _NAME.fullmatch(name):
+        raise FormatError(
+            f"{where}: found {shown(name)}, allowed are lower-case letters, digits and "
+            "._- (at most 96, not starting with ._-)"
+        )
+
+
+def _check_adapters(manifest: Manifest) -> None:
+    """Adapters must fit the one encoder, and their files must belong to one of them."""
+    names = [entry.name for entry in manifest.adapters]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise FormatError(f"adapters: the name {shown(twice)} is there twice")
+    for file in manifest.files:
+        if file.adapter and file.adapter not in names:
+            raise FormatError(
+                f"files: {shown(file.path)}: adapter: found {shown(file.adapter)}, the package "
+                f"has {', '.join(names) or 'none'}"
+            )
+    shared = manifest.model
+    for entry in manifest.adapters:
+        same = {
+            "architecture.image_encoder": (
+                entry.model.architecture.image_encoder,
+                shared.architecture.image_encoder,
+            ),
+            **{
+                f"preprocessing.{name}": (
+                    getattr(entry.model.preprocessing, name),
+                    getattr(shared.preprocessing, name),
+                )
+                for name in GRAPH_FIELDS
+            },
+        }
+        for name, (found, expected) in same.items():
+            if found != expected:
+                raise FormatError(
+                    f"adapters: {entry.name}: {name}: found {shown(found)}, the shared encoder "
+                    f"has {shown(expected)}; export this adapter into a package of its own"
+                )
 
 
 def read_entry(folder: Path, entry: FileEntry) -> bytes:
@@ -145,6 +237,30 @@ def read_entry(folder: Path, entry: FileEntry) -> bytes:
             f"{shown(entry.sha256, limit=20)}); the file is damaged or was changed, fetch it again"
         )
     return data
+
+
+def reader(
+    folder: Path, manifest: Manifest, roles: Sequence[str], adapter: str = ""
+) -> Callable[[str], bytes]:
+    """Make a function that reads the checked file of a role.
+
+    Args:
+        folder: The package.
+        manifest: Its manifest.
+        roles: Those that are needed.
+        adapter: Whose files; empty: those of all of the package.
+
+    Raises:
+        FormatError: None of the package's files has one of the roles.
+    """
+    entries: dict[str, FileEntry] = {}
+    for role in roles:
+        entry = manifest.graph(role, adapter)
+        if entry is None:
+            owner = f" of the adapter {adapter!r}" if adapter else ""
+            raise FormatError(f"{folder / MANIFEST_FILE}: files: none{owner} has the role {role!r}")
+        entries[role] = entry
+    return lambda role: read_entry(folder, entries[role])
 
 
 def check_relative(path: str, *, where: str) -> PurePosixPath:

@@ -6,15 +6,19 @@ In: a ``ModelConfig``, the model's networks, and images. Out: embeddings, masks,
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import tiles as tiling
 from .ais import segment_from_maps
+from .amg import AmgParameters, generate_masks, segment_by_grid
+from .apg import ApgParameters, segment_by_seeds
 from .arrays import Array, Float3D, Float4D, Labels2D, Masks, Progress
+from .candidates import Candidate
 from .config import (
     AIS_CHANNELS,
     EMBEDDING_CHANNELS,
@@ -23,17 +27,32 @@ from .config import (
     ModelConfig,
 )
 from .embeddings import ImageEmbeddings
+from .enlarging import draw_mask
 from .errors import InputError, ShapeError
 from .geometry import Size, field_of_view, input_size, interpolate, resize_image
 from .images import check_image
 from .intensity import is_constant, to_0_255
+from .modes import Mode, parameters_of
 from .networks import Networks
-from .prompts import BOX_TOP_LEFT, PADDING, Prompt, collect_prompts
+from .prompting import decode, tile_enlargement
+from .prompts import collect_prompts
 from .tiles import Tile
+from .variants import Variant, Variants
 
-PROMPT_BATCH = 8
-"""Objects in one decoder call: larger batches cost more in page faults than they save (own
-choice; ``benchmarks/``)."""
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _with_one_adapter(
+    method: Callable[Concatenate[Model, P], R],
+) -> Callable[Concatenate[Model, P], R]:
+    """Let a call end with the adapter it began with, whatever ``use`` does meanwhile."""
+
+    @wraps(method)
+    def call(self: Model, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return method(self._fixed(), *args, **kwargs)
+
+    return call
 
 
 class Model:
@@ -45,15 +64,69 @@ class Model:
         >>> labels = model.segment(image)  # doctest: +SKIP
     """
 
-    def __init__(self, config: ModelConfig, networks: Networks) -> None:
-        self.config = config
-        self.networks = networks
+    def __init__(
+        self,
+        config: ModelConfig,
+        networks: Networks,
+        *,
+        adapters: Mapping[str, Variant] | None = None,
+    ) -> None:
+        """Make a model of its networks.
+
+        Args:
+            config: Of the model.
+            networks: Compute it.
+            adapters: What ``use`` switches between; the first of them is in use, ``config`` and
+                ``networks`` are its.
+        """
+        others = adapters or {}
+        first = next(iter(others.values()), Variant(config, networks))
+        self._variants = Variants(first, others)
+
+    @property
+    def config(self) -> ModelConfig:
+        """The config of the model in use."""
+        return self._variants.current.config
+
+    @property
+    def networks(self) -> Networks:
+        """The networks of the model in use."""
+        return self._variants.current.networks
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Names that ``use`` takes; empty where the package holds one model."""
+        return self._variants.names
+
+    @property
+    def adapter(self) -> str | None:
+        """Name of the adapter in use; None where the package holds one model."""
+        return self._variants.current.adapter
+
+    def use(self, adapter: str) -> None:
+        """Switch to another finetuned model over the same encoder, at once.
+
+        Its factors are read and checked when the first image is embedded, its decoders when they
+        are first needed. Calls that run in other threads end with the adapter they began with.
+        Embeddings belong to the adapter that computed them; the others refuse them.
+
+        Args:
+            adapter: One of ``adapters``.
+
+        Raises:
+            InputError: There is none of that name.
+        """
+        self._variants.use(adapter)
+
+    def _fixed(self) -> Model:
+        return Model(*self._variants.current[:2]) if self.adapters else self
 
     @property
     def field(self) -> int:
         """Side in image pixels of what the encoder sees at once."""
         return field_of_view(self.config.image_size, self.config.preprocessing.scale)
 
+    @_with_one_adapter
     def embed(
         self,
         image: Array,
@@ -84,6 +157,7 @@ class Model:
             return self._embed(image, tiling.whole(_size(image)), progress)
         return self.embed_tiles(image, tile_shape=tile_shape, halo=halo, progress=progress)
 
+    @_with_one_adapter
     def embed_tiles(
         self,
         image: Array,
@@ -110,44 +184,87 @@ class Model:
         image = check_image(image)
         return self._embed(image, self._tiles(_size(image), tile_shape, halo), progress)
 
+    @_with_one_adapter
     def segment(
         self,
         image: Array | ImageEmbeddings,
         *,
         tile_shape: Size | None = None,
         halo: Size | None = None,
-        parameters: AisParameters | None = None,
+        mode: Mode = "ais",
+        parameters: AisParameters | AmgParameters | ApgParameters | None = None,
         progress: Progress | None = None,
     ) -> Labels2D:
-        """Segment all instances automatically (AIS).
+        """Segment all instances automatically.
 
         Args:
             image: As in ``embed``, or embeddings computed before. An image larger than the
-                model's field of view is cut into tiles.
+                model's field of view is cut into tiles; ``amg`` does so only if the model has a
+                declared scale or ``tile_shape`` is given, as ``embed`` does.
             tile_shape: (height, width) of the inner tiles.
             halo: (height, width) of context around each tile.
-            parameters: Thresholds; the model's own by default.
-            progress: Called with ("embed", tiles done, tiles in all).
+            mode: ``ais`` floods the AIS decoder's maps from their seeds; ``apg`` prompts a point in
+                each seed; ``amg`` prompts a grid of points and needs no AIS decoder.
+            parameters: Thresholds of the mode; the model's own for ``ais``, the defaults of
+                ``AmgParameters`` and ``ApgParameters`` otherwise.
+            progress: Called with ("embed", tiles done, tiles in all), and with ("prompt", points
+                done, points in all).
 
         Returns:
             Instance labels ``(height, width)`` int32, 0 is background. A constant image has none.
 
         Raises:
-            InputError: The model has no AIS decoder.
+            InputError: The model has no AIS decoder and the mode needs one, or the mode is not
+                known, or the parameters belong to another, or the package is too old for it.
             ImageError: The image cannot be used.
             ShapeError: A tile with its halo does not fit the model's field of view.
         """
-        self._require_ais()
+        chosen = parameters_of(mode, parameters, self.config.ais)
+        if mode != "amg":
+            self._require_ais()
         if not isinstance(image, ImageEmbeddings):
             image = check_image(image)
             if is_constant(image):
                 return np.zeros(_size(image), np.int32)
-            image = self.embed_tiles(image, tile_shape=tile_shape, halo=halo, progress=progress)
+            embed = self.embed if mode == "amg" else self.embed_tiles
+            image = embed(image, tile_shape=tile_shape, halo=halo, progress=progress)
         elif image.constant:
             return np.zeros(image.original_size, np.int32)
+        self._check_origin(image)
+        if isinstance(chosen, AmgParameters):
+            return segment_by_grid(self.networks, self.config, image, chosen, progress)
         maps = self.ais_maps(image)
-        return segment_from_maps(*maps, parameters=parameters or self.config.ais)
+        if isinstance(chosen, ApgParameters):
+            return segment_by_seeds(self.networks, self.config, image, maps, chosen, progress)
+        return segment_from_maps(*maps, parameters=chosen)
 
+    @_with_one_adapter
+    def generate_masks(
+        self,
+        embeddings: ImageEmbeddings,
+        *,
+        parameters: AmgParameters | None = None,
+        progress: Progress | None = None,
+    ) -> list[Candidate]:
+        """Find the masks of everything in an image, which may overlap (AMG).
+
+        Args:
+            embeddings: From ``embed`` of this model.
+            parameters: Grid and thresholds.
+            progress: Called with ("prompt", points done, points in all).
+
+        Returns:
+            Masks with their boxes and scores, the best first.
+
+        Raises:
+            InputError: The package is too old, or another model made the embeddings.
+        """
+        self._check_origin(embeddings)
+        return generate_masks(
+            self.networks, self.config, embeddings, parameters or AmgParameters(), progress
+        )
+
+    @_with_one_adapter
     def ais_maps(self, embeddings: ImageEmbeddings) -> Float3D:
         """Decode the AIS maps of a whole image.
 
@@ -173,6 +290,7 @@ class Model:
             maps[:, y0:y1, x0:x1] = tile_maps[:, y0 - y : y1 - y, x0 - x : x1 - x]
         return maps
 
+    @_with_one_adapter
     def prompt(
         self,
         embeddings: ImageEmbeddings,
@@ -219,15 +337,15 @@ class Model:
         scores = np.zeros(len(prompts), np.float32)
         low_res = np.zeros((len(prompts), 1, side, side), np.float32)
         done = 0
-        for index, batch in self._batches(prompts, embeddings.tiles):
-            tile = embeddings.tiles[index]
-            logits, iou, low = self._decode(
-                embeddings.values[index : index + 1], tile, [prompts[i] for i in batch]
-            )
+        for decoded in decode(self.networks, self.config, embeddings, prompts):
+            tile = embeddings.tiles[decoded.tile]
+            enlargement = tile_enlargement(self.config, tile)
             y0, x0, y1, x1 = tile.outer
-            masks[batch, y0:y1, x0:x1] = logits[:, 0] > MASK_THRESHOLD
-            scores[batch], low_res[batch] = iou[:, 0], low
-            done += len(batch)
+            for i, logits in zip(decoded.members, decoded.low_res[:, 0], strict=True):
+                draw_mask(logits, enlargement, MASK_THRESHOLD, masks[i, y0:y1, x0:x1])
+            scores[decoded.members] = decoded.iou[:, 0]
+            low_res[decoded.members] = decoded.low_res
+            done += len(decoded.members)
             if progress is not None:
                 progress("prompt", done, len(prompts))
         return masks, scores, low_res
@@ -273,8 +391,8 @@ class Model:
     def _require_ais(self) -> None:
         if self.config.architecture.ais_decoder is None:
             raise InputError(
-                "this model has no AIS decoder, so it cannot segment automatically; "
-                "prompt it with points or boxes, or choose another model"
+                "this model has no AIS decoder, which the modes ais and apg need; segment with the "
+                "mode amg, prompt it with points or boxes, or choose another model"
             )
 
     def _check_origin(self, embeddings: ImageEmbeddings) -> None:
@@ -290,65 +408,6 @@ class Model:
                 "embed the image again with this model"
             )
 
-    def _batches(
-        self, prompts: list[Prompt], windows: tuple[Tile, ...]
-    ) -> Iterator[tuple[int, list[int]]]:
-        """Group objects that one decoder call can take: same tile, tokens, and mask input or not.
-
-        Equal numbers of tokens need no padding, which would change the masks slightly.
-        """
-        groups: dict[tuple[int, int, bool], list[int]] = defaultdict(list)
-        for i, prompt in enumerate(prompts):
-            tile = _central_tile(prompt, windows)
-            tokens = len(_tile_tokens(prompt, windows[tile])[1])
-            groups[tile, tokens, prompt.mask_input is not None].append(i)
-        for (tile, _, _), members in groups.items():
-            for start in range(0, len(members), PROMPT_BATCH):
-                yield tile, members[start : start + PROMPT_BATCH]
-
-    def _decode(
-        self, image_embeddings: Float4D, tile: Tile, prompts: list[Prompt]
-    ) -> tuple[Float4D, NDArray[np.float32], Float4D]:
-        tokens = [_tile_tokens(prompt, tile) for prompt in prompts]
-        rows, columns = self._input_size(tile.size)
-        factor = np.array([columns / tile.size[1], rows / tile.size[0]])
-        coords = (np.stack([token[0] for token in tokens]) * factor).astype(np.float32)
-        labels = np.stack([token[1] for token in tokens])
-        masks = [prompt.mask_input for prompt in prompts if prompt.mask_input is not None]
-        return self.networks.decode_prompts(
-            image_embeddings, coords, labels, np.stack(masks) if masks else None, tile.size
-        )
-
 
 def _size(image: Array) -> Size:
     return image.shape[0], image.shape[1]
-
-
-def _central_tile(prompt: Prompt, windows: tuple[Tile, ...]) -> int:
-    """Index of the tile in which the object's anchor lies farthest from the window's edges."""
-    x, y = prompt.anchor
-    margins = [
-        min(y - tile.outer[0], x - tile.outer[1], tile.outer[2] - y, tile.outer[3] - x)
-        for tile in windows
-    ]
-    return int(np.argmax(margins))
-
-
-def _tile_tokens(prompt: Prompt, tile: Tile) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """Coordinates relative to the tile, and labels, padded as segment-anything pads.
-
-    A box is cut at the window, points outside of it are left out (they say nothing about what the
-    network sees). Without a box one padding token follows, as in segment-anything.
-    """
-    y0, x0, y1, x1 = tile.outer
-    coords = prompt.coords.astype(np.float64) - (x0, y0)
-    labels = prompt.labels
-    limit = np.array([x1 - x0, y1 - y0], np.float64)
-    if prompt.has_box:
-        coords[-2:] = np.clip(coords[-2:], 0, limit)
-    inside = ((coords >= 0) & (coords <= limit)).all(axis=1) | (labels >= BOX_TOP_LEFT)
-    coords, labels = coords[inside], labels[inside]
-    if not prompt.has_box:
-        coords = np.concatenate([coords, np.zeros((1, 2))])
-        labels = np.concatenate([labels, np.array([PADDING], np.float32)])
-    return coords, labels

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import Array, Float4D
-from .geometry import Size
+
+MULTIMASK_OUTPUT: dict[bool | None, float] = {None: 0.0, True: 1.0, False: -1.0}
+"""What the mask decoder's graph is told for each value of ``multimask_output``."""
 
 
 class Networks(Protocol):
@@ -37,8 +39,9 @@ class Networks(Protocol):
         point_coords: NDArray[np.float32],
         point_labels: NDArray[np.float32],
         mask_input: Float4D | None,
-        original_size: Size,
-    ) -> tuple[Float4D, NDArray[np.float32], Float4D]:
+        *,
+        multimask_output: bool | None = None,
+    ) -> tuple[NDArray[np.float32], Float4D]:
         """Decode ``n`` objects that have the same number of tokens.
 
         Args:
@@ -46,11 +49,17 @@ class Networks(Protocol):
             point_coords: ``(n, k, 2)`` (x, y) in pixels of the resized image.
             point_labels: ``(n, k)``.
             mask_input: ``(n, 1, 4 * grid, 4 * grid)`` logits, or None.
-            original_size: (height, width) that the masks are brought to.
+            multimask_output: True for the multimask outputs, False for the single-mask output, as
+                in segment-anything. None chooses one of all for each object: the single-mask output
+                where a box or several points say what is meant, else the multimask output with the
+                best predicted IoU (or what the config's ``point_output`` says).
 
         Returns:
-            Mask logits ``(n, 1, *original_size)``, iou_predictions ``(n, 1)`` and low_res_logits
-            ``(n, 1, 4 * grid, 4 * grid)``.
+            iou_predictions ``(n, c)`` and low_res_logits ``(n, c, 4 * grid, 4 * grid)``; c is 1, or
+            3 with multimask outputs.
+
+        Raises:
+            InputError: An older package that cannot be told ``multimask_output`` is.
         """
         ...
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .errors import FormatError
-from .manifest import AIS_DECODER, ENCODER, MASK_DECODER, Manifest, read_entry
+from .adapters import open_adapters
+from .manifest import AIS_DECODER, ENCODER, MASK_DECODER, Manifest, reader
 from .model import Model
 from .providers import CPU
 from .sessions import OnnxNetworks
@@ -21,7 +21,8 @@ def load(package: str | Path, *, threads: int | None = None, provider: str = CPU
             ``directml``; see ``docs/api.md``. Never another one than asked for.
 
     Returns:
-        The model.
+        The model. Where several share the package's encoder, the first of them is in use:
+        ``Model.use`` chooses another.
 
     Raises:
         InputError: ``threads`` is below 1, or there is no such provider.
@@ -40,20 +41,14 @@ is missing)
     """
     folder = Path(package)
     manifest = Manifest.read(folder)
+    if manifest.adapters:
+        adapters = open_adapters(folder, manifest, threads=threads, provider=provider)
+        first = next(iter(adapters.values()))
+        return Model(first.config, first.networks, adapters=adapters)
     roles = [ENCODER, MASK_DECODER]
     if manifest.model.architecture.ais_decoder is not None:
         roles.append(AIS_DECODER)
-    entries = {role: manifest.graph(role) for role in roles}
-    missing = [role for role, entry in entries.items() if entry is None]
-    if missing:
-        raise FormatError(f"{folder / 'samzoo.json'}: files: none has the role {missing[0]!r}")
-
-    def read(role: str) -> bytes:
-        entry = entries[role]
-        if entry is None:
-            raise FormatError(f"{folder / 'samzoo.json'}: files: none has the role {role!r}")
-        return read_entry(folder, entry)
-
+    read = reader(folder, manifest, roles)
     networks = OnnxNetworks(
         read, mask_side=4 * manifest.model.grid, threads=threads, provider=provider
     )

@@ -7,7 +7,7 @@ error that says what is there and which package brings the rest. Called by ``ses
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from .errors import InputError, MissingDependencyError, shown
@@ -30,14 +30,12 @@ class ProviderRow:
         package: The package whose onnxruntime has it.
         system: Where that package exists, for people.
         threads_option: The provider's own option for the number of CPU threads, or empty.
-        memory_pattern: Whether onnxruntime may plan memory ahead with it.
     """
 
     onnxruntime: str
     package: str
     system: str
     threads_option: str = ""
-    memory_pattern: bool = field(default=True, kw_only=True)
 
 
 PROVIDERS: dict[Provider, ProviderRow] = {
@@ -52,10 +50,7 @@ PROVIDERS: dict[Provider, ProviderRow] = {
         "Linux and Windows with an Intel CPU or GPU",
         "num_of_threads",
     ),
-    # DirectML refuses memory patterns. Source: onnxruntime's documentation of the provider.
-    "directml": ProviderRow(
-        "DmlExecutionProvider", "onnxruntime-directml", "Windows", memory_pattern=False
-    ),
+    "directml": ProviderRow("DmlExecutionProvider", "onnxruntime-directml", "Windows"),
 }
 """The one table of short names, for options and messages."""
 

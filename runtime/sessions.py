@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from .arrays import Array, Float4D
 from .errors import FormatError, InputError
-from .geometry import Size
 from .manifest import AIS_DECODER, ENCODER, MASK_DECODER
-from .providers import CPU, PROVIDERS, Provider, check_provider, require_in_use, session_providers
+from .networks import MULTIMASK_OUTPUT
+from .providers import CPU, Provider, check_provider, require_in_use, session_providers
+from .shared_memory import share_memory
 
 INPUTS = {
     ENCODER: ("input_image",),
@@ -38,6 +39,9 @@ OUTPUTS = {
     AIS_DECODER: ("ais_maps",),
 }
 """Names of the graphs' inputs and outputs, in order; the mask decoder's are segment-anything's."""
+
+MULTIMASK_INPUT = "multimask_output"
+"""An overridable initializer of the mask decoder: an input that tools need not know."""
 
 EXTERNAL_DATA_FOLDER = "session.model_external_initializers_file_folder_path"
 """A setting of onnxruntime for models that are loaded from bytes."""
@@ -78,11 +82,18 @@ class OnnxNetworks:
         self._sessions: dict[str, Any] = {}
         self._lock = threading.Lock()
 
-    def encode(self, image: Array) -> Float4D:
-        """See ``Networks``."""
-        feed = {"input_image": np.ascontiguousarray(image, dtype=np.float32)}
+    def encode(self, image: Array, factors: Mapping[str, Array] | None = None) -> Float4D:
+        """See ``Networks``; ``factors`` are those of an adapter, for an encoder that takes them."""
+        feed = {"input_image": np.ascontiguousarray(image, dtype=np.float32), **(factors or {})}
         result: Float4D = self._run(ENCODER, feed)[0]
         return result
+
+    def factor_shapes(self) -> dict[str, tuple[int | None, ...]]:
+        """Shapes of the LoRA factors that the encoder takes by input name; None is the rank."""
+        return {
+            value.name: tuple(size if isinstance(size, int) else None for size in value.shape)
+            for value in self._session(ENCODER).get_overridable_initializers()
+        }
 
     def decode_prompts(
         self,
@@ -90,29 +101,41 @@ class OnnxNetworks:
         point_coords: NDArray[np.float32],
         point_labels: NDArray[np.float32],
         mask_input: Float4D | None,
-        original_size: Size,
-    ) -> tuple[Float4D, NDArray[np.float32], Float4D]:
+        *,
+        multimask_output: bool | None = None,
+    ) -> tuple[NDArray[np.float32], Float4D]:
         """See ``Networks``."""
         has_mask_input = np.array([mask_input is not None], np.float32)
         if mask_input is None:
             mask_input = np.zeros((1, 1, self._mask_side, self._mask_side), np.float32)
-        masks, iou, low_res = self._run(
-            MASK_DECODER,
-            {
-                "image_embeddings": image_embeddings,
-                "point_coords": point_coords,
-                "point_labels": point_labels,
-                "mask_input": mask_input,
-                "has_mask_input": has_mask_input,
-                "orig_im_size": np.array(original_size, np.float32),
-            },
-        )
-        return masks, iou, low_res
+        feed = {
+            "image_embeddings": image_embeddings,
+            "point_coords": point_coords,
+            "point_labels": point_labels,
+            "mask_input": mask_input,
+            "has_mask_input": has_mask_input,
+            # Masks are drawn from low_res_masks, only where they are needed. The graph draws them
+            # as well, whether asked for or not: a single row costs it next to nothing.
+            "orig_im_size": np.array([1, self._mask_side], np.float32),
+        }
+        if multimask_output is not None:
+            self._require_multimask()
+            feed[MULTIMASK_INPUT] = np.array([MULTIMASK_OUTPUT[multimask_output]], np.float32)
+        _, iou, low_res = self._run(MASK_DECODER, feed)
+        return iou, low_res
 
     def decode_ais(self, image_embeddings: Float4D) -> Float4D:
         """See ``Networks``."""
         result: Float4D = self._run(AIS_DECODER, {"image_embeddings": image_embeddings})[0]
         return result
+
+    def _require_multimask(self) -> None:
+        known = [value.name for value in self._session(MASK_DECODER).get_overridable_initializers()]
+        if MULTIMASK_INPUT not in known:
+            raise InputError(
+                f"the {MASK_DECODER} graph of this package has no input {MULTIMASK_INPUT!r}, which "
+                "the modes amg and apg need; export the model again with this version of samzoo"
+            )
 
     def _run(self, role: str, feed: dict[str, Array]) -> list[Any]:
         session = self._session(role)
@@ -138,7 +161,10 @@ def _make_session(role: str, graph: bytes, threads: int | None, provider: Provid
     options.log_severity_level = 4  # an error is raised, and so need not be logged as well
     # Weights outside of the graph would be read from the working folder: point at no folder.
     options.add_session_config_entry(EXTERNAL_DATA_FOLDER, os.devnull)
-    options.enable_mem_pattern = PROVIDERS[provider].memory_pattern
+    # Patterns plan memory for a second run beside what the first one took: an encoder's ViT-B held
+    # 2.4 GB instead of 1.6 GB, and took no less time. DirectML refuses them.
+    options.enable_mem_pattern = False
+    share_memory(options)
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
@@ -154,6 +180,8 @@ def _make_session(role: str, graph: bytes, threads: int | None, provider: Provid
             f"the {role} graph is not a usable ONNX model{where} ({error})"
         ) from error
     require_in_use(session, provider)
+    # onnxruntime keeps the bytes to be able to start over with other providers.
+    session._model_bytes = None
     found = (
         tuple(value.name for value in session.get_inputs()),
         tuple(value.name for value in session.get_outputs()),

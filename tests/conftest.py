@@ -5,6 +5,7 @@ bright within 12 pixels of it. ``ToyNetworks`` computes them in numpy, ``toy_pac
 with the same rules as ONNX graphs.
 """
 
+import dataclasses
 import hashlib
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from samzoo.runtime.config import (
     Preprocessing,
     VitConfig,
 )
-from samzoo.runtime.manifest import FileEntry, Manifest
+from samzoo.runtime.manifest import AdapterEntry, FileEntry, Manifest
 from samzoo.runtime.model import Model
 
 TOY_GRAPHS = Path(__file__).parent / "goldens" / "toy_onnx"
@@ -41,9 +42,9 @@ class ToyNetworks:
         return np.concatenate([blocks, np.zeros((240, 16, 16), np.float32)])[None]
 
     def decode_prompts(
-        self, image_embeddings, point_coords, point_labels, mask_input, original_size
+        self, image_embeddings, point_coords, point_labels, mask_input, *, multimask_output=None
     ):
-        self.calls.append((point_coords, point_labels, mask_input, original_size))
+        self.calls.append((point_coords, point_labels, mask_input))
         used = point_labels > -1
         center = (point_coords * used[..., None]).sum(1) / used.sum(1, keepdims=True)
         rows, columns = np.mgrid[:TOY_SIDE, :TOY_SIDE]
@@ -53,9 +54,10 @@ class ToyNetworks:
         low = np.where(near, bright, np.float32(-10))[:, None]
         if mask_input is not None:
             low = low + mask_input
-        height, width = original_size
         iou = 0.1 * used.sum(1, keepdims=True)
-        return low[:, :, :height, :width], iou.astype(np.float32), low.astype(np.float32)
+        if multimask_output:  # the same three times
+            low, iou = np.repeat(low, 3, axis=1), np.repeat(iou, 3, axis=1)
+        return iou.astype(np.float32), low.astype(np.float32)
 
     def decode_ais(self, image_embeddings):
         image = toy_image(image_embeddings)
@@ -99,6 +101,56 @@ def write_toy_package(folder, *, config=None, graphs=None, **fields):
     return folder
 
 
+def factor_file(folder, factors):
+    """The bytes of an ``.onnx_adapter`` file with these arrays, written by onnxruntime."""
+    from onnxruntime import AdapterFormat, OrtValue
+
+    file = AdapterFormat()
+    file.set_parameters({n: OrtValue.ortvalue_from_numpy(v) for n, v in factors.items()})
+    file.export_adapter(str(folder / "written.onnx_adapter"))
+    return (folder / "written.onnx_adapter").read_bytes()
+
+
+def toy_factors(gain, rank=1):
+    """Factors whose product is ``gain - 1``: the toy's shared encoder multiplies by ``gain``."""
+    a = np.full((1, rank), gain - 1, np.float32)
+    return {"gain.lora_a": a, "gain.lora_b": np.full((rank, 1), 1 / rank, np.float32)}
+
+
+def write_toy_shared_package(folder, *, gains=None, factors=None, configs=None, entries=None):
+    """Write a package of adapters over one toy encoder.
+
+    ``gains`` gives each adapter's gain; ``factors`` replaces the bytes of its file, ``configs`` its
+    config, ``entries`` fields of its entry.
+    """
+    gains = gains or {"dark": 0.5, "bright": 2.0}
+    folder.mkdir(parents=True)
+    content = {"onnx/encoder.onnx": ((TOY_GRAPHS / "shared_encoder.onnx").read_bytes(), "encoder",
+                                     "")}  # fmt: skip
+    adapters = []
+    for rank, (name, gain) in enumerate(gains.items(), start=1):
+        config = (configs or {}).get(name, make_toy_config())
+        config = dataclasses.replace(config, weights_digest=f"sha256:{name}")
+        adapters.append(AdapterEntry(name=name, model=config, **(entries or {}).get(name, {})))
+        data = (factors or {}).get(name) or factor_file(folder, toy_factors(gain, rank))
+        content[f"adapters/{name}/lora.onnx_adapter"] = data, "lora_factors", name
+        for role in ("mask_decoder", "ais_decoder"):
+            graph = (TOY_GRAPHS / f"{role}.onnx").read_bytes()
+            content[f"adapters/{name}/{role}.onnx"] = graph, role, name
+    files = []
+    for path, (data, role, adapter) in content.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+        digest = hashlib.sha256(data).hexdigest()
+        files.append(
+            FileEntry(path=path, size=len(data), sha256=digest, role=role, adapter=adapter)
+        )
+    Manifest(
+        name="toys", model=make_toy_config(ais=False), files=tuple(files), adapters=tuple(adapters)
+    ).write(folder)
+    return folder
+
+
 def draw_discs(shape, centers, radius=5.0, dtype=np.uint8, high=255):
     """Bright discs with (row, column) centers on a dark ground."""
     rows, columns = np.mgrid[: shape[0], : shape[1]]
@@ -138,6 +190,18 @@ def toy_package(tmp_path):
 def make_package():
     """Write a toy package with some things changed: ``make_package(folder, ...)``."""
     return write_toy_package
+
+
+@pytest.fixture
+def make_shared_package():
+    """Write a package of toy adapters: ``make_shared_package(folder, gains=..., ...)``."""
+    return write_toy_shared_package
+
+
+@pytest.fixture
+def make_factor_file(tmp_path):
+    """The bytes of an ``.onnx_adapter`` file: ``make_factor_file({"gain.lora_a": ..., ...})``."""
+    return lambda factors: factor_file(tmp_path, factors)
 
 
 @pytest.fixture

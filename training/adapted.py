@@ -46,7 +46,9 @@ def adapted(
     method = get_method(config.method)
     encoder = base_config.architecture.image_encoder
     architecture = dataclasses.replace(config.architecture, image_encoder=encoder)
-    sam = Sam(ModelConfig(architecture=architecture, preprocessing=config.preprocessing))
+    sam = Sam(
+        ModelConfig(architecture=architecture, preprocessing=config.preprocessing, ais=config.ais)
+    )
     plain = {n: v for n, v in base.items() if n.startswith(ENCODER_PREFIX)}
     plain |= {n: v for n, v in adapter.items() if not n.startswith(ENCODER_PREFIX)}
     load_weights(sam, plain, where="adapter and base")

@@ -5,6 +5,7 @@ Shipped presets lie in ``presets/``; ``laptop`` is made for one image and a CPU.
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from samzoo.runtime.config import (
     AisParameters,
     LightDecoderConfig,
     Preprocessing,
+    UnetrDecoderConfig,
     from_json,
 )
 from samzoo.runtime.errors import FormatError, NotFoundError
@@ -123,6 +125,16 @@ class TrainConfig:
             raise FormatError("object_diameter and preprocessing.scale: give one of them")
         if not self.validation_tasks:
             raise FormatError("validation_tasks: name at least one task")
+
+    def with_ais_decoder(self, name: Literal["light", "unetr", "none"]) -> TrainConfig:
+        """Return the same run with another AIS decoder, of its kind's default size.
+
+        Without one there is nothing to validate automatically: ``ais`` leaves the tasks.
+        """
+        decoders: dict[str, AisDecoderConfig | None]
+        decoders = {"light": LightDecoderConfig(), "unetr": UnetrDecoderConfig(), "none": None}
+        tasks = tuple(t for t in self.validation_tasks if name != "none" or t != "ais")
+        return dataclasses.replace(self, ais_decoder=decoders[name], validation_tasks=tasks)
 
     @classmethod
     def read(cls, name_or_path: str) -> TrainConfig:

@@ -13,14 +13,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from segment_anything.modeling import ImageEncoderViT
 from torch import Tensor, nn
 
 from samzoo.runtime.arrays import Array, Float4D
-from samzoo.runtime.geometry import Size
+from samzoo.runtime.networks import MULTIMASK_OUTPUT
 from samzoo.runtime.prompts import BOX_TOP_LEFT, PADDING
 
 from .mask_decoding import draw_masks, predict_tokens
 from .sam import Sam
+from .vit_graph import encode_vit
 
 
 class EncoderGraph(nn.Module):
@@ -34,6 +36,8 @@ class EncoderGraph(nn.Module):
     def forward(self, input_image: Tensor) -> Tensor:
         """Map a resized image, at most ``image_size`` a side, to ``(1, 256, grid, grid)``."""
         x = self.preprocess(input_image.permute(2, 0, 1)[None])
+        if isinstance(self.image_encoder, ImageEncoderViT):
+            return encode_vit(self.image_encoder, x)
         result: Tensor = self.image_encoder(x)
         return result
 
@@ -61,8 +65,9 @@ class MaskDecoderGraph(nn.Module):
 
     Differences from ``segment_anything.utils.onnx.SamOnnxModel``: the crop of the padding follows
     ``orig_im_size`` (1.0 traces it as a constant); ``has_mask_input`` is clamped to 0..1 (osam
-    sends -1); each row of ``point_coords`` is an object; and the single mask is chosen by the
-    meaning of a row's labels, not by the number of points, so padding does not change it.
+    sends -1); each row of ``point_coords`` is an object; the single mask is chosen by the
+    meaning of a row's labels, not by the number of points, so padding does not change it; and
+    ``multimask_output`` can be left out.
     """
 
     def __init__(self, sam: Sam) -> None:
@@ -81,6 +86,7 @@ class MaskDecoderGraph(nn.Module):
         mask_input: Tensor,
         has_mask_input: Tensor,
         orig_im_size: Tensor,
+        multimask_output: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Decode ``n`` objects.
 
@@ -91,11 +97,33 @@ class MaskDecoderGraph(nn.Module):
             mask_input: ``(1, 1, 4 * grid, 4 * grid)``, or one for each object.
             has_mask_input: ``(1,)``.
             orig_im_size: ``(2,)``: height and width that ``masks`` get.
+            multimask_output: ``(1,)``: 0 (default) one mask an object, chosen by its prompts; 1
+                the multimask outputs; -1 the single-mask output. See ``MULTIMASK_OUTPUT``.
 
         Returns:
-            ``masks (n, 1, height, width)`` logits, ``iou_predictions (n, 1)`` and
-            ``low_res_masks (n, 1, 4 * grid, 4 * grid)``.
+            ``masks (n, c, height, width)`` logits, ``iou_predictions (n, c)`` and
+            ``low_res_masks (n, c, 4 * grid, 4 * grid)``; c is 1, or 3 with multimask outputs.
         """
+        iou, logits = self.decode(
+            image_embeddings,
+            point_coords,
+            point_labels,
+            mask_input,
+            has_mask_input,
+            torch.zeros(1) if multimask_output is None else multimask_output,
+        )
+        return self._to_original_size(logits, orig_im_size), iou, logits
+
+    def decode(
+        self,
+        image_embeddings: Tensor,
+        point_coords: Tensor,
+        point_labels: Tensor,
+        mask_input: Tensor,
+        has_mask_input: Tensor,
+        multimask_output: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Return ``iou_predictions`` and ``low_res_masks`` of ``forward``."""
         sparse = self._embed_points(point_coords, point_labels)
         dense = self._embed_mask(mask_input, has_mask_input)
         pixels, vectors, iou = predict_tokens(
@@ -105,13 +133,32 @@ class MaskDecoderGraph(nn.Module):
             sparse,
             dense,
         )
-        if self.multimask:
-            vectors, iou = _select_mask(vectors, iou, point_labels)
-        else:
-            vectors, iou = vectors[:, :1], iou[:, :1]
+        wanted = self._wanted_masks(iou, point_labels, multimask_output)
+        # Before they are drawn, which costs as much as all attention.
+        vectors = vectors[wanted].reshape(iou.shape[0], -1, vectors.shape[2])
+        iou = iou[wanted].reshape(iou.shape[0], -1)
         grid = self.prompt_encoder.image_embedding_size
-        logits = draw_masks(self.mask_decoder, pixels, vectors, grid)
-        return self._to_original_size(logits, orig_im_size), iou, logits
+        return iou, draw_masks(self.mask_decoder, pixels, vectors, grid)
+
+    def _wanted_masks(self, iou: Tensor, point_labels: Tensor, multimask_output: Tensor) -> Tensor:
+        """Which outputs are asked for ``(n, outputs)`` bool, equally many in each row.
+
+        Output 0 was trained for prompts that say what is meant (a box, several points), the others
+        for a single ambiguous point, of which the best predicted IoU counts.
+        """
+        index = torch.arange(iou.shape[1], device=iou.device)[None]
+        first = (index == 0).expand(iou.shape[0], -1)
+        chosen = first
+        if self.multimask:
+            tokens = (point_labels != PADDING).sum(dim=1, keepdim=True)
+            clear = (tokens > 1) | (point_labels >= BOX_TOP_LEFT).any(dim=1, keepdim=True)
+            # IoU predictions are about 0 to 1: 1000 decides, and the order among the others stays.
+            bonus = torch.where(clear, 1000.0, -1000.0)
+            chosen = index == torch.argmax(iou + bonus * first, dim=1, keepdim=True)
+        all_others, single = multimask_output > 0.5, multimask_output < -0.5
+        # Logic and not `where`, which onnxruntime lacks for booleans.
+        alone = (first & single) | (chosen & ~single)
+        return (~first & all_others) | (alone & ~all_others)
 
     def _embed_points(self, coords: Tensor, labels: Tensor) -> Tensor:
         encoder = self.prompt_encoder
@@ -133,30 +180,22 @@ class MaskDecoderGraph(nn.Module):
 
     def _to_original_size(self, logits: Tensor, orig_im_size: Tensor) -> Tensor:
         side = self.image_size
-        masks = F.interpolate(logits, size=(side, side), mode="bilinear", align_corners=False)
         # In float64, to round as Python does in `input_size`.
         size = orig_im_size.to(torch.float64)
         factor = side / size.max() if self.scale is None else self.scale
         rows, columns = torch.floor(size * factor + 0.5).to(torch.int64).clamp(1, side)
+        if side % logits.shape[2] == 0:
+            # The same, without enlarging the padding: one more row than is kept, to look back at.
+            ratio = side // logits.shape[2]
+            logits = logits[:, :, : rows // ratio + 2, : columns // ratio + 2]
+            masks = F.interpolate(
+                logits, scale_factor=float(ratio), mode="bilinear", align_corners=False
+            )
+        else:
+            masks = F.interpolate(logits, size=(side, side), mode="bilinear", align_corners=False)
         masks = masks[:, :, :rows, :columns]
         height, width = orig_im_size.to(torch.int64)
         return F.interpolate(masks, size=(height, width), mode="bilinear", align_corners=False)
-
-
-def _select_mask(vectors: Tensor, iou: Tensor, point_labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Keep one mask of each object, before it is drawn.
-
-    Output 0 was trained for prompts that say what is meant (a box, several points), the others
-    for a single ambiguous point, of which the best predicted IoU counts.
-    """
-    tokens = (point_labels != PADDING).sum(dim=1, keepdim=True)
-    clear = (tokens > 1) | (point_labels >= BOX_TOP_LEFT).any(dim=1, keepdim=True)
-    # IoU predictions are about 0 to 1, so 1000 decides and the order among the others stays.
-    first = torch.arange(iou.shape[1], device=iou.device)[None] == 0
-    bonus = torch.where(clear, 1000.0, -1000.0)
-    best = torch.argmax(iou + bonus * first, dim=1)
-    row = torch.arange(iou.shape[0], device=iou.device)
-    return vectors[row, best][:, None], iou[row, best][:, None]
 
 
 class TorchNetworks:
@@ -185,22 +224,23 @@ class TorchNetworks:
         point_coords: NDArray[np.float32],
         point_labels: NDArray[np.float32],
         mask_input: Float4D | None,
-        original_size: Size,
-    ) -> tuple[Float4D, NDArray[np.float32], Float4D]:
+        *,
+        multimask_output: bool | None = None,
+    ) -> tuple[NDArray[np.float32], Float4D]:
         """See ``samzoo.runtime.networks.Networks``."""
         has = mask_input is not None
         if mask_input is None:
             mask_input = np.zeros((1, 1, self._mask_side, self._mask_side), np.float32)
         with self._autocast():
-            masks, iou, low = self._mask_decoder(
+            iou, low = self._mask_decoder.decode(
                 self._tensor(image_embeddings),
                 self._tensor(point_coords),
                 self._tensor(point_labels),
                 self._tensor(mask_input),
                 torch.full((1,), float(has), device=self._device),
-                torch.tensor(original_size, dtype=torch.float32, device=self._device),
+                torch.full((1,), MULTIMASK_OUTPUT[multimask_output], device=self._device),
             )
-        return _array(masks), _array(iou), _array(low)
+        return _array(iou), _array(low)
 
     @torch.inference_mode()
     def decode_ais(self, image_embeddings: Float4D) -> Float4D:

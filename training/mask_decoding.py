@@ -75,12 +75,12 @@ def draw_masks(decoder: Any, pixels: Tensor, vectors: Tensor, grid: tuple[int, i
     first, norm, activation, second, last_activation = decoder.output_upscaling
     x = _doubled(pixels, first)  # (n, pixels, 4, channels): a pixel's 2 x 2 block, row by row
     # Over the last axis, which is what LayerNorm2d does over the first of an image.
-    x = activation(F.layer_norm(x, x.shape[-1:], norm.weight, norm.bias, norm.eps))
+    x = activation(F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps))
     x = last_activation(_doubled(x, second))
-    logits = x.flatten(1, 3) @ vectors.transpose(1, 2)
+    logits: Tensor = x.flatten(1, 3) @ vectors.transpose(1, 2)
     # (n, y, x, 2y, 2x, 4y, 4x, c) to rows and columns.
     return (
-        logits.unflatten(1, (*grid, 2, 2, 2, 2))
+        logits.reshape(-1, *grid, 2, 2, 2, 2, vectors.shape[1])
         .permute(0, 7, 1, 3, 5, 2, 4, 6)
         .reshape(-1, vectors.shape[1], 4 * grid[0], 4 * grid[1])
     )
@@ -89,7 +89,9 @@ def draw_masks(decoder: Any, pixels: Tensor, vectors: Tensor, grid: tuple[int, i
 def _doubled(x: Tensor, layer: Any) -> Tensor:
     """A transposed convolution with kernel and stride 2: ``(..., in)`` to ``(..., 4, out)``."""
     weight = layer.weight.permute(2, 3, 1, 0).flatten(0, 2)
-    return F.linear(x, weight, layer.bias.repeat(4)).unflatten(-1, (4, -1))
+    # As a matrix, so that the exported product adds the bias itself.
+    rows = F.linear(x.reshape(-1, layer.in_channels), weight, layer.bias.repeat(4))
+    return rows.reshape(*x.shape[:-1], 4, layer.out_channels)
 
 
 def _two_way(
@@ -143,7 +145,7 @@ def _to_image(attention: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     q = _scaled(_heads(attention.q_proj(q), attention))
     sought = q @ _by_head(attention.k_proj, attention)  # (n, h, t, c)
     weights = torch.softmax(sought.flatten(1, 2) @ k.transpose(1, 2), dim=-1)
-    found = (weights @ v).unflatten(1, sought.shape[1:3])
+    found = torch.unflatten(weights @ v, 1, (attention.num_heads, -1))
     values = found @ _by_head(attention.v_proj, attention).transpose(1, 2)  # (n, h, t, d)
     joined = values.transpose(1, 2).flatten(2) + attention.v_proj.bias
     result: Tensor = attention.out_proj(joined)
@@ -156,7 +158,8 @@ def _from_image(attention: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     offered = k @ _by_head(attention.q_proj, attention)  # (n, h, t, c)
     # The pixels' bias adds to a token's scores what depends on the token: it stays.
     bias = k @ attention.q_proj.bias.view(attention.num_heads, -1, 1)
-    scores = (offered.flatten(1, 2) @ q.transpose(1, 2)).unflatten(1, offered.shape[1:3])
+    scores = offered.flatten(1, 2) @ q.transpose(1, 2)
+    scores = torch.unflatten(scores, 1, (attention.num_heads, -1))
     return _told(attention, scores + bias, v)
 
 
@@ -164,7 +167,7 @@ def _told(attention: Any, scores: Tensor, v: Tensor) -> Tensor:
     """What tokens with values ``(n, t, c)`` tell pixels, by scores ``(n, h, t, p)``."""
     weights = torch.softmax(scores, dim=2)
     values = _heads(attention.v_proj(v), attention)  # (n, h, t, d)
-    out = effective_weight(attention.out_proj).unflatten(1, (attention.num_heads, -1))
+    out = torch.unflatten(effective_weight(attention.out_proj), 1, (attention.num_heads, -1))
     # A pixel's weights sum to 1 in each head, so a share of the bias in each value adds it whole.
     told = values @ out.permute(1, 2, 0) + attention.out_proj.bias / attention.num_heads
     mixed: Tensor = weights.flatten(1, 2).transpose(1, 2) @ told.flatten(1, 2)
@@ -173,7 +176,7 @@ def _told(attention: Any, scores: Tensor, v: Tensor) -> Tensor:
 
 def _heads(x: Tensor, attention: Any) -> Tensor:
     """``(n, t, h * d)`` to ``(n, h, t, d)``."""
-    return x.unflatten(2, (attention.num_heads, -1)).transpose(1, 2)
+    return torch.unflatten(x, 2, (attention.num_heads, -1)).transpose(1, 2)
 
 
 def _scaled(x: Tensor) -> Tensor:
@@ -182,4 +185,5 @@ def _scaled(x: Tensor) -> Tensor:
 
 def _by_head(linear: nn.Linear, attention: Any) -> Tensor:
     """A projection's weight as ``(h, d, c)``."""
-    return effective_weight(linear).unflatten(0, (attention.num_heads, -1))
+    weight: Tensor = torch.unflatten(effective_weight(linear), 0, (attention.num_heads, -1))
+    return weight

@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from .export import export
     from .index import DEFAULT_MODEL, load, resolve, shipped
     from .merge import merge
+    from .shared_export import add_adapters, export_shared
 
 __all__ = [
     "DEFAULT_MODEL",
+    "add_adapters",
     "convert",
     "export",
+    "export_shared",
     "load",
     "merge",
     "resolve",
@@ -31,8 +34,10 @@ __all__ = [
 
 _MODULES = {
     "DEFAULT_MODEL": "index",
+    "add_adapters": "shared_export",
     "convert": "convert",
     "export": "export",
+    "export_shared": "shared_export",
     "load": "index",
     "merge": "merge",
     "resolve": "index",

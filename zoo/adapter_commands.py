@@ -1,4 +1,4 @@
-"""What the verbs ``convert`` and ``merge`` do with adapters of other tools, and with several.
+"""What ``convert``, ``merge`` and ``export`` do with adapters of other tools, and with several.
 
 In: parsed options. Out: a dict, as in ``commands.py``, which calls this module.
 """
@@ -113,3 +113,53 @@ def merge_several(options: Namespace) -> Result:
         common["qlora_base"] = options.qlora_base
     model = merge_sum(adapters, output, **common)
     return {"text": str(output), "model": str(output), "weights_digest": model.weights_digest}
+
+
+def export_several(options: Namespace) -> Result:
+    """Make a package of adapters that share one encoder."""
+    from .export import package_name
+    from .index import resolve
+    from .merged_weights import DEFAULT_QLORA_BASE
+    from .shared_export import add_adapters, export_shared
+
+    folders = [Path(folder) for folder in (options.source, *options.others)]
+    if not options.shared_encoder:
+        raise InputError(
+            f"found {len(folders)} of them: a package holds one model; with --shared-encoder it "
+            "holds several LoRA adapters over one base"
+        )
+    names = options.adapter_names or [package_name(folder.absolute()) for folder in folders]
+    if len(names) != len(folders):
+        raise InputError(
+            f"--adapter-names: expected {len(folders)} names, one for each adapter, found "
+            f"{len(names)}"
+        )
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"two adapters are called {twice!r}; name them with --adapter-names")
+    sources = dict(zip(names, folders, strict=True))
+    common: dict[str, Any] = {
+        "base": Path(options.base) if options.base else None,
+        "qlora_base": options.qlora_base or DEFAULT_QLORA_BASE,
+        "force": options.force,
+    }
+    output = Path(options.output)
+    if options.add_to:
+        if options.name or options.segments or options.precision:
+            raise InputError(
+                "--name, --segments and --precision are those of the package in --add-to; leave "
+                "them out"
+            )
+        manifest = add_adapters(resolve(options.add_to), sources, output, **common)
+    else:
+        manifest = export_shared(
+            sources, output, precision=options.precision or "fp32", name=options.name,
+            segments=options.segments, **common,
+        )  # fmt: skip
+    return {
+        "text": options.output,
+        "package": options.output,
+        "name": manifest.name,
+        "adapters": [entry.name for entry in manifest.adapters],
+        "files": [entry.path for entry in manifest.files],
+    }

@@ -50,13 +50,14 @@ def render_card(manifest: Manifest) -> str:
         "",
         "```sh",
         "pip install samzoo",
-        f"samzoo segment image.tif -o labels.tif --overlay overlay.png --model {manifest.name}",
+        f"samzoo segment image.tif -o labels.tif --overlay overlay.png --model {manifest.name}"
+        + (f" --adapter {manifest.adapters[0].name}" if manifest.adapters else ""),
         "```",
         *_section(manifest, "training_data"),
         *_training(manifest),
         *_section(manifest, "evaluation"),
         *_scores(manifest),
-        *_inputs(manifest),
+        *(_adapters(manifest) if manifest.adapters else _inputs(manifest)),
         *_section(manifest, "authors"),
         "",
         "## Licence",
@@ -181,6 +182,24 @@ def _inputs(manifest: Manifest) -> list[str]:
         ("Weights digest", f"`{manifest.model.weights_digest}`"),
     ]  # fmt: skip
     return ["", "## Input and post-processing", "", *_table(("", ""), rows)]
+
+
+def _adapters(manifest: Manifest) -> list[str]:
+    rows = []
+    for entry in manifest.adapters:
+        preprocessing = entry.model.preprocessing
+        scale = "longest side" if preprocessing.scale is None else f"{preprocessing.scale:g}"
+        rows.append((
+            entry.name, entry.segments, entry.license,
+            str(entry.model.source.get("merged_from", {}).get("method", "")),
+            preprocessing.intensity, scale, f"`{entry.model.weights_digest}`",
+        ))  # fmt: skip
+    header = ("name", "segments", "licence", "method", "intensities", "scale", "weights digest")
+    return [
+        "", "## Adapters over one encoder", "",
+        f"The encoder holds the base `{manifest.model.weights_digest}`.", "",
+        *_table(header, rows),
+    ]  # fmt: skip
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

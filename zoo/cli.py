@@ -137,7 +137,11 @@ def _add_runtime_verbs(verbs: Any) -> None:
     segment.add_argument("images", nargs="+", metavar="IMAGE", help="TIFF, PNG or JPEG")
     _output(segment, "label image (.tif, .png); a folder for several images")
     _model(segment)
-    segment.add_argument("--mode", choices=("ais",), default="ais", help="ais: AIS decoder")
+    segment.add_argument(
+        "--mode", choices=("ais", "amg", "apg"), default="ais",
+        help="ais: flood the AIS decoder's maps (default); apg: prompt a point in each of their "
+        "seeds; amg: prompt a grid of points, slow, for models without AIS decoder",
+    )  # fmt: skip
     segment.add_argument("--overlay", metavar="PNG", help="also draw the labels on the image")
     segment.add_argument("--tile-shape", nargs=2, type=int, metavar=("H", "W"))
     segment.add_argument("--halo", nargs=2, type=int, metavar=("H", "W"))
@@ -196,6 +200,10 @@ def _add_training_verbs(verbs: Any) -> None:
     train.add_argument(
         "--config", default="laptop", metavar="FILE.toml", help="or a preset: laptop, paper"
     )
+    train.add_argument(
+        "--ais-decoder", choices=("light", "unetr", "none"),
+        help="replaces the config's; a base that has one keeps its own",
+    )  # fmt: skip
     train.add_argument("--seed", type=int, help="replaces the config's")
     train.add_argument("--resume", action="store_true", help="go on with the run in -o")
     _output(train, "run folder, which becomes the adapter", force=False)
@@ -216,11 +224,24 @@ def _add_training_verbs(verbs: Any) -> None:
 
     export = _verb(verbs, "export", "make a package that runs without torch")
     export.add_argument("source", metavar="MODEL-or-ADAPTER")
+    export.add_argument("others", metavar="ADAPTER", nargs="*", help="with --shared-encoder")
+    export.add_argument(
+        "--shared-encoder", action="store_true",
+        help="LoRA adapters over one base: one encoder, and factors and decoders for each",
+    )  # fmt: skip
+    export.add_argument(
+        "--add-to", metavar="PACKAGE", help="with --shared-encoder: keep its encoder and adapters"
+    )
+    export.add_argument(
+        "--adapter-names", nargs="+", metavar="NAME", help="one each; the folders' by default"
+    )
     _output(export, "package folder")
     export.add_argument("--base", metavar="BASE", help="of an adapter")
     _qlora_base(export)
-    export.add_argument("--precision", choices=("fp32", "fp16"), default="fp32",
-                        help="how weights are stored; fp16 halves the files")  # fmt: skip
+    export.add_argument(
+        "--precision", choices=("fp32", "fp16", "int8"),
+        help="default fp32; fp16 halves the files; int8 also computes with integers",
+    )  # fmt: skip
     export.add_argument("--name", help="the model's name; the folder's by default")
     export.add_argument("--segments", default="", help="what it segments, in a few words")
 
@@ -295,6 +316,8 @@ def _json(parser: argparse.ArgumentParser) -> None:
 
 def _model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="REF", help="a name (samzoo list) or a package folder")
+    parser.add_argument("--adapter", metavar="NAME", help="of a package with several; the first "
+                        "by default")  # fmt: skip
     parser.add_argument("--threads", type=int, help="CPU threads; all cores by default")
     parser.add_argument(
         "--provider", default="cpu", metavar="NAME",

@@ -52,6 +52,7 @@ def segment(options: Namespace) -> Result:
                 image,
                 tile_shape=tuple(options.tile_shape) if options.tile_shape else None,
                 halo=tuple(options.halo) if options.halo else None,
+                mode=options.mode,
                 progress=progress,
             )
             write_labels(output, labels)
@@ -60,6 +61,8 @@ def segment(options: Namespace) -> Result:
             rows.append({"image": str(path), "labels": str(output), "objects": _count(labels)})
     text = "\n".join(str(output) for _, output in outputs)
     result: Result = {"text": text, "images": rows, "model": options.model or DEFAULT_MODEL}
+    if model.adapter is not None:
+        result["adapter"] = model.adapter
     return result if overlay is None else {**result, "overlay": str(overlay)}
 
 
@@ -144,6 +147,8 @@ def train(options: Namespace) -> Result:
     config = TrainConfig.read(options.config)
     if options.seed is not None:
         config = dataclasses.replace(config, seed=options.seed)
+    if options.ais_decoder is not None:
+        config = config.with_ais_decoder(options.ais_decoder)
     annotated = read_annotated(Path(options.images), Path(options.labels))
     if bool(options.val_images) != bool(options.val_labels):
         raise InputError("--val-images and --val-labels belong together; give both or none")
@@ -203,15 +208,18 @@ def merge(options: Namespace) -> Result:
 
 def export(options: Namespace) -> Result:
     """Make a package."""
+    from .adapter_commands import export_several
     from .export import export as export_package
     from .merged_weights import DEFAULT_QLORA_BASE
 
+    if options.others or options.shared_encoder or options.adapter_names or options.add_to:
+        return export_several(options)
     manifest = export_package(
         Path(options.source),
         Path(options.output),
         base=Path(options.base) if options.base else None,
         qlora_base=options.qlora_base or DEFAULT_QLORA_BASE,
-        precision=options.precision,
+        precision=options.precision or "fp32",
         name=options.name,
         segments=options.segments,
         force=options.force,
@@ -234,6 +242,7 @@ def evaluate(options: Namespace) -> Result:
     check_output(output, force=options.force)
     pairs = match_pairs(Path(options.images), Path(options.labels))
     model = _load(options)
+    model_in_use = model.adapter
     model = Model(model.config, RememberedEncoder(model.networks))
     with _bar() as progress:
         report = evaluate_pairs(
@@ -246,6 +255,7 @@ def evaluate(options: Namespace) -> Result:
         )
     content = {
         "model": options.model or DEFAULT_MODEL,
+        **({"adapter": model_in_use} if model_in_use is not None else {}),
         "weights_digest": model.config.weights_digest,
         "command": shlex.join(options.command),
         **report,
@@ -314,7 +324,10 @@ def doctor(options: Namespace) -> Result:
 
 
 def _load(options: Namespace) -> Model:
-    return load(options.model or DEFAULT_MODEL, threads=options.threads, provider=options.provider)
+    model = load(options.model or DEFAULT_MODEL, threads=options.threads, provider=options.provider)
+    if options.adapter is not None:
+        model.use(options.adapter)
+    return model
 
 
 def _embeddings_of(path: Path, model: Model) -> tuple[ImageEmbeddings, Array | None]:

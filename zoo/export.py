@@ -11,7 +11,7 @@ import importlib.metadata
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from samzoo.runtime.arrays import Tensors
 from samzoo.runtime.config import ModelConfig
@@ -27,10 +27,18 @@ from .merge import input_folders, merged
 from .merged_weights import DEFAULT_QLORA_BASE, QloraBase
 from .onnx_export import export_graphs
 
-Precision = Literal["fp32", "fp16"]
+Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 CARD_FILE = "README.md"
+
+
+class PackageFile(NamedTuple):
+    """Content of a file that is to be written, and what the manifest says of it."""
+
+    data: bytes
+    role: str = ""
+    adapter: str = ""
 
 
 def export(
@@ -73,8 +81,7 @@ def export(
         MissingDependencyError: torch or onnx is not installed.
         StorageError: The disk is full or the folder cannot be written.
     """
-    if precision not in PRECISIONS:
-        raise InputError(f"precision: found {shown(precision)}, allowed: {', '.join(PRECISIONS)}")
+    check_precision(precision)
     inputs = input_folders(source, base) if is_adapter(source) else [source]
     check_output_folder(output, force=force, inputs=inputs)
     for path in files or {}:
@@ -84,9 +91,9 @@ def export(
 
     config, tensors = read_model(source, base=base, qlora_base=qlora_base)
     manifest = Manifest(  # refuses a bad name before the work
-        name=name or _package_name(output),
+        name=name or package_name(output),
         segments=segments,
-        license=_license(config.source),
+        license=license_of(config.source),
         model=config,
         files=(),
         precision=precision,
@@ -101,10 +108,9 @@ def export(
         precision=precision,
         metadata={"samzoo.name": manifest.name, "samzoo.weights_digest": config.weights_digest},
     )
-    write_folder(
-        output, lambda folder: _write_package(folder, manifest, graphs, files or {}), force=force
-    )
-    return Manifest.read(output)
+    content = {f"onnx/{role}.onnx": PackageFile(graph, role) for role, graph in graphs.items()}
+    content |= {path: PackageFile(data) for path, data in (files or {}).items()}
+    return write_package(output, manifest, content, force=force)
 
 
 def read_model(
@@ -136,38 +142,71 @@ def software_versions() -> dict[str, str]:
     return versions
 
 
-def _write_package(
-    folder: Path, manifest: Manifest, graphs: Mapping[str, bytes], files: Mapping[str, bytes]
-) -> None:
-    """Write graphs, further files and card, and the manifest of all of them last."""
-    roles = {f"onnx/{role}.onnx": role for role in graphs}
-    content = {path: graphs[role] for path, role in roles.items()}
-    for path, data in {**content, **files}.items():
-        write_bytes(folder / path, data)
-    write_bytes(folder / CARD_FILE, render_card(manifest).encode())
-    _with_files(manifest, folder, roles).write(folder)
+def check_precision(precision: str) -> None:
+    """Refuse a precision that is none of ours.
+
+    Raises:
+        InputError: Lists the known ones.
+    """
+    if precision not in PRECISIONS:
+        raise InputError(f"precision: found {shown(precision)}, allowed: {', '.join(PRECISIONS)}")
 
 
-def _with_files(manifest: Manifest, folder: Path, roles: Mapping[str, str]) -> Manifest:
-    entries = [
-        FileEntry(
-            path=path.relative_to(folder).as_posix(),
-            size=path.stat().st_size,
-            sha256=sha256_of(path),
-            role=roles.get(path.relative_to(folder).as_posix(), ""),
-        )
+def write_package(
+    output: Path, manifest: Manifest, content: Mapping[str, PackageFile], *, force: bool
+) -> Manifest:
+    """Write files and card, and the manifest of all of them last.
+
+    Args:
+        output: The package folder.
+        manifest: Without its files.
+        content: By relative path.
+        force: Replace an existing ``output``.
+
+    Returns:
+        The manifest as it was written.
+
+    Raises:
+        OutputExistsError: ``output`` exists and ``force`` is false.
+        StorageError: The disk is full or the folder cannot be written.
+    """
+
+    def fill(folder: Path) -> None:
+        for path, file in content.items():
+            write_bytes(folder / path, file.data)
+        write_bytes(folder / CARD_FILE, render_card(manifest).encode())
+        _with_files(manifest, folder, content).write(folder)
+
+    write_folder(output, fill, force=force)
+    return Manifest.read(output)
+
+
+def _with_files(manifest: Manifest, folder: Path, content: Mapping[str, PackageFile]) -> Manifest:
+    paths = {
+        path.relative_to(folder).as_posix(): path
         for path in sorted(folder.rglob("*"))
         if path.is_file()
+    }
+    entries = [
+        FileEntry(
+            path=name,
+            size=path.stat().st_size,
+            sha256=sha256_of(path),
+            role=content[name].role if name in content else "",
+            adapter=content[name].adapter if name in content else "",
+        )
+        for name, path in paths.items()
     ]
     return dataclasses.replace(manifest, files=tuple(entries))
 
 
-def _package_name(output: Path) -> str:
+def package_name(output: Path) -> str:
+    """Make a model's name of a folder's."""
     return re.sub(r"[^a-z0-9._-]+", "-", output.name.lower()).strip("._-") or "model"
 
 
-def _license(source: Mapping[str, Any]) -> str:
-    """The licence of the base, unless the finetuned model declares its own."""
+def license_of(source: Mapping[str, Any]) -> str:
+    """Return the licence of the base, unless the finetuned model declares its own."""
     base = source.get("base")
     inherited = base.get("license") if isinstance(base, Mapping) else None
     return str(source.get("license") or inherited or "")

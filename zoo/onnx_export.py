@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,10 @@ import numpy as np
 from samzoo.runtime.config import EMBEDDING_CHANNELS
 from samzoo.runtime.errors import require
 from samzoo.runtime.manifest import AIS_DECODER, ENCODER, MASK_DECODER
-from samzoo.runtime.sessions import INPUTS, OUTPUTS
+from samzoo.runtime.sessions import INPUTS, MULTIMASK_INPUT, OUTPUTS
+
+from .factor_inputs import rank_axes, with_defaults, with_factors
+from .int8 import quantize_linears
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -39,22 +42,33 @@ DYNAMIC_AXES: dict[str, dict[str, dict[int, str]]] = {
         "point_coords": {0: "num_objects", 1: "num_points"},
         "point_labels": {0: "num_objects", 1: "num_points"},
         "mask_input": {0: "num_masks"},
-        "masks": {0: "num_objects", 2: "orig_height", 3: "orig_width"},
-        "iou_predictions": {0: "num_objects"},
-        "low_res_masks": {0: "num_objects"},
+        "masks": {0: "num_objects", 1: "num_outputs", 2: "orig_height", 3: "orig_width"},
+        "iou_predictions": {0: "num_objects", 1: "num_outputs"},
+        "low_res_masks": {0: "num_objects", 1: "num_outputs"},
     },
     AIS_DECODER: {},
 }
 
 
-def export_graphs(sam: Sam, *, precision: str, metadata: Mapping[str, str]) -> dict[str, bytes]:
-    """Trace every graph the model has.
+def export_graphs(
+    sam: Sam,
+    *,
+    precision: str,
+    metadata: Mapping[str, str],
+    roles: Collection[str] = (ENCODER, MASK_DECODER, AIS_DECODER),
+    factor_layers: Sequence[str] = (),
+) -> dict[str, bytes]:
+    """Trace the graphs the model has.
 
     Args:
         sam: The model, in eval mode, float32.
         precision: ``fp32``, or ``fp16`` to store large weights as float16; the arithmetic stays
-            float32 either way.
+            float32 either way; ``int8`` does the same and computes the encoder's linear layers
+            with 8-bit integers.
         metadata: Written into each graph.
+        roles: Which graphs.
+        factor_layers: Linear layers of the encoder that get LoRA factors as inputs, with defaults
+            of rank 0; see ``docs/formats.md``. The encoder of ``sam`` is of no other use then.
 
     Returns:
         ONNX files as bytes, by role.
@@ -81,18 +95,33 @@ def export_graphs(sam: Sam, *, precision: str, metadata: Mapping[str, str]) -> d
                 torch.randn(2, 1, 4 * grid, 4 * grid),
                 torch.ones(1),
                 torch.tensor([height, width], dtype=torch.float32),
+                torch.zeros(1),
             ),
         ),
     }
     if sam.ais_decoder is not None:
         graphs[AIS_DECODER] = (AisGraph(sam), (embeddings,))
+    wanted = {role: graph for role, graph in graphs.items() if role in roles}
+    defaults: dict[str, Mapping[str, tuple[int, ...]]] = {MASK_DECODER: {MULTIMASK_INPUT: (1,)}}
+    if factor_layers and ENCODER in wanted:
+        graph, image = wanted[ENCODER]
+        adapted, factors, defaults[ENCODER] = with_factors(sam, graph, factor_layers)
+        wanted[ENCODER] = adapted, (*image, *factors)
     return {
-        role: _finish(_trace(role, module.eval(), example), precision, metadata)
-        for role, (module, example) in graphs.items()
+        role: _finish(
+            role, _trace(role, module.eval(), example, defaults.get(role, {})), precision, metadata
+        )
+        for role, (module, example) in wanted.items()
     }
 
 
-def _trace(role: str, module: nn.Module, example: tuple[Tensor, ...]) -> bytes:
+def _trace(
+    role: str,
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    defaults: Mapping[str, tuple[int, ...]],
+) -> bytes:
+    """Trace one graph; ``defaults`` are the shapes of inputs that may be left out."""
     import torch
 
     with warnings.catch_warnings(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
@@ -106,18 +135,20 @@ def _trace(role: str, module: nn.Module, example: tuple[Tensor, ...]) -> bytes:
             path,
             dynamo=False,
             opset_version=OPSET,
-            input_names=list(INPUTS[role]),
+            input_names=[*INPUTS[role], *defaults],
             output_names=list(OUTPUTS[role]),
-            dynamic_axes=DYNAMIC_AXES[role],
+            dynamic_axes={**DYNAMIC_AXES[role], **rank_axes(defaults)},
         )
-        return path.read_bytes()
+        return with_defaults(path.read_bytes(), defaults)
 
 
-def _finish(graph: bytes, precision: str, metadata: Mapping[str, str]) -> bytes:
+def _finish(role: str, graph: bytes, precision: str, metadata: Mapping[str, str]) -> bytes:
     import onnx
 
     model = onnx.load_from_string(graph)
-    if precision == "fp16":
+    if precision == "int8" and role == ENCODER:
+        model = quantize_linears(model)
+    if precision in ("fp16", "int8"):
         _store_as_half(model)
     onnx.helper.set_model_props(model, dict(metadata))
     onnx.checker.check_model(model)

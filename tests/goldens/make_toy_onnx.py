@@ -7,12 +7,16 @@ the answer:
 encoder.onnx
     The mean of the three channels, padded with zeros, divided by 255, cut into 4 x 4 blocks. The
     first 16 of the 256 channels hold the blocks' pixels, the others are zero.
+shared_encoder.onnx
+    The same, times 1 + A B: its inputs ``gain.lora_a (1, rank)`` and ``gain.lora_b (rank, 1)`` have
+    empty defaults, as those of an encoder that adapters share.
 ais_decoder.onnx
     foreground is the image, both distances are 1 - image: bright regions become objects.
 mask_decoder.onnx
     logits = 20 * (image - 0.5) within 12 pixels of the mean of an object's tokens, -10 elsewhere;
     plus ``mask_input`` where ``has_mask_input`` is above 0 (clamped to 1). iou_predictions is a
-    tenth of the number of tokens that are not padding. ``masks`` is cut to ``orig_im_size``.
+    tenth of the number of tokens that are not padding. ``masks`` is cut to ``orig_im_size``. With
+    ``multimask_output`` 1 all three outputs are there three times.
 
 Run by hand, with the package onnx, to make the files again:
 ``python tests/goldens/make_toy_onnx.py``.
@@ -62,10 +66,11 @@ DECODE = [
 DECODE_CONSTANTS = {"zero16": [0], "to16": [BLOCK**2], "axis1": [1]}
 
 
-def encoder():
+def encoder(*, gain=()):
     nodes = [
         node("ReduceMean", "input_image", "grey", axes=[2], keepdims=0),
-        node("Div", "grey full", "unit"),
+        node("Div", "grey full", "plain" if gain else "unit"),
+        *gain,
         node("Shape", "input_image", "shape"),
         node("Slice", "shape start stop", "size"),
         node("Sub", "side size", "missing"),
@@ -79,9 +84,24 @@ def encoder():
         full=np.float32(255), start=[0], stop=[2], side=[SIDE, SIDE], zeros=[0, 0], front=[0, 1],
         channels=[0, 0, 0, 0, 0, CHANNELS - BLOCK**2, 0, 0],
     )  # fmt: skip
-    return model(
-        "encoder", nodes, {"input_image": ["height", "width", 3]}, EMBEDDINGS, initializers
-    )
+    inputs = {"input_image": ["height", "width", 3]}
+    if gain:
+        inputs |= {"gain.lora_a": [1, "gain.rank"], "gain.lora_b": ["gain.rank", 1]}
+        empty = {"gain.lora_a": np.zeros((1, 0)), "gain.lora_b": np.zeros((0, 1))}
+        initializers += constants(
+            unity=np.ones((1, 1), np.float32),
+            **{name: value.astype(np.float32) for name, value in empty.items()},
+        )
+    return model("encoder", nodes, inputs, EMBEDDINGS, initializers)
+
+
+def shared_encoder():
+    gain = [
+        node("MatMul", "gain.lora_a gain.lora_b", "product"),
+        node("Add", "unity product", "factor"),
+        node("Mul", "plain factor", "unit"),
+    ]
+    return encoder(gain=gain)
 
 
 def ais_decoder():
@@ -103,7 +123,7 @@ def mask_decoder():
         node("Mul", "point_coords weights3", "weighted"),
         node("ReduceSum", "weighted axis1", "sums", keepdims=1),
         node("ReduceSum", "weights axis1", "counts", keepdims=1),
-        node("Mul", "counts tenth", "iou_predictions"),
+        node("Mul", "counts tenth", "iou"),
         node("Unsqueeze", "counts last", "counts3"),
         node("Div", "sums counts3", "center"),  # (n, 1, 2)
         node("Slice", "center zero16 axis1 axis2", "x"),  # (n, 1, 1)
@@ -121,7 +141,15 @@ def mask_decoder():
         node("Where", "near inside far", "answer"),
         node("Clip", "has_mask_input low high", "has"),
         node("Mul", "mask_input has", "earlier"),
-        node("Add", "answer earlier", "low_res_masks"),
+        node("Add", "answer earlier", "low_res"),
+        node("Greater", "multimask_output half", "multimask"),
+        node("Cast", "multimask", "multi", to=TensorProto.INT64),
+        node("Mul", "multi two", "more"),
+        node("Add", "more single", "outputs"),
+        node("Concat", "single outputs", "iou_times", axis=0),
+        node("Concat", "single outputs single single", "mask_times", axis=0),
+        node("Tile", "iou iou_times", "iou_predictions"),
+        node("Tile", "low_res mask_times", "low_res_masks"),
         node("Cast", "orig_im_size", "size", to=TensorProto.INT64),
         node("Slice", "low_res_masks origin size rows_columns", "masks"),
     ]
@@ -131,7 +159,8 @@ def mask_decoder():
         columns=ruler.reshape(1, 1, 1, SIDE), rows=ruler.reshape(1, 1, SIDE, 1),
         radius2=np.float32(RADIUS**2), half=np.float32(0.5), twenty=np.float32(20),
         far=np.float32(-10), low=np.float32(0), high=np.float32(1), origin=[0, 0],
-        rows_columns=[2, 3], **DECODE_CONSTANTS,
+        rows_columns=[2, 3], single=[1], multimask_output=np.zeros(1, np.float32),
+        **DECODE_CONSTANTS,
     )  # fmt: skip
     inputs = {
         **EMBEDDINGS,
@@ -140,11 +169,12 @@ def mask_decoder():
         "mask_input": ["num_masks", 1, SIDE, SIDE],
         "has_mask_input": [1],
         "orig_im_size": [2],
+        "multimask_output": [1],
     }
     outputs = {
-        "masks": ["num_objects", 1, "orig_height", "orig_width"],
-        "iou_predictions": ["num_objects", 1],
-        "low_res_masks": ["num_objects", 1, SIDE, SIDE],
+        "masks": ["num_objects", "num_outputs", "orig_height", "orig_width"],
+        "iou_predictions": ["num_objects", "num_outputs"],
+        "low_res_masks": ["num_objects", "num_outputs", SIDE, SIDE],
     }
     return model("mask_decoder", nodes, inputs, outputs, initializers)
 
@@ -154,7 +184,7 @@ def main():
     parser.add_argument("-o", type=Path, default=Path(__file__).parent / "toy_onnx")
     folder = parser.parse_args().o
     folder.mkdir(exist_ok=True)
-    for make in (encoder, mask_decoder, ais_decoder):
+    for make in (encoder, shared_encoder, mask_decoder, ais_decoder):
         path = folder / f"{make.__name__}.onnx"
         path.write_bytes(make().SerializeToString())
         print(path, path.stat().st_size)

@@ -5,8 +5,15 @@ import json
 
 import pytest
 
+from samzoo.runtime.config import Architecture, TinyVitConfig
 from samzoo.runtime.errors import FormatError, NotFoundError
-from samzoo.runtime.manifest import FileEntry, Manifest, check_relative, read_entry
+from samzoo.runtime.manifest import (
+    AdapterEntry,
+    FileEntry,
+    Manifest,
+    check_relative,
+    read_entry,
+)
 
 
 def edit(folder, **changes):
@@ -134,3 +141,76 @@ def test_a_folder_in_place_of_a_file_is_refused(toy_package, entry):
     folder = dataclasses.replace(entry, path="onnx")
     with pytest.raises(FormatError, match="not a plain file"):
         read_entry(toy_package, folder)
+
+
+def test_a_package_of_one_model_is_written_as_version_1_for_older_readers(toy_package):
+    written = json.loads((toy_package / "samzoo.json").read_text())
+    assert written["format"]["version"] == 1
+    assert "adapters" not in written
+    assert all(file.keys() == {"path", "size", "sha256", "role"} for file in written["files"])
+
+
+def test_a_package_of_adapters_is_version_2_and_survives_the_file(make_shared_package, tmp_path):
+    package = make_shared_package(
+        tmp_path / "p", entries={"dark": {"segments": "discs", "license": "CC0-1.0"}}
+    )
+    assert json.loads((package / "samzoo.json").read_text())["format"]["version"] == 2
+    found = Manifest.read(package)
+    assert [(a.name, a.segments, a.license) for a in found.adapters] == [
+        ("dark", "discs", "CC0-1.0"), ("bright", "", ""),
+    ]  # fmt: skip
+    found.write(package)
+    assert Manifest.read(package) == found
+    assert found.graph("mask_decoder") is None
+    entry = found.graph("mask_decoder", "dark")
+    assert entry is not None
+    assert entry.path == "adapters/dark/mask_decoder.onnx"
+
+
+def _changed_adapter(change):
+    def edit_manifest(value):
+        change(value["adapters"][1])
+        return value
+
+    return edit_manifest
+
+
+WRONG_ADAPTERS = {
+    "twice": (_changed_adapter(lambda a: a.update(name="dark")), "the name 'dark' is there twice"),
+    "renamed": (
+        _changed_adapter(lambda a: a.update(name="other")),
+        r"files: 'adapters/bright/lora\.onnx_adapter': adapter: found 'bright', the package has d",
+    ),
+    "path as name": (
+        _changed_adapter(lambda a: a.update(name="../x")), r"adapters: name: found '\.\./x'"
+    ),
+    "unknown key": (_changed_adapter(lambda a: a.update(extra=1)), "unknown key 'extra'"),
+    "gamma": (
+        _changed_adapter(lambda a: a["model"]["preprocessing"].update(gamma=0.5)),
+        r"adapters: bright: preprocessing\.gamma: found 0\.5, the shared encoder has 1\.0",
+    ),
+    "pixel_std": (
+        _changed_adapter(lambda a: a["model"]["preprocessing"].update(pixel_std=[1, 2, 3])),
+        r"adapters: bright: preprocessing\.pixel_std: found",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "message"), WRONG_ADAPTERS.values(), ids=WRONG_ADAPTERS)
+def test_adapters_that_do_not_fit_are_refused(make_shared_package, tmp_path, change, message):
+    package = make_shared_package(tmp_path / "p")
+    path = package / "samzoo.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    with pytest.raises(FormatError, match=rf"samzoo\.json: .*{message}"):
+        Manifest.read(package)
+
+
+def test_an_adapter_of_another_network_is_refused(toy_config):
+    other = dataclasses.replace(
+        toy_config(), architecture=Architecture(image_encoder=TinyVitConfig(image_size=64))
+    )
+    with pytest.raises(FormatError, match=r"adapters: a: architecture\.image_encoder: found Tiny"):
+        Manifest(
+            name="p", model=toy_config(), files=(),
+            adapters=(AdapterEntry(name="a", model=other),),
+        )  # fmt: skip

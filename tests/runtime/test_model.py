@@ -8,8 +8,9 @@ import pytest
 from samzoo.runtime.config import AisParameters
 from samzoo.runtime.embeddings import ImageEmbeddings
 from samzoo.runtime.errors import ImageError, InputError, ShapeError
-from samzoo.runtime.model import PROMPT_BATCH, Model
+from samzoo.runtime.model import Model
 from samzoo.runtime.networks import Networks
+from samzoo.runtime.prompting import objects_per_call
 
 CENTERS = [(15, 20), (40, 90), (100, 30), (85, 110)]
 
@@ -29,7 +30,7 @@ class PositionNetworks(Networks):
     def encode(self, image):
         return np.zeros((1, 256, 16, 16), np.float32)
 
-    def decode_prompts(self, *arguments):
+    def decode_prompts(self, *arguments, **options):
         raise NotImplementedError
 
     def decode_ais(self, image_embeddings):
@@ -218,19 +219,18 @@ def test_points_are_scaled_to_the_resized_image_in_x_and_y(toy_config, toy_netwo
     model = Model(toy_config(scale=None), toy_networks)
     embeddings = model.embed(discs((30, 45), [(10, 10)]))  # becomes 43 x 64
     model.prompt(embeddings, points=[[45, 15]], point_labels=[1], boxes=[0, 0, 45, 30])
-    coords, labels, mask_input, size = toy_networks.calls[0]
+    coords, labels, mask_input = toy_networks.calls[0]
     np.testing.assert_allclose(
         coords, [[[64.0, 15 * 43 / 30], [0.0, 0.0], [64.0, 43.0]]], rtol=1e-6
     )
     assert coords.dtype == labels.dtype == np.float32
     np.testing.assert_array_equal(labels, [[1, 2, 3]])
     assert mask_input is None
-    assert size == (30, 45)
 
 
 def test_without_a_box_a_padding_token_follows(toy_model, toy_networks, image):
     toy_model.prompt(toy_model.embed(image), points=[[20, 15], [22, 15]], point_labels=[1, 0])
-    coords, labels, _, _ = toy_networks.calls[0]
+    coords, labels, _ = toy_networks.calls[0]
     np.testing.assert_array_equal(labels, [[1, 0, -1]])
     np.testing.assert_array_equal(coords[0, 2], [0, 0])
 
@@ -255,7 +255,7 @@ def test_a_box_is_cut_at_its_tile_and_points_outside_are_left_out(toy_model, toy
     toy_model.prompt(
         embeddings, points=[[20, 15], [120, 110]], point_labels=[1, 0], boxes=[0, 0, 100, 40]
     )
-    coords, labels, _, _ = toy_networks.calls[0]
+    coords, labels, _ = toy_networks.calls[0]
     np.testing.assert_array_equal(labels, [[2, 3]])  # the tile is that around (50, 20)
     np.testing.assert_array_equal(coords, [[[0, 0], [64, 40]]])
 
@@ -264,14 +264,14 @@ def test_negative_points_outside_the_tile_are_left_out(toy_model, toy_networks, 
     embeddings = toy_model.embed(image)
     toy_model.prompt(embeddings, points=[[20, 15], [120, 110]], point_labels=[1, 0])
     toy_model.prompt(embeddings, points=[[20, 15], [120, 110]], point_labels=[0, 0])
-    assert [labels.tolist() for _, labels, _, _ in toy_networks.calls] == [[[1, -1]], [[0, -1]]]
+    assert [labels.tolist() for _, labels, _ in toy_networks.calls] == [[[1, -1]], [[0, -1]]]
 
 
 def test_a_later_point_does_not_move_the_object_to_another_tile(toy_model, toy_networks, image):
     embeddings = toy_model.embed(image)
     toy_model.prompt(embeddings, points=[[20, 15]], point_labels=[1])
     toy_model.prompt(embeddings, points=[[20, 15], [40, 60]], point_labels=[1, 1])
-    first, second = (coords[0, 0] for coords, _, _, _ in toy_networks.calls)
+    first, second = (coords[0, 0] for coords, _, _ in toy_networks.calls)
     np.testing.assert_array_equal(first, second)
 
 
@@ -293,19 +293,19 @@ def test_a_mask_input_reaches_its_own_object(toy_model, toy_networks, image):
 
 def test_objects_are_grouped_by_tokens_and_come_back_in_order(toy_model, toy_networks, image):
     embeddings = toy_model.embed(image)
-    points = np.zeros((30, 2, 2), np.float32)
+    points = np.zeros((90, 2, 2), np.float32)
     points[:] = [[20, 15], [21, 16]]
     points[1::3] = [[90, 40], [0, 0]]
-    labels = np.ones((30, 2))
+    labels = np.ones((90, 2))
     labels[1::3, 1] = -1
     told = []
     masks, scores, _ = toy_model.prompt(
         embeddings, points=points, point_labels=labels, progress=lambda *args: told.append(args)
     )
-    assert all(len(call[0]) <= PROMPT_BATCH for call in toy_networks.calls)
-    assert sum(len(call[0]) for call in toy_networks.calls) == 30
-    assert told[-1] == ("prompt", 30, 30)
-    np.testing.assert_allclose(scores, np.where(np.arange(30) % 3 == 1, 0.1, 0.2), rtol=1e-6)
+    assert all(len(call[0]) <= objects_per_call(16, 3) for call in toy_networks.calls)
+    assert sum(len(call[0]) for call in toy_networks.calls) == 90
+    assert told[-1] == ("prompt", 90, 90)
+    np.testing.assert_allclose(scores, np.where(np.arange(90) % 3 == 1, 0.1, 0.2), rtol=1e-6)
     assert masks[1::3, 40, 90].all()
     assert not masks[1::3, 15, 20].any()
     assert masks[0::3, 15, 20].all()

@@ -77,3 +77,31 @@ def test_weights_beside_the_graph_are_not_read(graphs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FormatError, match="the encoder graph is not a usable ONNX model"):
         networks({"encoder": model.SerializeToString()}).encode(IMAGE)
+
+
+ARGUMENTS = (
+    np.zeros((1, 256, 16, 16), np.float32),
+    np.zeros((2, 1, 2), np.float32),
+    np.ones((2, 1), np.float32),
+    None,
+)
+
+
+@pytest.mark.parametrize(("multimask", "outputs"), [(None, 1), (False, 1), (True, 3)])
+def test_multimask_output_reaches_the_graph(graphs, multimask, outputs):
+    iou, low_res = networks(graphs).decode_prompts(*ARGUMENTS, multimask_output=multimask)
+    assert (iou.shape, low_res.shape) == ((2, outputs), (2, outputs, 64, 64))
+
+
+@pytest.mark.onnx
+def test_an_older_mask_decoder_answers_prompts_but_no_multimask_output(graphs):
+    onnx = pytest.importorskip("onnx")
+    older = onnx.load_from_string(graphs["mask_decoder"])
+    (optional,) = (value for value in older.graph.input if value.name == "multimask_output")
+    older.graph.input.remove(optional)  # a constant from now on
+    model = networks({**graphs, "mask_decoder": older.SerializeToString()})
+    iou, low_res = model.decode_prompts(*ARGUMENTS)
+    assert (iou.shape, low_res.shape) == ((2, 1), (2, 1, 64, 64))
+    for multimask in (True, False):
+        with pytest.raises(InputError, match=r"no input 'multimask_output'.*export the model"):
+            model.decode_prompts(*ARGUMENTS, multimask_output=multimask)

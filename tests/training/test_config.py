@@ -2,7 +2,13 @@
 
 import pytest
 
-from samzoo.runtime.config import LightDecoderConfig, Preprocessing, from_json, to_json
+from samzoo.runtime.config import (
+    LightDecoderConfig,
+    Preprocessing,
+    UnetrDecoderConfig,
+    from_json,
+    to_json,
+)
 from samzoo.runtime.errors import FormatError, NotFoundError
 from samzoo.training.config import PRESETS, TrainConfig
 
@@ -101,3 +107,16 @@ def test_values_of_the_wrong_kind_name_file_and_field(tmp_path, text, message):
     (tmp_path / "a.toml").write_text(text)
     with pytest.raises(FormatError, match=message):
         TrainConfig.read(str(tmp_path / "a.toml"))
+
+
+def test_another_ais_decoder_replaces_the_one_of_the_config():
+    config = TrainConfig(ais_decoder=LightDecoderConfig(channels=(8, 6, 4)))
+    assert config.with_ais_decoder("unetr").ais_decoder == UnetrDecoderConfig()
+    assert config.with_ais_decoder("light").ais_decoder == LightDecoderConfig()
+    assert config.with_ais_decoder("unetr").validation_tasks == ("ais", "point", "box")
+
+
+def test_without_an_ais_decoder_the_task_leaves_the_validation():
+    config = TrainConfig().with_ais_decoder("none")
+    assert config.ais_decoder is None
+    assert config.validation_tasks == ("point", "box")

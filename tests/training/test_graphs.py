@@ -144,14 +144,39 @@ def test_has_mask_input_of_minus_one_means_none(sam):
 
 @torch.no_grad()
 def test_padding_tokens_do_not_change_which_mask_is_chosen(sam):
-    from samzoo.training.graphs import _select_mask
+    from samzoo.training.graphs import MaskDecoderGraph
 
-    logits = torch.arange(4.0).view(1, 4, 1, 1).expand(3, 4, 2, 2)
     iou = torch.tensor([[0.9, 0.1, 0.8, 0.2]]).expand(3, 4)
     labels = torch.tensor([[1, -1, -1, -1], [1, 0, -1, -1], [2, 3, -1, -1]])
-    chosen, scores = _select_mask(logits, iou, labels)
-    assert chosen[:, 0, 0, 0].tolist() == [2, 0, 0]
-    torch.testing.assert_close(scores[:, 0], torch.tensor([0.8, 0.9, 0.9]))
+    graph = MaskDecoderGraph(sam)
+    for multimask, expected in ((0.0, [[2], [0], [0]]), (1.0, [[1, 2, 3]] * 3), (-1.0, [[0]] * 3)):
+        wanted = graph._wanted_masks(iou, labels, torch.tensor([multimask]))
+        assert [row.nonzero().flatten().tolist() for row in wanted] == expected
+
+
+@pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS)
+def test_multimask_output_is_that_of_segment_anything(model, predictor, prompt):
+    from samzoo.runtime.prompting import decode
+    from samzoo.runtime.prompts import collect_prompts
+
+    image = random_image((50, 64))
+    predictor.set_image(image)
+    arguments = {"points": None, "point_labels": None, "boxes": None, "mask_input": None} | prompt
+    prompts = collect_prompts(**arguments, image_size=(50, 64), mask_side=32)
+    embeddings = model.embed(image)
+    for multimask in (False, True):
+        (found,) = decode(
+            model.networks, model.config, embeddings, prompts, multimask_output=multimask
+        )
+        _, iou, low = predictor.predict(
+            point_coords=None if "points" not in prompt else np.array(prompt["points"], np.float64),
+            point_labels=np.array(prompt["point_labels"]) if "points" in prompt else None,
+            box=np.array(prompt["boxes"], np.float64) if "boxes" in prompt else None,
+            multimask_output=multimask,
+        )
+        assert len(iou) == (3 if multimask else 1)
+        np.testing.assert_allclose(found.low_res[0], low, rtol=TOLERANCE, atol=TOLERANCE)
+        np.testing.assert_allclose(found.iou[0], iou, rtol=TOLERANCE, atol=TOLERANCE)
 
 
 def test_a_model_with_single_output_answers_a_point_with_the_first_mask(sam, predictor):

@@ -127,6 +127,19 @@ def test_segment_takes_tiles_and_threads(run, image, tmp_path):
     np.testing.assert_array_equal(read_labels(tmp_path / "a.tif"), read_labels(tmp_path / "b.tif"))
 
 
+def test_segment_takes_a_mode(run, image, tmp_path):
+    run("segment", image, "-o", tmp_path / "ais.tif")
+    status, _, err = run("segment", image, "-o", tmp_path / "apg.tif", "--mode", "apg")
+    assert (status, err) == (0, "")
+    np.testing.assert_array_equal(
+        read_labels(tmp_path / "ais.tif"), read_labels(tmp_path / "apg.tif")
+    )
+    # The toy's predicted IoU is 0.1, so that nothing passes the thresholds of the grid.
+    status, out, _ = run("segment", image, "-o", tmp_path / "amg.tif", "--mode", "amg", "--json")
+    assert status == 0
+    assert json.loads(out)["images"][0]["objects"] == 0
+
+
 def test_several_images_go_to_a_folder(run, image, tmp_path):
     second = tmp_path / "photo.png"
     Image.fromarray(np.full((20, 30), 7, np.uint8)).save(second)

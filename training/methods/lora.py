@@ -135,7 +135,8 @@ def effective_weight(linear: Any) -> Tensor:
     if not hasattr(linear, "lora_a"):
         return weight
     (a,), (b,) = linear.lora_a.values(), linear.lora_b.values()
-    return weight + linear.lora_scale * (b @ a)
+    with_factors: Tensor = weight + linear.lora_scale * (b @ a)
+    return with_factors
 
 
 def _add_delta(

@@ -1,6 +1,6 @@
 """A base at another image size: positions are interpolated, all other weights stay.
 
-In: a base folder of a ViT. Out: the same base for a smaller or larger input, as CellSeg1 and SAMed
+In: a base folder. Out: the same base for a smaller or larger input, as CellSeg1 and SAMed
 make theirs. Called by the ``convert`` verb.
 """
 
@@ -26,12 +26,12 @@ def resize_base(base: Path, output: Path, *, image_size: int, force: bool = Fals
 
     The position embedding is interpolated bilinearly and the relative positions of the blocks with
     global attention linearly, first and last position kept. Windows keep their size. The mask
-    decoder does not depend on the size.
+    decoder does not depend on the size, nor does a TinyViT, whose positions are those in windows.
 
     Args:
         base: The base's folder.
         output: The base folder to write.
-        image_size: Side of the encoder's input, in pixels; a multiple of the patch size.
+        image_size: Side of the encoder's input, in pixels; a multiple of an embedding's pixels.
         force: Replace an existing ``output``.
 
     Returns:
@@ -40,7 +40,7 @@ def resize_base(base: Path, output: Path, *, image_size: int, force: bool = Fals
     Raises:
         NotFoundError: A file is missing.
         FormatError: The base is damaged.
-        InputError: It is no ViT, or the size is not possible.
+        InputError: The size is not possible.
         OutputExistsError: ``output`` exists and ``force`` is false.
         StorageError: The disk is full or the folder cannot be written.
 
@@ -62,27 +62,16 @@ def resize_base(base: Path, output: Path, *, image_size: int, force: bool = Fals
 def resized(base: Base, image_size: int) -> tuple[ModelConfig, Tensors]:
     """Interpolate a base's positions, in memory; see ``resize_base``."""
     encoder = base.config.architecture.image_encoder
-    if not isinstance(encoder, VitConfig):
-        raise InputError(
-            f"{base.folder}: only a ViT has positions to interpolate; a TinyViT takes another size "
-            "through image_size in its config.json"
-        )
-    if image_size % encoder.patch_size:
-        raise InputError(
-            f"image size: expected a multiple of {encoder.patch_size}, found {image_size}"
-        )
+    pixels = encoder.image_size // encoder.grid  # of one embedding
+    if image_size % pixels:
+        raise InputError(f"image size: expected a multiple of {pixels}, found {image_size}")
     try:
         encoder = dataclasses.replace(encoder, image_size=image_size)
     except FormatError as error:
         raise InputError(f"image size: {error}") from error
     tensors = dict(base.tensors)
-    grid = encoder.grid
-    name = f"{ENCODER}pos_embed"
-    tensors[name] = interpolated(interpolated(tensors[name], grid, axis=1), grid, axis=2)
-    for block in encoder.global_attn_indexes:
-        for side in "hw":
-            name = f"{ENCODER}blocks.{block}.attn.rel_pos_{side}"
-            tensors[name] = interpolated(tensors[name], 2 * grid - 1, axis=0)
+    if isinstance(encoder, VitConfig):
+        _interpolate_positions(tensors, encoder)
     config = dataclasses.replace(
         base.config,
         architecture=dataclasses.replace(base.config.architecture, image_encoder=encoder),
@@ -96,6 +85,16 @@ def resized(base: Base, image_size: int) -> tuple[ModelConfig, Tensors]:
         },
     )
     return config, tensors
+
+
+def _interpolate_positions(tensors: Tensors, encoder: VitConfig) -> None:
+    grid = encoder.grid
+    name = f"{ENCODER}pos_embed"
+    tensors[name] = interpolated(interpolated(tensors[name], grid, axis=1), grid, axis=2)
+    for block in encoder.global_attn_indexes:
+        for side in "hw":
+            name = f"{ENCODER}blocks.{block}.attn.rel_pos_{side}"
+            tensors[name] = interpolated(tensors[name], 2 * grid - 1, axis=0)
 
 
 def interpolated(values: Array, size: int, *, axis: int) -> Array:

@@ -1,0 +1,104 @@
+"""Finetuned models that share one encoder, each with its own LoRA factors and decoders.
+
+In: a package folder and its manifest. Out: what ``Model.use`` switches between. Nothing is read
+before it is needed: the encoder and an adapter's factors at its first image, its decoders at the
+first prompt or segmentation. Called by ``package.py``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from .arrays import Array, Float4D
+from .lora_factors import Factors, FactorShapes, read_factors
+from .manifest import AIS_DECODER, ENCODER, FACTORS, MASK_DECODER, Manifest, reader
+from .providers import CPU
+from .sessions import OnnxNetworks
+from .variants import Variant
+
+
+class AdaptedNetworks:
+    """See ``networks.Networks``: a shared encoder run with one adapter's factors."""
+
+    def __init__(
+        self,
+        encoder: OnnxNetworks,
+        decoders: OnnxNetworks,
+        read_factors: Callable[[FactorShapes], Factors],
+    ) -> None:
+        """Prepare an adapter.
+
+        Args:
+            encoder: Its encoder takes factors.
+            decoders: The adapter's own; its encoder is not used.
+            read_factors: Reads the factors for an encoder that takes such shapes.
+        """
+        self.encoder = encoder
+        self._read = read_factors
+        self._factors: Factors | None = None
+        self._lock = threading.Lock()
+        self.decode_prompts = decoders.decode_prompts
+        self.decode_ais = decoders.decode_ais
+
+    def encode(self, image: Array) -> Float4D:
+        """See ``Networks``."""
+        return self.encoder.encode(image, self.factors())
+
+    def factors(self) -> Factors:
+        """Return the factors, which are read once.
+
+        Raises:
+            NotFoundError: The file is not there.
+            FormatError: It differs from the manifest, or does not fit the encoder.
+            StorageError: There is no room for a temporary file.
+        """
+        with self._lock:
+            if self._factors is None:
+                self._factors = self._read(self.encoder.factor_shapes())
+            return self._factors
+
+
+def open_adapters(
+    folder: Path, manifest: Manifest, *, threads: int | None = None, provider: str = CPU
+) -> dict[str, Variant]:
+    """Prepare every adapter of a package.
+
+    Args:
+        folder: The package.
+        manifest: Its manifest, which has adapters.
+        threads: CPU threads of one operator; all cores by default.
+        provider: Where the graphs run.
+
+    Returns:
+        Configs and networks by adapter name, in the manifest's order.
+
+    Raises:
+        FormatError: A file that an adapter needs is not listed.
+    """
+    encoder = OnnxNetworks(
+        reader(folder, manifest, [ENCODER]),
+        mask_side=4 * manifest.model.grid,
+        threads=threads,
+        provider=provider,
+    )
+    variants = {}
+    for entry in manifest.adapters:
+        roles = [FACTORS, MASK_DECODER]
+        if entry.model.architecture.ais_decoder is not None:
+            roles.append(AIS_DECODER)
+        read = reader(folder, manifest, roles, entry.name)
+        decoders = OnnxNetworks(
+            read, mask_side=4 * entry.model.grid, threads=threads, provider=provider
+        )
+        networks = AdaptedNetworks(encoder, decoders, _factors_reader(folder, read, entry.name))
+        variants[entry.name] = Variant(entry.model, networks, entry.name)
+    return variants
+
+
+def _factors_reader(
+    folder: Path, read: Callable[[str], bytes], adapter: str
+) -> Callable[[FactorShapes], Factors]:
+    where = f"{folder}: the factors of {adapter!r}"
+    return lambda shapes: read_factors(read(FACTORS), shapes, where=where)

@@ -1,0 +1,122 @@
+"""LoRA factors of an adapter, read from an ``.onnx_adapter`` file and checked.
+
+In: the checked bytes of a file, and what the shared encoder takes. Out: arrays by input name that
+an encoder session is fed. Called by ``adapters.py``. The file format is onnxruntime's own.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import FormatError, StorageError, shown
+
+Factors = dict[str, NDArray[np.float32]]
+"""By name of the encoder's input: ``<layer>.lora_a (in, rank)``, ``<layer>.lora_b (rank, out)``."""
+
+FactorShapes = Mapping[str, tuple[int | None, ...]]
+"""What an encoder takes: shapes by input name, None where the rank stands."""
+
+MAX_RANK = 4096
+"""Of one layer: above it a full weight is smaller in every network here (own choice)."""
+
+FLOAT = "tensor(float)"
+"""onnxruntime's name of float32."""
+
+
+def factor_names(layer: str) -> tuple[str, str]:
+    """Name the two inputs of a linear layer.
+
+    Args:
+        layer: The layer's name in the image encoder.
+
+    >>> factor_names("blocks.0.attn.qkv")
+    ('blocks.0.attn.qkv.lora_a', 'blocks.0.attn.qkv.lora_b')
+    """
+    return f"{layer}.lora_a", f"{layer}.lora_b"
+
+
+def read_factors(data: bytes, accepted: FactorShapes, *, where: str) -> Factors:
+    """Read factors and check them against the encoder that is to take them.
+
+    Args:
+        data: Of an ``.onnx_adapter`` file whose hash has been checked.
+        accepted: The inputs that the encoder takes besides the image.
+        where: The file, for messages.
+
+    Returns:
+        float32 arrays, finite, in pairs that fit the encoder and each other.
+
+    Raises:
+        FormatError: The bytes are no adapter of onnxruntime, or it does not fit the encoder.
+        StorageError: There is no room for a temporary file.
+    """
+    factors = _parse(data, where=where)
+    for name, value in factors.items():
+        shape = accepted.get(name)
+        if shape is None:
+            raise FormatError(
+                f"{where}: {shown(name)} is no input of this encoder; the adapter belongs to "
+                "another encoder"
+            )
+        if len(shape) != value.ndim or any(
+            wanted not in (None, found) for wanted, found in zip(shape, value.shape, strict=True)
+        ):
+            wanted = ", ".join("rank" if size is None else str(size) for size in shape)
+            raise FormatError(
+                f"{where}: {name}: found the shape {value.shape}, the encoder takes ({wanted}); "
+                "the adapter belongs to another encoder"
+            )
+    _check_pairs(factors, where=where)
+    for name, value in factors.items():
+        if not np.isfinite(value).all():
+            raise FormatError(f"{where}: {name}: holds values that are not finite")
+    return factors
+
+
+def _parse(data: bytes, *, where: str) -> Factors:
+    from onnxruntime import AdapterFormat
+
+    try:
+        # onnxruntime reads adapters from paths only: a private copy of the checked bytes, so that
+        # nobody can change the file between the check and the reading.
+        with tempfile.TemporaryDirectory(prefix="samzoo-", ignore_cleanup_errors=True) as folder:
+            path = Path(folder) / "checked.onnx_adapter"
+            path.write_bytes(data)
+            file = AdapterFormat.read_adapter(str(path))  # which owns the memory of its values
+            values = file.get_parameters()
+            types = sorted({value.data_type() for value in values.values()})
+            size = 4 * sum(prod(value.shape()) for value in values.values())
+            if size > len(data) or types not in ([], [FLOAT]):
+                raise FormatError(
+                    f"{where}: expected {FLOAT} in all factors, found {', '.join(types)}, and "
+                    f"{size} bytes of them in a file of {len(data)}"
+                )
+            return {name: np.array(values[name].numpy()) for name in sorted(values)}
+    except OSError as error:
+        raise StorageError(f"{where}: could not be read through a temporary file ({error})") from (
+            error
+        )
+    except FormatError:
+        raise
+    except Exception as error:  # onnxruntime's error classes share no public base
+        raise FormatError(f"{where}: not an adapter file of onnxruntime ({error})") from error
+
+
+def _check_pairs(factors: Factors, *, where: str) -> None:
+    """Every A needs its B, of one rank; the encoder's own error would not name the file."""
+    for name in factors:
+        layer = name.rpartition(".")[0]
+        a, b = (factors.get(part) for part in factor_names(layer))
+        if a is None or b is None:
+            raise FormatError(f"{where}: {name}: its partner is missing; the file is incomplete")
+        if a.shape[1] != b.shape[0] or not 1 <= a.shape[1] <= MAX_RANK:
+            raise FormatError(
+                f"{where}: {layer}: found the ranks {a.shape[1]} and {b.shape[0]}, allowed is one "
+                f"rank from 1 to {MAX_RANK} for both factors"
+            )

@@ -1,0 +1,175 @@
+"""Decoding prompted objects: grouped, in batches that fit into memory, each in its tile.
+
+In: networks, embeddings and ``Prompt`` objects. Out: predicted IoUs and low-res logits, batch by
+batch. Called by ``model.py`` for a user's prompts, by ``amg.py`` and ``apg.py`` for their own.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .arrays import Float4D
+from .config import EMBEDDING_CHANNELS, ModelConfig
+from .embeddings import ImageEmbeddings
+from .enlarging import Enlargement
+from .geometry import input_size
+from .networks import Networks
+from .prompts import BOX_TOP_LEFT, PADDING, Prompt
+from .tiles import Tile
+
+DECODER_MEMORY = 220_000_000
+"""Bytes that the mask decoder may take for the objects of one call, 8 of them at a grid of 64 (own
+choice: more at once cost more in page faults than they save; ``benchmarks/prompts.py``)."""
+
+MAX_OBJECTS = 32
+"""Objects in one call where the grid is small (own choice)."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What the mask decoder says of some objects of one tile.
+
+    Attributes:
+        tile: Index of the tile.
+        members: Which prompts these are.
+        iou: iou_predictions ``(objects, c)``.
+        low_res: low_res_logits ``(objects, c, 4 * grid, 4 * grid)``.
+    """
+
+    tile: int
+    members: list[int]
+    iou: NDArray[np.float32]
+    low_res: Float4D
+
+
+def decode(
+    networks: Networks,
+    config: ModelConfig,
+    embeddings: ImageEmbeddings,
+    prompts: Sequence[Prompt],
+    *,
+    tiles: Sequence[int] | None = None,
+    multimask_output: bool | None = None,
+) -> Iterator[Decoded]:
+    """Decode any number of objects with any mixture of prompts.
+
+    One call of the decoder takes objects of one tile with equal numbers of tokens, with or without
+    mask inputs. Padding shorter prompts instead would change their masks: every token takes part in
+    the attention, the padding token too.
+
+    Args:
+        networks: Of the model.
+        config: Of the model.
+        embeddings: Of the image.
+        prompts: The objects.
+        tiles: Index of the tile that decodes each; the most central one by default.
+        multimask_output: See ``Networks.decode_prompts``.
+
+    Yields:
+        Batches in no particular order; every prompt is in one of them.
+
+    Raises:
+        InputError: An older package cannot do ``multimask_output``.
+    """
+    windows = embeddings.tiles
+    groups: dict[tuple[int, int, bool], list[int]] = defaultdict(list)
+    for i, prompt in enumerate(prompts):
+        tile = _central_tile(prompt, windows) if tiles is None else tiles[i]
+        tokens = len(_tile_tokens(prompt, windows[tile])[1])
+        groups[tile, tokens, prompt.mask_input is not None].append(i)
+    for (tile, tokens, _), members in groups.items():
+        step = objects_per_call(config.grid, tokens)
+        for start in range(0, len(members), step):
+            batch = members[start : start + step]
+            iou, low_res = _decode(
+                networks,
+                config,
+                embeddings.values[tile : tile + 1],
+                windows[tile],
+                [prompts[i] for i in batch],
+                multimask_output,
+            )
+            yield Decoded(tile, batch, iou, low_res)
+
+
+def objects_per_call(grid: int, tokens: int) -> int:
+    """How many objects one call of the mask decoder takes.
+
+    Args:
+        grid: Side of the image embeddings.
+        tokens: Of each object, without the decoder's own.
+
+    Returns:
+        As many as ``DECODER_MEMORY`` holds, at least 1 and at most ``MAX_OBJECTS``.
+
+    >>> objects_per_call(64, 2), objects_per_call(16, 2), objects_per_call(256, 2)
+    (8, 32, 1)
+    """
+    # At its peak the decoder holds the pixels twice and the enlarged ones, 16 times as many with an
+    # eighth of the channels, twice; earlier, the weights of 8 heads for each token.
+    floats = grid**2 * (EMBEDDING_CHANNELS * (2 + 4) + 8 * (tokens + 5))
+    return min(max(DECODER_MEMORY // (4 * floats), 1), MAX_OBJECTS)
+
+
+def tile_enlargement(config: ModelConfig, tile: Tile) -> Enlargement:
+    """How low-res logits of a tile become masks of its size."""
+    resized = input_size(tile.size, config.image_size, config.preprocessing.scale)
+    return Enlargement.between(4 * config.grid, config.image_size, resized, tile.size)
+
+
+def _decode(
+    networks: Networks,
+    config: ModelConfig,
+    image_embeddings: Float4D,
+    tile: Tile,
+    prompts: list[Prompt],
+    multimask_output: bool | None,
+) -> tuple[NDArray[np.float32], Float4D]:
+    tokens = [_tile_tokens(prompt, tile) for prompt in prompts]
+    rows, columns = input_size(tile.size, config.image_size, config.preprocessing.scale)
+    factor = np.array([columns / tile.size[1], rows / tile.size[0]])
+    coords = (np.stack([token[0] for token in tokens]) * factor).astype(np.float32)
+    labels = np.stack([token[1] for token in tokens])
+    masks = [prompt.mask_input for prompt in prompts if prompt.mask_input is not None]
+    return networks.decode_prompts(
+        image_embeddings,
+        coords,
+        labels,
+        np.stack(masks) if masks else None,
+        multimask_output=multimask_output,
+    )
+
+
+def _central_tile(prompt: Prompt, windows: tuple[Tile, ...]) -> int:
+    """Index of the tile in which the object's anchor lies farthest from the window's edges."""
+    x, y = prompt.anchor
+    margins = [
+        min(y - tile.outer[0], x - tile.outer[1], tile.outer[2] - y, tile.outer[3] - x)
+        for tile in windows
+    ]
+    return int(np.argmax(margins))
+
+
+def _tile_tokens(prompt: Prompt, tile: Tile) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Coordinates relative to the tile, and labels, padded as segment-anything pads.
+
+    A box is cut at the window, points outside of it are left out (they say nothing about what the
+    network sees). Without a box one padding token follows, as in segment-anything.
+    """
+    y0, x0, y1, x1 = tile.outer
+    coords = prompt.coords.astype(np.float64) - (x0, y0)
+    labels = prompt.labels
+    limit = np.array([x1 - x0, y1 - y0], np.float64)
+    if prompt.has_box:
+        coords[-2:] = np.clip(coords[-2:], 0, limit)
+    inside = ((coords >= 0) & (coords <= limit)).all(axis=1) | (labels >= BOX_TOP_LEFT)
+    coords, labels = coords[inside], labels[inside]
+    if not prompt.has_box:
+        coords = np.concatenate([coords, np.zeros((1, 2))])
+        labels = np.concatenate([labels, np.array([PADDING], np.float32)])
+    return coords, labels

@@ -1,0 +1,48 @@
+"""The finetuned models that a ``Model`` switches between, and which of them is in use.
+
+In: configs and networks by adapter name. Out: the pair in use, read and replaced as a whole, so
+that no thread sees one half of each. Called by ``model.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from .config import ModelConfig
+from .errors import InputError, shown
+from .networks import Networks
+
+
+class Variant(NamedTuple):
+    """One finetuned model."""
+
+    config: ModelConfig
+    networks: Networks
+    adapter: str | None = None
+
+
+class Variants:
+    """Keeps the variants and the current one.
+
+    Args:
+        first: In use at the beginning.
+        others: What can be switched to, by adapter name; ``first`` is one of them or the only one.
+    """
+
+    def __init__(self, first: Variant, others: Mapping[str, Variant]) -> None:
+        self.names = tuple(others)
+        self._variants = dict(others)
+        self.current = first
+
+    def use(self, adapter: str) -> None:
+        """Switch.
+
+        Raises:
+            InputError: There is no adapter of that name.
+        """
+        if adapter not in self._variants:
+            known = ", ".join(self.names)
+            allowed = f"this package has: {known}" if known else "this package holds one model only"
+            raise InputError(f"adapter: found {shown(adapter)}, {allowed}")
+        self.current = self._variants[adapter]

@@ -1,0 +1,74 @@
+"""The exported ViT against segment-anything's own forward pass."""
+
+import pytest
+import tiny
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.torch
+
+from samzoo.runtime.config import Architecture, VitConfig  # noqa: E402
+from samzoo.training import vit_graph  # noqa: E402
+from samzoo.training.sam import _image_encoder  # noqa: E402
+
+EXACT = 1e-12
+"""In float64, relative to the largest value: the two are the same function."""
+
+ENCODERS = {
+    "windows that are filled up": tiny.ENCODERS["vit"],
+    "windows that fit": VitConfig(
+        image_size=48, patch_size=8, embed_dim=24, depth=3, num_heads=3, window_size=2,
+        global_attn_indexes=(0, 2),
+    ),
+    "no windows": VitConfig(
+        image_size=40, patch_size=8, embed_dim=16, depth=1, num_heads=2, global_attn_indexes=(0,)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize(
+    ("scores", "tokens"),
+    [(4 * 2**20, 1024), (200, 7), (1, 1)],
+    ids=["one piece", "some rows of some heads", "a row at a time"],
+)
+@torch.no_grad()
+def test_embeddings_equal_those_of_segment_anything(monkeypatch, name, scores, tokens):
+    monkeypatch.setattr(vit_graph, "SCORES_AT_ONCE", scores)
+    monkeypatch.setattr(vit_graph, "TOKENS_AT_ONCE", tokens)
+    config = ENCODERS[name]
+    encoder = tiny.randomise(_image_encoder(Architecture(image_encoder=config))).double()
+    side = config.image_size
+    images = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0)).double()
+    expected = encoder(images)
+    found = vit_graph.encode_vit(encoder, images)
+    assert float((found - expected).abs().max() / expected.abs().max()) < EXACT
+
+
+@torch.no_grad()
+def test_relative_positions_matter_in_this_test():
+    """Zeroed, as segment-anything starts them, they would hide a swap of rows and columns."""
+    encoder = tiny.randomise(_image_encoder(Architecture(image_encoder=tiny.ENCODERS["vit"])))
+    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    before = encoder(images)
+    attention = encoder.blocks[1].attn
+    attention.rel_pos_h.data, attention.rel_pos_w.data = (
+        attention.rel_pos_w.data, attention.rel_pos_h.data,
+    )  # fmt: skip
+    assert float((encoder(images) - before).abs().max()) > 1e-3
+
+
+@torch.no_grad()
+def test_no_more_scores_than_allowed_are_held_at_once(monkeypatch):
+    sizes = []
+    softmax = torch.softmax
+
+    def spy(scores, dim):
+        sizes.append(scores.numel())
+        return softmax(scores, dim=dim)
+
+    monkeypatch.setattr(vit_graph, "SCORES_AT_ONCE", 1024)
+    monkeypatch.setattr(torch, "softmax", spy)
+    encoder = tiny.randomise(_image_encoder(Architecture(image_encoder=tiny.ENCODERS["vit"])))
+    vit_graph.encode_vit(encoder, torch.zeros(1, 3, 64, 64))
+    assert max(sizes) <= 1024
+    assert sum(sizes) > 8192  # the global block alone has 2 heads x 64 x 64

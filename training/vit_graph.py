@@ -1,0 +1,139 @@
+"""Segment-anything's ViT, written so that a CPU needs little memory and time for it.
+
+In: an ``ImageEncoderViT`` and an image. Out: its embeddings, as its own ``forward`` computes
+them. Called by ``graphs.py`` for the exported encoder; training uses the original.
+
+The original holds the scores of all pairs of tokens at once: 12 heads x 4096 x 4096, 805 MB in
+float32, three times over while relative positions are added. Here attention runs in pieces whose
+scores fit into a processor's cache, one after the other in the same memory. What was tried and
+lost is in ``docs/decisions/0010-encoder-for-a-cpu.md``.
+
+Source: segment-anything 1.0, ``modeling/image_encoder.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from segment_anything.modeling.image_encoder import get_rel_pos
+from torch import Tensor
+
+SCORES_AT_ONCE = 4 * 2**20
+"""Attention scores in one piece: 16 MB in float32 (own choice, measured: see the decision)."""
+
+TOKENS_AT_ONCE = 1024
+"""Tokens in one pass of an MLP (own choice, measured: see the decision)."""
+
+
+def encode_vit(encoder: Any, images: Tensor) -> Tensor:
+    """Compute what ``encoder(images)`` computes.
+
+    Args:
+        encoder: An ``ImageEncoderViT``; its submodules may have hooks that add to their output.
+        images: ``(1, 3, image_size, image_size)``, preprocessed and padded.
+
+    Returns:
+        ``(1, 256, grid, grid)``.
+    """
+    grid = encoder.img_size // encoder.patch_embed.proj.kernel_size[0]
+    x = encoder.patch_embed(images) + encoder.pos_embed
+    x = x.reshape(grid * grid, -1)
+    for block in encoder.blocks:
+        attend = _attend_in_windows if block.window_size else _attend
+        x = x + block.attn.proj(attend(block, block.norm1(x), grid))
+        # In parts, so that the hidden layer, four times as wide, stays small.
+        parts = [x[i : i + TOKENS_AT_ONCE] for i in range(0, grid * grid, TOKENS_AT_ONCE)]
+        parts = [part + block.mlp(block.norm2(part)) for part in parts]
+        x = torch.cat(parts) if len(parts) > 1 else parts[0]
+    embeddings: Tensor = encoder.neck(x.reshape(1, grid, grid, -1).permute(0, 3, 1, 2))
+    return embeddings
+
+
+def _attend(block: Any, x: Tensor, grid: int) -> Tensor:
+    """Attention of all tokens ``(grid * grid, c)`` to all."""
+    heads = block.attn.num_heads
+    q, k, v = _split(block.attn.qkv(x[None]), heads)
+    return _attention(block.attn, q[0], k[0], v[0], grid).transpose(0, 1).flatten(1)
+
+
+def _attend_in_windows(block: Any, x: Tensor, grid: int) -> Tensor:
+    """Attention within windows; those at the right and bottom are filled up with zeros.
+
+    The zeros come after the norm, so that what is filled up is a bias to the attention.
+    """
+    side, heads = block.window_size, block.attn.num_heads
+    count = -(-grid // side)
+    missing = count * side - grid
+    x = x.reshape(grid, grid, -1)
+    if missing:
+        x = F.pad(x, (0, 0, 0, missing, 0, missing))
+    windows = x.reshape(count, side, count, side, -1).transpose(1, 2)
+    q, k, v = (
+        part.flatten(0, 1)
+        for part in _split(block.attn.qkv(windows.reshape(count * count, side * side, -1)), heads)
+    )
+    out = _attention(block.attn, q, k, v, side)  # (windows * heads, side * side, d)
+    out = out.reshape(count, count, heads, side, side, -1).permute(0, 3, 1, 4, 2, 5)
+    out = out.reshape(count * side, count * side, -1)
+    return out[:grid, :grid].reshape(grid * grid, -1)
+
+
+def _split(qkv: Tensor, heads: int) -> list[Tensor]:
+    """``(n, tokens, 3 c)`` to three times ``(n, heads, tokens, d)``."""
+    n, tokens = qkv.shape[:2]
+    parts = qkv.reshape(n, tokens, 3, heads, -1).permute(2, 0, 3, 1, 4)
+    return [parts[0], parts[1], parts[2]]
+
+
+def _attention(attention: Any, q: Tensor, k: Tensor, v: Tensor, side: int) -> Tensor:
+    """Attention with relative positions, in pieces.
+
+    Args:
+        attention: Segment-anything's ``Attention``.
+        q: ``(n, side * side, d)``; ``n`` counts windows and heads.
+        k: Same shape.
+        v: Same shape.
+        side: Of the square of tokens.
+
+    Returns:
+        ``(n, side * side, d)``.
+    """
+    n, tokens, d = q.shape
+    square = q.reshape(n, side, side, d)
+    scaled = square * attention.scale
+    by_row = _relative(square, get_rel_pos(side, side, attention.rel_pos_h), axis=1)
+    by_column = _relative(square, get_rel_pos(side, side, attention.rel_pos_w), axis=2)
+    rows = min(side, max(1, SCORES_AT_ONCE // (side * tokens)))
+    together = max(1, SCORES_AT_ONCE // (tokens * tokens))
+    pieces = []
+    for first in range(0, n, together):
+        some = slice(first, first + together)
+        keys, values = k[some].transpose(1, 2), v[some]
+        parts = []
+        for row in range(0, side, rows):
+            queries = scaled[some, row : row + rows].flatten(1, 2)
+            scores = (queries @ keys).unflatten(2, (side, side))
+            scores = scores + by_row[some, row : row + rows].flatten(1, 2)[..., :, None]
+            scores = scores + by_column[some, row : row + rows].flatten(1, 2)[..., None, :]
+            parts.append(torch.softmax(scores.flatten(2), dim=-1) @ values)
+        pieces.append(torch.cat(parts, dim=1) if len(parts) > 1 else parts[0])
+    return torch.cat(pieces) if len(pieces) > 1 else pieces[0]
+
+
+def _relative(q: Tensor, table: Tensor, *, axis: int) -> Tensor:
+    """Scores of queries ``(n, side, side, d)`` with the positions along one axis.
+
+    Args:
+        q: Queries by row and column.
+        table: ``(side, side, d)``: query position, key position.
+        axis: 1 for rows, 2 for columns.
+
+    Returns:
+        ``(n, side, side, side)``: row, column, key position.
+    """
+    n, side, _, d = q.shape
+    first = q.transpose(0, axis)  # the queries of one position together: one product each
+    scores = first.reshape(side, n * side, d) @ table.transpose(1, 2)
+    return scores.reshape(*first.shape[:3], side).transpose(0, axis)

@@ -1,0 +1,60 @@
+"""A LoRA adapter's factors in the form that a shared encoder takes.
+
+In: an adapter folder. Out: arrays by the encoder's input names, and the bytes of an
+``.onnx_adapter`` file, onnxruntime's own format. Called by ``shared_export.py``; read by
+``samzoo.runtime.lora_factors``.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from samzoo.runtime.config import EncoderConfig
+from samzoo.runtime.lora_factors import Factors, factor_names
+from samzoo.training.adapter import read_adapter
+from samzoo.training.methods import get_method
+
+from .adapters.fused_lora import fuse
+from .adapters.lora_layers import grouped
+
+
+def encoder_factors(adapter: Path, encoder: EncoderConfig) -> Factors:
+    """Bring an adapter's factors into the form that a shared encoder takes.
+
+    Args:
+        adapter: A LoRA adapter's folder, which has been checked against its base.
+        encoder: The image encoder, which orders the rows of ``qkv``.
+
+    Returns:
+        By name of the encoder's input: ``<layer>.lora_a (in, n * rank)`` and ``<layer>.lora_b
+        (n * rank, out)``, float32, for each layer that the adapter changes. n matrices of a fused
+        ``qkv`` stand beside each other, and the adapter's scale is in B.
+    """
+    config, tensors = read_adapter(adapter)
+    settings = get_method(config.method).hyperparameters(config.hyperparameters)
+    scale = np.float32(settings["scale"])
+    factors: Factors = {}
+    for layer, pairs in grouped(tensors).items():
+        first_b = next(iter(pairs.values()))[1]
+        outputs = 3 * len(first_b) if layer.endswith("qkv") else len(first_b)
+        a, b = fuse(encoder, layer, pairs, outputs)
+        a_name, b_name = factor_names(layer)
+        factors[a_name] = np.ascontiguousarray(a.T, dtype=np.float32)
+        factors[b_name] = np.ascontiguousarray(scale * b.T, dtype=np.float32)
+    return factors
+
+
+def write_factors(factors: Factors) -> bytes:
+    """Return an ``.onnx_adapter`` file; the same factors give the same bytes."""
+    from onnxruntime import AdapterFormat, OrtValue
+
+    values = {n: OrtValue.ortvalue_from_numpy(factors[n]) for n in sorted(factors)}
+    file = AdapterFormat()
+    file.set_parameters(values)
+    with tempfile.TemporaryDirectory(prefix="samzoo-") as folder:
+        path = Path(folder) / "factors.onnx_adapter"
+        file.export_adapter(str(path))
+        return path.read_bytes()

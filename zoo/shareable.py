@@ -1,0 +1,115 @@
+"""Which adapters can share one encoder, told by their configs.
+
+In: adapter folders by name. Out: their configs, and what the encoder under all of them must hold.
+Called by ``shared_export.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from samzoo.runtime.errors import InputError, shown
+from samzoo.runtime.manifest import check_name
+from samzoo.training.adapter import CONFIG_FILE as ADAPTER_CONFIG_FILE
+from samzoo.training.adapter import AdapterConfig, is_adapter, read_adapter_config
+from samzoo.training.methods import get_method
+
+from .merged_weights import QloraBase
+
+SHAREABLE = ("lora", "late_lora", "qlora", "late_qlora")
+"""Methods whose change of the encoder is a product of two factors a layer."""
+
+
+def read_configs(adapters: Mapping[str, Path]) -> dict[str, AdapterConfig]:
+    """Read the configs of adapters whose methods can share an encoder.
+
+    Args:
+        adapters: Folders by name.
+
+    Returns:
+        Configs by name.
+
+    Raises:
+        InputError: There is none, one is no adapter, or of a method that changes more than factors
+            say.
+        FormatError: A config is damaged, or a name has other characters than it may.
+    """
+    if not adapters:
+        raise InputError("a shared encoder needs at least one adapter; name its folder")
+    return {name: _read_config(folder, name) for name, folder in adapters.items()}
+
+
+def _read_config(folder: Path, name: str) -> AdapterConfig:
+    check_name(name, f"{folder}: the adapter's name")
+    if not is_adapter(folder):
+        raise InputError(
+            f"{folder}: holds no {ADAPTER_CONFIG_FILE}; a shared encoder takes adapters only, "
+            "export a model on its own"
+        )
+    config = read_adapter_config(folder / ADAPTER_CONFIG_FILE)
+    get_method(config.method)
+    if config.method not in SHAREABLE:
+        raise InputError(
+            f"{folder}: method: found {config.method!r}, which changes more of the encoder than "
+            f"LoRA factors; allowed under a shared encoder are {', '.join(SHAREABLE)}. Give it a "
+            f"package of its own: samzoo export {folder} -o PACKAGE"
+        )
+    return config
+
+
+def common_quantization(
+    configs: Mapping[str, AdapterConfig], adapters: Mapping[str, Path], qlora_base: QloraBase
+) -> str | None:
+    """Find the rounding of the encoder's weights that all adapters need.
+
+    QLoRA's factors were trained on rounded weights, LoRA's on the base's own: over the other
+    weights each gives another model.
+
+    Args:
+        configs: Of the adapters, by name.
+        adapters: Their folders.
+        qlora_base: See ``merge``.
+
+    Returns:
+        ``fp4`` or ``nf4``; None for the base's own weights.
+
+    Raises:
+        InputError: They need different ones.
+    """
+    needed = {
+        name: str(config.hyperparameters.get("quantization"))
+        if get_method(config.method).trained_base is not None and qlora_base == "dequantized"
+        else None
+        for name, config in configs.items()
+    }
+    first, *others = needed
+    for other in others:
+        if needed[other] != needed[first]:
+            raise InputError(
+                f"{adapters[other]}: needs an encoder with {_weights(needed[other])}, "
+                f"{adapters[first]} one with {_weights(needed[first])}; export them into two "
+                "packages, or pass --qlora-base original, with which QLoRA's factors are added to "
+                "weights that they were not trained on"
+            )
+    return needed[first]
+
+
+def _weights(quantization: str | None) -> str:
+    return (
+        "the base's own weights" if quantization is None else f"weights rounded to {quantization}"
+    )
+
+
+def check_quantization(needed: str | None, held: object, package: Path) -> None:
+    """Refuse adapters that need other weights than a package's encoder holds.
+
+    Raises:
+        InputError: They do.
+    """
+    if needed != held:
+        found = _weights(held if isinstance(held, str) or held is None else shown(held))
+        raise InputError(
+            f"{package}: its encoder holds {found}, the adapters need {_weights(needed)}; export "
+            "them into a package of their own"
+        )

@@ -1,0 +1,244 @@
+"""From several LoRA adapters over one base to a package with one encoder that they share.
+
+In: adapter folders and their base. Out: a package whose encoder takes the factors as inputs, and
+for each adapter its factors and its decoders. Called by the ``export`` verb.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from samzoo.runtime.config import ModelConfig, Preprocessing
+from samzoo.runtime.errors import InputError, require
+from samzoo.runtime.folders import CONFIG_FILE, read_model_folder
+from samzoo.runtime.manifest import (
+    ENCODER,
+    FACTORS,
+    GRAPH_FIELDS,
+    AdapterEntry,
+    Manifest,
+    read_entry,
+)
+from samzoo.runtime.outputs import check_output_folder
+from samzoo.training.adapter import AdapterConfig, base_folder, check_base
+
+from .export import (
+    CARD_FILE,
+    PackageFile,
+    Precision,
+    check_precision,
+    license_of,
+    package_name,
+    software_versions,
+    write_package,
+)
+from .factor_files import encoder_factors, write_factors
+from .merge import input_folders
+from .merged_weights import DEFAULT_QLORA_BASE, QloraBase
+from .shareable import check_quantization, common_quantization, read_configs
+from .shared_graphs import decoders, shared_encoder
+
+ROUNDED_TO = "encoder_rounded_to"
+"""In the source of a shared encoder's model: the quantization whose rounded weights it holds."""
+
+
+SHAREABLE_PRECISIONS = ("fp32", "fp16")
+"""How a shared encoder's weights may be stored."""
+
+
+def export_shared(
+    adapters: Mapping[str, Path],
+    output: Path,
+    *,
+    base: Path | None = None,
+    qlora_base: QloraBase = DEFAULT_QLORA_BASE,
+    precision: Precision = "fp32",
+    name: str | None = None,
+    segments: str = "",
+    force: bool = False,
+) -> Manifest:
+    """Write a package with a shared encoder.
+
+    Args:
+        adapters: Adapter folders by the names that ``Model.use`` takes; the first is the default.
+        output: The package folder to write.
+        base: The base of all of them; where the first one's lay while training by default.
+        qlora_base: What the encoder holds under QLoRA adapters: the ``dequantized`` weights they
+            were trained on, or the ``original`` ones, an approximation that they can share with
+            LoRA adapters.
+        precision: How the graphs store weights; the factors are float32 always.
+        name: The package's name; made from the output folder's name by default.
+        segments: What the models segment, in a few words.
+        force: Replace an existing ``output``.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        NotFoundError: A folder holds no adapter, or a file is missing.
+        WrongBaseError: The base is not the one an adapter was trained on.
+        FormatError: A file is damaged, or an adapter does not fit the encoder.
+        InputError: No adapter, one of a method that cannot share an encoder, or adapters that need
+            encoders with different weights.
+        OutputExistsError: ``output`` exists and ``force`` is false.
+        MissingDependencyError: torch or onnx is not installed.
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    _check_precision(precision)
+    configs = read_configs(adapters)
+    quantization = common_quantization(configs, adapters, qlora_base)
+    folder = _prepared(adapters, configs, output, base, force=force)
+    base_config, tensors = read_model_folder(folder)
+    shared = _shared_config(base_config, next(iter(configs.values())).preprocessing, quantization)
+    manifest = Manifest(  # refuses bad names and differences in preprocessing before the work
+        name=name or package_name(output),
+        segments=segments,
+        license=license_of({"base": base_config.source}),
+        model=shared,
+        files=(),
+        precision=precision,
+        software=software_versions(),
+        adapters=_unmerged(configs),
+    )
+    merged_entries, content = _adapter_files(adapters, manifest, folder, qlora_base)
+    encoder = shared_encoder(shared, tensors, configs, quantization, precision, where=str(folder))
+    content[f"onnx/{ENCODER}.onnx"] = PackageFile(encoder, ENCODER)
+    manifest = dataclasses.replace(manifest, adapters=merged_entries)
+    return write_package(output, manifest, content, force=force)
+
+
+def add_adapters(
+    package: Path,
+    adapters: Mapping[str, Path],
+    output: Path,
+    *,
+    base: Path | None = None,
+    qlora_base: QloraBase = DEFAULT_QLORA_BASE,
+    force: bool = False,
+) -> Manifest:
+    """Write a package with the encoder and adapters of another, and more adapters.
+
+    Args:
+        package: A package with a shared encoder.
+        adapters: Adapter folders by the names that ``Model.use`` takes.
+        output: The package folder to write, another one.
+        base: The base of all of them; where the first one's lay while training by default.
+        qlora_base: See ``export_shared``.
+        force: Replace an existing ``output``.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        InputError: As ``export_shared``; or the package has no shared encoder, or one with other
+            weights than an adapter needs.
+        SamzooError: Else as ``export_shared``.
+    """
+    manifest = Manifest.read(package)
+    if not manifest.adapters:
+        raise InputError(
+            f"{package}: holds one model; adapters are added to a package that "
+            "samzoo export --shared-encoder wrote"
+        )
+    configs = read_configs(adapters)
+    check_quantization(
+        common_quantization(configs, adapters, qlora_base),
+        manifest.model.source.get(ROUNDED_TO),
+        package,
+    )
+    folder = _prepared(adapters, configs, output, base, package, force=force)
+    digest = manifest.model.weights_digest
+    for name, config in configs.items():
+        check_base(config, adapters[name], package, digest)
+    more = dataclasses.replace(manifest, adapters=(*manifest.adapters, *_unmerged(configs)))
+    entries, content = _adapter_files(adapters, more, folder, qlora_base)
+    kept = {
+        entry.path: PackageFile(read_entry(package, entry), entry.role, entry.adapter)
+        for entry in manifest.files
+        if entry.path != CARD_FILE
+    }
+    more = dataclasses.replace(more, files=(), adapters=(*manifest.adapters, *entries))
+    return write_package(output, more, {**kept, **content}, force=force)
+
+
+def _check_precision(precision: str) -> None:
+    check_precision(precision)
+    if precision not in SHAREABLE_PRECISIONS:
+        raise InputError(
+            f"precision: found {precision!r}, allowed for a shared encoder: "
+            f"{', '.join(SHAREABLE_PRECISIONS)}; weights that factors are added to cannot be "
+            "integers. Export the adapter into a package of its own"
+        )
+
+
+def _prepared(
+    adapters: Mapping[str, Path],
+    configs: Mapping[str, AdapterConfig],
+    output: Path,
+    base: Path | None,
+    *inputs: Path,
+    force: bool,
+) -> Path:
+    """Check all that costs nothing; returns the base's folder."""
+    first = next(iter(configs))
+    folder = base_folder(configs[first], adapters[first], base)
+    sources = [path for source in adapters.values() for path in input_folders(source, folder)]
+    check_output_folder(output, force=force, inputs=[*sources, *inputs])
+    require("torch", extra="export")
+    require("onnx", extra="export")
+    digest = ModelConfig.read(folder / CONFIG_FILE).weights_digest
+    for name, config in configs.items():
+        check_base(config, adapters[name], folder, digest)
+    return folder
+
+
+def _adapter_files(
+    adapters: Mapping[str, Path], manifest: Manifest, base: Path, qlora_base: QloraBase
+) -> tuple[tuple[AdapterEntry, ...], dict[str, PackageFile]]:
+    """Entries of the adapters as merged models, and their factors and decoders."""
+    content: dict[str, PackageFile] = {}
+    entries = []
+    encoder = manifest.model.architecture.image_encoder
+    for entry in manifest.adapters:
+        if entry.name not in adapters:
+            continue
+        adapter, place = adapters[entry.name], f"adapters/{entry.name}"
+        model, graphs = decoders(adapter, base, qlora_base, manifest.precision, entry.name)
+        entries.append(dataclasses.replace(entry, model=model))
+        factors = write_factors(encoder_factors(adapter, encoder))
+        content[f"{place}/lora.onnx_adapter"] = PackageFile(factors, FACTORS, entry.name)
+        for role, graph in graphs.items():
+            content[f"{place}/{role}.onnx"] = PackageFile(graph, role, entry.name)
+    return tuple(entries), content
+
+
+def _shared_config(
+    base: ModelConfig, preprocessing: Preprocessing, quantization: str | None
+) -> ModelConfig:
+    """The base's config, with what the encoder graph holds of the adapters' preprocessing."""
+    in_graph: dict[str, Any] = {field: getattr(preprocessing, field) for field in GRAPH_FIELDS}
+    source = dict(base.source)
+    if quantization is not None:
+        source[ROUNDED_TO] = quantization
+    return dataclasses.replace(
+        base, preprocessing=dataclasses.replace(base.preprocessing, **in_graph), source=source
+    )
+
+
+def _unmerged(configs: Mapping[str, AdapterConfig]) -> tuple[AdapterEntry, ...]:
+    """Entries that say of the models what is known before merging."""
+    return tuple(
+        AdapterEntry(
+            name=name,
+            license=license_of(config.source),
+            model=ModelConfig(
+                architecture=config.architecture,
+                preprocessing=config.preprocessing,
+                ais=config.ais,
+            ),
+        )
+        for name, config in configs.items()
+    )

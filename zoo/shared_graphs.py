@@ -1,0 +1,104 @@
+"""The graphs of a package whose adapters share an encoder.
+
+In: a base's weights, adapter folders. Out: ONNX files as bytes. Called by ``shared_export.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from samzoo.runtime.arrays import Tensors
+from samzoo.runtime.config import ModelConfig
+from samzoo.runtime.manifest import AIS_DECODER, ENCODER, MASK_DECODER
+from samzoo.training.adapter import AdapterConfig
+from samzoo.training.methods import get_method
+from samzoo.training.methods.layers import PREFIX, linear_layers
+
+from .merge import merged
+from .merged_weights import QloraBase
+from .onnx_export import export_graphs
+
+
+def decoders(
+    adapter: Path, base: Path, qlora_base: QloraBase, precision: str, name: str
+) -> tuple[ModelConfig, dict[str, bytes]]:
+    """Export an adapter's decoders.
+
+    Merging checks every tensor against the base, and gives the digest of the whole model, so that
+    embeddings belong to it and to the same model in a package of its own.
+
+    Args:
+        adapter: Its folder.
+        base: Its base's folder.
+        qlora_base: See ``merge``.
+        precision: How the graphs store weights.
+        name: The adapter's name.
+
+    Returns:
+        The merged model's config, and ONNX files as bytes by role.
+
+    Raises:
+        FormatError: A file is damaged, or they do not belong together.
+    """
+    from samzoo.training.sam import Sam, load_weights
+
+    config, tensors = merged(adapter, base=base, qlora_base=qlora_base)
+    sam = Sam(config)
+    load_weights(sam, tensors, where=str(adapter))
+    roles = (MASK_DECODER, AIS_DECODER)
+    metadata = {"samzoo.name": name, "samzoo.weights_digest": config.weights_digest}
+    return config, export_graphs(sam.eval(), precision=precision, metadata=metadata, roles=roles)
+
+
+def shared_encoder(
+    config: ModelConfig,
+    tensors: Tensors,
+    adapters: Mapping[str, AdapterConfig],
+    quantization: str | None,
+    precision: str,
+    *,
+    where: str,
+) -> bytes:
+    """Export a base's encoder with factors as inputs of all linear layers of its blocks.
+
+    Args:
+        config: Of the base.
+        tensors: The base's weights; rounded in place where ``quantization`` says so.
+        adapters: Configs of the adapters that it is for.
+        quantization: The rounding of its weights, or None.
+        precision: How the graph stores weights.
+        where: The base, for messages.
+
+    Returns:
+        The ONNX file as bytes.
+
+    Raises:
+        FormatError: The weights do not belong to the config.
+    """
+    from samzoo.training.sam import Sam, load_weights
+
+    if quantization is not None:
+        adapter = next(iter(adapters.values()))
+        method = get_method(adapter.method)
+        settings = method.hyperparameters(adapter.hyperparameters)
+        assert method.trained_base is not None
+        for tensor in [tensor for tensor in tensors if tensor.startswith(PREFIX)]:
+            value = tensors[tensor]
+            value = value.astype(np.float32) if value.dtype == np.float16 else value
+            tensors[tensor] = method.trained_base(tensor, value, settings)
+    sam = Sam(config)
+    load_weights(sam, tensors, where=where)
+    layers = linear_layers(
+        config.architecture.image_encoder, ["q", "k", "v", "proj", "mlp"], blocks=None
+    )
+    graphs = export_graphs(
+        sam.eval(),
+        precision=precision,
+        metadata={"samzoo.weights_digest": config.weights_digest},
+        roles=[ENCODER],
+        factor_layers=[layer for layer, _ in layers],
+    )
+    return graphs[ENCODER]
