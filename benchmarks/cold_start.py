@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 STEPS = (
-    ("samzoo.runtime.package", "read_entry", "read graphs, check sha256"),
+    ("samzoo.runtime.manifest", "read_entry", "read graphs, check sha256"),
     ("samzoo.runtime.sessions", "_make_session", "make sessions"),
     ("samzoo.runtime.sessions.OnnxNetworks", "encode", "encode"),
     ("samzoo.runtime.sessions.OnnxNetworks", "decode_ais", "AIS decode"),
@@ -90,12 +90,7 @@ def child(options: argparse.Namespace) -> dict[str, float]:
     with watch("import onnxruntime"):
         importlib.import_module("onnxruntime")
     for place, name, step in STEPS:
-        parent, _, last = place.rpartition(".")
-        target: Any = (
-            getattr(importlib.import_module(parent), last)
-            if last[0].isupper()
-            else importlib.import_module(place)
-        )
+        target = locate(place)
         setattr(target, name, watch.around(step, getattr(target, name)))
     with tempfile.TemporaryDirectory() as folder, watch("parse options"):
         output = str(Path(folder) / "labels.tif")
@@ -105,6 +100,14 @@ def child(options: argparse.Namespace) -> dict[str, float]:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     interpreter = {"start the interpreter": begun - options.child}
     return {**interpreter, **watch.seconds, "peak": peak, "finished": time.time()}
+
+
+def locate(place: str) -> Any:
+    """Return the module, or the class in a module, of a dotted name."""
+    parent, _, last = place.rpartition(".")
+    if last[0].isupper():
+        return getattr(importlib.import_module(parent), last)
+    return importlib.import_module(place)
 
 
 class Stopwatch:
