@@ -7,7 +7,8 @@ error that says what is there and which package brings the rest. Called by ``ses
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from .errors import InputError, MissingDependencyError, shown
@@ -30,18 +31,28 @@ class ProviderRow:
         package: The package whose onnxruntime has it.
         system: Where that package exists, for people.
         threads_option: The provider's own option for the number of CPU threads, or empty.
+        takes_optional_inputs: Whether graph inputs that have a default may be fed. OpenVINO keeps
+            the default without a word (tried with onnxruntime-openvino 1.24.1); where nobody has
+            tried, feeding them is refused as well. In onnxruntime's own graphs, as on the CPU and
+            with CUDA, they are inputs like others.
     """
 
     onnxruntime: str
     package: str
     system: str
     threads_option: str = ""
+    takes_optional_inputs: bool = field(default=False, kw_only=True)
 
 
 PROVIDERS: dict[Provider, ProviderRow] = {
-    "cpu": ProviderRow("CPUExecutionProvider", "onnxruntime", "everywhere"),
+    "cpu": ProviderRow(
+        "CPUExecutionProvider", "onnxruntime", "everywhere", takes_optional_inputs=True
+    ),
     "cuda": ProviderRow(
-        "CUDAExecutionProvider", "onnxruntime-gpu", "Linux and Windows with an NVIDIA GPU"
+        "CUDAExecutionProvider",
+        "onnxruntime-gpu",
+        "Linux and Windows with an NVIDIA GPU",
+        takes_optional_inputs=True,
     ),
     "coreml": ProviderRow("CoreMLExecutionProvider", "onnxruntime", "macOS"),
     "openvino": ProviderRow(
@@ -126,6 +137,27 @@ def session_providers(provider: Provider, threads: int | None) -> list[Any]:
     if threads is not None and row.threads_option:
         options[row.threads_option] = str(threads)
     return [(row.onnxruntime, options), PROVIDERS[CPU].onnxruntime]
+
+
+def check_optional_inputs(provider: Provider, names: Collection[str], *, role: str) -> None:
+    """Refuse to feed inputs that a provider would leave at their defaults in silence.
+
+    Args:
+        provider: The one in use.
+        names: Inputs with a default that are about to be fed; may be empty.
+        role: Of the graph, for the message.
+
+    Raises:
+        InputError: There are such inputs and the provider does not take them.
+    """
+    if names and not PROVIDERS[provider].takes_optional_inputs:
+        able = ", ".join(name for name, row in PROVIDERS.items() if row.takes_optional_inputs)
+        raise InputError(
+            f"provider {provider!r} cannot be relied on to take the {role} graph's optional inputs "
+            f"({shown(min(names))}), which adapters over a shared encoder and the modes amg and "
+            f"apg need; choose one of the providers {able}, or export the adapter as a package of "
+            "its own"
+        )
 
 
 def require_in_use(session: Any, provider: Provider) -> None:

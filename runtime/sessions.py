@@ -18,7 +18,14 @@ from .arrays import Array, Float4D
 from .errors import FormatError, InputError
 from .manifest import AIS_DECODER, ENCODER, MASK_DECODER
 from .networks import MULTIMASK_OUTPUT
-from .providers import CPU, Provider, check_provider, require_in_use, session_providers
+from .providers import (
+    CPU,
+    Provider,
+    check_optional_inputs,
+    check_provider,
+    require_in_use,
+    session_providers,
+)
 from .shared_memory import share_memory
 
 INPUTS = {
@@ -138,6 +145,7 @@ class OnnxNetworks:
             )
 
     def _run(self, role: str, feed: dict[str, Array]) -> list[Any]:
+        check_optional_inputs(self._provider, feed.keys() - set(INPUTS[role]), role=role)
         session = self._session(role)
         try:
             result: list[Any] = session.run(list(OUTPUTS[role]), feed)

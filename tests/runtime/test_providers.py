@@ -22,23 +22,16 @@ CPU_NAME = "CPUExecutionProvider"
 
 
 class FakeSession:
-    """Stands in for ``InferenceSession``: a session that runs on what ``runs_on`` says."""
+    """A real session on the CPU that says to run on ``runs_on``."""
 
-    def __init__(self, runs_on, made):
-        self._runs_on, self._made = runs_on, made
-
-    def __call__(self, graph, options, **arguments):
-        self._made.append({"options": options, **arguments})
-        self._real = onnxruntime.capi.onnxruntime_inference_collection.InferenceSession(
-            graph, options, providers=[CPU_NAME]
-        )
-        return self
+    def __init__(self, real, runs_on, made):
+        self._real, self._runs_on, self._made = real, runs_on, made
 
     def get_providers(self):
         return self._runs_on
 
     def disable_fallback(self):
-        self._made[-1]["fallback"] = "disabled"
+        self._made["fallback"] = "disabled"
 
     def __getattr__(self, name):
         return getattr(self._real, name)
@@ -51,8 +44,15 @@ def build(monkeypatch):
     def build(*names, runs_on=None):
         there = [*(PROVIDERS[name].onnxruntime for name in names), CPU_NAME]
         made: list[dict[str, Any]] = []
+        real = onnxruntime.InferenceSession
+
+        def make(graph, options, **arguments):
+            made.append({"options": options, **arguments})
+            session = real(graph, options, providers=[CPU_NAME])
+            return FakeSession(session, runs_on or there, made[-1])
+
         monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there)
-        monkeypatch.setattr(onnxruntime, "InferenceSession", FakeSession(runs_on or there, made))
+        monkeypatch.setattr(onnxruntime, "InferenceSession", make)
         return made
 
     return build
@@ -170,6 +170,34 @@ def test_asking_for_the_cpu_does_not_load_onnxruntime(tmp_path):
         "sys.exit('onnxruntime' in sys.modules)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["openvino", "coreml", "directml"])
+def test_factors_and_modes_that_a_provider_would_ignore_are_refused(
+    make_shared_package, toy_package, build, tmp_path, name
+):
+    """onnxruntime-openvino 1.24.1 computes the base's embeddings, whatever adapter is in use."""
+    build(name)
+    shared = load(make_shared_package(tmp_path / "shared", gains={"dark": 0.5}), provider=name)
+    with pytest.raises(
+        InputError,
+        match=f"provider '{name}' cannot be relied on to take the encoder graph's optional inputs "
+        r"\('gain.lora_a'\).*choose one of the providers cpu, cuda",
+    ):
+        shared.embed(IMAGE)
+    model = load(toy_package, provider=name)
+    assert model.segment(IMAGE).shape == IMAGE.shape
+    with pytest.raises(InputError, match="take the mask_decoder graph's optional inputs"):
+        model.segment(IMAGE, mode="amg")
+
+
+def test_providers_that_take_optional_inputs_give_what_the_cpu_gives(
+    make_shared_package, build, tmp_path
+):
+    package = make_shared_package(tmp_path / "shared", gains={"dark": 0.5})
+    expected = load(package).embed(IMAGE).values
+    build("cuda")
+    np.testing.assert_array_equal(load(package, provider="cuda").embed(IMAGE).values, expected)
 
 
 def test_check_provider_returns_the_name(build):
