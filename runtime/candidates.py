@@ -54,7 +54,7 @@ class Candidate:
         stability_score: float,
         point: tuple[float, float],
     ) -> Candidate | None:
-        """Cut a mask to its tight box and store it in an eighth of its bytes; None if empty.
+        """Cut a mask to its tight box and store it in an eighth of its bytes.
 
         Args:
             mask: ``(height, width)`` bool, part of an image.
@@ -63,6 +63,9 @@ class Candidate:
             predicted_iou: By the model.
             stability_score: IoU of the masks at a higher and a lower threshold.
             point: The (x, y) that was prompted.
+
+        Returns:
+            The candidate, or None where the mask is empty.
         """
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         if not len(rows):
@@ -97,7 +100,14 @@ class Candidate:
         )
 
     def full(self, size: Size) -> Masks:
-        """The mask in an image of a size, ``(height, width)`` bool."""
+        """Put the mask into an image.
+
+        Args:
+            size: (height, width) of the image.
+
+        Returns:
+            ``(height, width)`` bool.
+        """
         image = np.zeros(size, np.bool_)
         image[self.window] = self.mask
         return image
