@@ -54,7 +54,7 @@ class Candidate:
         stability_score: float,
         point: tuple[float, float],
     ) -> Candidate | None:
-        """Cut a mask to its tight box and store it in an eighth of its bytes; None if empty.
+        """Cut a mask to its tight box and store it in an eighth of its bytes.
 
         Args:
             mask: ``(height, width)`` bool, part of an image.
@@ -65,7 +65,7 @@ class Candidate:
             point: The (x, y) that was prompted.
 
         Returns:
-            The candidate, or None where no pixel is set.
+            The candidate, or None where the mask is empty.
         """
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         if not len(rows):
@@ -100,7 +100,7 @@ class Candidate:
         )
 
     def full(self, size: Size) -> Masks:
-        """Put the mask where it lies in its image.
+        """Put the mask into an image.
 
         Args:
             size: (height, width) of the image.

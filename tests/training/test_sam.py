@@ -43,6 +43,10 @@ def test_embeddings_equal_those_of_segment_anything(sam, original, size):
     assert torch.equal(sam.embed(image), expected)
 
 
+DECODER_TOLERANCE = 1e-5
+"""Of the largest value: sums run in another order, see ``test_mask_decoding.py``."""
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("multimask", [False, True])
 def test_decoded_prompts_equal_those_of_segment_anything(sam, original, multimask):
@@ -63,7 +67,8 @@ def test_decoded_prompts_equal_those_of_segment_anything(sam, original, multimas
             multimask_output=multimask,
         )
         found = sam.decode(embeddings, points=p, boxes=b, mask_input=m, multimask_output=multimask)
-        assert all(torch.equal(a, e) for a, e in zip(found, expected, strict=True))
+        for ours, theirs in zip(found, expected, strict=True):
+            assert float((ours - theirs).abs().max() / theirs.abs().max()) < DECODER_TOLERANCE
 
 
 @torch.no_grad()
