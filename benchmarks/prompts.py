@@ -1,6 +1,6 @@
 """Time 300 box prompts on one image: samzoo against micro-sam and segment-anything in torch.
 
-    python benchmarks/prompts.py [--objects 300] [--runs 5]
+    python benchmarks/prompts.py [--objects 300] [--runs 5] [--threads N]
 
 Needs the `dev` extra and micro-sam (`pip install --no-deps micro-sam torch-em python-elf` and what
 they import; see `tests/goldens/README.md`). All have the mask decoder of ViT-B with the same random
@@ -63,7 +63,7 @@ def prepare(folder: Path, objects: int) -> None:
     )
 
 
-def run_samzoo(folder: Path) -> Callable[[], object]:
+def run_samzoo(folder: Path, threads: int | None = None) -> Callable[[], object]:
     """Return what prompts all boxes with samzoo's runtime."""
     from samzoo.runtime import ImageEmbeddings, Model
     from samzoo.runtime.sessions import OnnxNetworks
@@ -71,7 +71,9 @@ def run_samzoo(folder: Path) -> Callable[[], object]:
 
     boxes, embedding = _inputs(folder)
     networks = OnnxNetworks(
-        lambda role: (folder / f"{role}.onnx").read_bytes(), mask_side=4 * CONFIG.grid
+        lambda role: (folder / f"{role}.onnx").read_bytes(),
+        mask_side=4 * CONFIG.grid,
+        threads=threads,
     )
     model = Model(CONFIG, networks)
     size = (SIDE, SIDE)
@@ -84,11 +86,13 @@ def run_samzoo(folder: Path) -> Callable[[], object]:
     return task
 
 
-def run_segment_anything(folder: Path, batch: int) -> Callable[[], object]:
+def run_segment_anything(
+    folder: Path, batch: int, threads: int | None = None
+) -> Callable[[], object]:
     """Return what prompts all boxes with ``SamPredictor.predict_torch``."""
     import torch
 
-    predictor = _predictor(folder)
+    predictor = _predictor(folder, threads)
     boxes = torch.from_numpy(_inputs(folder)[0])
 
     def task() -> object:
@@ -101,11 +105,11 @@ def run_segment_anything(folder: Path, batch: int) -> Callable[[], object]:
     return task
 
 
-def run_micro_sam(folder: Path, batch: int) -> Callable[[], object]:
+def run_micro_sam(folder: Path, batch: int, threads: int | None = None) -> Callable[[], object]:
     """Return what prompts all boxes with ``micro_sam.inference.batched_inference``."""
     from micro_sam.inference import batched_inference
 
-    predictor, boxes = _predictor(folder), _inputs(folder)[0]
+    predictor, boxes = _predictor(folder, threads), _inputs(folder)[0]
 
     def task() -> object:
         records = batched_inference(
@@ -116,12 +120,20 @@ def run_micro_sam(folder: Path, batch: int) -> Callable[[], object]:
     return task
 
 
-def contenders(folder: Path, batches: Sequence[int] = (32, 4)) -> dict[str, Contender]:
-    """All of them by name, on what ``prepare`` wrote to a folder."""
-    named: dict[str, Contender] = {"samzoo": partial(run_samzoo, folder)}
+def contenders(
+    folder: Path, *, batches: Sequence[int] = (32, 4), threads: int | None = None
+) -> dict[str, Contender]:
+    """All of them by name, on what ``prepare`` wrote to a folder.
+
+    Args:
+        folder: With weights and inputs.
+        batches: Of micro-sam: its default, and what was best for it.
+        threads: Of each contender; None leaves it to each library.
+    """
+    named: dict[str, Contender] = {"samzoo": partial(run_samzoo, folder, threads)}
     for batch in batches:
-        named[f"micro-sam, batches of {batch}"] = partial(run_micro_sam, folder, batch)
-    named["segment-anything, batches of 4"] = partial(run_segment_anything, folder, 4)
+        named[f"micro-sam, batches of {batch}"] = partial(run_micro_sam, folder, batch, threads)
+    named["segment-anything, batches of 4"] = partial(run_segment_anything, folder, 4, threads)
     return named
 
 
@@ -130,11 +142,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--objects", type=int, default=300)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--threads", type=int)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder, options.objects)
-        results = race(contenders(folder), options.runs, keep_values=True)
+        results = race(contenders(folder, threads=options.threads), options.runs, keep_values=True)
     print(table(results, against=MICRO_SAM))
     areas = {name: np.asarray(result.value) for name, result in results.items()}
     for name, found in areas.items():
@@ -147,13 +160,15 @@ def _inputs(folder: Path) -> tuple[Any, Any]:
         return file["boxes"], file["embedding"]
 
 
-def _predictor(folder: Path) -> Any:
+def _predictor(folder: Path, threads: int | None) -> Any:
     """segment-anything's predictor with the decoder's weights and the embedding set."""
     import torch
     from segment_anything import SamPredictor
     from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
     from segment_anything.modeling import Sam as OriginalSam
 
+    if threads is not None:
+        torch.set_num_threads(threads)
     grid = CONFIG.grid
     sam = OriginalSam(
         image_encoder=torch.nn.Identity(),

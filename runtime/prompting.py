@@ -22,9 +22,9 @@ from .networks import Networks
 from .prompts import BOX_TOP_LEFT, PADDING, Prompt
 from .tiles import Tile
 
-DECODER_MEMORY = 220_000_000
+DECODER_MEMORY = 430_000_000
 """Bytes that the mask decoder may take for the objects of one call, 8 of them at a grid of 64 (own
-choice: more at once cost more in page faults than they save; ``benchmarks/prompts.py``)."""
+choice: an object takes 41 ms alone, 32 ms among 8 and 31 ms among 16, on one thread)."""
 
 MAX_OBJECTS = 32
 """Objects in one call where the grid is small (own choice)."""
@@ -111,9 +111,10 @@ def objects_per_call(grid: int, tokens: int) -> int:
     (8, 32, 1)
     """
     # At its peak the decoder holds the pixels twice and the enlarged ones, 16 times as many with an
-    # eighth of the channels, twice; earlier, the weights of 8 heads for each token.
+    # eighth of the channels, twice; earlier, the weights of 8 heads for each token. onnxruntime
+    # keeps twice that (measured: 51 MB an object at a grid of 64).
     floats = grid**2 * (EMBEDDING_CHANNELS * (2 + 4) + 8 * (tokens + 5))
-    return min(max(DECODER_MEMORY // (4 * floats), 1), MAX_OBJECTS)
+    return min(max(DECODER_MEMORY // (2 * 4 * floats), 1), MAX_OBJECTS)
 
 
 def tile_enlargement(config: ModelConfig, tile: Tile) -> Enlargement:
