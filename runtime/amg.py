@@ -19,8 +19,7 @@ from .embeddings import ImageEmbeddings
 from .errors import InputError
 from .geometry import Size
 from .networks import Networks
-from .prompting import decode, tile_enlargement
-from .prompts import POSITIVE, Prompt
+from .prompting import decode, single_points
 from .suppression import suppress_boxes
 from .tiles import Tile
 
@@ -126,31 +125,24 @@ def generate_masks(
     """
     found: list[Candidate] = []
     points, tiles = _grid(embeddings.tiles, parameters.points_per_side)
-    label_one = np.array([POSITIVE], np.float32)
-    prompts = [Prompt(point[None], label_one) for point in points]
-    done = 0
     for decoded in decode(
-        networks, config, embeddings, prompts, tiles=tiles, multimask_output=True
-    ):
-        tile = embeddings.tiles[decoded.tile]
-        enlargement = tile_enlargement(config, tile)
+        networks, config, embeddings, single_points(points),
+        tiles=tiles, multimask_output=True, progress=progress,
+    ):  # fmt: skip
         good = (decoded.iou > parameters.pred_iou_thresh) | (parameters.pred_iou_thresh <= 0)
         for i, output in np.argwhere(good):
             x, y = points[decoded.members[i]]
             candidate = measure(
                 decoded.low_res[i, output],
-                enlargement,
-                origin=tile.outer[:2],
+                decoded.enlargement,
+                origin=decoded.tile.outer[:2],
                 predicted_iou=float(decoded.iou[i, output]),
                 point=(float(x), float(y)),
                 stability_score_offset=parameters.stability_score_offset,
                 stability_score_thresh=parameters.stability_score_thresh,
             )
-            if candidate is not None and _is_inner(candidate, tile):
+            if candidate is not None and _is_inner(candidate, decoded.tile):
                 found.append(candidate)
-        done += len(decoded.members)
-        if progress is not None:
-            progress("prompt", done, len(prompts))
     scores = np.array([one.predicted_iou for one in found], np.float32)
     found = _suppressed(found, scores, parameters.box_nms_thresh)
     if parameters.min_mask_region_area > 0:

@@ -18,8 +18,7 @@ from .embeddings import ImageEmbeddings
 from .errors import InputError
 from .geometry import Size
 from .networks import Networks
-from .prompting import decode, tile_enlargement
-from .prompts import POSITIVE, Prompt
+from .prompting import decode, single_points
 from .suppression import suppress_masks
 
 
@@ -76,30 +75,23 @@ def segment_by_seeds(
         InputError: The package is too old to return the single-mask output for a point.
     """
     points = seed_points(*maps, parameters=parameters)
-    label_one = np.array([POSITIVE], np.float32)
-    prompts = [Prompt(point[None], label_one) for point in points]
     found: dict[int, Candidate] = {}
-    done = 0
     for decoded in decode(
-        networks, config, embeddings, prompts, multimask_output=parameters.multimasking
-    ):
-        tile = embeddings.tiles[decoded.tile]
-        enlargement = tile_enlargement(config, tile)
+        networks, config, embeddings, single_points(points),
+        multimask_output=parameters.multimasking, progress=progress,
+    ):  # fmt: skip
         best = decoded.iou.argmax(axis=1)
         for i, (member, output) in enumerate(zip(decoded.members, best, strict=True)):
             x, y = points[member]
             candidate = measure(
                 decoded.low_res[i, output],
-                enlargement,
-                origin=tile.outer[:2],
+                decoded.enlargement,
+                origin=decoded.tile.outer[:2],
                 predicted_iou=float(decoded.iou[i, output]),
                 point=(float(x), float(y)),
             )
             if candidate is not None:
                 found[member] = candidate
-        done += len(decoded.members)
-        if progress is not None:
-            progress("prompt", done, len(prompts))
     in_order = [found[member] for member in sorted(found)]
     return merge_by_score(in_order, embeddings.original_size, parameters)
 

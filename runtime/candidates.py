@@ -18,6 +18,7 @@ from .arrays import Float2D, Labels2D, Masks
 from .config import MASK_THRESHOLD
 from .enlarging import Enlargement, enlarge
 from .geometry import Size
+from .prompt_simulation import cut_out
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,12 @@ class Candidate:
         Returns:
             The candidate, or None where the mask is empty.
         """
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        if not len(rows):
+        first_row, first_column, tight = cut_out(mask)
+        if not tight.size:
             return None
-        tight = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         return cls(
-            row=row + int(rows[0]),
-            column=column + int(columns[0]),
+            row=row + first_row,
+            column=column + first_column,
             shape=(tight.shape[0], tight.shape[1]),
             area=int(np.count_nonzero(tight)),
             predicted_iou=predicted_iou,

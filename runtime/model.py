@@ -34,7 +34,7 @@ from .images import check_image
 from .intensity import is_constant, to_0_255
 from .modes import Mode, parameters_of
 from .networks import Networks
-from .prompting import decode, tile_enlargement
+from .prompting import decode
 from .prompts import collect_prompts
 from .tiles import Tile
 from .variants import Variant, Variants
@@ -336,18 +336,12 @@ class Model:
         masks = np.zeros((len(prompts), *embeddings.original_size), np.bool_)
         scores = np.zeros(len(prompts), np.float32)
         low_res = np.zeros((len(prompts), 1, side, side), np.float32)
-        done = 0
-        for decoded in decode(self.networks, self.config, embeddings, prompts):
-            tile = embeddings.tiles[decoded.tile]
-            enlargement = tile_enlargement(self.config, tile)
-            y0, x0, y1, x1 = tile.outer
+        for decoded in decode(self.networks, self.config, embeddings, prompts, progress=progress):
+            y0, x0, y1, x1 = decoded.tile.outer
             for i, logits in zip(decoded.members, decoded.low_res[:, 0], strict=True):
-                draw_mask(logits, enlargement, MASK_THRESHOLD, masks[i, y0:y1, x0:x1])
+                draw_mask(logits, decoded.enlargement, MASK_THRESHOLD, masks[i, y0:y1, x0:x1])
             scores[decoded.members] = decoded.iou[:, 0]
             low_res[decoded.members] = decoded.low_res
-            done += len(decoded.members)
-            if progress is not None:
-                progress("prompt", done, len(prompts))
         return masks, scores, low_res
 
     def _embed(

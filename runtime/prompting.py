@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Float4D
+from .arrays import Float4D, Points, Progress
 from .config import EMBEDDING_CHANNELS, ModelConfig
 from .embeddings import ImageEmbeddings
 from .enlarging import Enlargement
 from .geometry import input_size
 from .networks import Networks
-from .prompts import BOX_TOP_LEFT, PADDING, Prompt
+from .prompts import BOX_TOP_LEFT, PADDING, POSITIVE, Prompt
 from .tiles import Tile
 
 DECODER_MEMORY = 430_000_000
@@ -35,13 +35,15 @@ class Decoded:
     """What the mask decoder says of some objects of one tile.
 
     Attributes:
-        tile: Index of the tile.
+        tile: Which tile of the image.
+        enlargement: From its low-res logits to masks of its size.
         members: Which prompts these are.
         iou: iou_predictions ``(objects, c)``.
         low_res: low_res_logits ``(objects, c, 4 * grid, 4 * grid)``.
     """
 
-    tile: int
+    tile: Tile
+    enlargement: Enlargement
     members: list[int]
     iou: NDArray[np.float32]
     low_res: Float4D
@@ -55,6 +57,7 @@ def decode(
     *,
     tiles: Sequence[int] | None = None,
     multimask_output: bool | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[Decoded]:
     """Decode any number of objects with any mixture of prompts.
 
@@ -69,6 +72,7 @@ def decode(
         prompts: The objects.
         tiles: Index of the tile that decodes each; the most central one by default.
         multimask_output: See ``Networks.decode_prompts``.
+        progress: Called with ("prompt", objects done, objects in all) as each batch is done with.
 
     Yields:
         Batches in no particular order; every prompt is in one of them.
@@ -76,7 +80,7 @@ def decode(
     Raises:
         InputError: An older package cannot do ``multimask_output``.
     """
-    windows = embeddings.tiles
+    windows, done = embeddings.tiles, 0
     groups: dict[tuple[int, int, bool], list[int]] = defaultdict(list)
     for i, prompt in enumerate(prompts):
         tile = _central_tile(prompt, windows) if tiles is None else tiles[i]
@@ -84,6 +88,7 @@ def decode(
         groups[tile, tokens, prompt.mask_input is not None].append(i)
     for (tile, tokens, _), members in groups.items():
         step = objects_per_call(config.grid, tokens)
+        enlargement = _tile_enlargement(config, windows[tile])
         for start in range(0, len(members), step):
             batch = members[start : start + step]
             iou, low_res = _decode(
@@ -94,7 +99,16 @@ def decode(
                 [prompts[i] for i in batch],
                 multimask_output,
             )
-            yield Decoded(tile, batch, iou, low_res)
+            yield Decoded(windows[tile], enlargement, batch, iou, low_res)
+            done += len(batch)
+            if progress is not None:
+                progress("prompt", done, len(prompts))
+
+
+def single_points(points: Points) -> list[Prompt]:
+    """Make one prompt, a point in the object, of each row ``(x, y)``."""
+    label = np.array([POSITIVE], np.float32)
+    return [Prompt(point[None], label) for point in points]
 
 
 def objects_per_call(grid: int, tokens: int) -> int:
@@ -117,7 +131,7 @@ def objects_per_call(grid: int, tokens: int) -> int:
     return min(max(DECODER_MEMORY // (2 * 4 * floats), 1), MAX_OBJECTS)
 
 
-def tile_enlargement(config: ModelConfig, tile: Tile) -> Enlargement:
+def _tile_enlargement(config: ModelConfig, tile: Tile) -> Enlargement:
     """How low-res logits of a tile become masks of its size."""
     resized = input_size(tile.size, config.image_size, config.preprocessing.scale)
     return Enlargement.between(4 * config.grid, config.image_size, resized, tile.size)

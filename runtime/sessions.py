@@ -97,10 +97,7 @@ class OnnxNetworks:
 
     def factor_shapes(self) -> dict[str, tuple[int | None, ...]]:
         """Shapes of the LoRA factors that the encoder takes by input name; None is the rank."""
-        return {
-            value.name: tuple(size if isinstance(size, int) else None for size in value.shape)
-            for value in self._session(ENCODER).get_overridable_initializers()
-        }
+        return self._optional_inputs(ENCODER)
 
     def decode_prompts(
         self,
@@ -137,12 +134,18 @@ class OnnxNetworks:
         return result
 
     def _require_multimask(self) -> None:
-        known = [value.name for value in self._session(MASK_DECODER).get_overridable_initializers()]
-        if MULTIMASK_INPUT not in known:
+        if MULTIMASK_INPUT not in self._optional_inputs(MASK_DECODER):
             raise InputError(
                 f"the {MASK_DECODER} graph of this package has no input {MULTIMASK_INPUT!r}, which "
                 "the modes amg and apg need; export the model again with this version of samzoo"
             )
+
+    def _optional_inputs(self, role: str) -> dict[str, tuple[int | None, ...]]:
+        """Shapes of the inputs that may be left out, by name; None where a side is free."""
+        return {
+            value.name: tuple(size if isinstance(size, int) else None for size in value.shape)
+            for value in self._session(role).get_overridable_initializers()
+        }
 
     def _run(self, role: str, feed: dict[str, Array]) -> list[Any]:
         check_optional_inputs(self._provider, feed.keys() - set(INPUTS[role]), role=role)
