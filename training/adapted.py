@@ -16,9 +16,8 @@ from samzoo.runtime.config import ModelConfig
 
 from .adapter import AdapterConfig
 from .methods import get_method
+from .methods.layers import PREFIX
 from .sam import Sam, load_weights
-
-ENCODER_PREFIX = "image_encoder."
 
 
 def adapted(
@@ -49,14 +48,14 @@ def adapted(
     sam = Sam(
         ModelConfig(architecture=architecture, preprocessing=config.preprocessing, ais=config.ais)
     )
-    plain = {n: v for n, v in base.items() if n.startswith(ENCODER_PREFIX)}
-    plain |= {n: v for n, v in adapter.items() if not n.startswith(ENCODER_PREFIX)}
+    plain = {n: v for n, v in base.items() if n.startswith(PREFIX)}
+    plain |= {n: v for n, v in adapter.items() if not n.startswith(PREFIX)}
     load_weights(sam, plain, where="adapter and base")
     settings = method.resolved(method.hyperparameters(config.hyperparameters), architecture)
     method.attach(sam.image_encoder, architecture, settings)
     parameters = dict(sam.named_parameters())
     with torch.no_grad():
         for name, value in adapter.items():
-            if name.startswith(ENCODER_PREFIX):
+            if name.startswith(PREFIX):
                 parameters[name].copy_(torch.from_numpy(value))
     return sam.eval()

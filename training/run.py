@@ -35,6 +35,7 @@ from .learner import Learner
 from .memory import keep_freed_memory
 from .methods import get_method, mask_decoder_lora
 from .methods.adaptformer import ALPHA
+from .methods.layers import PREFIX
 from .sam import weights_of
 from .schedule import History, fraction_done, learning_rate_factor
 from .state import load_state, read_progress, save_state
@@ -44,7 +45,6 @@ from .validation import check_validation_data, possible_tasks, validate
 LAST, BEST, LOG = "checkpoints/last.safetensors", "checkpoints/best.safetensors", "log.jsonl"
 
 EMBEDDINGS = "embeddings"
-ENCODER = "image_encoder."
 
 
 class Run:
@@ -106,7 +106,7 @@ class Run:
         """Stop the encoder's learning, once; what validates is what the decoders then see."""
         if self.history.encoder_frozen:
             return
-        self.average.settle(ENCODER)
+        self.average.settle(PREFIX)
         self.history.encoder_frozen = True
         self._cache_embeddings()
 
@@ -114,7 +114,7 @@ class Run:
         trained = {
             name: value.detach().cpu().numpy()
             for name, value in self.learner.weights.items()
-            if name.startswith(ENCODER)
+            if name.startswith(PREFIX)
         }
         identity = cache_identity(
             self.base_config.weights_digest,
@@ -245,7 +245,7 @@ class Run:
                 **source,
             },
         )
-        delta = {name for name in self.learner.weights if name.startswith(ENCODER)}
+        delta = {name for name in self.learner.weights if name.startswith(PREFIX)}
         state = mask_decoder_lora.fold(weights_of(self.sam), self.hyperparameters)
         if not get_method(self.method).foldable:  # alpha is stored also where it is fixed
             delta |= {name for name in state if name.endswith(f".{ALPHA}")}

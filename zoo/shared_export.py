@@ -44,7 +44,6 @@ from .shared_graphs import decoders, shared_encoder
 ROUNDED_TO = "encoder_rounded_to"
 """In the source of a shared encoder's model: the quantization whose rounded weights it holds."""
 
-
 SHAREABLE_PRECISIONS = ("fp32", "fp16")
 """How a shared encoder's weights may be stored."""
 

@@ -120,7 +120,7 @@ def add_factors(
     linear.lora_a, linear.lora_b = nn.ParameterDict(a), nn.ParameterDict(b)
     linear.lora_scale = scale
     index = {m: torch.from_numpy(r) for m, r in rows.items()}
-    linear.register_forward_hook(partial(_add_delta, rows=index, scale=scale))
+    linear.register_forward_hook(partial(_add_delta, rows=index))
 
 
 def effective_weight(linear: Any) -> Tensor:
@@ -145,7 +145,6 @@ def _add_delta(
     output: Tensor,
     *,
     rows: dict[str, Tensor],
-    scale: float,
 ) -> Tensor:
     """Add the low-rank part to a layer's output, never in place (4-bit layers forbid it)."""
     import torch
@@ -156,7 +155,8 @@ def _add_delta(
     outputs = output.shape[-1]
     b = [spread(layer.lora_b[m], index, outputs) for m, index in rows.items()]
     hidden = F.linear(inputs[0], torch.cat([layer.lora_a[m] for m in rows]))
-    return output + scale * F.linear(hidden, torch.cat(b, dim=1))
+    scaled: Tensor = layer.lora_scale * F.linear(hidden, torch.cat(b, dim=1))
+    return output + scaled
 
 
 def fold(

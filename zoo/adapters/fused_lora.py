@@ -1,8 +1,8 @@
 """One LoRA on a whole fused layer, and ours with a pair of factors for each of q, k and v.
 
 Fused: ``A = [A_q; A_v] (n r, in)`` and B ``(out, n r)`` block by block, so that ``B A`` is the same
-matrix. In: one layer's factors. Out: the other form. Called by ``huggingface_peft.py``; exact in
-both directions, nothing is multiplied.
+matrix. In: one layer's factors. Out: the other form. Called by ``huggingface_peft.py`` and
+``factor_files.py``; exact in both directions, nothing is multiplied.
 """
 
 from __future__ import annotations
