@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 import warnings
-from collections.abc import Callable
 
 import numpy as np
 import torch
+from racing import alternate
 
 from samzoo.zoo import load
 
@@ -44,18 +43,6 @@ def main() -> None:
     ratios = [b / a for a, b in zip(*times.values(), strict=True)]
     print(f"torch / samzoo: median {statistics.median(ratios):.2f}, "
           f"{min(ratios):.2f} to {max(ratios):.2f}")  # fmt: skip
-
-
-def alternate(tasks: dict[str, Callable[[], object]], runs: int) -> dict[str, list[float]]:
-    """Run tasks in turn, once to warm up, then ``runs`` times; return seconds by name."""
-    times: dict[str, list[float]] = {name: [] for name in tasks}
-    for index in range(runs + 1):
-        for name, task in tasks.items():
-            start = time.perf_counter()
-            task()
-            if index:
-                times[name].append(time.perf_counter() - start)
-    return times
 
 
 if __name__ == "__main__":

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 
 import numpy as np
 from bioimage_cpp.filters import gaussian_smoothing
 from bioimage_cpp.segmentation import label, watershed
 from numpy.typing import NDArray
+from racing import alternate
 
 from samzoo.runtime.ais import segment_from_maps
 from samzoo.runtime.config import AisParameters
@@ -41,13 +41,7 @@ def main() -> None:
         return segment_from_maps(*maps, parameters=parameters)
 
     tasks = {**kernels, "segment_from_maps": whole}
-    times: dict[str, list[float]] = {name: [] for name in tasks}
-    for index in range(options.runs + 1):
-        for name, task in tasks.items():
-            start = time.perf_counter()
-            task()
-            if index:  # the first round warms up
-                times[name].append(time.perf_counter() - start)
+    times = alternate(tasks, options.runs)
     sums = [sum(values) for values in zip(*(times[name] for name in kernels), strict=True)]
     whole_times = times["segment_from_maps"]
     found = segment_from_maps(*maps, parameters=parameters)

@@ -1,7 +1,8 @@
-"""Time contenders in turn, each in a process of its own, so that memory is measured too.
+"""Time contenders in turn: in one process, or each in its own, so that memory is measured too.
 
-A contender is a function without arguments (use ``functools.partial``) that loads what it needs and
-returns the function to time. All wait while one runs; the order is the same in every round.
+A contender of ``race`` is a function without arguments (use ``functools.partial``) that loads what
+it needs and returns the function to time. All wait while one runs; the order is the same in every
+round.
 """
 
 from __future__ import annotations
@@ -116,6 +117,18 @@ def _memory(key: str) -> float:
             return next(int(line.split()[1]) / 1024 for line in file if line.startswith(key))
     except (OSError, StopIteration):
         return float("nan")
+
+
+def alternate(tasks: dict[str, Callable[[], object]], runs: int) -> dict[str, list[float]]:
+    """Run tasks in turn, once to warm up, then ``runs`` times; return seconds by name."""
+    times: dict[str, list[float]] = {name: [] for name in tasks}
+    for index in range(runs + 1):
+        for name, task in tasks.items():
+            start = time.perf_counter()
+            task()
+            if index:
+                times[name].append(time.perf_counter() - start)
+    return times
 
 
 def table(results: Mapping[str, Result], *, against: str) -> str:

@@ -21,7 +21,13 @@ from typing import Any
 import numpy as np
 from racing import Contender, race, table
 
-from samzoo.runtime.config import Architecture, ModelConfig, VitConfig
+from samzoo.runtime.config import (
+    SAM_PIXEL_MEAN,
+    SAM_PIXEL_STD,
+    Architecture,
+    ModelConfig,
+    VitConfig,
+)
 
 ARCHITECTURES = {
     "vit_b": VitConfig(),
@@ -142,9 +148,7 @@ def ours(path: Path, image: Callable[[], Any]) -> Callable[[], object]:
 
 def normalised(pixels: Any) -> Any:
     """As segment-anything's ``preprocess`` does for an image of full size."""
-    preprocessing = ModelConfig(architecture=Architecture(image_encoder=VitConfig())).preprocessing
-    mean, std = preprocessing.pixel_mean, preprocessing.pixel_std
-    x = (pixels - np.array(mean, np.float32)) / np.array(std, np.float32)
+    x = (pixels - np.array(SAM_PIXEL_MEAN, np.float32)) / np.array(SAM_PIXEL_STD, np.float32)
     return np.ascontiguousarray(x.transpose(2, 0, 1)[None])
 
 

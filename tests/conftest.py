@@ -23,8 +23,31 @@ from samzoo.runtime.config import (
 from samzoo.runtime.manifest import AdapterEntry, FileEntry, Manifest
 from samzoo.runtime.model import Model
 
-TOY_GRAPHS = Path(__file__).parent / "goldens" / "toy_onnx"
+GOLDENS = Path(__file__).parent / "goldens"
+TOY_GRAPHS = GOLDENS / "toy_onnx"
 TOY_SIDE = 64
+
+
+@pytest.fixture(scope="session")
+def golden():
+    """Reads a file of ``tests/goldens`` by its name; gives its arrays."""
+
+    def read(name):
+        with np.load(GOLDENS / f"{name}.npz") as file:
+            return dict(file)
+
+    return read
+
+
+@pytest.fixture
+def run_verb():
+    """Runs a verb of the command line, which must succeed."""
+    from samzoo.zoo.cli import main
+
+    def run(*arguments):
+        assert main([str(argument) for argument in arguments]) == 0
+
+    return run
 
 
 class ToyNetworks:

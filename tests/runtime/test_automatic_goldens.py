@@ -1,7 +1,6 @@
 """The modes amg and apg after the networks, against micro-sam; see ``goldens/README.md``."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,19 +14,15 @@ from samzoo.runtime.enlarging import Enlargement
 from samzoo.runtime.networks import Networks
 from samzoo.runtime.tiles import whole
 
-GOLDENS = Path(__file__).parents[1] / "goldens"
+
+@pytest.fixture(scope="module")
+def amg(golden):
+    return golden("amg")
 
 
 @pytest.fixture(scope="module")
-def amg():
-    with np.load(GOLDENS / "amg.npz") as file:
-        return dict(file)
-
-
-@pytest.fixture(scope="module")
-def apg():
-    with np.load(GOLDENS / "apg.npz") as file:
-        return dict(file)
+def apg(golden):
+    return golden("apg")
 
 
 class StoredNetworks(Networks):

@@ -1,7 +1,6 @@
 """Our post-processing and metrics against those of micro-sam and elf; see ``goldens/README.md``."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,22 +9,18 @@ from samzoo.runtime.ais import segment_from_maps
 from samzoo.runtime.config import AisParameters
 from samzoo.runtime.metrics import mean_segmentation_accuracy
 
-GOLDENS = Path(__file__).parents[1] / "goldens"
-
 SUM_TOLERANCE = 1e-12
 """Means of ten float64 numbers in another order."""
 
 
 @pytest.fixture(scope="module")
-def watershed():
-    with np.load(GOLDENS / "ais_watershed.npz") as file:
-        return dict(file)
+def watershed(golden):
+    return golden("ais_watershed")
 
 
 @pytest.fixture(scope="module")
-def accuracies():
-    with np.load(GOLDENS / "msa.npz") as file:
-        return dict(file)
+def accuracies(golden):
+    return golden("msa")
 
 
 @pytest.mark.parametrize("case", range(4))

@@ -12,7 +12,6 @@ pytest.importorskip("onnx")
 pytestmark = [pytest.mark.torch, pytest.mark.onnx]
 
 from samzoo.runtime import load, read_labels, write_labels  # noqa: E402
-from samzoo.zoo.cli import main  # noqa: E402
 
 SETTINGS = """
 epochs = 1
@@ -29,7 +28,7 @@ rank = 2
 
 
 @pytest.mark.parametrize("encoder", tiny.ENCODERS)
-def test_convert_train_merge_export_and_segment_at_half_the_size(tmp_path, encoder):
+def test_convert_train_merge_export_and_segment_at_half_the_size(tmp_path, encoder, run_verb):
     from PIL import Image
 
     config = tiny.make_config(encoder, ais=False)
@@ -39,18 +38,15 @@ def test_convert_train_merge_export_and_segment_at_half_the_size(tmp_path, encod
     write_labels(tmp_path / "labels.tif", labels)
     (tmp_path / "settings.toml").write_text(SETTINGS)
 
-    def run(*arguments):
-        assert main([str(argument) for argument in arguments]) == 0
-
-    run("convert", tmp_path / "base", "--image-size", 32, "-o", tmp_path / "half")
-    run(
+    run_verb("convert", tmp_path / "base", "--image-size", 32, "-o", tmp_path / "half")
+    run_verb(
         "train", "--images", tmp_path / "image.png", "--labels", tmp_path / "labels.tif",
         "--base", tmp_path / "half", "--config", tmp_path / "settings.toml",
         "--ais-decoder", "light", "-o", tmp_path / "run",
     )  # fmt: skip
-    run("merge", tmp_path / "run", "-o", tmp_path / "model")
-    run("export", tmp_path / "model", "-o", tmp_path / "package")
-    run(
+    run_verb("merge", tmp_path / "run", "-o", tmp_path / "model")
+    run_verb("export", tmp_path / "model", "-o", tmp_path / "package")
+    run_verb(
         "segment", tmp_path / "image.png", "--model", tmp_path / "package",
         "-o", tmp_path / "found.tif",
     )  # fmt: skip
