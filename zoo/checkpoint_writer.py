@@ -76,6 +76,33 @@ def write_checkpoint(
             "SAM's weights and which no other tool's SAM has; export it to ONNX instead"
         )
     check_shapes(tensors, config.architecture, where=str(source))
+    sam, ais = split_ais(tensors)
+    _tell_differences(config, to, source)
+    if to == "huggingface":
+        _write_folder(output, config, sam, force=force)
+        return outputs
+    sam = bare_state_dict(config, tensors)
+    unetr = isinstance(config.architecture.ais_decoder, UnetrDecoderConfig)
+    if decoder is not None and not unetr:
+        raise InputError(f"{source}: has no AIS decoder of micro-sam's; leave --decoder out")
+    if to == "micro-sam" and unetr and decoder is None:
+        save_torch(output, {MODEL_STATE: sam, DECODER_STATE: ais})
+    else:
+        if decoder is not None:
+            save_torch(decoder, ais)
+        save_torch(output, sam)
+    return outputs
+
+
+def split_ais(tensors: Tensors) -> tuple[Tensors, Tensors]:
+    """Separate SAM's weights from the AIS decoder's, both in float32.
+
+    Args:
+        tensors: By the names of a model folder.
+
+    Returns:
+        SAM's tensors, and the AIS decoder's by their names in its own network.
+    """
     weights = {
         name: value.astype(np.float32) if value.dtype == np.float16 else value
         for name, value in tensors.items()
@@ -86,21 +113,20 @@ def write_checkpoint(
         for name, value in weights.items()
         if name.startswith(AIS_PREFIX)
     }
-    _tell_differences(config, to, source)
-    if to == "huggingface":
-        _write_folder(output, config, sam, force=force)
-        return outputs
-    sam.update(_unused_head(config))
-    unetr = isinstance(config.architecture.ais_decoder, UnetrDecoderConfig)
-    if decoder is not None and not unetr:
-        raise InputError(f"{source}: has no AIS decoder of micro-sam's; leave --decoder out")
-    if to == "micro-sam" and unetr and decoder is None:
-        _save(output, {MODEL_STATE: _torch(sam), DECODER_STATE: _torch(ais)})
-    else:
-        if decoder is not None:
-            _save(decoder, _torch(ais))
-        _save(output, _torch(sam))
-    return outputs
+    return sam, ais
+
+
+def bare_state_dict(config: ModelConfig, tensors: Tensors) -> Tensors:
+    """Return the weights that segment-anything or MobileSAM load strictly, without an AIS decoder.
+
+    Args:
+        config: Of the model.
+        tensors: By the names of a model folder.
+
+    Returns:
+        Float32 tensors by segment-anything's names.
+    """
+    return {**split_ais(tensors)[0], **_unused_head(config)}
 
 
 def _check_outputs(
@@ -166,16 +192,28 @@ def _unused_head(config: ModelConfig) -> Tensors:
     }
 
 
-def _torch(tensors: Mapping[str, Any]) -> dict[str, Any]:
-    torch = require("torch", extra="export")
-    return {name: torch.from_numpy(np.array(tensors[name])) for name in sorted(tensors)}
+def save_torch(path: Path, state: Mapping[str, Any]) -> None:
+    """Write arrays as a PyTorch file that loads with ``weights_only=True``.
 
+    Args:
+        path: The file; it is complete or not there at all.
+        state: Arrays by name, or such mappings by name.
 
-def _save(path: Path, value: Mapping[str, Any]) -> None:
+    Raises:
+        MissingDependencyError: torch is not installed.
+        StorageError: The disk is full or the file cannot be written.
+    """
     torch = require("torch", extra="export")
     # Into an open file: torch would write the name of a path into the archive.
     with replacing(path) as temporary, temporary.open("wb") as file:
-        torch.save(value, file)
+        torch.save(_torch(state), file)
+
+
+def _torch(state: Mapping[str, Any]) -> dict[str, Any]:
+    torch = require("torch", extra="export")
+    if any(isinstance(value, Mapping) for value in state.values()):
+        return {name: _torch(value) for name, value in state.items()}
+    return {name: torch.from_numpy(np.array(state[name])) for name in sorted(state)}
 
 
 def _write_folder(output: Path, config: ModelConfig, sam: Tensors, *, force: bool) -> None:

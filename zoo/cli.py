@@ -242,6 +242,10 @@ def _add_training_verbs(verbs: Any) -> None:
         "--precision", choices=("fp32", "fp16", "int8"),
         help="default fp32; fp16 halves the files; int8 also computes with integers",
     )  # fmt: skip
+    export.add_argument(
+        "--target", nargs="+", action="extend", default=[], metavar="NAME",
+        help="also write it for other tools; all: for every one that can take it",
+    )  # fmt: skip
     export.add_argument("--name", help="the model's name; the folder's by default")
     export.add_argument("--segments", default="", help="what it segments, in a few words")
 

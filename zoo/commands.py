@@ -222,6 +222,7 @@ def export(options: Namespace) -> Result:
         precision=options.precision or "fp32",
         name=options.name,
         segments=options.segments,
+        targets=options.target,
         force=options.force,
     )
     return {

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -26,6 +27,9 @@ from .card import render_card
 from .merge import input_folders, merged
 from .merged_weights import DEFAULT_QLORA_BASE, QloraBase
 from .onnx_export import export_graphs
+from .targets import Source, select_targets
+
+logger = logging.getLogger(__name__)
 
 Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -53,6 +57,7 @@ def export(
     metrics: Mapping[str, Any] | None = None,
     card: Mapping[str, str] | None = None,
     files: Mapping[str, bytes] | None = None,
+    targets: Sequence[str] = (),
     force: bool = False,
 ) -> Manifest:
     """Write a package.
@@ -68,6 +73,8 @@ def export(
         metrics: Measured scores for manifest and card; see ``docs/formats.md``.
         card: Texts of the model card by section; see ``card.SECTIONS``.
         files: More files to put into the package, by relative path.
+        targets: Other tools' formats to write as well, by name; see ``targets.MODULES``. ``all``
+            stands for every one that can take the model.
         force: Replace an existing ``output``.
 
     Returns:
@@ -90,6 +97,9 @@ def export(
     from samzoo.training.sam import Sam, load_weights
 
     config, tensors = read_model(source, base=base, qlora_base=qlora_base)
+    chosen, refused = select_targets(targets, config)
+    for target, reason in refused.items():
+        logger.warning("target %s left out: %s", target, reason)
     manifest = Manifest(  # refuses a bad name before the work
         name=name or package_name(output),
         segments=segments,
@@ -110,7 +120,14 @@ def export(
     )
     content = {f"onnx/{role}.onnx": PackageFile(graph, role) for role, graph in graphs.items()}
     content |= {path: PackageFile(data) for path, data in (files or {}).items()}
-    return write_package(output, manifest, content, force=force)
+    model = Source(config=config, tensors=tensors, manifest=manifest)
+
+    def fill(folder: Path) -> None:
+        for target in chosen:
+            (folder / target.name).mkdir()
+            target.write(folder / target.name, model)
+
+    return write_package(output, manifest, content, fill=fill, force=force)
 
 
 def read_model(
@@ -153,7 +170,12 @@ def check_precision(precision: str) -> None:
 
 
 def write_package(
-    output: Path, manifest: Manifest, content: Mapping[str, PackageFile], *, force: bool
+    output: Path,
+    manifest: Manifest,
+    content: Mapping[str, PackageFile],
+    *,
+    fill: Callable[[Path], None] = lambda _: None,
+    force: bool,
 ) -> Manifest:
     """Write files and card, and the manifest of all of them last.
 
@@ -161,6 +183,7 @@ def write_package(
         output: The package folder.
         manifest: Without its files.
         content: By relative path.
+        fill: Writes more files into the folder.
         force: Replace an existing ``output``.
 
     Returns:
@@ -171,13 +194,14 @@ def write_package(
         StorageError: The disk is full or the folder cannot be written.
     """
 
-    def fill(folder: Path) -> None:
+    def write(folder: Path) -> None:
         for path, file in content.items():
             write_bytes(folder / path, file.data)
+        fill(folder)
         write_bytes(folder / CARD_FILE, render_card(manifest).encode())
         _with_files(manifest, folder, content).write(folder)
 
-    write_folder(output, fill, force=force)
+    write_folder(output, write, force=force)
     return Manifest.read(output)
 
 

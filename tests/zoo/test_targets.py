@@ -1,0 +1,49 @@
+"""What every target of ``samzoo export --target`` has in common."""
+
+import pytest
+import tiny
+
+from samzoo.runtime.errors import InputError
+from samzoo.runtime.manifest import Manifest
+from samzoo.zoo import export
+from samzoo.zoo.targets import ALL, MODULES, get_target, select_targets
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+pytestmark = [pytest.mark.torch, pytest.mark.onnx]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_target_has_the_name_it_is_listed_by(name):
+    assert get_target(name).name == name
+    assert get_target(name).tools
+
+
+def test_an_unknown_target_is_refused_with_those_there_are():
+    with pytest.raises(InputError, match="segment-anything"):
+        get_target("sam3")
+
+
+def test_all_targets_are_written_into_folders_of_the_package(tmp_path):
+    sam = tiny.make_sam(tiny.make_config("vit"))
+    base = tiny.write_base(tmp_path / "base", sam)
+    export(base, tmp_path / "package", targets=[ALL])
+    chosen, refused = select_targets([ALL], sam.config)
+    assert {target.name for target in chosen} | set(refused) == set(MODULES)
+    listed = {entry.path for entry in Manifest.read(tmp_path / "package").files}
+    for target in chosen:
+        assert any(path.startswith(f"{target.name}/") for path in listed)
+    for name in refused:
+        assert not (tmp_path / "package" / name).exists()
+
+
+def test_segment_anything_s_file_is_a_bare_state_dict(tmp_path):
+    sam = tiny.make_sam(tiny.make_config("vit"))
+    base = tiny.write_base(tmp_path / "base", sam)
+    export(base, tmp_path / "package", targets=["segment-anything"], name="cells")
+    (path,) = (tmp_path / "package" / "segment-anything").iterdir()
+    assert path.name == "cells.pth"
+    state = torch.load(path, weights_only=True)
+    expected = {k: v for k, v in sam.state_dict().items() if not k.startswith("ais_decoder.")}
+    assert state.keys() == expected.keys()
+    assert all(torch.equal(state[key], expected[key]) for key in state)

@@ -1,0 +1,44 @@
+"""What a target is: a name, whether it takes a model, and how it writes one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from samzoo.runtime.arrays import Tensors
+from samzoo.runtime.config import ModelConfig
+from samzoo.runtime.manifest import Manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """The model that is written.
+
+    Attributes:
+        config: Of the model.
+        tensors: Its weights under segment-anything's key names, and ``ais_decoder.*``; floats.
+        manifest: Of the package that is being written, still without its files: name, licence,
+            scores, texts of the card.
+    """
+
+    config: ModelConfig
+    tensors: Tensors
+    manifest: Manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A format of another tool.
+
+    Attributes:
+        name: What ``--target`` takes, and the folder's name in the package.
+        tools: Which tools load it, as the card names them.
+        refusal: Says in one sentence why the target cannot take a model; empty if it can.
+        write: Fills the target's folder, which exists and is empty.
+    """
+
+    name: str
+    tools: tuple[str, ...]
+    refusal: Callable[[ModelConfig], str]
+    write: Callable[[Path, Source], None]
