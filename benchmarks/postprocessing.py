@@ -33,25 +33,38 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=1024)
     parser.add_argument("--cells", type=int, default=300)
     options = parser.parse_args()
-    maps = make_maps(options.side, options.cells, seed=0)
+    print(report(options.runs, side=options.side, cells=options.cells))
+
+
+def report(runs: int, *, side: int = 1024, cells: int = 300) -> str:
+    """Time kernels and post-processing; returns a table and the ratio."""
+    maps = make_maps(side, cells, seed=0)
     parameters = AisParameters()
     kernels = make_kernels(maps, parameters)
 
     def whole() -> object:
         return segment_from_maps(*maps, parameters=parameters)
 
-    tasks = {**kernels, "segment_from_maps": whole}
-    times = alternate(tasks, options.runs)
+    times = alternate({**kernels, "segment_from_maps": whole}, runs)
     sums = [sum(values) for values in zip(*(times[name] for name in kernels), strict=True)]
     whole_times = times["segment_from_maps"]
     found = segment_from_maps(*maps, parameters=parameters)
-    print(f"{options.side} x {options.side}, {int(found.max())} objects found, "
-          f"{options.runs} rounds\n\n| step | ms, median (range) |\n|---|---|")  # fmt: skip
     rows = {**{name: times[name] for name in kernels}, "sum of the kernels": sums}
-    for name, values in {**rows, "segment_from_maps": whole_times}.items():
-        print(f"| {name} | {spread([1000 * value for value in values])} |")
     ratios = [ours / theirs for ours, theirs in zip(whole_times, sums, strict=True)]
-    print(f"\nsegment_from_maps / sum of the kernels: {spread(ratios)}")
+    return "\n".join(
+        [
+            f"{side} x {side}, {int(found.max())} objects found, {runs} rounds",
+            "",
+            "| step | ms, median (range) |",
+            "|---|---|",
+            *(
+                f"| {name} | {spread([1000 * value for value in values])} |"
+                for name, values in {**rows, "segment_from_maps": whole_times}.items()
+            ),
+            "",
+            f"segment_from_maps / sum of the kernels: {spread(ratios)}",
+        ]
+    )
 
 
 def spread(values: list[float]) -> str:

@@ -144,15 +144,21 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--threads", type=int)
     options = parser.parse_args()
+    print(report(options.runs, objects=options.objects, threads=options.threads))
+
+
+def report(runs: int, *, objects: int = 300, threads: int | None = None) -> str:
+    """Race all; returns a table and how far the masks differ."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        prepare(folder, options.objects)
-        results = race(contenders(folder, threads=options.threads), options.runs, keep_values=True)
-    print(table(results, against=MICRO_SAM))
+        prepare(folder, objects)
+        results = race(contenders(folder, threads=threads), runs, keep_values=True)
+    lines = [table(results, against=MICRO_SAM), ""]
     areas = {name: np.asarray(result.value) for name, result in results.items()}
     for name, found in areas.items():
         difference = np.abs(found - areas[MICRO_SAM]).max()
-        print(f"{name}: areas of masks differ by at most {difference} of {SIDE**2} pixels")
+        lines.append(f"{name}: areas differ by at most {difference} of {SIDE**2} pixels.")
+    return "\n".join(lines)
 
 
 def _inputs(folder: Path) -> tuple[Any, Any]:

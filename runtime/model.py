@@ -13,30 +13,24 @@ from typing import Concatenate, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import tiles as tiling
 from .ais import segment_from_maps
 from .amg import AmgParameters, generate_masks, segment_by_grid
 from .apg import ApgParameters, segment_by_seeds
 from .arrays import Array, Float3D, Float4D, Labels2D, Masks, Progress
 from .candidates import Candidate
-from .config import (
-    AIS_CHANNELS,
-    EMBEDDING_CHANNELS,
-    MASK_THRESHOLD,
-    AisParameters,
-    ModelConfig,
-)
+from .config import MASK_THRESHOLD, AisParameters, ModelConfig
 from .embeddings import ImageEmbeddings
+from .encoding import check_origin, choose_tiles, encode_tiles
 from .enlarging import draw_mask
-from .errors import InputError, ShapeError
-from .geometry import Size, field_of_view, input_size, interpolate, resize_image
+from .geometry import Size, field_of_view
 from .images import check_image
-from .intensity import is_constant, to_0_255
+from .intensity import is_constant
+from .maps import decode_maps, require_ais
 from .modes import Mode, parameters_of
 from .networks import Networks
 from .prompting import decode
 from .prompts import collect_prompts
-from .tiles import Tile
+from .tiles import whole
 from .variants import Variant, Variants
 
 P = ParamSpec("P")
@@ -154,7 +148,7 @@ class Model:
         """
         image = check_image(image)
         if tile_shape is None and self.config.preprocessing.scale is None:
-            return self._embed(image, tiling.whole(_size(image)), progress)
+            return encode_tiles(self.networks, self.config, image, whole(_size(image)), progress)
         return self.embed_tiles(image, tile_shape=tile_shape, halo=halo, progress=progress)
 
     @_with_one_adapter
@@ -182,7 +176,8 @@ class Model:
             ShapeError: A tile with its halo does not fit the model's field of view.
         """
         image = check_image(image)
-        return self._embed(image, self._tiles(_size(image), tile_shape, halo), progress)
+        tiles = choose_tiles(self.config, _size(image), tile_shape, halo)
+        return encode_tiles(self.networks, self.config, image, tiles, progress)
 
     @_with_one_adapter
     def segment(
@@ -221,7 +216,7 @@ class Model:
         """
         chosen = parameters_of(mode, parameters, self.config.ais)
         if mode != "amg":
-            self._require_ais()
+            require_ais(self.config)
         if not isinstance(image, ImageEmbeddings):
             image = check_image(image)
             if is_constant(image):
@@ -230,7 +225,7 @@ class Model:
             image = embed(image, tile_shape=tile_shape, halo=halo, progress=progress)
         elif image.constant:
             return np.zeros(image.original_size, np.int32)
-        self._check_origin(image)
+        check_origin(image, self.config)
         if isinstance(chosen, AmgParameters):
             return segment_by_grid(self.networks, self.config, image, chosen, progress)
         maps = self.ais_maps(image)
@@ -259,7 +254,7 @@ class Model:
         Raises:
             InputError: The package is too old, or another model made the embeddings.
         """
-        self._check_origin(embeddings)
+        check_origin(embeddings, self.config)
         return generate_masks(
             self.networks, self.config, embeddings, parameters or AmgParameters(), progress
         )
@@ -277,18 +272,9 @@ class Model:
         Raises:
             InputError: The model has no AIS decoder, or another model made the embeddings.
         """
-        self._require_ais()
-        self._check_origin(embeddings)
-        height, width = embeddings.original_size
-        maps = np.zeros((len(AIS_CHANNELS), height, width), np.float32)
-        for value, tile in zip(embeddings.values, embeddings.tiles, strict=True):
-            side = self.config.image_size
-            tile_maps = interpolate(self.networks.decode_ais(value[None])[0], (side, side))
-            rows, columns = self._input_size(tile.size)
-            tile_maps = interpolate(tile_maps[:, :rows, :columns], tile.size)
-            (y, x), (y0, x0, y1, x1) = tile.outer[:2], tile.inner
-            maps[:, y0:y1, x0:x1] = tile_maps[:, y0 - y : y1 - y, x0 - x : x1 - x]
-        return maps
+        require_ais(self.config)
+        check_origin(embeddings, self.config)
+        return decode_maps(self.networks, self.config, embeddings)
 
     @_with_one_adapter
     def prompt(
@@ -323,7 +309,7 @@ class Model:
             InputError: A prompt cannot be used, or another model made the embeddings.
             ShapeError: A shape is wrong.
         """
-        self._check_origin(embeddings)
+        check_origin(embeddings, self.config)
         side = 4 * self.config.grid
         prompts = collect_prompts(
             points=points,
@@ -343,64 +329,6 @@ class Model:
             scores[decoded.members] = decoded.iou[:, 0]
             low_res[decoded.members] = decoded.low_res
         return masks, scores, low_res
-
-    def _embed(
-        self, image: Array, windows: list[Tile], progress: Progress | None
-    ) -> ImageEmbeddings:
-        constant = is_constant(image)
-        image = to_0_255(image, self.config.preprocessing)
-        values = []
-        for index, tile in enumerate(windows):
-            y0, x0, y1, x1 = tile.outer
-            resized = resize_image(image[y0:y1, x0:x1], self._input_size(tile.size))
-            values.append(self.networks.encode(resized))
-            if progress is not None:
-                progress("embed", index + 1, len(windows))
-        return ImageEmbeddings(
-            np.concatenate(values),
-            tuple(windows),
-            _size(image),
-            self.config.weights_digest,
-            constant,
-        )
-
-    def _tiles(self, size: Size, tile_shape: Size | None, halo: Size | None) -> list[Tile]:
-        scale, field = self.config.preprocessing.scale, self.field
-        if tile_shape is None:
-            margin = field // tiling.HALO_FRACTION if halo is None else max(halo)
-            return tiling.even_tiles(size, field, margin)
-        if halo is None:
-            halo = (field // tiling.HALO_FRACTION,) * 2
-        outer = max(tile_shape[0] + 2 * halo[0], tile_shape[1] + 2 * halo[1])
-        if scale is not None and outer > field:
-            raise ShapeError(
-                f"tile_shape {tile_shape} with halo {halo} needs {outer} pixels, the model's field "
-                f"of view is {field}; make tile_shape + 2 * halo at most {field}"
-            )
-        return tiling.regular_tiles(size, tile_shape, halo)
-
-    def _input_size(self, size: Size) -> Size:
-        return input_size(size, self.config.image_size, self.config.preprocessing.scale)
-
-    def _require_ais(self) -> None:
-        if self.config.architecture.ais_decoder is None:
-            raise InputError(
-                "this model has no AIS decoder, which the modes ais and apg need; segment with the "
-                "mode amg, prompt it with points or boxes, or choose another model"
-            )
-
-    def _check_origin(self, embeddings: ImageEmbeddings) -> None:
-        if embeddings.weights_digest != self.config.weights_digest:
-            raise InputError(
-                f"the embeddings were computed by the model {embeddings.weights_digest}, this is "
-                f"{self.config.weights_digest}; embed the image again with this model"
-            )
-        expected = (len(embeddings.tiles), EMBEDDING_CHANNELS, self.config.grid, self.config.grid)
-        if embeddings.values.shape != expected:
-            raise ShapeError(
-                f"image_embeddings must have shape {expected}, got {embeddings.values.shape}; "
-                "embed the image again with this model"
-            )
 
 
 def _size(image: Array) -> Size:

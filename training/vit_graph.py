@@ -65,15 +65,14 @@ def _attend_in_windows(block: Any, x: Tensor, grid: int) -> Tensor:
     """
     side, heads = block.window_size, block.attn.num_heads
     count = -(-grid // side)
-    missing = count * side - grid
-    x = x.reshape(grid, grid, -1)
-    if missing:
-        x = F.pad(x, (0, 0, 0, missing, 0, missing))
-    windows = x.reshape(count, side, count, side, -1).transpose(1, 2)
-    q, k, v = (
-        part.flatten(0, 1)
-        for part in _split(block.attn.qkv(windows.reshape(count * count, side * side, -1)), heads)
-    )
+    padded = count * side
+    # One more token, of zeros, stands for all that is filled up: the linear layer sees it once.
+    x = torch.cat([x, torch.zeros(1, x.shape[1])])
+    tokens = torch.full((padded, padded), grid * grid)
+    tokens[:grid, :grid] = torch.arange(grid * grid).reshape(grid, grid)
+    windows = tokens.reshape(count, side, count, side).transpose(1, 2).flatten()
+    qkv = block.attn.qkv(x)[windows].reshape(count * count, side * side, -1)
+    q, k, v = (part.flatten(0, 1) for part in _split(qkv, heads))
     out = _attention(block.attn, q, k, v, side)  # (windows * heads, side * side, d)
     out = out.reshape(count, count, heads, side, side, -1).permute(0, 3, 1, 4, 2, 5)
     out = out.reshape(count * side, count * side, -1)

@@ -1,0 +1,107 @@
+"""From an image to its embeddings: choose the tiles, encode each, and tell whose they are.
+
+In: a checked image, a config and its networks. Out: ``ImageEmbeddings``. Called by ``model.py``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import tiles as tiling
+from .arrays import Array, Progress
+from .config import EMBEDDING_CHANNELS, ModelConfig
+from .embeddings import ImageEmbeddings
+from .errors import InputError, ShapeError
+from .geometry import Size, field_of_view, input_size, resize_image
+from .intensity import is_constant, to_0_255
+from .networks import Networks
+from .tiles import Tile
+
+
+def choose_tiles(
+    config: ModelConfig, size: Size, tile_shape: Size | None, halo: Size | None
+) -> list[Tile]:
+    """Cut an image so that the encoder sees each tile at once.
+
+    Args:
+        config: Of the model.
+        size: (height, width) of the image.
+        tile_shape: (height, width) of the inner tiles; by default as few as cover the image.
+        halo: (height, width) of context around each tile; an eighth of the field by default.
+
+    Returns:
+        The tiles, row by row.
+
+    Raises:
+        ShapeError: A tile with its halo does not fit the model's field of view.
+    """
+    scale = config.preprocessing.scale
+    field = field_of_view(config.image_size, scale)
+    if tile_shape is None:
+        margin = field // tiling.HALO_FRACTION if halo is None else max(halo)
+        return tiling.even_tiles(size, field, margin)
+    if halo is None:
+        halo = (field // tiling.HALO_FRACTION,) * 2
+    outer = max(tile_shape[0] + 2 * halo[0], tile_shape[1] + 2 * halo[1])
+    if scale is not None and outer > field:
+        raise ShapeError(
+            f"tile_shape {tile_shape} with halo {halo} needs {outer} pixels, the model's field "
+            f"of view is {field}; make tile_shape + 2 * halo at most {field}"
+        )
+    return tiling.regular_tiles(size, tile_shape, halo)
+
+
+def encode_tiles(
+    networks: Networks,
+    config: ModelConfig,
+    image: Array,
+    tiles: list[Tile],
+    progress: Progress | None = None,
+) -> ImageEmbeddings:
+    """Encode the tiles of an image one after the other.
+
+    Args:
+        networks: Of the model.
+        config: Of the model.
+        image: Checked, ``(height, width)`` or ``(height, width, 3)``.
+        tiles: Of the image.
+        progress: Called with ("embed", tiles done, tiles in all).
+
+    Returns:
+        The embeddings of all tiles.
+    """
+    pixels = to_0_255(image, config.preprocessing)
+    values = []
+    for index, tile in enumerate(tiles):
+        y0, x0, y1, x1 = tile.outer
+        size = input_size(tile.size, config.image_size, config.preprocessing.scale)
+        values.append(networks.encode(resize_image(pixels[y0:y1, x0:x1], size)))
+        if progress is not None:
+            progress("embed", index + 1, len(tiles))
+    return ImageEmbeddings(
+        np.concatenate(values),
+        tuple(tiles),
+        (image.shape[0], image.shape[1]),
+        config.weights_digest,
+        is_constant(image),
+    )
+
+
+def check_origin(embeddings: ImageEmbeddings, config: ModelConfig) -> None:
+    """Refuse embeddings of another model.
+
+    Raises:
+        InputError: Another model made them.
+        ShapeError: Their shape is not this model's.
+    """
+    if embeddings.weights_digest != config.weights_digest:
+        raise InputError(
+            f"the embeddings were computed by the model {embeddings.weights_digest}, this is "
+            f"{config.weights_digest}; embed the image again with this model"
+        )
+    expected = (len(embeddings.tiles), EMBEDDING_CHANNELS, config.grid, config.grid)
+    if embeddings.values.shape != expected:
+        raise ShapeError(
+            f"image_embeddings must have shape {expected}, got {embeddings.values.shape}; "
+            "embed the image again with this model"
+        )
