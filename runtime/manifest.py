@@ -89,7 +89,7 @@ class Manifest:
         model: Architecture, preprocessing, AIS thresholds and weights digest; with ``adapters``,
             those of the base in the shared encoder.
         files: Every file of the package but the manifest.
-        precision: How weights are stored in the ONNX files: ``fp32``, ``fp16`` or ``int8``.
+        precision: How weights are stored in the ONNX files; see ``docs/formats.md``.
         metrics: Measured scores, each with its data, split and command.
         card: Texts of the model card that numbers cannot give: intended use, limits, data, authors.
         software: Versions that made the package.

@@ -71,7 +71,7 @@ def finetunable(
     }
     sam.load_state_dict({**sam.state_dict(), **state})
     # Eval mode throughout: BatchNorm keeps the statistics it was published with, since batches of
-    # one image have none worth learning (own choice). SAM has no dropout.
+    # one image have none worth learning (own choice). SAM has no dropout. See acting.py.
     sam.eval()
     method.attach(sam.image_encoder, architecture, hyperparameters)
     mask_decoder_lora.attach(sam.mask_decoder, hyperparameters)

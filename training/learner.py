@@ -9,7 +9,9 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +20,9 @@ from torch import Tensor
 
 from samzoo.runtime.errors import InputError
 
+from .acting import dropout_acting, statistics_learned, statistics_of
 from .config import TrainConfig
 from .data import Crop, CropSampler, Sample, jitter_intensity, training_objects
-from .dropout import dropout_acting
 from .embedding_cache import EmbeddingCache
 from .objectives import InteractiveSettings, distance_loss, interactive_step
 from .sam import Sam
@@ -35,9 +37,10 @@ class Learner:
         samples: Images to learn from.
         config: The run's settings.
         rng: Source of all random choices.
+        fresh_ais_decoder: Whether its BatchNorm layers have yet to learn their statistics.
 
     Attributes:
-        weights: Trained parameters by name.
+        weights: Trained parameters by name, and the statistics that are learned.
         optimizer: AdamW with the AIS decoder's weights in a group of their own.
     """
 
@@ -49,6 +52,7 @@ class Learner:
         *,
         config: TrainConfig,
         rng: np.random.Generator,
+        fresh_ais_decoder: bool = False,
     ) -> None:
         self._fabric, self._sam = fabric, sam
         self._config, self._rng = config, rng
@@ -72,6 +76,9 @@ class Learner:
             weight_decay=config.weight_decay,
         )
         self._wrapped, self.optimizer = fabric.setup(sam, optimizer)
+        self._learn_statistics = fresh_ais_decoder and sam.ais_decoder is not None
+        if self._learn_statistics:
+            self.weights |= statistics_of(sam.ais_decoder, "ais_decoder.")  # on their device now
         for name in ("embed", "decode"):
             self._wrapped.mark_forward_method(name)
         self._sampler = CropSampler(
@@ -154,8 +161,12 @@ class Learner:
         return embeddings
 
     def _ais_loss(self, embeddings: Tensor, crop: Crop) -> Tensor:
-        with self._fabric.autocast():
-            maps: Tensor = self._sam.ais_decoder(embeddings)  # type: ignore[misc]  # not None
+        decoder: Any = self._sam.ais_decoder
+        with (
+            self._fabric.autocast(),
+            statistics_learned(decoder) if self._learn_statistics else nullcontext(),
+        ):
+            maps: Tensor = decoder(embeddings)
         side = self._sam.config.image_size
         if maps.shape[-1] != side:
             maps = torch.nn.functional.interpolate(

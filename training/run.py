@@ -83,6 +83,7 @@ class Run:
             samples,
             config=config,
             rng=self.rng,
+            fresh_ais_decoder=self.base_config.architecture.ais_decoder is None,
         )
         self.average = WeightAverage(self.learner.weights, config.ema_decay)
         self.history = History()

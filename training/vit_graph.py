@@ -16,7 +16,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from segment_anything.modeling.image_encoder import get_rel_pos
 from torch import Tensor
 
@@ -67,7 +66,7 @@ def _attend_in_windows(block: Any, x: Tensor, grid: int) -> Tensor:
     count = -(-grid // side)
     padded = count * side
     # One more token, of zeros, stands for all that is filled up: the linear layer sees it once.
-    x = torch.cat([x, torch.zeros(1, x.shape[1])])
+    x = torch.cat([x, x.new_zeros(1, x.shape[1])])
     tokens = torch.full((padded, padded), grid * grid)
     tokens[:grid, :grid] = torch.arange(grid * grid).reshape(grid, grid)
     windows = tokens.reshape(count, side, count, side).transpose(1, 2).flatten()

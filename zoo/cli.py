@@ -239,8 +239,9 @@ def _add_training_verbs(verbs: Any) -> None:
     export.add_argument("--base", metavar="BASE", help="of an adapter")
     _qlora_base(export)
     export.add_argument(
-        "--precision", choices=("fp32", "fp16", "int8"),
-        help="default fp32; fp16 halves the files; int8 also computes with integers",
+        "--precision", choices=("fp32", "fp16", "int8-weights", "int8"),
+        help="default fp32; fp16 halves the files, int8-weights makes a quarter of them; int8 also "
+        "computes with integers",
     )  # fmt: skip
     export.add_argument(
         "--target", nargs="+", action="extend", default=[], metavar="NAME",

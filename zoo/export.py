@@ -31,7 +31,7 @@ from .targets import Source, select_targets
 
 logger = logging.getLogger(__name__)
 
-Precision = Literal["fp32", "fp16", "int8"]
+Precision = Literal["fp32", "fp16", "int8-weights", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 CARD_FILE = "README.md"
@@ -67,7 +67,8 @@ def export(
         output: The package folder to write.
         base: Of an adapter; where it lay while training by default.
         qlora_base: Of a QLoRA adapter; see ``merge``.
-        precision: How the graphs store weights; ``fp16`` halves the files.
+        precision: How the graphs store weights; ``fp16`` halves the files, ``int8-weights`` makes
+            a quarter of them, and ``int8`` also computes with integers.
         name: The package's name; made from the output folder's name by default.
         segments: What the model segments, in a few words.
         metrics: Measured scores for manifest and card; see ``docs/formats.md``.

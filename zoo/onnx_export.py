@@ -10,9 +10,7 @@ import tempfile
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from samzoo.runtime.config import EMBEDDING_CHANNELS
 from samzoo.runtime.errors import require
@@ -21,6 +19,7 @@ from samzoo.runtime.sessions import INPUTS, MULTIMASK_INPUT, OUTPUTS
 
 from .factor_inputs import rank_axes, with_defaults, with_factors
 from .int8 import quantize_linears
+from .weight_storage import store_as_half, store_as_int8
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -29,12 +28,6 @@ if TYPE_CHECKING:
 
 OPSET = 17
 """What every consumer reads: LayerNormalization is there from 17 on, Fiji's engine stops at 18."""
-
-MAX_HALF = 65504.0
-"""Largest float16; a tensor with larger values stays float32 under ``fp16`` storage."""
-
-MIN_HALF_BYTES = 4096
-"""Smaller tensors stay float32 under ``fp16`` storage: they are biases and norms (own choice)."""
 
 DYNAMIC_AXES: dict[str, dict[str, dict[int, str]]] = {
     ENCODER: {"input_image": {0: "height", 1: "width"}},
@@ -63,8 +56,8 @@ def export_graphs(
     Args:
         sam: The model, in eval mode, float32.
         precision: ``fp32``, or ``fp16`` to store large weights as float16; the arithmetic stays
-            float32 either way; ``int8`` does the same and computes the encoder's linear layers
-            with 8-bit integers.
+            float32 either way; ``int8-weights`` stores those of layers in 8 bits; ``int8`` does as
+            ``fp16`` and computes the encoder's linear layers with 8-bit integers.
         metadata: Written into each graph.
         roles: Which graphs.
         factor_layers: Linear layers of the encoder that get LoRA factors as inputs, with defaults
@@ -148,27 +141,11 @@ def _finish(role: str, graph: bytes, precision: str, metadata: Mapping[str, str]
     model = onnx.load_from_string(graph)
     if precision == "int8" and role == ENCODER:
         model = quantize_linears(model)
-    if precision in ("fp16", "int8"):
-        _store_as_half(model)
+    if precision == "int8-weights":
+        store_as_int8(model)
+    if precision != "fp32":
+        store_as_half(model)
     onnx.helper.set_model_props(model, dict(metadata))
     onnx.checker.check_model(model)
     result: bytes = model.SerializeToString()
     return result
-
-
-def _store_as_half(model: Any) -> None:
-    """Store large float32 weights as float16, cast back by the graph when it is loaded."""
-    from onnx import helper, numpy_helper
-    from onnx.onnx_pb import TensorProto
-
-    casts = []
-    for tensor in model.graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT or len(tensor.raw_data) < MIN_HALF_BYTES:
-            continue
-        name, value = tensor.name, numpy_helper.to_array(tensor)
-        if np.abs(value).max() > MAX_HALF:
-            continue
-        tensor.CopyFrom(numpy_helper.from_array(value.astype(np.float16), f"{name}_fp16"))
-        casts.append(helper.make_node("Cast", [f"{name}_fp16"], [name], to=TensorProto.FLOAT))
-    for index, node in enumerate(casts):
-        model.graph.node.insert(index, node)

@@ -16,7 +16,7 @@ from samzoo.training.methods import adaptformer, fact, ssf
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-from samzoo.training.dropout import dropout_acting  # noqa: E402
+from samzoo.training.acting import dropout_acting  # noqa: E402
 from samzoo.training.sam import Sam, load_weights, weights_of  # noqa: E402
 
 TOLERANCE = 1e-5

@@ -165,3 +165,50 @@ def test_it_trains_and_becomes_part_of_the_adapter(tmp_path, mode):
     assert {f"ais_decoder.{name}" for name in fresh} == {
         name for name in tensors if name.startswith("ais_decoder.")
     }
+
+
+def trained_statistics(tmp_path, base, decoder):
+    """Running statistics of the first BatchNorm after two steps."""
+    from samzoo.training import TrainConfig, read_adapter, train
+    from samzoo.training.data import Annotated
+
+    pairs = [tiny.make_cells((64, 64), seed) for seed in (0, 1)]
+    cells = [Annotated(image, labels, "cells") for image, labels in pairs]
+    config = TrainConfig(
+        epochs=1, steps_per_epoch=2, n_objects=2, n_sub_iteration=1, ais_decoder=decoder,
+        validation_tasks=("ais",), search_ais=False,
+    )  # fmt: skip
+    train(
+        base=base, method="freeze_encoder", config=config, output=tmp_path / "run",
+        train_data=cells[:1], val_data=cells[1:],
+    )  # fmt: skip
+    return statistics(read_adapter(tmp_path / "run")[1])
+
+
+def statistics(tensors):
+    prefix = "ais_decoder.deconv1.block.2."
+    return np.stack([tensors[f"{prefix}running_mean"], tensors[f"{prefix}running_var"]])
+
+
+def test_a_fresh_decoder_learns_its_batch_norms_statistics(tmp_path):
+    pytest.importorskip("lightning_fabric")
+    base = tiny.write_base(tmp_path / "base", tiny.make_sam(tiny.make_config("vit", ais=False)))
+    found = trained_statistics(tmp_path, base, UnetrDecoderConfig(features=SMALL))
+    mean, variance = found
+    assert np.isfinite(found).all()
+    assert np.abs(mean).min() > 0  # they start at zero and one
+    assert np.abs(variance - 1).min() > 0
+
+
+def test_a_published_decoder_keeps_its_batch_norms_statistics(tmp_path):
+    pytest.importorskip("lightning_fabric")
+    import dataclasses
+
+    config = tiny.make_config("vit")
+    decoder = UnetrDecoderConfig(features=SMALL)
+    architecture = dataclasses.replace(config.architecture, ais_decoder=decoder)
+    sam = tiny.make_sam(dataclasses.replace(config, architecture=architecture))
+    base = tiny.write_base(tmp_path / "base", sam)
+    published = statistics({name: value.numpy() for name, value in sam.state_dict().items()})
+    found = trained_statistics(tmp_path, base, UnetrDecoderConfig(features=SMALL))
+    np.testing.assert_array_equal(found, published)

@@ -217,7 +217,11 @@ def test_card_and_metrics_come_into_the_package(model, tmp_path):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"precision": "int4"}, InputError, "precision: found 'int4', allowed: fp32, fp16, int8"),
+        (
+            {"precision": "int4"},
+            InputError,
+            "precision: found 'int4', allowed: fp32, fp16, int8-weights, int8",
+        ),
         ({"name": "My Model"}, FormatError, "name: found 'My Model'"),
         ({"files": {"../x": b""}}, FormatError, "files: unsafe path '../x'"),
     ],
