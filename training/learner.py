@@ -63,7 +63,9 @@ class Learner:
             config.learned_rounds,
         )
         self._first_prompts_only = dataclasses.replace(self._settings, n_sub_iteration=1)
-        self.weights = {n: p for n, p in sam.named_parameters() if p.requires_grad}
+        self.weights: dict[str, Tensor] = {
+            n: p for n, p in sam.named_parameters() if p.requires_grad
+        }
         optimizer = torch.optim.AdamW(
             [
                 {"params": group, "lr": rate, "initial_lr": rate}
@@ -76,8 +78,8 @@ class Learner:
             weight_decay=config.weight_decay,
         )
         self._wrapped, self.optimizer = fabric.setup(sam, optimizer)
-        self._learn_statistics = fresh_ais_decoder and sam.ais_decoder is not None
-        if self._learn_statistics:
+        self._learn_statistics = fresh_ais_decoder
+        if fresh_ais_decoder and sam.ais_decoder is not None:
             self.weights |= statistics_of(sam.ais_decoder, "ais_decoder.")  # on their device now
         for name in ("embed", "decode"):
             self._wrapped.mark_forward_method(name)
