@@ -23,6 +23,9 @@ Float4D: TypeAlias = NDArray[np.float32]
 Labels2D: TypeAlias = NDArray[np.int32]
 """``(height, width)`` int32 instance labels, 0 is background."""
 
+Labels3D: TypeAlias = NDArray[np.int32]
+"""``(slices, height, width)`` int32 instance labels, 0 is background."""
+
 Masks: TypeAlias = NDArray[np.bool_]
 """Boolean masks at image size."""
 
