@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .overlay import draw_overlay, write_overlay
     from .package import load
     from .providers import available_providers
+    from .slice_merging import merge_slices
 
 __all__ = [
     "AisParameters",
@@ -48,6 +49,7 @@ __all__ = [
     "draw_overlay",
     "evaluate",
     "load",
+    "merge_slices",
     "read_image",
     "read_labels",
     "write_labels",
@@ -73,6 +75,7 @@ _MODULES = {
     "draw_overlay": "overlay",
     "evaluate": "evaluation",
     "load": "package",
+    "merge_slices": "slice_merging",
     "read_image": "images",
     "read_labels": "images",
     "write_labels": "images",

@@ -194,7 +194,8 @@ def _extents(stack: NDArray[np.int64]) -> NDArray[np.int64]:
         ids = np.unique(labels)
         first[ids] = np.minimum(first[ids], z)
         last[ids] = z
-    return last - first + 1
+    extents: NDArray[np.int64] = last - first + 1
+    return extents
 
 
 def _numbered_by_appearance(stack: NDArray[np.int64]) -> Labels3D:

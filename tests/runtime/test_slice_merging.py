@@ -129,7 +129,7 @@ def test_wrong_stacks_are_refused():
     with pytest.raises(ShapeError, match="slice, height, width"):
         merge_slices(np.zeros((5, 5), np.int32))
     with pytest.raises(InputError, match="integers"):
-        merge_slices(np.zeros((2, 5, 5), np.float32))  # type: ignore[arg-type]
+        merge_slices(np.zeros((2, 5, 5), np.float32))
     with pytest.raises(InputError, match="integers"):
         merge_slices(np.full((2, 5, 5), -1, np.int32))
     with pytest.raises(InputError, match="allowed: smaller, earlier"):
