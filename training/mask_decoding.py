@@ -91,7 +91,8 @@ def _doubled(x: Tensor, layer: Any) -> Tensor:
     weight = layer.weight.permute(2, 3, 1, 0).flatten(0, 2)
     # As a matrix, so that the exported product adds the bias itself.
     rows = F.linear(x.reshape(-1, layer.in_channels), weight, layer.bias.repeat(4))
-    return rows.reshape(*x.shape[:-1], 4, layer.out_channels)
+    # Not by the first size itself, which tracing may take for a constant.
+    return rows.reshape(-1, *x.shape[1:-1], 4, layer.out_channels)
 
 
 def _two_way(

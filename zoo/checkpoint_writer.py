@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -79,7 +80,8 @@ def write_checkpoint(
     sam, ais = split_ais(tensors)
     _tell_differences(config, to, source)
     if to == "huggingface":
-        _write_folder(output, config, sam, force=force)
+        config_of(config.architecture)  # refuses before the folder is made
+        write_folder(output, partial(write_huggingface, config=config, sam=sam), force=force)
         return outputs
     sam = bare_state_dict(config, tensors)
     unetr = isinstance(config.architecture.ais_decoder, UnetrDecoderConfig)
@@ -216,15 +218,21 @@ def _torch(state: Mapping[str, Any]) -> dict[str, Any]:
     return {name: torch.from_numpy(np.array(state[name])) for name in sorted(state)}
 
 
-def _write_folder(output: Path, config: ModelConfig, sam: Tensors, *, force: bool) -> None:
+def write_huggingface(folder: Path, config: ModelConfig, sam: Tensors) -> None:
+    """Fill a folder as a ``SamModel`` with both of its processor files.
+
+    Args:
+        folder: Exists.
+        config: Of the model.
+        sam: Its weights without an AIS decoder, float32.
+
+    Raises:
+        InputError: The image encoder is not a ViT.
+    """
     header = config_of(config.architecture)
     names = to_huggingface(sam, config.architecture.mask_decoder.iou_head_depth)
     renamed = {new: sam[name] for name, news in names.items() for new in news}
-
-    def fill(folder: Path) -> None:
-        write_tensors(folder / WEIGHTS_FILE, renamed, {"format": "pt"})
-        for name, processor in processors_of(config).items():
-            write_json(folder / name, processor)
-        write_json(folder / CONFIG_FILE, header)
-
-    write_folder(output, fill, force=force)
+    write_tensors(folder / WEIGHTS_FILE, renamed, {"format": "pt"})
+    for name, processor in processors_of(config).items():
+        write_json(folder / name, processor)
+    write_json(folder / CONFIG_FILE, header)

@@ -18,6 +18,16 @@ __all__ = ["ALL", "MODULES", "Source", "Target", "get_target", "select_targets"]
 
 MODULES = {
     "segment-anything": "segment_anything",
+    "micro-sam": "micro_sam",
+    "huggingface": "huggingface",
+    "transformers-js": "transformers_js",
+    "samexporter": "samexporter",
+    "anylabeling": "anylabeling",
+    "x-anylabeling": "x_anylabeling",
+    "osam": "osam",
+    "cvat": "cvat",
+    "label-studio": "label_studio",
+    "qupath": "qupath",
 }
 """Module of each target by its name, in the order in which they are listed and written."""
 

@@ -14,17 +14,8 @@ from pathlib import Path
 from samzoo.runtime.config import ModelConfig
 from samzoo.zoo.checkpoint_writer import bare_state_dict, save_torch
 
+from .sam_sizes import bottlenecks, sam_size
 from .target import Source, Target
-
-SIZES = {768: "b", 1024: "l", 1280: "h"}
-"""segment-anything's name of each width of its ViTs."""
-
-
-def refusal(config: ModelConfig) -> str:
-    """Adapters' bottlenecks do not exist in segment-anything's network."""
-    if config.architecture.image_encoder.adaptformer is not None:
-        return "AdaptFormer's bottlenecks do not fold into SAM's weights, and no tool has them"
-    return ""
 
 
 def write(folder: Path, source: Source) -> None:
@@ -36,16 +27,15 @@ def write(folder: Path, source: Source) -> None:
 
 def file_names(config: ModelConfig, name: str) -> list[str]:
     """Names of the same file for the tools that read a model's size from it."""
-    encoder = config.architecture.image_encoder
-    size = SIZES.get(getattr(encoder, "embed_dim", 0))
-    if size is None:
+    size = sam_size(config)
+    if not size.startswith("vit_") or size == "vit_t":
         return [f"{name}.pth"]
-    return [f"sam_vit_{size}_{name}.pth", f"{name}_sam_{size}.pt"]
+    return [f"sam_{size}_{name}.pth", f"{name}_sam_{size.removeprefix('vit_')}.pt"]
 
 
 TARGET = Target(
     name="segment-anything",
-    tools=("segment-anything", "ISAT", "Ultralytics", "QuPath (samapi)", "Label Studio"),
-    refusal=refusal,
+    tools=("segment-anything", "ISAT", "Ultralytics"),
+    refusal=bottlenecks,
     write=write,
 )

@@ -1,0 +1,43 @@
+"""AnyLabeling's custom model: a config beside the pair of ONNX files.
+
+Loaded with "Load custom model" from ``config.yaml``. AnyLabeling draws the image into 684 x 1024
+pixels, black to the right and below, so that portraits lose resolution.
+
+Source: AnyLabeling 0.4.43, ``services/auto_labeling/segment_anything.py``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from samzoo.runtime.outputs import write_bytes
+
+from .target import Source, Target
+from .tool_export import image_encoder, make_sam, mask_decoder, refusal, write_graph, yaml_of
+
+CANVAS = {"input_size": 1024, "max_width": 1024, "max_height": 682}
+"""What AnyLabeling reads without a default; its own models have these."""
+
+
+def write(folder: Path, source: Source) -> None:
+    """Write ``config.yaml``, ``encoder.onnx`` and ``decoder.onnx``."""
+    sam = make_sam(source)
+    write_graph(folder / "encoder.onnx", image_encoder(sam), source)
+    write_graph(folder / "decoder.onnx", mask_decoder(sam), source)
+    write_config(folder, source)
+
+
+def write_config(folder: Path, source: Source) -> None:
+    """Write ``config.yaml``; paths in it are relative to it."""
+    config = {
+        "type": "segment_anything",
+        "name": source.manifest.name,
+        "display_name": source.manifest.name,
+        "encoder_model_path": "encoder.onnx",
+        "decoder_model_path": "decoder.onnx",
+        **CANVAS,
+    }
+    write_bytes(folder / "config.yaml", yaml_of(config).encode())
+
+
+TARGET = Target(name="anylabeling", tools=("AnyLabeling 0.4",), refusal=refusal, write=write)

@@ -1,0 +1,31 @@
+"""Hugging Face's ``SamModel`` folder, with both processor files.
+
+Source: transformers 5.23.0, ``models/sam``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from samzoo.runtime.config import ModelConfig, VitConfig
+from samzoo.zoo.checkpoint_writer import split_ais, write_huggingface
+
+from .sam_sizes import bottlenecks
+from .target import Source, Target
+
+
+def refusal(config: ModelConfig) -> str:
+    """``SamModel`` has a ViT."""
+    if not isinstance(config.architecture.image_encoder, VitConfig):
+        return "Hugging Face's SamModel has a ViT encoder, this model a TinyViT"
+    if config.architecture.mask_decoder.iou_head_depth < 2:
+        return "Hugging Face's SamModel has an IoU head of at least 2 layers, not 1"
+    return bottlenecks(config)
+
+
+def write(folder: Path, source: Source) -> None:
+    """Write config, weights and processor files."""
+    write_huggingface(folder, source.config, split_ais(source.tensors)[0])
+
+
+TARGET = Target(name="huggingface", tools=("transformers 5",), refusal=refusal, write=write)

@@ -1,0 +1,35 @@
+"""Label Studio's segment-anything backend: a ``vit_h`` checkpoint and a decoder, by environment.
+
+Source: label-studio-ml-backend, ``examples/segment_anything_model/sam_predictor.py``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from samzoo.runtime.config import ModelConfig
+from samzoo.runtime.outputs import write_bytes
+from samzoo.zoo.checkpoint_writer import bare_state_dict, save_torch
+
+from .sam_sizes import plain_sizes_only
+from .target import Source, Target
+from .tool_export import make_sam, mask_decoder, write_graph
+
+
+def refusal(config: ModelConfig) -> str:
+    """The backend has ``vit_h`` written into it."""
+    return plain_sizes_only(config, "Label Studio's backend", ("vit_h",))
+
+
+def write(folder: Path, source: Source) -> None:
+    """Write the checkpoint, the decoder, and the two settings that name them."""
+    checkpoint = f"sam_vit_h_{source.manifest.name}.pth"
+    save_torch(folder / checkpoint, bare_state_dict(source.config, source.tensors))
+    write_graph(folder / "decoder.onnx", mask_decoder(make_sam(source)), source)
+    settings = f"VITH_CHECKPOINT={checkpoint}\nONNX_CHECKPOINT=decoder.onnx\n"
+    write_bytes(folder / "settings.env", settings.encode())
+
+
+TARGET = Target(
+    name="label-studio", tools=("Label Studio (ML backend)",), refusal=refusal, write=write
+)

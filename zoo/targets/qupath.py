@@ -1,0 +1,42 @@
+"""QuPath's SAM extension, whose server (samapi) takes weights by URL.
+
+Source: samapi 0.7.1, ``main.py`` and ``utils.py``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from samzoo.runtime.config import ModelConfig
+from samzoo.runtime.outputs import write_bytes
+from samzoo.zoo.checkpoint_writer import bare_state_dict, save_torch
+
+from .sam_sizes import plain_sizes_only, sam_size
+from .target import Source, Target
+
+STEPS = """\
+{name} in QuPath
+
+1. Put {file} where samapi can fetch it: a web server, Google Drive, or Hugging Face
+   (https://huggingface.co/ORG/{name}/resolve/main/qupath/{file}).
+2. In QuPath: Extensions > SAM > Register SAM weights from URL.
+   SAM type: {kind}. Name: {name}. URL: the one of step 1.
+3. Choose {name} as SAM weights.
+"""
+
+
+def refusal(config: ModelConfig) -> str:
+    """QuPath's server builds segment-anything's and MobileSAM's sizes."""
+    return plain_sizes_only(config, "QuPath's server", ("vit_b", "vit_l", "vit_h", "vit_t"))
+
+
+def write(folder: Path, source: Source) -> None:
+    """Write the state dict, and the steps that are left to do."""
+    name, size = source.manifest.name, sam_size(source.config)
+    save_torch(folder / f"{name}.pth", bare_state_dict(source.config, source.tensors))
+    kind = {"vit_t": "vit_t (mobile)"}.get(size, size)
+    text = STEPS.format(name=name, file=f"{name}.pth", kind=kind)
+    write_bytes(folder / "STEPS.txt", text.encode())
+
+
+TARGET = Target(name="qupath", tools=("QuPath (samapi)",), refusal=refusal, write=write)

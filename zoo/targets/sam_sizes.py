@@ -1,0 +1,38 @@
+"""Which of SAM's published sizes a model has: tools know no others."""
+
+from __future__ import annotations
+
+from samzoo.runtime.config import ModelConfig, TinyVitConfig, VitConfig
+
+VIT_SIZES = {768: "vit_b", 1024: "vit_l", 1280: "vit_h"}
+"""segment-anything's names by the ViT's width. Source: segment-anything 1.0, ``build_sam.py``."""
+
+PUBLISHED_SIDE = 1024
+
+
+def sam_size(config: ModelConfig) -> str:
+    """Return ``vit_b``, ``vit_l``, ``vit_h``, ``vit_t`` (MobileSAM), or nothing."""
+    encoder = config.architecture.image_encoder
+    if encoder.image_size != PUBLISHED_SIDE:
+        return ""
+    if isinstance(encoder, TinyVitConfig):
+        return "vit_t"
+    return VIT_SIZES.get(encoder.embed_dim, "") if isinstance(encoder, VitConfig) else ""
+
+
+def bottlenecks(config: ModelConfig) -> str:
+    """Say that a model has layers which no tool's SAM has; empty if it has none."""
+    if config.architecture.image_encoder.adaptformer is not None:
+        return "AdaptFormer's bottlenecks do not fold into SAM's weights, and no tool has them"
+    return ""
+
+
+def plain_sizes_only(config: ModelConfig, tool: str, allowed: tuple[str, ...]) -> str:
+    """Say why a tool that builds only some sizes cannot take a model; empty if it can."""
+    if reason := bottlenecks(config):
+        return reason
+    size = sam_size(config)
+    if size not in allowed:
+        found = size or "a network of another size"
+        return f"{tool} builds {', '.join(allowed)} at 1024 pixels, this model is {found}"
+    return ""

@@ -1,0 +1,155 @@
+"""What the ONNX targets have in common: tracing, contracts, and which models they can take.
+
+In: a ``Source``. Out: ONNX files in a target's folder. Called by the targets' modules.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from samzoo.runtime.config import ModelConfig
+from samzoo.runtime.errors import require
+from samzoo.runtime.outputs import write_bytes
+from samzoo.zoo.onnx_export import OPSET
+
+from .target import Source
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from samzoo.training.sam import Sam
+
+TOOL_GRID = 64
+"""Side of the embeddings that tools have built in."""
+
+DECODER_INPUTS = (
+    "image_embeddings",
+    "point_coords",
+    "point_labels",
+    "mask_input",
+    "has_mask_input",
+    "orig_im_size",
+)
+DECODER_OUTPUTS = ("masks", "iou_predictions", "low_res_masks")
+"""Of segment-anything's own export, in this order: some tools read them by position."""
+
+
+class Graph(NamedTuple):
+    """A module with what its ONNX file is to look like."""
+
+    module: nn.Module
+    example: tuple[Tensor, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    dynamic_axes: Mapping[str, Mapping[int, str]] = {}
+
+
+def refusal(config: ModelConfig) -> str:
+    """Say why a model does not fit behind SAM's interface of 1024 pixels."""
+    if config.grid != TOOL_GRID:
+        return f"its embeddings have a grid of {config.grid}, these tools expect {TOOL_GRID}"
+    return ""
+
+
+def make_sam(source: Source) -> Sam:
+    """Build the network of a model."""
+    require("torch", extra="export")
+    from samzoo.training.sam import Sam, load_weights
+
+    sam = Sam(source.config)
+    load_weights(sam, source.tensors, where=source.manifest.name)
+    return sam.eval()
+
+
+def write_graph(path: Path, graph: Graph, source: Source) -> None:
+    """Trace a module and write its ONNX file: opset 17, default domain, weights inside.
+
+    Args:
+        path: The file.
+        graph: What to trace.
+        source: Gives the metadata.
+
+    Raises:
+        MissingDependencyError: torch or onnx is not installed.
+    """
+    torch = require("torch", extra="export")
+    onnx = require("onnx", extra="export")
+    with warnings.catch_warnings(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
+        warnings.simplefilter("ignore")  # of the tracing exporter, about itself and every shape
+        traced = Path(folder) / "graph.onnx"
+        torch.onnx.export(
+            graph.module.eval(),
+            graph.example,
+            traced,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=list(graph.inputs),
+            output_names=list(graph.outputs),
+            dynamic_axes={name: dict(axes) for name, axes in graph.dynamic_axes.items()},
+        )
+        model = onnx.load(traced)
+    found = tuple(value.name for value in model.graph.input)
+    assert found == graph.inputs, f"traced inputs {found}, expected {graph.inputs}"
+    onnx.helper.set_model_props(
+        model,
+        {
+            "samzoo.name": source.manifest.name,
+            "samzoo.weights_digest": source.config.weights_digest,
+        },
+    )
+    onnx.checker.check_model(model)
+    write_bytes(path, model.SerializeToString())
+
+
+def image_encoder(sam: Sam, name: str = "input_image") -> Graph:
+    """``(height, width, 3)`` RGB in 0..255, as AnyLabeling, X-AnyLabeling and samexporter feed."""
+    import torch
+
+    from samzoo.training.tool_graphs import ToolEncoder
+
+    return Graph(
+        ToolEncoder(sam),
+        (255 * torch.rand(684, 1001, 3),),
+        (name,),
+        ("image_embeddings",),
+        {name: {0: "height", 1: "width"}},
+    )
+
+
+def decoder_example() -> tuple[Tensor, ...]:
+    """Inputs of a decoder that no side of which is another's."""
+    import torch
+
+    return (
+        torch.randn(1, 256, TOOL_GRID, TOOL_GRID),
+        torch.rand(1, 3, 2) * 600,
+        torch.tensor([[1.0, 0.0, -1.0]]),
+        torch.randn(1, 1, 4 * TOOL_GRID, 4 * TOOL_GRID),
+        torch.ones(1),
+        torch.tensor([684.0, 1024.0]),
+    )
+
+
+def mask_decoder(sam: Sam) -> Graph:
+    """segment-anything's six inputs and three outputs, one mask an object."""
+    from samzoo.training.tool_graphs import ToolDecoder
+
+    return Graph(
+        ToolDecoder(sam), decoder_example(), DECODER_INPUTS, DECODER_OUTPUTS,
+        {
+            "point_coords": {1: "num_points"},
+            "point_labels": {1: "num_points"},
+            "masks": {2: "orig_height", 3: "orig_width"},
+        },
+    )  # fmt: skip
+
+
+def yaml_of(value: Mapping[str, Any]) -> str:
+    """Write a flat mapping of text and numbers as YAML."""
+    import json
+
+    return "".join(f"{key}: {json.dumps(item)}\n" for key, item in value.items())

@@ -1,0 +1,17 @@
+"""X-AnyLabeling's custom model, which has AnyLabeling's form.
+
+Source: X-AnyLabeling 4.2.1, ``services/auto_labeling/segment_anything.py``.
+"""
+
+from __future__ import annotations
+
+from . import anylabeling
+from .target import Target
+from .tool_export import refusal
+
+TARGET = Target(
+    name="x-anylabeling",
+    tools=("X-AnyLabeling 4.2",),
+    refusal=refusal,
+    write=anylabeling.write,
+)
