@@ -29,6 +29,9 @@ ENCODER, MASK_DECODER, AIS_DECODER = "encoder", "mask_decoder", "ais_decoder"
 FACTORS = "lora_factors"
 """Role of an adapter's ``.onnx_adapter`` file."""
 
+WEIGHTS = "weights"
+"""Role of ``model.safetensors``, which a package may hold for other formats."""
+
 GRAPH_FIELDS = ("gamma", "pixel_mean", "pixel_std")
 """Fields of the preprocessing that are inside the encoder graph, so that adapters share them."""
 
@@ -44,7 +47,8 @@ class FileEntry:
         path: Relative, with forward slashes.
         size: In bytes.
         sha256: 64 hex digits.
-        role: ``encoder``, ``mask_decoder``, ``ais_decoder``, ``lora_factors``, or empty.
+        role: ``encoder``, ``mask_decoder``, ``ais_decoder``, ``lora_factors``, ``weights``, or
+            empty.
         adapter: The adapter it belongs to; empty: to all of the package.
     """
 

@@ -223,7 +223,9 @@ def _add_training_verbs(verbs: Any) -> None:
     )
 
     export = _verb(verbs, "export", "make a package that runs without torch")
-    export.add_argument("source", metavar="MODEL-or-ADAPTER")
+    export.add_argument(
+        "source", metavar="MODEL-or-ADAPTER", help="or a package that holds its weights"
+    )
     export.add_argument("others", metavar="ADAPTER", nargs="*", help="with --shared-encoder")
     export.add_argument(
         "--shared-encoder", action="store_true",
@@ -246,6 +248,10 @@ def _add_training_verbs(verbs: Any) -> None:
     export.add_argument(
         "--target", nargs="+", action="extend", default=[], metavar="NAME",
         help="also write it for other tools; all: for every one that can take it",
+    )  # fmt: skip
+    export.add_argument(
+        "--with-weights", action="store_true",
+        help="also store the weights, so that the package can be exported again",
     )  # fmt: skip
     export.add_argument("--name", help="the model's name; the folder's by default")
     export.add_argument("--segments", default="", help="what it segments, in a few words")

@@ -223,6 +223,7 @@ def export(options: Namespace) -> Result:
         name=options.name,
         segments=options.segments,
         targets=options.target,
+        weights=options.with_weights,
         force=options.force,
     )
     return {

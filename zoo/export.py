@@ -19,7 +19,7 @@ from samzoo.runtime.config import ModelConfig
 from samzoo.runtime.errors import InputError, NotFoundError, require, shown
 from samzoo.runtime.files import sha256_of
 from samzoo.runtime.folders import CONFIG_FILE, read_model_folder
-from samzoo.runtime.manifest import FileEntry, Manifest, check_relative
+from samzoo.runtime.manifest import WEIGHTS, FileEntry, Manifest, check_relative, read_entry
 from samzoo.runtime.outputs import check_output_folder, write_bytes, write_folder
 from samzoo.training.adapter import is_adapter
 
@@ -27,6 +27,7 @@ from .card import render_card
 from .merge import input_folders, merged
 from .merged_weights import DEFAULT_QLORA_BASE, QloraBase
 from .onnx_export import export_graphs
+from .package_weights import WEIGHTS_FILE, is_package, read_weights, write_weights
 from .targets import Source, select_targets
 
 logger = logging.getLogger(__name__)
@@ -58,12 +59,14 @@ def export(
     card: Mapping[str, str] | None = None,
     files: Mapping[str, bytes] | None = None,
     targets: Sequence[str] = (),
+    weights: bool = False,
     force: bool = False,
 ) -> Manifest:
     """Write a package.
 
     Args:
-        source: A model folder, or an adapter folder, which is merged first.
+        source: A model folder; an adapter folder, which is merged first; or a package that holds
+            its weights, from which name, texts and scores are taken over where none are given.
         output: The package folder to write.
         base: Of an adapter; where it lay while training by default.
         qlora_base: Of a QLoRA adapter; see ``merge``.
@@ -76,15 +79,17 @@ def export(
         files: More files to put into the package, by relative path.
         targets: Other tools' formats to write as well, by name; see ``targets.MODULES``. ``all``
             stands for every one that can take the model.
+        weights: Also store the merged weights, so that the package can be exported again.
         force: Replace an existing ``output``.
 
     Returns:
         The manifest.
 
     Raises:
-        NotFoundError: ``source`` is neither a model nor an adapter, or a file is missing.
+        NotFoundError: ``source`` is none of the three, or a file is missing.
         FormatError: A file is damaged, or they do not belong together.
-        InputError: An argument is not one of those allowed.
+        InputError: An argument is not one of those allowed, a target cannot take the model, or a
+            package holds no weights.
         OutputExistsError: ``output`` exists and ``force`` is false.
         MissingDependencyError: torch or onnx is not installed.
         StorageError: The disk is full or the folder cannot be written.
@@ -97,19 +102,25 @@ def export(
     require("torch", extra="export")
     from samzoo.training.sam import Sam, load_weights
 
-    config, tensors = read_model(source, base=base, qlora_base=qlora_base)
+    package: Manifest | None = None
+    if is_package(source) and not is_adapter(source):
+        package, tensors = read_weights(source)
+        config = package.model
+        files = {**_other_files(source, package), **(files or {})}
+    else:
+        config, tensors = read_model(source, base=base, qlora_base=qlora_base)
     chosen, refused = select_targets(targets, config)
     for target, reason in refused.items():
         logger.warning("target %s left out: %s", target, reason)
     manifest = Manifest(  # refuses a bad name before the work
-        name=name or package_name(output),
-        segments=segments,
-        license=license_of(config.source),
+        name=name or (package.name if package else package_name(output)),
+        segments=segments or (package.segments if package else ""),
+        license=(package.license if package else "") or license_of(config.source),
         model=config,
         files=(),
         precision=precision,
-        metrics=dict(metrics or {}),
-        card=dict(card or {}),
+        metrics=dict(metrics or (package.metrics if package else {})),
+        card=dict(card or (package.card if package else {})),
         software=software_versions(),
     )
     sam = Sam(config)
@@ -121,14 +132,26 @@ def export(
     )
     content = {f"onnx/{role}.onnx": PackageFile(graph, role) for role, graph in graphs.items()}
     content |= {path: PackageFile(data) for path, data in (files or {}).items()}
+    roles = {WEIGHTS_FILE: WEIGHTS} if weights else {}
     model = Source(config=config, tensors=tensors, manifest=manifest)
 
     def fill(folder: Path) -> None:
+        if weights:
+            write_weights(folder, tensors, half=precision != "fp32")
         for target in chosen:
             (folder / target.name).mkdir()
             target.write(folder / target.name, model)
 
-    return write_package(output, manifest, content, fill=fill, force=force)
+    return write_package(output, manifest, content, fill=fill, roles=roles, force=force)
+
+
+def _other_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    """Files of a package that exporting it does not make anew, such as its cover."""
+    return {
+        entry.path: read_entry(folder, entry)
+        for entry in manifest.files
+        if not entry.role and "/" not in entry.path and entry.path != CARD_FILE
+    }
 
 
 def read_model(
@@ -176,6 +199,7 @@ def write_package(
     content: Mapping[str, PackageFile],
     *,
     fill: Callable[[Path], None] = lambda _: None,
+    roles: Mapping[str, str] | None = None,
     force: bool,
 ) -> Manifest:
     """Write files and card, and the manifest of all of them last.
@@ -185,6 +209,7 @@ def write_package(
         manifest: Without its files.
         content: By relative path.
         fill: Writes more files into the folder.
+        roles: Of files that ``fill`` writes, by relative path.
         force: Replace an existing ``output``.
 
     Returns:
@@ -200,7 +225,8 @@ def write_package(
             write_bytes(folder / path, file.data)
         fill(folder)
         write_bytes(folder / CARD_FILE, render_card(manifest).encode())
-        _with_files(manifest, folder, content).write(folder)
+        known = {path: PackageFile(b"", role) for path, role in (roles or {}).items()}
+        _with_files(manifest, folder, {**content, **known}).write(folder)
 
     write_folder(output, write, force=force)
     return Manifest.read(output)

@@ -321,9 +321,9 @@ def test_the_encoder_resizes_as_pillow(shape):
     x = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
     with torch.no_grad():
         found = encoder._resized(torch.from_numpy(x)[None, None])[0, 0].numpy()
-    size = tuple(max(1, int(side / 4 + 0.5)) for side in shape)
-    assert found.shape == size
-    wanted = np.asarray(Image.fromarray(x).resize(size[::-1], Image.Resampling.BILINEAR))
+    height, width = (max(1, int(side / 4 + 0.5)) for side in shape)
+    assert found.shape == (height, width)
+    wanted = np.asarray(Image.fromarray(x).resize((width, height), Image.Resampling.BILINEAR))
     exact = all(side % 4 == 0 for side in shape)
     # Otherwise Pillow's ratio is that of the rounded sides.
     assert np.abs(found - wanted).max() <= (1e-3 if exact else 40)
