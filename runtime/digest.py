@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,3 +55,16 @@ def weights_digest(tensors: Mapping[str, Any]) -> str:
     for name in sorted(tensors):
         digest.update(name, tensors[name])
     return digest.result()
+
+
+def json_digest(value: Mapping[str, Any]) -> str:
+    """Digest of a JSON object, whatever the order of its keys and its layout in a file.
+
+    Args:
+        value: What ``json.dumps`` takes.
+
+    Returns:
+        ``sha256:`` and 64 hex digits.
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .config import ModelConfig, check_format, from_json, to_json
+from .digest import json_digest
 from .errors import FormatError, NotFoundError, shown
 from .files import read_json, write_json
 
@@ -22,6 +23,9 @@ PACKAGE_FORMAT, PACKAGE_VERSION = "samzoo-package", 2
 that every samzoo reads it."""
 
 MANIFEST_FILE = "samzoo.json"
+
+DIGEST = "digest"
+"""Field with the digest of all others, since the manifest is the one file it cannot list."""
 
 ENCODER, MASK_DECODER, AIS_DECODER = "encoder", "mask_decoder", "ais_decoder"
 """Roles of the ONNX files."""
@@ -47,8 +51,8 @@ class FileEntry:
         path: Relative, with forward slashes.
         size: In bytes.
         sha256: 64 hex digits.
-        role: ``encoder``, ``mask_decoder``, ``ais_decoder``, ``lora_factors``, ``weights``, or
-            empty.
+        role: ``encoder``, ``mask_decoder``, ``ais_decoder``, ``lora_factors``, ``weights``,
+            ``test``, or empty.
         adapter: The adapter it belongs to; empty: to all of the package.
     """
 
@@ -135,6 +139,12 @@ class Manifest:
             raise NotFoundError(f"{folder}: no samzoo package here ({MANIFEST_FILE} is missing)")
         value = read_json(path)
         check_format(value, PACKAGE_FORMAT, PACKAGE_VERSION, where=str(path))
+        digest = value.pop(DIGEST, None)
+        if digest is not None and digest != json_digest(value):
+            raise FormatError(
+                f"{path}: {DIGEST}: found {shown(digest)}, the rest of the file has "
+                f"{json_digest(value)}; it is damaged or was changed by hand, fetch it again"
+            )
         value.pop("format")
         manifest = from_json(cls, value, where=str(path))
         for entry in manifest.files:
@@ -150,6 +160,10 @@ class Manifest:
         Raises:
             StorageError: The disk is full or the folder cannot be written.
         """
+        write_json(folder / MANIFEST_FILE, self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of ``samzoo.json``, with the digest of all the rest at its end."""
         content = to_json(self)
         if not self.adapters:
             content.pop("adapters")
@@ -157,7 +171,8 @@ class Manifest:
                 entry.pop("adapter")
         version = PACKAGE_VERSION if self.adapters else 1
         header = {"format": {"name": PACKAGE_FORMAT, "version": version}}
-        write_json(folder / MANIFEST_FILE, {**header, **content})
+        content = {**header, **content}
+        return {**content, DIGEST: json_digest(content)}
 
     def graph(self, role: str, adapter: str = "") -> FileEntry | None:
         """Find a graph of the package.

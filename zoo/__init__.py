@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from .index import DEFAULT_MODEL, load, resolve, shipped
     from .merge import merge
     from .shared_export import add_adapters, export_shared
+    from .verify import Report, verify
 
 __all__ = [
     "DEFAULT_MODEL",
+    "Report",
     "add_adapters",
     "convert",
     "export",
@@ -29,11 +31,13 @@ __all__ = [
     "merge",
     "resolve",
     "shipped",
+    "verify",
     "write_checkpoint",
 ]
 
 _MODULES = {
     "DEFAULT_MODEL": "index",
+    "Report": "verify",
     "add_adapters": "shared_export",
     "convert": "convert",
     "export": "export",
@@ -42,6 +46,7 @@ _MODULES = {
     "merge": "merge",
     "resolve": "index",
     "shipped": "index",
+    "verify": "verify",
     "write_checkpoint": "checkpoint_writer",
 }
 """Where each public name is defined."""

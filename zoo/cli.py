@@ -33,6 +33,7 @@ EXAMPLES = {
     "methods": "samzoo methods --arch vit_t",
     "list": "samzoo list",
     "show": "samzoo show nuclei-vit-t",
+    "verify": "samzoo verify nuclei-vit-t",
     "doctor": "samzoo doctor",
 }
 """One example a verb, shown by its ``--help`` and run by the tests."""
@@ -281,6 +282,9 @@ def _add_zoo_verbs(verbs: Any) -> None:
     show = _verb(verbs, "show", "print a model's card")
     show.add_argument("model", metavar="REF")
     _json(show)
+    verify = _verb(verbs, "verify", "prove that a package is whole and computes what it did")
+    verify.add_argument("model", metavar="PATH-or-REF")
+    _json(verify)
     doctor = _verb(verbs, "doctor", "check the installation")
     _json(doctor)
 

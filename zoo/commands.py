@@ -17,7 +17,7 @@ import numpy as np
 
 from samzoo.runtime.arrays import Array, Labels2D
 from samzoo.runtime.embeddings import ImageEmbeddings
-from samzoo.runtime.errors import InputError
+from samzoo.runtime.errors import FormatError, InputError
 from samzoo.runtime.files import write_json
 from samzoo.runtime.images import LABEL_SUFFIXES, match_pairs, read_image, write_labels
 from samzoo.runtime.manifest import Manifest
@@ -313,6 +313,25 @@ def show(options: Namespace) -> Result:
     # A card comes from a stranger: no control sequences for the terminal.
     text = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
     return {"text": text, "folder": str(folder), "manifest": to_json(manifest)}
+
+
+def verify(options: Namespace) -> Result:
+    """Check a package."""
+    from .verify import verify as verify_package
+
+    folder = resolve(options.model)
+    report = verify_package(folder)
+    if not report.ok:
+        count = len(report.problems)
+        raise FormatError(
+            "\n  ".join([f"{folder}: {count} problem{'s' if count > 1 else ''}", *report.problems])
+        )
+    return {
+        "text": "\n".join(f"ok  {line}" for line in report.proved),
+        "folder": str(folder),
+        "proved": report.proved,
+        "differences": report.differences,
+    }
 
 
 def doctor(options: Namespace) -> Result:

@@ -20,13 +20,16 @@ from samzoo.runtime.errors import InputError, NotFoundError, require, shown
 from samzoo.runtime.files import sha256_of
 from samzoo.runtime.folders import CONFIG_FILE, read_model_folder
 from samzoo.runtime.manifest import WEIGHTS, FileEntry, Manifest, check_relative, read_entry
+from samzoo.runtime.model import Model
 from samzoo.runtime.outputs import check_output_folder, write_bytes, write_folder
+from samzoo.runtime.sessions import OnnxNetworks
 from samzoo.training.adapter import is_adapter
 
 from .card import render_card
 from .merge import input_folders, merged
 from .merged_weights import DEFAULT_QLORA_BASE, QloraBase
 from .onnx_export import export_graphs
+from .package_test import TEST_FILE, TEST_ROLE, write_test
 from .package_weights import WEIGHTS_FILE, is_package, read_weights, write_weights
 from .targets import Source, select_targets
 
@@ -132,10 +135,12 @@ def export(
     )
     content = {f"onnx/{role}.onnx": PackageFile(graph, role) for role, graph in graphs.items()}
     content |= {path: PackageFile(data) for path, data in (files or {}).items()}
-    roles = {WEIGHTS_FILE: WEIGHTS} if weights else {}
+    roles = {TEST_FILE: TEST_ROLE, **({WEIGHTS_FILE: WEIGHTS} if weights else {})}
     model = Source(config=config, tensors=tensors, manifest=manifest)
+    networks = OnnxNetworks(graphs.__getitem__, mask_side=4 * config.grid)
 
     def fill(folder: Path) -> None:
+        write_test(folder, Model(config, networks))
         if weights:
             write_weights(folder, tensors, half=precision != "fp32")
         for target in chosen:
