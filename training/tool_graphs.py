@@ -32,13 +32,21 @@ class ToolEncoder(nn.Module):
     Intensities are stretched as the model declares, over the image as the tool resized it.
     """
 
-    def __init__(self, sam: Sam) -> None:
+    def __init__(self, sam: Sam, side: int = TOOL_SIDE, resized_side: int | None = None) -> None:
+        """Prepare the encoder.
+
+        Args:
+            sam: The model.
+            side: Longest side of what it is given, in pixels.
+            resized_side: What that becomes for the model; all of its input by default.
+        """
         super().__init__()
         self.preprocess = sam.preprocess
         self.image_encoder = sam.image_encoder
         self.preprocessing = sam.config.preprocessing
         self.image_size = sam.config.image_size
-        self.register_buffer("resampling", resampling_matrix(TOOL_SIDE, self.image_size))
+        self.side, self.resized_side = side, resized_side or self.image_size
+        self.register_buffer("resampling", resampling_matrix(side, self.resized_side))
         self.resampling: Tensor
 
     def forward(self, input_image: Tensor) -> Tensor:
@@ -55,12 +63,12 @@ class ToolEncoder(nn.Module):
 
     def _resized(self, x: Tensor) -> Tensor:
         """Resize by the ratio of the sides, as Pillow does: weights at the border sum to one."""
-        if self.image_size == TOOL_SIDE:
+        if self.resized_side == self.side:
             return x
         height, width = x.shape[2], x.shape[3]
         rows, columns = self.resampling[:, :height], self.resampling[:, :width]
         resized = (rows @ x @ columns.T) / (rows.sum(1)[:, None] * columns.sum(1)).clamp(min=1e-6)
-        ratio = self.image_size / TOOL_SIDE
+        ratio = self.resized_side / self.side
         kept_rows, kept_columns = (
             torch.floor(torch.as_tensor(size) * ratio + 0.5).to(torch.int64).clamp(min=1)
             for size in (height, width)
@@ -115,10 +123,10 @@ class ToolDecoder(MaskDecoderGraph):
         orig_im_size: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Decode one object: ``masks``, ``iou_predictions``, ``low_res_masks``."""
+        coords, labels = with_needed_padding(point_coords * self.ratio, point_labels)
         return super().forward(
-            image_embeddings, point_coords * self.ratio, point_labels, mask_input,
-            has_mask_input, orig_im_size,
-        )  # fmt: skip
+            image_embeddings, coords, labels, mask_input, has_mask_input, orig_im_size
+        )
 
 
 class CroppedDecoder(ToolDecoder):
@@ -215,6 +223,25 @@ class HuggingFaceEncoder(NormalisedToolEncoder):
     def forward(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """Return ``image_embeddings`` and ``image_positional_embeddings``, of one shape."""
         return super().forward(pixel_values), self.prompt_encoder.get_dense_pe()
+
+
+def with_needed_padding(coords: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Pad the points of one object as SAM was trained: once, or not at all beside a box.
+
+    Most tools pad boxes as well, which moves their borders a little.
+
+    Args:
+        coords: ``(1, k, 2)``.
+        labels: ``(1, k)``; -1 is padding.
+
+    Returns:
+        Both without padding, then one padding point where there is no box.
+    """
+    kept = torch.nonzero(labels[0] != PADDING).flatten()
+    coords, labels = coords[:, kept], labels[:, kept]
+    padding = 1 - (labels >= BOX_TOP_LEFT).any().to(torch.int64)
+    labels = torch.cat([labels, torch.full((1, 1), float(PADDING))[:, :padding]], dim=1)
+    return F.pad(coords, (0, 0, 0, 1))[:, : labels.shape[1]], labels
 
 
 def stretched(x: Tensor, preprocessing: Preprocessing) -> Tensor:

@@ -46,8 +46,12 @@ GROUPS: dict[str, dict[str, str]] = {
         "torch": "torch",
         "torchvision": "torchvision",
     },
+    "bioimageio": {"bioimageio.core": "bioimageio", "pydantic": "pydantic"},
 }
 """What each group needs, with import names; a test compares them with ``pyproject.toml``."""
+
+FIRST_BROKEN_PYDANTIC = (2, 14)
+"""Building and loading packages fails from here on (bioimageio.spec 0.5.12)."""
 
 MIN_FREE_BYTES = 2**30
 """Exporting writes each graph once to the temporary folder (own choice)."""
@@ -78,6 +82,8 @@ def check_installation() -> dict[str, Any]:
             f"the default model does not run ({model['error']}); "
             "run: pip install --force-reinstall --no-deps samzoo"
         )
+    if packages["bioimageio"]["bioimageio.core"] is not None:
+        problems += _bioimageio_problems(packages["bioimageio"]["pydantic"])
     report: dict[str, Any] = {
         "ok": not problems,
         "problems": problems,
@@ -115,6 +121,16 @@ def _providers() -> list[str]:
         return [*available_providers()]
     except ImportError:  # a missing onnxruntime is told among the packages
         return []
+
+
+def _bioimageio_problems(pydantic: str | None) -> list[str]:
+    """bioimageio.core 0.11 asks for exactly the spec that pydantic 2.14 breaks."""
+    numbers = [int(part) for part in (pydantic or "0").split(".")[:2] if part.isdigit()]
+    if numbers < list(FIRST_BROKEN_PYDANTIC):
+        return []
+    return [
+        f"bioimageio.core does not work with pydantic {pydantic}; run: pip install 'pydantic<2.14'"
+    ]
 
 
 def _try_default_model() -> dict[str, Any]:

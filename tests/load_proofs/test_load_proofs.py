@@ -23,7 +23,6 @@ from environments import CannotInstall, node_environment, python_environment  # 
 
 from samzoo.runtime import load  # noqa: E402
 from samzoo.runtime.config import UnetrDecoderConfig, VitConfig  # noqa: E402
-from samzoo.runtime.geometry import interpolate  # noqa: E402
 from samzoo.runtime.model import Model  # noqa: E402
 from samzoo.zoo import export  # noqa: E402
 
@@ -60,9 +59,6 @@ PYTHON_TOOLS = {
 
 TRANSFORMERS = ("transformers==5.23.0", "tokenizers==0.23.3", "regex")
 NODE = ("@huggingface/transformers@4.3.1", "onnxruntime-web@1.30.0")
-PAD_A_BOX = ("samexporter", "anylabeling", "x-anylabeling", "osam")
-"""Tools that add a padding point to a box, which SAM was not trained with."""
-
 SIZE = (684, 1024)
 """What AnyLabeling draws every image into, so that no tool resizes it."""
 
@@ -161,30 +157,17 @@ def node_answer(tmp_path, folder, script, target, image):
     return masks
 
 
-def ours(model, image, *, pad):
-    """The runtime's masks, with the padding point that some tools add to a box."""
+def ours(model, image):
+    """The runtime's masks."""
     embeddings = model.embed(image)
     masks = {}
     for name, (points, labels) in PROMPTS.items():
         box = max(labels) >= 2
-        if box and pad:
-            masks[name] = padded_box(model, embeddings, points, labels)
-            continue
         given = (
             {"boxes": [np.ravel(points)]} if box else {"points": [points], "point_labels": [labels]}
         )
         masks[name] = model.prompt(embeddings, **given)[0][0]
     return masks
-
-
-def padded_box(model, embeddings, points, labels):
-    """A prompt that the runtime itself never makes."""
-    coords = np.array([[*points, [0.0, 0.0]]], np.float32) * model.config.image_size / SIZE[1]
-    _, low = model.networks.decode_prompts(
-        embeddings.values, coords, np.array([[*labels, -1]], np.float32), None
-    )
-    whole = interpolate(low[0], (SIZE[1], SIZE[1]))
-    return whole[0, : SIZE[0]] > 0
 
 
 def assert_same(found, expected, limit=0.9995):
@@ -202,7 +185,7 @@ def test_a_tool_in_python_draws_our_masks(small, image, tmp_path, target):
     script, requirements = PYTHON_TOOLS[target]
     python = environment(python_environment, *requirements)
     found = python_answer(tmp_path, python, script, small[1] / target, image)
-    assert_same(found, ours(load(small[1]), image, pad=target in PAD_A_BOX))
+    assert_same(found, ours(load(small[1]), image))
 
 
 def test_transformers_draws_our_masks(small, image, tmp_path):
@@ -210,7 +193,7 @@ def test_transformers_draws_our_masks(small, image, tmp_path):
     found = python_answer(
         tmp_path, python, "transformers_proof.py", small[1] / "huggingface", image
     )
-    assert_same(found, ours(load(small[1]), image, pad=False))
+    assert_same(found, ours(load(small[1]), image))
 
 
 def test_onnxruntime_web_draws_our_masks(small, image, tmp_path):
@@ -218,7 +201,7 @@ def test_onnxruntime_web_draws_our_masks(small, image, tmp_path):
     found = node_answer(
         tmp_path, folder, "onnxruntime_web_proof.mjs", small[1] / "anylabeling", image
     )
-    assert_same(found, ours(load(small[1]), image, pad=True))
+    assert_same(found, ours(load(small[1]), image))
 
 
 def test_transformers_js_draws_segment_anythings_masks(small, image, tmp_path):
@@ -259,7 +242,7 @@ def test_segment_anything_draws_our_masks(vit_b, image):
             multimask_output=len(points) == 1,
         )
         found[name] = masks[int(np.argmax(iou))]
-    assert_same(found, ours(load(vit_b[1]), image, pad=False))
+    assert_same(found, ours(load(vit_b[1]), image))
 
 
 ISAT = (
@@ -286,7 +269,7 @@ MICRO_SAM_NEEDS = (
 def test_a_tool_opens_a_checkpoint(vit_b, image, tmp_path, tool, target, requirements, complete):
     python = environment(partial(python_environment, complete=complete), *requirements)
     found = python_answer(tmp_path, python, "checkpoint_proof.py", vit_b[1] / target, image, tool)
-    assert_same(found, ours(load(vit_b[1]), image, pad=False))
+    assert_same(found, ours(load(vit_b[1]), image))
 
 
 def test_ultralytics_opens_a_checkpoint(vit_b, image, tmp_path):
@@ -323,7 +306,7 @@ def test_the_shipped_model_opens_in_a_tool(image, tmp_path, target):
     export(package, tmp_path / "package", targets=[target], name="nuclei")
     found = python_answer(tmp_path, python, script, tmp_path / "package" / target, image)
     # Pillow rounds a resized uint8 image to whole numbers, the graph does not.
-    assert_same(found, ours(model, image, pad=target in PAD_A_BOX), limit=0.98)
+    assert_same(found, ours(model, image), limit=0.98)
 
 
 def test_versions_are_those_that_the_docs_name():

@@ -133,3 +133,14 @@ def test_the_report_of_problems_is_an_input_error(monkeypatch):
     monkeypatch.setattr(doctor, "check_installation", lambda: {"ok": False, "text": "table"})
     with pytest.raises(InputError, match="table"):
         commands.doctor(Namespace())
+
+
+@pytest.mark.parametrize(
+    ("version", "broken"), [("2.13.5", False), ("2.14.0", True), ("2.14.3", True), ("3.0", True)]
+)
+def test_a_pydantic_that_breaks_bioimageio_is_told(version, broken):
+    from samzoo.zoo.doctor import _bioimageio_problems
+
+    problems = _bioimageio_problems(version)
+    assert bool(problems) == broken
+    assert all("pip install 'pydantic<2.14'" in problem for problem in problems)

@@ -94,10 +94,10 @@ def expected(predictor, prompt):
     return masks[best], iou[best], low[best]
 
 
-def decoder_feed(embeddings, prompt, *, pad=True, has=0.0):
+def decoder_feed(embeddings, prompt, *, has=0.0):
+    """With the padding point that tools add, also to a box."""
     points, labels = prompt
-    if pad:
-        points, labels = [*points, [0.0, 0.0]], [*labels, -1]
+    points, labels = [*points, [0.0, 0.0]], [*labels, -1]
     return {
         "image_embeddings": embeddings,
         "point_coords": np.array([points], np.float32),
@@ -145,11 +145,9 @@ def test_osams_encoder_tells_its_size_and_takes_a_normalised_picture(package, pr
 @pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS)
 @pytest.mark.parametrize(("target", "has"), [("anylabeling", 0.0), ("osam", -1.0)])
 def test_a_decoder_answers_as_segment_anything(package, predictor, prompt, target, has):
-    """Without what the tools pad a box with, which segment-anything does not know."""
-    box = 2 in prompt[1]
     decoder = session(package / target / "decoder.onnx")
     assert [o.name for o in decoder.get_outputs()] == ["masks", "iou_predictions", "low_res_masks"]
-    feed = decoder_feed(predictor.get_image_embedding().numpy(), prompt, pad=not box, has=has)
+    feed = decoder_feed(predictor.get_image_embedding().numpy(), prompt, has=has)
     masks, iou, low = decoder.run(None, feed)
     assert masks.shape == (1, 1, *SIZE)
     logits, wanted_iou, wanted_low = expected(predictor, prompt)
@@ -161,10 +159,9 @@ def test_a_decoder_answers_as_segment_anything(package, predictor, prompt, targe
 
 @pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS)
 def test_cvats_decoder_crops_the_mask_to_its_box(package, predictor, prompt):
-    box = 2 in prompt[1]
     decoder = session(package / "cvat" / "decoder.onnx")
     names = [o.name for o in decoder.get_outputs()]
-    feed = decoder_feed(predictor.get_image_embedding().numpy(), prompt, pad=not box)
+    feed = decoder_feed(predictor.get_image_embedding().numpy(), prompt)
     found = dict(zip(names, decoder.run(None, feed), strict=True))
     corners = [found[name] for name in ("xtl", "ytl", "xbr", "ybr")]
     assert all(corner.shape == () and corner.dtype == np.int64 for corner in corners)

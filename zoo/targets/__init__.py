@@ -28,6 +28,7 @@ MODULES = {
     "cvat": "cvat",
     "label-studio": "label_studio",
     "qupath": "qupath",
+    "bioimageio": "bioimageio",
 }
 """Module of each target by its name, in the order in which they are listed and written."""
 

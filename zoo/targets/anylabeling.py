@@ -13,7 +13,7 @@ from pathlib import Path
 from samzoo.runtime.outputs import write_bytes
 
 from .target import Source, Target
-from .tool_export import image_encoder, make_sam, mask_decoder, refusal, write_graph, yaml_of
+from .tool_export import refusal, write_pair, yaml_of
 
 CANVAS = {"input_size": 1024, "max_width": 1024, "max_height": 682}
 """What AnyLabeling reads without a default; its own models have these."""
@@ -21,9 +21,7 @@ CANVAS = {"input_size": 1024, "max_width": 1024, "max_height": 682}
 
 def write(folder: Path, source: Source) -> None:
     """Write ``config.yaml``, ``encoder.onnx`` and ``decoder.onnx``."""
-    sam = make_sam(source)
-    write_graph(folder / "encoder.onnx", image_encoder(sam), source)
-    write_graph(folder / "decoder.onnx", mask_decoder(sam), source)
+    write_pair(folder, source)
     write_config(folder, source)
 
 

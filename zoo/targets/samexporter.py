@@ -8,14 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from .target import Source, Target
-from .tool_export import image_encoder, make_sam, mask_decoder, refusal, write_graph
+from .tool_export import refusal, write_pair
 
 
 def write(folder: Path, source: Source) -> None:
     """Write ``encoder.onnx`` and ``decoder.onnx``."""
-    sam = make_sam(source)
-    write_graph(folder / "encoder.onnx", image_encoder(sam), source)
-    write_graph(folder / "decoder.onnx", mask_decoder(sam), source)
+    write_pair(folder, source)
 
 
 TARGET = Target(name="samexporter", tools=("samexporter 0.5",), refusal=refusal, write=write)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from samzoo.runtime.arrays import Tensors
 from samzoo.runtime.config import ModelConfig
@@ -20,11 +21,19 @@ class Source:
         tensors: Its weights under segment-anything's key names, and ``ais_decoder.*``; floats.
         manifest: Of the package that is being written, still without its files: name, licence,
             scores, texts of the card.
+        made: What targets share, by name: the network, graphs that several of them write.
     """
 
     config: ModelConfig
     tensors: Tensors
     manifest: Manifest
+    made: dict[str, Any] = field(default_factory=dict)
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """Return what is shared under a name, made when first asked for."""
+        if name not in self.made:
+            self.made[name] = make()
+        return self.made[name]
 
 
 @dataclass(frozen=True, kw_only=True)

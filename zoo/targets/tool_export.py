@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -56,17 +57,21 @@ def refusal(config: ModelConfig) -> str:
 
 
 def make_sam(source: Source) -> Sam:
-    """Build the network of a model."""
+    """Build the network of a model, once for all targets."""
     require("torch", extra="export")
     from samzoo.training.sam import Sam, load_weights
 
-    sam = Sam(source.config)
-    load_weights(sam, source.tensors, where=source.manifest.name)
-    return sam.eval()
+    def build() -> Sam:
+        sam = Sam(source.config)
+        load_weights(sam, source.tensors, where=source.manifest.name)
+        return sam.eval()
+
+    sam: Sam = source.once("sam", build)
+    return sam
 
 
 def write_graph(path: Path, graph: Graph, source: Source) -> None:
-    """Trace a module and write its ONNX file: opset 17, default domain, weights inside.
+    """Trace a module and write its ONNX file.
 
     Args:
         path: The file.
@@ -76,6 +81,23 @@ def write_graph(path: Path, graph: Graph, source: Source) -> None:
     Raises:
         MissingDependencyError: torch or onnx is not installed.
     """
+    write_bytes(path, _traced(graph, source))
+
+
+def write_pair(folder: Path, source: Source) -> None:
+    """Write ``encoder.onnx`` and ``decoder.onnx``: the pair that several tools take."""
+    sam = make_sam(source)
+    for name, make in (("encoder", image_encoder), ("decoder", mask_decoder)):
+        data = source.once(f"pair.{name}", partial(_traced_of, make, sam, source))
+        write_bytes(folder / f"{name}.onnx", data)
+
+
+def _traced_of(make: Callable[[Sam], Graph], sam: Sam, source: Source) -> bytes:
+    return _traced(make(sam), source)
+
+
+def _traced(graph: Graph, source: Source) -> bytes:
+    """The bytes of an ONNX file: opset 17, default domain, weights inside."""
     torch = require("torch", extra="export")
     onnx = require("onnx", extra="export")
     with warnings.catch_warnings(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
@@ -102,7 +124,8 @@ def write_graph(path: Path, graph: Graph, source: Source) -> None:
         },
     )
     onnx.checker.check_model(model)
-    write_bytes(path, model.SerializeToString())
+    result: bytes = model.SerializeToString()
+    return result
 
 
 def image_encoder(sam: Sam, name: str = "input_image") -> Graph:
