@@ -64,6 +64,25 @@ class FileEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LoadProof:
+    """A tool that was seen to open the package.
+
+    Attributes:
+        target: Whose folder it opened.
+        tool: Its name.
+        version: Its version.
+        date: Day of the proof, ISO 8601.
+        result: What was compared, and how well it agreed.
+    """
+
+    target: str
+    tool: str
+    version: str
+    date: str
+    result: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class AdapterEntry:
     """One of the finetuned models that share a package's encoder.
 
@@ -103,6 +122,7 @@ class Manifest:
         software: Versions that made the package.
         adapters: The finetuned models of a shared encoder, the default one first; empty in a
             package that holds one model.
+        load_proofs: Tools that were seen to open it.
     """
 
     name: str
@@ -115,6 +135,7 @@ class Manifest:
     card: dict[str, str] = field(default_factory=dict)
     software: dict[str, Any] = field(default_factory=dict)
     adapters: tuple[AdapterEntry, ...] = ()
+    load_proofs: tuple[LoadProof, ...] = ()
 
     def __post_init__(self) -> None:
         check_name(self.name, "name")
@@ -169,6 +190,8 @@ class Manifest:
             content.pop("adapters")
             for entry in content["files"]:
                 entry.pop("adapter")
+        if not self.load_proofs:
+            content.pop("load_proofs")
         version = PACKAGE_VERSION if self.adapters else 1
         header = {"format": {"name": PACKAGE_FORMAT, "version": version}}
         content = {**header, **content}

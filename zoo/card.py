@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from samzoo.runtime.manifest import Manifest
+
+from .card_header import METRICS, evaluations, header_of, yaml_lines
 
 SECTIONS = {
     "description": "",
@@ -22,7 +23,15 @@ SECTIONS = {
 }
 """Keys of ``Manifest.card`` and their headings; ``description`` opens the card."""
 
-METRICS = ("msa", "sa50", "sa75", "dice")
+MANDATORY = ("description", "intended_use", "limitations", "training_data", "authors")
+"""Texts without which a card is not published."""
+
+
+PRECISIONS = {
+    "int8-weights": "int8-weights: layers stored in 8 bits, computed in float32",
+    "int8": "int8: the encoder's linear layers compute in 8 bits; scores may differ from float32's",
+}
+"""What a reader must know of a precision that changes what is computed."""
 
 
 def render_card(manifest: Manifest) -> str:
@@ -36,7 +45,7 @@ def render_card(manifest: Manifest) -> str:
     """
     parts = [
         "---",
-        *_yaml(_header(manifest)),
+        *yaml_lines(header_of(manifest)),
         "---",
         "",
         f"# {manifest.name}",
@@ -58,6 +67,7 @@ def render_card(manifest: Manifest) -> str:
         *_section(manifest, "evaluation"),
         *_scores(manifest),
         *(_adapters(manifest) if manifest.adapters else _inputs(manifest)),
+        *_load_proofs(manifest),
         *_section(manifest, "authors"),
         "",
         "## Licence",
@@ -68,37 +78,31 @@ def render_card(manifest: Manifest) -> str:
     return "\n".join(parts)
 
 
-def _header(manifest: Manifest) -> dict[str, Any]:
-    header: dict[str, Any] = {
-        "library_name": "samzoo",
-        "pipeline_tag": "mask-generation",
-        "tags": ["segment-anything", "instance-segmentation", "microscopy", "onnx"],
-    }
-    if manifest.license:
-        header["license"] = manifest.license.lower()
-    results = [
-        {
-            "task": {"type": "mask-generation", "name": task},
-            "dataset": {
-                "name": str(entry.get("data", "")),
-                "type": "local",
-                "split": str(entry.get("split", "")),
-            },
-            "metrics": [{"type": m, "value": round(float(scores[m]), 4)} for m in METRICS],
-        }
-        for entry in _evaluations(manifest)
-        if entry.get("subject") == "this model"
-        for task, scores in entry["scores"].items()
-        if task != "box_fill"
+def card_problems(manifest: Manifest) -> list[str]:
+    """Tell what a card must have before it is published, and has not.
+
+    Args:
+        manifest: Of the package.
+
+    Returns:
+        One line for each missing field, with where it goes; empty where nothing is missing.
+    """
+    problems = [
+        f"card.{key}: missing; write it, in a few sentences"
+        for key in MANDATORY
+        if not _text(manifest, key)
     ]
-    if results:
-        header["model-index"] = [{"name": manifest.name, "results": results}]
-    return header
-
-
-def _evaluations(manifest: Manifest) -> Sequence[Mapping[str, Any]]:
-    evaluations = manifest.metrics.get("evaluations", [])
-    return [e for e in evaluations if isinstance(e, Mapping)]
+    base = manifest.model.source.get("base")
+    named = isinstance(base, Mapping) and base.get("name")
+    for wanted, field, what in (
+        (manifest.license, "license", "give an SPDX identifier, such as Apache-2.0"),
+        (manifest.segments, "segments", "say what it segments, with --segments"),
+        (named, "model.source.base", "convert the base again, so that its name is known"),
+        (evaluations(manifest), "metrics.evaluations", "measure it: samzoo evaluate"),
+    ):
+        if not wanted:
+            problems.append(f"{field}: missing; {what}")
+    return problems
 
 
 def _text(manifest: Manifest, key: str) -> str:
@@ -139,7 +143,7 @@ def _training(manifest: Manifest) -> list[str]:
 
 def _scores(manifest: Manifest) -> list[str]:
     lines: list[str] = []
-    for entry in _evaluations(manifest):
+    for entry in evaluations(manifest):
         rows = [
             (task, *(f"{float(scores[m]):.3f}" for m in METRICS))
             for task, scores in entry["scores"].items()
@@ -178,7 +182,7 @@ def _inputs(manifest: Manifest) -> list[str]:
         ("AIS foreground / distance smoothing", f"{ais.foreground_smoothing:g} / "
          f"{ais.distance_smoothing:g} pixels"),
         ("AIS smallest object", f"{ais.min_size} pixels"),
-        ("Stored weights", manifest.precision),
+        ("Stored weights", PRECISIONS.get(manifest.precision, manifest.precision)),
         ("Weights digest", f"`{manifest.model.weights_digest}`"),
     ]  # fmt: skip
     return ["", "## Input and post-processing", "", *_table(("", ""), rows)]
@@ -202,25 +206,14 @@ def _adapters(manifest: Manifest) -> list[str]:
     ]  # fmt: skip
 
 
+def _load_proofs(manifest: Manifest) -> list[str]:
+    if not manifest.load_proofs:
+        return []
+    rows = [(p.target, f"{p.tool} {p.version}", p.result, p.date) for p in manifest.load_proofs]
+    header = ("target", "tool", "result", "date")
+    return ["", "## Opens in", "", "Seen with the tools' own code:", "", *_table(header, rows)]
+
+
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     lines = [header, ["---"] * len(header), *rows]
     return ["| " + " | ".join(line) + " |" for line in lines]
-
-
-def _yaml(value: Mapping[str, Any], indent: str = "") -> list[str]:
-    """Write nested objects, lists and scalars as YAML; scalars in JSON's form, which YAML reads."""
-    lines = []
-    for key, item in value.items():
-        if isinstance(item, Mapping):
-            lines += [f"{indent}{key}:", *_yaml(item, indent + "  ")]
-        elif isinstance(item, list):
-            lines.append(f"{indent}{key}:")
-            for entry in item:
-                if isinstance(entry, Mapping):
-                    first, *rest = _yaml(entry, indent + "  ")
-                    lines += [f"{indent}- {first.strip()}", *rest]
-                else:
-                    lines.append(f"{indent}- {json.dumps(entry)}")
-        else:
-            lines.append(f"{indent}{key}: {json.dumps(item)}")
-    return lines

@@ -34,6 +34,7 @@ EXAMPLES = {
     "list": "samzoo list",
     "show": "samzoo show nuclei-vit-t",
     "verify": "samzoo verify nuclei-vit-t",
+    "card": "samzoo card package",
     "doctor": "samzoo doctor",
 }
 """One example a verb, shown by its ``--help`` and run by the tests."""
@@ -285,6 +286,9 @@ def _add_zoo_verbs(verbs: Any) -> None:
     verify = _verb(verbs, "verify", "prove that a package is whole and computes what it did")
     verify.add_argument("model", metavar="PATH-or-REF")
     _json(verify)
+    card = _verb(verbs, "card", "write a package's model card anew from its manifest")
+    card.add_argument("package", metavar="PACKAGE")
+    _json(card)
     doctor = _verb(verbs, "doctor", "check the installation")
     _json(doctor)
 

@@ -334,6 +334,19 @@ def verify(options: Namespace) -> Result:
     }
 
 
+def card(options: Namespace) -> Result:
+    """Render a package's card again."""
+    from .card import card_problems
+    from .package_files import CARD_FILE, update_package
+
+    folder = Path(options.package)
+    manifest = update_package(folder, Manifest.read(folder))
+    path = str(folder / CARD_FILE)
+    problems = card_problems(manifest)
+    notes = [f"before it is published: {problem}" for problem in problems]
+    return {"text": path, "card": path, "missing": problems, "notes": notes}
+
+
 def doctor(options: Namespace) -> Result:
     """Check the installation."""
     from .doctor import check_installation

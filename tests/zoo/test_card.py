@@ -1,10 +1,15 @@
 """The model card: numbers from the manifest, and a header that YAML readers understand."""
 
+import dataclasses
+import json
+import shutil
+
 import pytest
 
 from samzoo.runtime.config import Architecture, ModelConfig, Preprocessing, TinyVitConfig
-from samzoo.runtime.manifest import Manifest
-from samzoo.zoo.card import SECTIONS, render_card
+from samzoo.runtime.manifest import LoadProof, Manifest
+from samzoo.zoo.card import MANDATORY, SECTIONS, card_problems, render_card
+from samzoo.zoo.card_header import header_of
 
 SCORES = {"msa": 0.66123, "sa50": 0.9, "sa75": 0.75, "dice": 0.88}
 
@@ -106,3 +111,132 @@ def test_names_in_the_header_cannot_end_it():
     header = card[4 : card.index("\n---\n", 4)]
     (index,) = yaml.safe_load(header)["model-index"]
     assert index["results"][0]["dataset"]["name"] == entry["data"]
+
+
+HEADER_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "library_name": {"const": "samzoo"},
+        "pipeline_tag": {"const": "mask-generation"},
+        "tags": {"type": "array", "items": {"type": "string", "pattern": "^[a-z0-9-]+$"}},
+        "license": {"type": "string", "pattern": "^[a-z0-9.-]+$"},
+        "license_name": {"type": "string"},
+        "base_model": {"type": "string", "pattern": "^[^/]+/[^/]+$"},
+        "base_model_relation": {"enum": ["adapter", "finetune", "quantized"]},
+        "model-index": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name", "results"],
+                "properties": {
+                    "results": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "required": ["task", "dataset", "metrics"],
+                            "properties": {
+                                "task": {"type": "object", "required": ["type"]},
+                                "dataset": {"type": "object", "required": ["name", "type"]},
+                                "metrics": {
+                                    "type": "array",
+                                    "items": {
+                                        "type": "object",
+                                        "required": ["type", "value"],
+                                        "properties": {"value": {"type": "number"}},
+                                    },
+                                },
+                            },
+                        },
+                    }
+                },
+            },
+        },
+    },
+    "required": ["library_name", "pipeline_tag", "tags"],
+    "additionalProperties": False,
+    "dependentRequired": {
+        "base_model": ["base_model_relation"],
+        "base_model_relation": ["base_model"],
+        "license_name": ["license"],
+    },
+}
+"""What Hugging Face reads of a header, after its documentation of model cards."""
+
+
+def test_headers_are_what_hugging_face_reads(full):
+    jsonschema = pytest.importorskip("jsonschema")
+    yaml = pytest.importorskip("yaml")
+    based = manifest(source={"base": {"name": "SAM", "huggingface": "facebook/sam-vit-base"}})
+    for one in (manifest(), full, based, dataclasses.replace(based, precision="int8")):
+        header = header_of(one)
+        jsonschema.validate(header, HEADER_SCHEMA)
+        text = render_card(one).split("---")[1]
+        assert yaml.safe_load(text) == json.loads(json.dumps(header))
+    assert header_of(based)["base_model_relation"] == "finetune"
+    assert header_of(dataclasses.replace(based, precision="int8"))["base_model_relation"] == (
+        "quantized"
+    )
+
+
+def test_an_uncommon_licence_is_named(full):
+    header = header_of(dataclasses.replace(full, license="Zlib"))
+    assert (header["license"], header["license_name"]) == ("other", "zlib")
+
+
+def test_a_full_card_has_no_problems(full):
+    assert card_problems(full) == []
+
+
+@pytest.mark.parametrize("field", ["license", "segments", "metrics", *MANDATORY])
+def test_each_missing_field_is_told(full, field):
+    if field in MANDATORY:
+        found = card_problems(dataclasses.replace(full, card={**full.card, field: " "}))
+    else:
+        found = card_problems(dataclasses.replace(full, **{field: type(getattr(full, field))()}))
+    assert len(found) == 1
+    assert found[0].split(":")[0].endswith(field) or field == "metrics"
+    assert "missing; " in found[0]
+
+
+def test_a_base_without_a_name_is_told():
+    assert any(p.startswith("model.source.base: missing") for p in card_problems(manifest()))
+
+
+def test_tools_that_open_it_are_listed(full):
+    proof = LoadProof(
+        target="osam", tool="osam", version="0.8.1", date="2026-11-25", result="IoU 0.99"
+    )
+    card = render_card(dataclasses.replace(full, load_proofs=(proof,)))
+    assert "## Opens in" in card
+    assert "| osam | osam 0.8.1 | IoU 0.99 | 2026-11-25 |" in card
+    assert "## Opens in" not in render_card(full)
+
+
+@pytest.fixture
+def package(tmp_path):
+    from samzoo.zoo import resolve
+
+    shutil.copytree(resolve("nuclei-vit-t"), tmp_path / "package")
+    return tmp_path / "package"
+
+
+def test_a_card_is_rendered_again(package, capsys):
+    from samzoo.zoo import verify
+    from samzoo.zoo.cli import main
+
+    shipped = (package / "README.md").read_text()
+    (package / "README.md").write_text("changed by hand")
+    assert main(["card", str(package), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["missing"] == []
+    assert (package / "README.md").read_text() == shipped
+    assert verify(package, run=False).ok
+
+
+def test_a_card_vouches_for_no_changed_file(package, capsys):
+    from samzoo.zoo.cli import main
+
+    (package / "cover.png").write_bytes(b"other")
+    before = (package / "samzoo.json").read_bytes()
+    assert main(["card", str(package)]) == 2
+    assert "cover.png" in capsys.readouterr().err
+    assert (package / "samzoo.json").read_bytes() == before

@@ -1,0 +1,93 @@
+"""The header of a model card: what Hugging Face reads of a package, as YAML.
+
+In: a ``Manifest``. Out: the header's fields, and their text. Called by ``card.py``.
+
+Source: huggingface_hub 2.4, ``repocard_data.py``; the Hub's documentation of model cards.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from samzoo.runtime.manifest import Manifest
+
+METRICS = ("msa", "sa50", "sa75", "dice")
+
+KNOWN_LICENSES = {
+    "apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0",
+    "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "gpl-3.0", "agpl-3.0", "lgpl-3.0", "mpl-2.0",
+}  # fmt: skip
+"""Of the identifiers that the Hub knows, those that models of this field have."""
+
+
+def header_of(manifest: Manifest) -> dict[str, Any]:
+    """Return the header of a card, as Hugging Face reads it.
+
+    Args:
+        manifest: Of the package.
+    """
+    header: dict[str, Any] = {
+        "library_name": "samzoo",
+        "pipeline_tag": "mask-generation",
+        "tags": ["segment-anything", "instance-segmentation", "microscopy", "onnx"],
+    }
+    header |= _license(manifest)
+    base = manifest.model.source.get("base")
+    if isinstance(base, Mapping) and base.get("huggingface"):
+        relation = "adapter" if manifest.adapters else "finetune"
+        header["base_model"] = str(base["huggingface"])
+        header["base_model_relation"] = "quantized" if manifest.precision == "int8" else relation
+    results = [
+        {
+            "task": {"type": "mask-generation", "name": task},
+            "dataset": {
+                "name": str(entry.get("data", "")),
+                "type": "local",
+                "split": str(entry.get("split", "")),
+            },
+            "metrics": [{"type": m, "value": round(float(scores[m]), 4)} for m in METRICS],
+        }
+        for entry in evaluations(manifest)
+        if entry.get("subject") == "this model"
+        for task, scores in entry["scores"].items()
+        if task != "box_fill"
+    ]
+    if results:
+        header["model-index"] = [{"name": manifest.name, "results": results}]
+    return header
+
+
+def _license(manifest: Manifest) -> dict[str, Any]:
+    found = manifest.license.lower()
+    if not found:
+        return {}
+    if found in KNOWN_LICENSES:
+        return {"license": found}
+    return {"license": "other", "license_name": found}
+
+
+def evaluations(manifest: Manifest) -> Sequence[Mapping[str, Any]]:
+    """Return the measured scores that are objects; a manifest comes from a stranger."""
+    found = manifest.metrics.get("evaluations", [])
+    return [e for e in found if isinstance(e, Mapping)]
+
+
+def yaml_lines(value: Mapping[str, Any], indent: str = "") -> list[str]:
+    """Write nested objects, lists and scalars as YAML; scalars in JSON's form, which YAML reads."""
+    lines = []
+    for key, item in value.items():
+        if isinstance(item, Mapping):
+            lines += [f"{indent}{key}:", *yaml_lines(item, indent + "  ")]
+        elif isinstance(item, list):
+            lines.append(f"{indent}{key}:")
+            for entry in item:
+                if isinstance(entry, Mapping):
+                    first, *rest = yaml_lines(entry, indent + "  ")
+                    lines += [f"{indent}- {first.strip()}", *rest]
+                else:
+                    lines.append(f"{indent}- {json.dumps(entry)}")
+        else:
+            lines.append(f"{indent}{key}: {json.dumps(item)}")
+    return lines

@@ -1,0 +1,45 @@
+"""Changing a package that is there: its manifest and card, and nothing else.
+
+In: a package folder and a new manifest. Out: the folder with its card rendered again. Called by the
+``card`` verb and by scripts that add what was measured after the export.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from samzoo.runtime.files import sha256_of
+from samzoo.runtime.manifest import FileEntry, Manifest, read_entry
+from samzoo.runtime.outputs import write_bytes
+
+from .card import render_card
+
+CARD_FILE = "README.md"
+
+
+def update_package(folder: Path, manifest: Manifest) -> Manifest:
+    """Write a package's card and manifest anew; its other files must be those of the manifest.
+
+    Args:
+        folder: The package.
+        manifest: With what is new in it.
+
+    Returns:
+        The manifest as it was written.
+
+    Raises:
+        NotFoundError: A file is missing.
+        FormatError: A file differs from the manifest.
+        StorageError: The folder cannot be written.
+    """
+    others = [entry for entry in manifest.files if entry.path != CARD_FILE]
+    for entry in others:
+        read_entry(folder, entry)  # a card must not vouch for what was changed
+    path = folder / CARD_FILE
+    write_bytes(path, render_card(manifest).encode())
+    card = FileEntry(path=CARD_FILE, size=path.stat().st_size, sha256=sha256_of(path))
+    files = tuple(sorted([*others, card], key=lambda entry: entry.path))
+    updated = dataclasses.replace(manifest, files=files)
+    updated.write(folder)
+    return updated
