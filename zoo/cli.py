@@ -32,6 +32,9 @@ EXAMPLES = {
     "-o report.json",
     "methods": "samzoo methods --arch vit_t",
     "list": "samzoo list",
+    "pull": "samzoo pull hf:ORG/NAME@v1.0.0",
+    "remove": "samzoo remove hf:ORG/NAME@v1.0.0",
+    "publish": "samzoo publish package --to huggingface:ORG/NAME --version 1.0.0",
     "show": "samzoo show nuclei-vit-t",
     "verify": "samzoo verify nuclei-vit-t",
     "card": "samzoo card package",
@@ -131,6 +134,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_runtime_verbs(verbs)
     _add_training_verbs(verbs)
     _add_zoo_verbs(verbs)
+    _add_hub_verbs(verbs)
     return parser
 
 
@@ -278,19 +282,37 @@ def _add_zoo_verbs(verbs: Any) -> None:
     methods.add_argument("--markdown", action="store_true", help="print the page docs/methods.md")
     _json(methods)
 
-    listing = _verb(verbs, "list", "list the models that can be named")
-    _json(listing)
     show = _verb(verbs, "show", "print a model's card")
     show.add_argument("model", metavar="REF")
     _json(show)
+    doctor = _verb(verbs, "doctor", "check the installation")
+    _json(doctor)
+
+
+def _add_hub_verbs(verbs: Any) -> None:
+    listing = _verb(verbs, "list", "list the models that can be named")
+    _json(listing)
+    pull = _verb(verbs, "pull", "download a model, checked and ready to work offline")
+    pull.add_argument("reference", metavar="REF", help="hf:ORG/NAME[@REVISION]")
+    _json(pull)
+    remove = _verb(verbs, "remove", "delete a downloaded model")
+    remove.add_argument("reference", metavar="REF")
+    _json(remove)
     verify = _verb(verbs, "verify", "prove that a package is whole and computes what it did")
     verify.add_argument("model", metavar="PATH-or-REF")
     _json(verify)
     card = _verb(verbs, "card", "write a package's model card anew from its manifest")
     card.add_argument("package", metavar="PACKAGE")
     _json(card)
-    doctor = _verb(verbs, "doctor", "check the installation")
-    _json(doctor)
+    publish = _verb(verbs, "publish", "publish a package under a version that stays")
+    publish.add_argument("package", metavar="PACKAGE")
+    publish.add_argument(
+        "--to", required=True, metavar="WHERE", help="huggingface:ORG/NAME or bioimageio:FILE.zip"
+    )
+    publish.add_argument("--version", default="1.0.0", help="three numbers (default: 1.0.0)")
+    publish.add_argument("--dry-run", action="store_true", help="check, and publish nothing")
+    publish.add_argument("--force", action="store_true", help="replace an existing zip")
+    _json(publish)
 
 
 def _adapter_options(convert: argparse.ArgumentParser) -> None:

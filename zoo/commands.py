@@ -28,9 +28,14 @@ from samzoo.runtime.overlay import write_overlay
 from samzoo.runtime.prompt_simulation import labels_from_masks
 
 from . import prompt_file
-from .index import DEFAULT_MODEL, load, resolve, shipped
+from .hub_commands import list, publish, pull, remove
+from .index import DEFAULT_MODEL, load, resolve
 from .progress import ProgressBar, TrainingBar
-from .text_table import text_table
+
+__all__ = [
+    "card", "convert", "doctor", "embed", "evaluate", "export", "list", "merge", "methods",
+    "prompt", "publish", "pull", "remove", "segment", "show", "train", "verify",
+]  # fmt: skip
 
 Result = dict[str, Any]
 Pairs = Sequence[tuple[Path, Path]]
@@ -268,26 +273,6 @@ def evaluate(options: Namespace) -> Result:
         for task, s in report["mean"].items()
     ]
     return {"text": "\n".join(lines), "report": str(output), "mean": report["mean"]}
-
-
-def list(options: Namespace) -> Result:
-    """List the models that can be named."""
-    rows = []
-    for listed in shipped():
-        manifest = listed.manifest
-        rows.append(
-            {
-                "name": listed.name,
-                "segments": manifest.segments,
-                "base": str(manifest.model.source.get("base", {}).get("name", "")),
-                "method": str(manifest.model.source.get("merged_from", {}).get("method", "")),
-                "megabytes": round(sum(entry.size for entry in manifest.files) / 1e6, 1),
-                "license": manifest.license,
-            }
-        )
-    header = ("name", "segments", "base", "method", "megabytes", "license")
-    cells = [header, *(tuple(str(row[key]) for key in header) for row in rows)]
-    return {"text": text_table(cells), "models": rows}
 
 
 def methods(options: Namespace) -> Result:

@@ -19,6 +19,10 @@ DEFAULT_MODEL = "nuclei-vit-t"
 """What runs when no model is named; it ships with samzoo, so that works offline."""
 
 
+HUB_PREFIX = "hf:"
+"""How a reference to the Hugging Face Hub starts."""
+
+
 @dataclass(frozen=True)
 class Listed:
     """A model that can be named.
@@ -52,15 +56,21 @@ def resolve(reference: str | Path) -> Path:
     """Find the package folder of a reference.
 
     Args:
-        reference: A name out of ``samzoo list``, or the path of a package folder.
+        reference: A name out of ``samzoo list``, the path of a package folder, or
+            ``hf:ORG/NAME[@REVISION]``. The last is looked up in the cache and only pulled where
+            it is not there, so that a model once pulled works offline; ``samzoo pull`` asks anew
+            what a branch is at.
 
     Returns:
         The folder.
 
     Raises:
-        NotFoundError: It is neither; lists the known names.
+        NotFoundError: It is none of these; lists the known names.
+        SamzooError: Of a pull, see ``hub.pull_from_hub``.
     """
     reference = str(reference)
+    if reference.startswith(HUB_PREFIX):
+        return _from_hub(reference)
     if reference.replace("-", "").isalnum():
         manifest = _shipped_root() / reference / MANIFEST_FILE
         if manifest.is_file():
@@ -76,6 +86,14 @@ def resolve(reference: str | Path) -> Path:
         f"{shown(reference)}: neither a package folder ({MANIFEST_FILE} missing) nor a model "
         f"that ships with samzoo ({known}){hint}"
     )
+
+
+def _from_hub(reference: str) -> Path:
+    from . import cache
+    from .hub import parse_reference, pull_from_hub
+
+    found = cache.find(str(parse_reference(reference)))
+    return pull_from_hub(reference) if found is None else found
 
 
 def _shipped_root() -> Path:

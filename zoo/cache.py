@@ -1,0 +1,180 @@
+"""The folder of downloaded packages: ``SAMZOO_CACHE``, or the user's cache folder.
+
+Layout::
+
+    models/KEY/        a complete package; it appears by one rename
+    refs/REFERENCE     a file with the KEY that a reference (percent-encoded) led to
+    partial/KEY/       a download that is running or broke off, to be continued
+    locks/KEY.lock     held by whoever downloads or removes KEY
+
+Called by ``pull.py``, ``index.py`` and the verbs ``list`` and ``remove``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+from samzoo.runtime.errors import FormatError, NotFoundError, StorageError, shown
+from samzoo.runtime.manifest import MANIFEST_FILE, Manifest
+from samzoo.runtime.outputs import write_bytes
+
+from .file_lock import locked
+
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
+
+
+class Cached(NamedTuple):
+    """A downloaded package.
+
+    Attributes:
+        key: Its folder's name.
+        folder: The package.
+        references: What it was pulled as, sorted.
+    """
+
+    key: str
+    folder: Path
+    references: list[str]
+
+
+def cache_folder() -> Path:
+    """Return the cache's folder, which need not exist yet."""
+    given = os.environ.get("SAMZOO_CACHE")
+    if given:
+        return Path(given).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / "samzoo"
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Caches/samzoo"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "samzoo"
+
+
+def model_folder(key: str) -> Path:
+    """Return where a package is or will be."""
+    return cache_folder() / "models" / key
+
+
+def partial_folder(key: str) -> Path:
+    """Return where a package is put together; only for the holder of its lock."""
+    return cache_folder() / "partial" / key
+
+
+def lock_file(key: str) -> Path:
+    """Return the lock file of a package."""
+    return cache_folder() / "locks" / f"{key}.lock"
+
+
+def find(reference: str) -> Path | None:
+    """Find the package that a reference led to when it was last pulled.
+
+    Returns:
+        Its folder, or None where it is not in the cache.
+    """
+    path = _reference_file(reference)
+    try:
+        key = path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None
+    complete = _KEY.fullmatch(key) and (model_folder(key) / MANIFEST_FILE).is_file()
+    return model_folder(key) if complete else None
+
+
+def remember(reference: str, key: str) -> None:
+    """Note that a reference led to a package.
+
+    Raises:
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    write_bytes(_reference_file(reference), key.encode())
+
+
+def cached() -> list[Cached]:
+    """List the complete packages in the cache, sorted by key."""
+    references: dict[str, list[str]] = {}
+    for path in sorted(_children("refs")):
+        if not path.name.startswith("."):  # a reference that is being written
+            key = path.read_text(encoding="ascii", errors="replace").strip()
+            references.setdefault(key, []).append(unquote(path.name))
+    return [
+        Cached(path.name, path, references.get(path.name, []))
+        for path in sorted(_children("models"))
+        if (path / MANIFEST_FILE).is_file()
+    ]
+
+
+def install(folder: Path, key: str) -> Path:
+    """Move a complete, checked package into its place; only for the holder of its lock.
+
+    Raises:
+        StorageError: It cannot be moved.
+    """
+    target = model_folder(key)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():  # only where somebody damaged it: complete ones are not pulled again
+            shutil.rmtree(target)
+        os.replace(folder, target)
+    except OSError as error:
+        raise StorageError(f"{target}: cannot be written ({error.strerror or error})") from error
+    return target
+
+
+def remove(reference: str) -> list[Path]:
+    """Delete a package from the cache, and what is left of broken downloads of it.
+
+    Args:
+        reference: What it was pulled as, its key, or the name in its manifest if only one has it.
+
+    Returns:
+        The folders that are gone.
+
+    Raises:
+        NotFoundError: The cache has no such package; lists those it has.
+        StorageError: It cannot be deleted.
+    """
+    there = cached()
+    found = [each for each in there if reference in (each.key, *each.references)]
+    found = found or [each for each in there if _name(each.folder) == reference]
+    if len(found) != 1:
+        known = ", ".join(shown(each.references[0] if each.references else each.key)
+                          for each in (found or there)) or "none"  # fmt: skip
+        problem = "several packages in the cache have this name" if found else "not in the cache"
+        raise NotFoundError(f"{shown(reference)}: {problem}; it has: {known}")
+    (package,) = found
+    gone = []
+    with locked(lock_file(package.key)):
+        try:
+            # Renamed first, so that no half-deleted package can be found.
+            dying = partial_folder(f"{package.key}.removed")
+            dying.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(package.folder, dying)
+            shutil.rmtree(dying)
+            shutil.rmtree(partial_folder(package.key), ignore_errors=True)
+            for known in package.references:
+                _reference_file(known).unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"{package.folder}: cannot be deleted ({error})") from error
+        gone.append(package.folder)
+    return gone
+
+
+def _name(folder: Path) -> str | None:
+    try:
+        return Manifest.read(folder).name
+    except (FormatError, NotFoundError):
+        return None
+
+
+def _children(name: str) -> list[Path]:
+    folder = cache_folder() / name
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def _reference_file(reference: str) -> Path:
+    return cache_folder() / "refs" / quote(reference[:180], safe="")

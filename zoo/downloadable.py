@@ -1,0 +1,64 @@
+"""What a manifest from a stranger must fulfil before any of its files is fetched.
+
+In: a manifest. Out: nothing, or an error. Called by ``pull.py``.
+"""
+
+from __future__ import annotations
+
+import re
+
+from samzoo.runtime.errors import FormatError, shown
+from samzoo.runtime.manifest import MANIFEST_FILE, Manifest, check_relative
+
+MAX_FILES = 2000
+"""Files of a package (own choice: one of a hundred adapters has some three hundred)."""
+
+MAX_FILE_BYTES, MAX_PACKAGE_BYTES = 16 * 2**30, 64 * 2**30
+"""The largest model, ViT-H in float32, has 2.6 GB (own choice)."""
+
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+
+def check_downloadable(manifest: Manifest, *, where: str) -> None:
+    """Check the names, sizes and hashes of a package's files.
+
+    Args:
+        manifest: Of the package.
+        where: Begins every message.
+
+    Raises:
+        FormatError: Too many or too large files, a size below 0, no sha256, or names that are
+            unsafe, equal on a file system that ignores case, or reserved on Windows.
+    """
+    if len(manifest.files) > MAX_FILES:
+        raise FormatError(f"{where}: files: found {len(manifest.files)}, allowed {MAX_FILES}")
+    seen: dict[str, str] = {MANIFEST_FILE: MANIFEST_FILE}
+    for entry in manifest.files:
+        name = f"{where}: files: {shown(entry.path)}"
+        parts = check_relative(entry.path, where=where).parts
+        for part in parts:
+            if _RESERVED.fullmatch(part) or part[-1] in ". " or part[0] == " ":
+                raise FormatError(f"{name}: Windows cannot hold the name {shown(part)}; rename it")
+        lower = entry.path.lower()
+        if lower in seen:
+            raise FormatError(f"{name}: the same name as {shown(seen[lower])}; rename one")
+        seen[lower] = entry.path
+        if not 0 <= entry.size <= MAX_FILE_BYTES:
+            raise FormatError(
+                f"{name}: size: found {shown(entry.size)}, allowed are 0 to {MAX_FILE_BYTES} bytes"
+            )
+        if not re.fullmatch("[0-9a-f]{64}", entry.sha256):
+            raise FormatError(
+                f"{name}: sha256: found {shown(entry.sha256)}, expected 64 lower-case hex digits"
+            )
+    folders = {
+        "/".join(lower.split("/")[:depth])
+        for lower in seen
+        for depth in range(1, lower.count("/") + 1)
+    }
+    both = sorted(folders & set(seen))
+    if both:
+        raise FormatError(f"{where}: files: {shown(both[0])} is both a file and a folder")
+    total = sum(entry.size for entry in manifest.files)
+    if total > MAX_PACKAGE_BYTES:
+        raise FormatError(f"{where}: files: {total} bytes, allowed {MAX_PACKAGE_BYTES}")

@@ -1,0 +1,122 @@
+"""References ``hf:ORG/NAME[@REVISION]`` to the Hugging Face Hub, without huggingface_hub.
+
+In: a reference. Out: the package in the cache, pinned by commit. Called by ``index.py`` and the
+verb ``pull``. Why not huggingface_hub: ``docs/decisions/0014-own-download-client.md``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+from samzoo.runtime.arrays import Progress
+from samzoo.runtime.errors import FormatError, InputError, shown
+from samzoo.runtime.files import MAX_JSON_BYTES
+
+from . import cache
+from .index import HUB_PREFIX
+from .pull import Place, pull_package
+from .web_document import read_object
+
+_PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
+_REPOSITORY = re.compile(f"{_PART}/{_PART}")
+_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
+_COMMIT = re.compile("[0-9a-f]{40}")
+
+
+class HubReference(NamedTuple):
+    """A model on the hub.
+
+    Attributes:
+        repository: ``ORG/NAME``.
+        revision: A branch, a tag or a commit.
+    """
+
+    repository: str
+    revision: str
+
+    def __str__(self) -> str:
+        return f"{HUB_PREFIX}{self.repository}@{self.revision}"
+
+
+def endpoint() -> str:
+    """Return the hub's address: ``HF_ENDPOINT``, or huggingface.co."""
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+
+
+def check_repository(repository: str, *, where: str) -> str:
+    """Return a repository's name if it is one.
+
+    Raises:
+        InputError: It is not of the form ``ORG/NAME``.
+    """
+    odd = "--" in repository or ".." in repository or not _REPOSITORY.fullmatch(repository)
+    if odd:
+        raise InputError(
+            f"{shown(where)}: expected ORG/NAME with letters, digits and ._- (not two in a row)"
+        )
+    return repository
+
+
+def parse_reference(reference: str) -> HubReference:
+    """Read ``hf:ORG/NAME[@REVISION]``; without a revision it is ``main``.
+
+    Raises:
+        InputError: It is not of this form.
+
+    Example:
+        >>> parse_reference("hf:lab/nuclei@v1.0.0")
+        HubReference(repository='lab/nuclei', revision='v1.0.0')
+    """
+    repository, at, revision = reference.removeprefix(HUB_PREFIX).partition("@")
+    check_repository(repository, where=reference)
+    if at and (not _REVISION.fullmatch(revision) or ".." in revision):
+        raise InputError(f"{shown(reference)}: expected a branch, a tag or a commit after the @")
+    return HubReference(repository, revision or "main")
+
+
+def pull_from_hub(reference: str, *, progress: Progress | None = None) -> Path:
+    """Download a model from the hub into the cache, at the commit its revision names now.
+
+    Args:
+        reference: ``hf:ORG/NAME[@REVISION]``.
+        progress: As in ``pull_package``.
+
+    Returns:
+        The package's folder in the cache.
+
+    Raises:
+        InputError: It is not such a reference.
+        NotFoundError: The hub has no such model, or it is not a samzoo package.
+        FormatError: The hub's answer, the manifest or a file is not what it must be.
+        StorageError: The connection or the disk failed.
+    """
+    parsed = parse_reference(reference)
+    token = os.environ.get("HF_TOKEN", "")
+    commit = _commit(parsed, token)
+    address = f"{endpoint()}/{parsed.repository}/resolve/{commit}"
+    place = Place(
+        key=f"hf--{parsed.repository.replace('/', '--')}--{commit}",
+        url=lambda path: f"{address}/{quote(path)}",
+        token=token,
+    )
+    folder = pull_package(place, str(HubReference(parsed.repository, commit)), progress=progress)
+    cache.remember(str(parsed), place.key)
+    return folder
+
+
+def _commit(reference: HubReference, token: str) -> str:
+    """Ask the hub which commit a branch or tag is at; a commit needs no question."""
+    if _COMMIT.fullmatch(reference.revision):
+        return reference.revision
+    url = (
+        f"{endpoint()}/api/models/{reference.repository}/revision/"
+        f"{quote(reference.revision, safe='')}"
+    )
+    commit = read_object(url, limit=MAX_JSON_BYTES, token=token).get("sha")
+    if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
+        raise FormatError(f"{url}: sha: expected a commit of 40 hex digits, found {shown(commit)}")
+    return commit

@@ -1,0 +1,123 @@
+"""From a place on the web to a checked package in the cache.
+
+In: where the package lies, and the key and reference it gets. Out: its folder in the cache. Called
+by ``hub.py``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from samzoo.runtime.arrays import Progress
+from samzoo.runtime.errors import FormatError, StorageError, shown
+from samzoo.runtime.files import MAX_JSON_BYTES
+from samzoo.runtime.manifest import MANIFEST_FILE, Manifest
+from samzoo.runtime.outputs import write_bytes
+
+from . import cache
+from .download import download
+from .downloadable import check_downloadable
+from .file_lock import locked
+from .web_document import read_document
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a package lies, at a state that does not change.
+
+    Attributes:
+        key: Its folder's name in the cache.
+        url: From a file's relative path to its URL.
+        manifest_sha256: Of ``samzoo.json``, where something outside the package gives it.
+        token: As in ``open_url``.
+    """
+
+    key: str
+    url: Callable[[str], str]
+    manifest_sha256: str = ""
+    token: str = ""
+
+
+def pull_package(place: Place, reference: str, *, progress: Progress | None = None) -> Path:
+    """Download a package, unless it is in the cache, and note the reference.
+
+    Every file is checked against the manifest before the package gets its name in the cache. A
+    broken download is continued by the next one.
+
+    Args:
+        place: Where it lies.
+        reference: What led there.
+        progress: Called with stage, bytes done and bytes in all.
+
+    Returns:
+        The package's folder.
+
+    Raises:
+        FormatError: The manifest or a file is not what it must be.
+        NotFoundError: A file is not there.
+        StorageError: The connection or the disk failed.
+    """
+    report: Progress = progress or (lambda stage, done, total: None)
+    with locked(cache.lock_file(place.key), waiting=lambda: report("wait for another pull", 0, 0)):
+        folder = cache.model_folder(place.key)
+        if not (folder / MANIFEST_FILE).is_file():
+            folder = cache.install(_fetched(place, report), place.key)
+        cache.remember(reference, place.key)
+    return folder
+
+
+def _fetched(place: Place, report: Progress) -> Path:
+    """Fetch into the partial folder, whose lock is held."""
+    partial = cache.partial_folder(place.key)
+    address = place.url(MANIFEST_FILE)
+    data = read_document(address, limit=MAX_JSON_BYTES, token=place.token)
+    found = hashlib.sha256(data).hexdigest()
+    if place.manifest_sha256 and found != place.manifest_sha256:
+        raise FormatError(
+            f"{address}: found sha256 {found}, the index says {shown(place.manifest_sha256)}; the "
+            "model was changed after the index was made"
+        )
+    write_bytes(partial / "new" / MANIFEST_FILE, data)
+    manifest = Manifest.read(partial / "new")
+    check_downloadable(manifest, where=address)
+    total, done = sum(entry.size for entry in manifest.files), 0
+    content = partial / "files"
+    _drop_others(content, {entry.path for entry in manifest.files})
+    _check_room(partial, total - _bytes_in(content))
+    for entry in manifest.files:
+        before = done
+        download(
+            place.url(entry.path), content / entry.path, entry, token=place.token,
+            report=lambda here, before=before: report(  # type: ignore[misc]
+                f"pull {manifest.name}", before + here, total),
+        )  # fmt: skip
+        done += entry.size
+    write_bytes(content / MANIFEST_FILE, data)  # last: a folder with it is complete
+    shutil.rmtree(partial / "new", ignore_errors=True)
+    return content
+
+
+def _drop_others(folder: Path, wanted: set[str]) -> None:
+    """Nothing but the manifest's files may be in the package."""
+    for path in sorted(folder.rglob("*"), reverse=True) if folder.is_dir() else []:
+        if path.is_symlink() or (
+            path.is_file() and path.relative_to(folder).as_posix() not in wanted
+        ):
+            path.unlink()
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise StorageError(
+            f"{folder}: {needed} bytes are needed, {free} are free; make room or set SAMZOO_CACHE "
+            "to another disk"
+        )

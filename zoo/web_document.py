@@ -1,0 +1,58 @@
+"""A small file from the web in memory: manifests and answers of a hub.
+
+In: a URL and the most bytes it may have. Out: its bytes. Called by ``pull.py`` and ``hub.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from samzoo.runtime.errors import FormatError
+
+from .download import ATTEMPTS, PAUSE
+from .web import TemporaryError, open_url
+
+
+def read_document(url: str, *, limit: int, token: str = "") -> bytes:
+    """Read a URL, several times where the connection fails.
+
+    Raises:
+        FormatError: It has more than ``limit`` bytes.
+        InputError: See ``open_url``.
+        NotFoundError: There is no such file.
+        StorageError: The connection failed.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with open_url(url, token=token) as stream:
+                data = stream.file.read(limit + 1)
+            if len(data) > limit:
+                raise FormatError(f"{url}: more than {limit} bytes, which is too large")
+            if stream.total is not None and len(data) < stream.total:
+                raise TemporaryError(f"{url}: ended after {len(data)} of {stream.total} bytes")
+            return data
+        except TemporaryError:
+            if attempt == ATTEMPTS:
+                raise
+            time.sleep(PAUSE * 2**attempt)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def read_object(url: str, *, limit: int, token: str = "") -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        FormatError: It is too large, or not a JSON object.
+        SamzooError: Else as ``read_document``.
+    """
+    try:
+        value = json.loads(read_document(url, limit=limit, token=token))
+    except FormatError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{url}: not a JSON file ({error})") from error
+    if not isinstance(value, dict):
+        raise FormatError(f"{url}: expected a JSON object, found {type(value).__name__}")
+    return value
