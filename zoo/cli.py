@@ -34,6 +34,7 @@ EXAMPLES = {
     "list": "samzoo list",
     "pull": "samzoo pull hf:ORG/NAME@v1.0.0",
     "remove": "samzoo remove hf:ORG/NAME@v1.0.0",
+    "gallery": "samzoo gallery -o site",
     "publish": "samzoo publish package --to huggingface:ORG/NAME --version 1.0.0",
     "show": "samzoo show nuclei-vit-t",
     "verify": "samzoo verify nuclei-vit-t",
@@ -304,6 +305,11 @@ def _add_hub_verbs(verbs: Any) -> None:
     card = _verb(verbs, "card", "write a package's model card anew from its manifest")
     card.add_argument("package", metavar="PACKAGE")
     _json(card)
+    gallery = _verb(verbs, "gallery", "write a static page of models")
+    gallery.add_argument(
+        "packages", nargs="*", metavar="REF", help="what to show; else what samzoo list shows"
+    )
+    _output(gallery, "folder of the page")
     publish = _verb(verbs, "publish", "publish a package under a version that stays")
     publish.add_argument("package", metavar="PACKAGE")
     publish.add_argument(

@@ -1,4 +1,4 @@
-"""The verbs around hubs and the cache: ``pull``, ``publish``, ``list``, ``remove``.
+"""The verbs around hubs and the cache: ``pull``, ``publish``, ``list``, ``remove``, ``gallery``.
 
 Each takes parsed options, calls public functions, and returns a dict as ``commands.py`` says.
 """
@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.errors import InputError, SamzooError
 from samzoo.runtime.manifest import Manifest
 
-from .index import DEFAULT_MODEL, HUB_PREFIX, shipped
+from .index import DEFAULT_MODEL, HUB_PREFIX, resolve, shipped
 from .progress import ProgressBar
+from .summary import summarise
 from .text_table import text_table
 
 Result = dict[str, Any]
@@ -41,7 +43,7 @@ def pull(options: Namespace) -> Result:
         "text": str(folder),
         "package": str(folder),
         "name": manifest.name,
-        "megabytes": megabytes(manifest),
+        "megabytes": summarise(manifest).megabytes,
         "notes": [f"use it as --model {options.reference}"],
     }
 
@@ -88,36 +90,24 @@ def list(options: Namespace) -> Result:
     }
 
 
+def gallery(options: Namespace) -> Result:
+    """Write a static page of models."""
+    from . import cache
+    from .gallery import write_gallery
+
+    packages = {reference: resolve(reference) for reference in options.packages}
+    if not packages:
+        packages = {listed.name: listed.folder for listed in shipped()}
+        for package in cache.cached():
+            packages[next(iter(package.references), package.key)] = package.folder
+    output = Path(options.output)
+    result = write_gallery(packages, output, force=options.force)
+    page = str(output / "index.html")
+    return {"text": page, "page": page, "models": result["models"], "notes": result["problems"]}
+
+
 def _row(name: str, manifest: Manifest, origin: str) -> Result:
-    source = manifest.model.source
-    return {
-        "name": name,
-        "segments": manifest.segments,
-        "base": _field(source.get("base"), "name"),
-        "method": _field(source.get("merged_from"), "method"),
-        "megabytes": megabytes(manifest),
-        "license": manifest.license,
-        "scores": _scores(manifest),
-        "from": origin,
-    }
-
-
-def _field(value: object, key: str) -> str:
-    """A field of an object that a stranger wrote."""
-    return str(value.get(key, "")) if isinstance(value, Mapping) else ""
-
-
-def _scores(manifest: Manifest) -> dict[str, float]:
-    """The model's own mSA by task, of its first evaluation."""
-    for entry in manifest.metrics.get("evaluations") or []:
-        scores = entry.get("scores") if isinstance(entry, Mapping) else None
-        if isinstance(scores, Mapping):
-            return {
-                str(task): float(value["msa"])
-                for task, value in scores.items()
-                if isinstance(value, Mapping) and isinstance(value.get("msa"), int | float)
-            }
-    return {}
+    return {"name": name, **asdict(summarise(manifest)), "from": origin}
 
 
 def _text(value: Any) -> str:
@@ -125,8 +115,3 @@ def _text(value: Any) -> str:
         value = " ".join(f"{task} {score:.2f}" for task, score in value.items())
     # Names come from strangers: no control sequences for the terminal.
     return "".join(c if c.isprintable() else "\ufffd" for c in str(value))
-
-
-def megabytes(manifest: Manifest) -> float:
-    """Size of a package's files."""
-    return round(sum(entry.size for entry in manifest.files) / 1e6, 1)

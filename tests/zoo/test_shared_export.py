@@ -21,7 +21,7 @@ from samzoo.runtime.files import read_tensors
 from samzoo.runtime.lora_factors import factor_names
 from samzoo.training.adapter import AdapterConfig, adapter_tensors, write_adapter
 from samzoo.training.methods import get_method
-from samzoo.zoo import add_adapters, export, export_shared
+from samzoo.zoo import add_adapters, export, export_shared, verify
 from samzoo.zoo.factor_files import encoder_factors
 
 torch = pytest.importorskip("torch")
@@ -108,6 +108,14 @@ def merged_packages(adapters, base, tmp_path_factory):
     for name, adapter in adapters.items():
         export(adapter, folder / name, base=base)
     return {name: folder / name for name in adapters}
+
+
+def test_a_shared_package_verifies(package):
+    report = verify(package)
+    assert report.problems == []
+    graphs = sum(entry.path.endswith(".onnx") for entry in Manifest.read(package).files)
+    assert graphs > 3
+    assert any(f"ranks of {graphs};" in line for line in report.proved)
 
 
 def relative(found, expected):

@@ -1,0 +1,165 @@
+"""The gallery: every model with its facts, nothing of a card runs, and it fits a phone."""
+
+import dataclasses
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pytest
+
+from samzoo.runtime.manifest import Manifest
+from samzoo.zoo import resolve
+from samzoo.zoo.cli import main
+from samzoo.zoo.gallery import write_gallery
+from samzoo.zoo.markdown import to_html, without_header
+from samzoo.zoo.package_files import update_package
+
+HOSTILE = '<script>alert(1)</script><img src=x onerror=alert(1)> [x](javascript:alert(1)) "&'
+
+
+@pytest.fixture
+def site(tmp_path):
+    write_gallery({"nuclei-vit-t": resolve("nuclei-vit-t")}, tmp_path / "site")
+    return tmp_path / "site"
+
+
+class Tags(HTMLParser):
+    """Collects tags and their attributes."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+def test_it_shows_a_model_with_its_facts(site):
+    index = (site / "index.html").read_text()
+    for text in ("nuclei-vit-t", "Apache-2.0", "LiteMedSAM", "lora", "ais 0.73", "samzoo segment"):
+        assert text in index
+    assert "box_fill" not in index
+    page = (site / "0-nuclei-vit-t" / "index.html").read_text()
+    assert "<h2>Limitations</h2>" in page
+    assert "library_name" not in page
+    assert (site / "0-nuclei-vit-t" / "cover.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_links_and_pictures_are_there(site):
+    for page in site.rglob("*.html"):
+        for tag, attributes in Tags(page.read_text()).found:
+            target = attributes.get("href" if tag == "a" else "src" if tag == "img" else "")
+            if target and not target.startswith("https://"):
+                assert (page.parent / target).is_file(), target
+
+
+def test_it_loads_nothing_from_elsewhere_and_runs_nothing(site):
+    for page in site.rglob("*.html"):
+        text = page.read_text()
+        assert "default-src 'none'" in text
+        for tag, attributes in Tags(text).found:
+            assert tag not in ("script", "iframe", "link", "object", "form")
+            assert not any(name.startswith("on") for name in attributes)
+            assert not str(attributes.get("src", "")).startswith("http")
+
+
+def test_nothing_of_a_hostile_package_becomes_a_tag(tmp_path):
+    folder = tmp_path / "package"
+    shutil.copytree(resolve("nuclei-vit-t"), folder)
+    manifest = Manifest.read(folder)
+    card = {key: HOSTILE for key in manifest.card} | {"cover": "cover.png"}
+    update_package(
+        folder, dataclasses.replace(manifest, segments=HOSTILE, license=HOSTILE, card=card)
+    )
+    write_gallery({HOSTILE: folder}, tmp_path / "site")
+    for page in (tmp_path / "site").rglob("*.html"):
+        for tag, attributes in Tags(page.read_text()).found:
+            assert tag != "script"
+            assert "onerror" not in attributes
+            assert "javascript" not in str(attributes.get("href", ""))
+
+
+def test_a_cover_that_is_no_png_is_left_out(tmp_path):
+    folder = tmp_path / "package"
+    shutil.copytree(resolve("nuclei-vit-t"), folder)
+    manifest = Manifest.read(folder)
+    card = {**manifest.card, "cover": "README.md"}
+    update_package(folder, dataclasses.replace(manifest, card=card))
+    write_gallery({"x": folder}, tmp_path / "site")
+    assert not list((tmp_path / "site").rglob("cover.png"))
+
+
+def test_a_damaged_package_is_told_and_the_others_are_shown(tmp_path):
+    folder = tmp_path / "package"
+    folder.mkdir()
+    (folder / "samzoo.json").write_text("{")
+    result = write_gallery({"bad": folder, "good": resolve("nuclei-vit-t")}, tmp_path / "site")
+    assert result["models"] == ["good"]
+    assert "not a JSON file" in result["problems"][0]
+
+
+def test_the_command_line_writes_it_once(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("SAMZOO_CACHE", str(tmp_path / "cache"))
+    site = str(tmp_path / "site")
+    assert main(["gallery", "-o", site]) == 0
+    assert capsys.readouterr().out.strip().endswith("index.html")
+    assert main(["gallery", "-o", site]) == 2
+    assert "--force" in capsys.readouterr().err
+    assert main(["gallery", "nuclei-vit-t", "-o", site, "--force"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("# A *b*", "<h1>A *b*</h1>"),
+        ("a **b** `c<d`", "<p>a <strong>b</strong> <code>c&lt;d</code></p>"),
+        ("- a\n- b\n  c", "<ul><li>a\n</li><li>b\n  c</li></ul>"),
+        ("```sh\na & b\n```", "<pre>a &amp; b</pre>"),
+        ("[a](https://b.c/d)", '<p><a href="https://b.c/d" rel="nofollow noreferrer">a</a></p>'),
+        ("![a](b.png)", ""),
+        ("| a | b |\n| --- | --- |\n| 1 | <i> |",
+         '<div class="wide"><table><tr><th>a</th><th>b</th></tr>'
+         "<tr><td>1</td><td>&lt;i&gt;</td></tr></table></div>"),
+        ("```\nnever closed", "<pre>never closed</pre>"),
+        ("|", '<div class="wide"><table></table></div>'),
+        ("#nothing\n-", "<p>#nothing</p>\n<p>-</p>"),
+    ],
+)  # fmt: skip
+def test_markdown_becomes_html(text, expected):
+    assert to_html(text) == expected
+
+
+def test_a_header_is_dropped():
+    assert without_header("---\na: 1\n---\n# B") == "# B"
+    assert without_header("# B") == "# B"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_page_is_wider_than_its_screen(site, tmp_path, width):
+    browser = shutil.which("chromium") or shutil.which("chromium-browser")
+    if browser is None:
+        pytest.skip("there is no chromium")
+    for page in site.rglob("*.html"):
+        text = re.sub(r"<meta http-equiv.*?>", "", page.read_text(), flags=re.DOTALL)
+        script = "<script>document.title = document.documentElement.scrollWidth</script>"
+        measured = page.with_name("measured.html")
+        # A frame of the width of a phone: a browser's own window has a smallest width.
+        measured.write_text(text.replace("</body>", f"{script}</body>"))
+        frame = page.with_name("frame.html")
+        frame.write_text(
+            f'<iframe id="f" src="measured.html" style="width:{width}px;height:800px;border:0">'
+            "</iframe><script>onload = () => document.title ="
+            " document.getElementById('f').contentDocument.title</script>"
+        )
+        done = subprocess.run(
+            [browser, "--headless", "--no-sandbox", "--disable-gpu",
+             "--allow-file-access-from-files", "--virtual-time-budget=2000", "--dump-dom",
+             f"--user-data-dir={tmp_path / 'profile'}", frame.as_uri()],
+            capture_output=True, text=True, timeout=120, check=True,
+        )  # fmt: skip
+        found = re.search(r"<title>(\d+)</title>", done.stdout)
+        assert found, done.stdout[:500]
+        assert int(found[1]) <= width, page

@@ -1,0 +1,177 @@
+"""A static page of all models, for a web server or a folder: no script, nothing from elsewhere.
+
+In: package folders. Out: a folder with ``index.html`` and a page and cover for each model. Called
+by the ``gallery`` verb. Cards come from strangers: all text is escaped, covers must be PNG files.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from pathlib import Path
+
+from samzoo.runtime.errors import SamzooError
+from samzoo.runtime.files import write_json
+from samzoo.runtime.manifest import FileEntry, Manifest, read_entry
+from samzoo.runtime.outputs import write_bytes, write_folder
+
+from .index import DEFAULT_MODEL
+from .markdown import to_html, without_header
+from .summary import summarise
+
+LISTING = "samzoo-gallery.json"
+"""Tells that samzoo wrote the folder, so that ``--force`` may replace it."""
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+STYLE = """
+:root { color-scheme: light dark; --line: #8885; --soft: #8882; }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 68rem; padding: 1rem; font: 17px/1.5 system-ui, sans-serif;
+  overflow-wrap: anywhere; }
+h1 { font-size: 1.7rem; line-height: 1.2; } h2 { font-size: 1.2rem; margin: 1.6rem 0 .4rem; }
+a { color: #06c; } @media (prefers-color-scheme: dark) { a { color: #7bf; } }
+code, pre { font: .88em/1.45 ui-monospace, monospace; background: var(--soft); border-radius: 4px; }
+code { padding: .1em .3em; } pre { padding: .7em; overflow-x: auto; }
+.models { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(18rem, 1fr)); }
+.model { border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
+.model > div { padding: .8rem 1rem 1rem; }
+.model h2 { margin: 0 0 .3rem; } .model p { margin: 0 0 .6rem; }
+img { display: block; width: 100%; height: auto; background: var(--soft); }
+.model img { height: 11rem; object-fit: cover; }
+dl { display: grid; grid-template-columns: auto 1fr; gap: .1rem .8rem; margin: 0 0 .6rem; }
+dt { opacity: .7; } dd { margin: 0; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; min-width: 20rem; font-size: .92em; }
+th, td { border: 1px solid var(--line); padding: .25rem .5rem; text-align: left;
+  vertical-align: top; overflow-wrap: break-word; }
+footer { margin-top: 2rem; opacity: .7; font-size: .9em; }
+"""
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src 'self';
+ style-src 'unsafe-inline'">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+
+def write_gallery(
+    packages: Mapping[str, Path], output: Path, *, force: bool = False
+) -> dict[str, list[str]]:
+    """Write the page.
+
+    Args:
+        packages: Folders by what one passes as ``--model``.
+        output: The folder to write.
+        force: Replace an existing one.
+
+    Returns:
+        ``models`` that are shown, and ``problems`` of those that are not.
+
+    Raises:
+        OutputExistsError: ``output`` exists and ``force`` is false.
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    shown: dict[str, tuple[Path, Manifest]] = {}
+    problems = []
+    for reference, folder in packages.items():
+        try:
+            shown[reference] = folder, Manifest.read(folder)
+        except SamzooError as error:
+            problems.append(str(error))
+
+    def fill(site: Path) -> None:
+        cards = []
+        for number, (reference, (folder, manifest)) in enumerate(shown.items()):
+            place = f"{number}-{manifest.name}"
+            cover = _cover(folder, manifest)
+            if cover:
+                write_bytes(site / place / "cover.png", cover)
+            cards.append(_tile(reference, manifest, place, has_cover=bool(cover)))
+            page = _page(manifest.name, _details(folder, manifest, reference, bool(cover)))
+            write_bytes(site / place / "index.html", page)
+        body = "<h1>Segmentation models</h1>\n" + f'<div class="models">{"".join(cards)}</div>'
+        write_bytes(site / "index.html", _page("Segmentation models", body + FOOTER))
+        write_json(site / LISTING, {"models": [*shown]})
+
+    write_folder(output, fill, force=force)
+    return {"models": [*shown], "problems": problems}
+
+
+FOOTER = (
+    "\n<footer>Made by <code>samzoo gallery</code>. Models run on a CPU, without torch.</footer>"
+)
+
+
+def _page(title: str, body: str) -> bytes:
+    return PAGE.format(title=html.escape(title), style=STYLE, body=body).encode()
+
+
+def _cover(folder: Path, manifest: Manifest) -> bytes:
+    """The card's picture, checked against the manifest; empty if there is none."""
+    name = str(manifest.card.get("cover", ""))
+    entry: FileEntry | None = next((e for e in manifest.files if e.path == name), None)
+    if entry is None:
+        return b""
+    try:
+        data = read_entry(folder, entry)
+    except SamzooError:
+        return b""
+    return data if data.startswith(PNG) else b""
+
+
+def _tile(reference: str, manifest: Manifest, place: str, *, has_cover: bool) -> str:
+    name = html.escape(manifest.name)
+    place = html.escape(place)
+    picture = f'<img src="{place}/cover.png" alt="" loading="lazy">' if has_cover else ""
+    return (
+        f'<article class="model">{picture}<div><h2><a href="{place}/index.html">{name}'
+        f"</a></h2><p>Segments {html.escape(manifest.segments or 'objects')}.</p>"
+        f"{_facts(manifest)}<code>{html.escape(_command(reference))}</code></div></article>"
+    )
+
+
+def _details(folder: Path, manifest: Manifest, reference: str, has_cover: bool) -> str:
+    picture = '<img src="cover.png" alt="A segmentation by this model">' if has_cover else ""
+    card = folder / "README.md"
+    text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
+    tools = sorted({entry.path.split("/")[0] for entry in manifest.files if "/" in entry.path})
+    others = [tool for tool in tools if tool not in ("onnx", "test", "adapters")]
+    opens = f"<p>Also holds: {html.escape(', '.join(others))}.</p>" if others else ""
+    return (
+        f'<p><a href="../index.html">All models</a></p>{picture}'
+        f"<pre>{html.escape(_command(reference))}</pre>{opens}"
+        f"{to_html(without_header(text))}{FOOTER}"
+    )
+
+
+def _command(reference: str) -> str:
+    model = "" if reference == DEFAULT_MODEL else f" --model {reference}"
+    return f"samzoo segment image.tif -o labels.tif{model}"
+
+
+def _facts(manifest: Manifest) -> str:
+    row = summarise(manifest)
+    scores = ", ".join(f"{task} {score:.2f}" for task, score in row.scores.items())
+    facts = {
+        "Base": row.base,
+        "Method": row.method,
+        "Size": f"{row.megabytes:.0f} MB",
+        "Licence": row.license or "not declared",
+        "mSA": scores,
+    }
+    cells = "".join(
+        f"<dt>{html.escape(key)}</dt><dd>{html.escape(value)}</dd>"
+        for key, value in facts.items()
+        if value
+    )
+    return f"<dl>{cells}</dl>"

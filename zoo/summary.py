@@ -1,0 +1,63 @@
+"""A model in one row: what ``samzoo list`` and the gallery show of a manifest from a stranger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from samzoo.runtime.manifest import Manifest
+
+TASKS = ("ais", "point", "box", "ip", "ib")
+"""In the order in which they are shown; others, such as baselines, are for the card."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One row.
+
+    Attributes:
+        segments: What it segments.
+        base: Name of what it was finetuned from, or empty.
+        method: How, or empty.
+        megabytes: Of all files.
+        license: SPDX identifier, or empty.
+        scores: The first evaluation's mSA by task.
+    """
+
+    segments: str
+    base: str
+    method: str
+    megabytes: float
+    license: str
+    scores: dict[str, float]
+
+
+def summarise(manifest: Manifest) -> Summary:
+    """Take what a row shows out of a manifest, whatever its free parts hold."""
+    source = manifest.model.source
+    return Summary(
+        segments=manifest.segments,
+        base=_field(source.get("base"), "name"),
+        method=_field(source.get("merged_from"), "method"),
+        megabytes=round(sum(entry.size for entry in manifest.files) / 1e6, 1),
+        license=manifest.license,
+        scores=_scores(manifest),
+    )
+
+
+def _field(value: object, key: str) -> str:
+    return str(value.get(key, "")) if isinstance(value, Mapping) else ""
+
+
+def _scores(manifest: Manifest) -> dict[str, float]:
+    evaluations = manifest.metrics.get("evaluations")
+    for entry in evaluations if isinstance(evaluations, list) else []:
+        scores = entry.get("scores") if isinstance(entry, Mapping) else None
+        if isinstance(scores, Mapping):
+            values = {task: scores.get(task) for task in TASKS}
+            return {
+                task: float(value["msa"])
+                for task, value in values.items()
+                if isinstance(value, Mapping) and isinstance(value.get("msa"), int | float)
+            }
+    return {}
