@@ -34,6 +34,7 @@ EXAMPLES = {
     "list": "samzoo list",
     "pull": "samzoo pull hf:ORG/NAME@v1.0.0",
     "remove": "samzoo remove hf:ORG/NAME@v1.0.0",
+    "index": "samzoo index package -o index.json",
     "gallery": "samzoo gallery -o site",
     "publish": "samzoo publish package --to huggingface:ORG/NAME --version 1.0.0",
     "show": "samzoo show nuclei-vit-t",
@@ -294,7 +295,9 @@ def _add_hub_verbs(verbs: Any) -> None:
     listing = _verb(verbs, "list", "list the models that can be named")
     _json(listing)
     pull = _verb(verbs, "pull", "download a model, checked and ready to work offline")
-    pull.add_argument("reference", metavar="REF", help="hf:ORG/NAME[@REVISION]")
+    pull.add_argument(
+        "reference", metavar="REF", help="hf:ORG/NAME[@REVISION], or a name in SAMZOO_INDEX"
+    )
     _json(pull)
     remove = _verb(verbs, "remove", "delete a downloaded model")
     remove.add_argument("reference", metavar="REF")
@@ -305,6 +308,9 @@ def _add_hub_verbs(verbs: Any) -> None:
     card = _verb(verbs, "card", "write a package's model card anew from its manifest")
     card.add_argument("package", metavar="PACKAGE")
     _json(card)
+    index = _verb(verbs, "index", "write an index of packages, for others to list and pull")
+    index.add_argument("packages", nargs="+", metavar="PACKAGE")
+    _output(index, "index (.json)")
     gallery = _verb(verbs, "gallery", "write a static page of models")
     gallery.add_argument(
         "packages", nargs="*", metavar="REF", help="what to show; else what samzoo list shows"

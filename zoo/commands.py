@@ -28,13 +28,13 @@ from samzoo.runtime.overlay import write_overlay
 from samzoo.runtime.prompt_simulation import labels_from_masks
 
 from . import prompt_file
-from .hub_commands import gallery, list, publish, pull, remove
+from .hub_commands import gallery, index, list, publish, pull, remove
 from .index import DEFAULT_MODEL, load, resolve
 from .progress import ProgressBar, TrainingBar
 
 __all__ = [
-    "card", "convert", "doctor", "embed", "evaluate", "export", "gallery", "list", "merge",
-    "methods", "prompt", "publish", "pull", "remove", "segment", "show", "train", "verify",
+    "card", "convert", "doctor", "embed", "evaluate", "export", "gallery", "index", "list",
+    "merge", "methods", "prompt", "publish", "pull", "remove", "segment", "show", "train", "verify",
 ]  # fmt: skip
 
 Result = dict[str, Any]

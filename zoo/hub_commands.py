@@ -13,6 +13,7 @@ from typing import Any
 
 from samzoo.runtime.errors import InputError, SamzooError
 from samzoo.runtime.manifest import Manifest
+from samzoo.runtime.outputs import check_output
 
 from .index import DEFAULT_MODEL, HUB_PREFIX, resolve, shipped
 from .progress import ProgressBar
@@ -27,15 +28,17 @@ COLUMNS = ("name", "segments", "base", "method", "megabytes", "license", "scores
 def pull(options: Namespace) -> Result:
     """Download a model into the cache."""
     from .hub import pull_from_hub
+    from .model_index import pull_from_index
 
-    if not options.reference.startswith(HUB_PREFIX):
-        raise InputError(
-            f"{options.reference}: expected hf:ORG/NAME[@REVISION]; models that ship with samzoo "
-            "and folders need no pull"
-        )
+    reference = options.reference
     bar = ProgressBar()
     try:
-        folder = pull_from_hub(options.reference, progress=bar)
+        if reference.startswith(HUB_PREFIX):
+            folder = pull_from_hub(reference, progress=bar)
+        elif reference in {listed.name for listed in shipped()} or Path(reference).exists():
+            raise InputError(f"{reference}: is here already, and needs no pull")
+        else:
+            folder = pull_from_index(reference, progress=bar)
     finally:
         bar.close()
     manifest = Manifest.read(folder)
@@ -69,8 +72,9 @@ def remove(options: Namespace) -> Result:
 
 
 def list(options: Namespace) -> Result:
-    """List the models that can be named: those that ship with samzoo, and those in the cache."""
+    """List the models that can be named: shipped ones, those in the cache, and in indexes."""
     from . import cache
+    from .model_index import locations, read_index
 
     rows = [_row(listed.name, listed.manifest, "samzoo") for listed in shipped()]
     notes = []
@@ -80,6 +84,18 @@ def list(options: Namespace) -> Result:
             rows.append(_row(name, Manifest.read(package.folder), "cache"))
         except SamzooError as error:
             notes.append(f"{error}; samzoo remove {name} deletes it")
+    for location in locations():
+        try:
+            entries = read_index(location)
+        except SamzooError as error:
+            notes.append(str(error))
+            continue
+        here = {row["name"] for row in rows}
+        rows += [
+            {"name": entry.name, **asdict(entry.summary), "from": location}
+            for entry in entries
+            if entry.name not in here
+        ]
     cells = [COLUMNS, *(tuple(_text(row[key]) for key in COLUMNS) for row in rows)]
     return {
         "text": text_table(cells),
@@ -104,6 +120,18 @@ def gallery(options: Namespace) -> Result:
     result = write_gallery(packages, output, force=options.force)
     page = str(output / "index.html")
     return {"text": page, "page": page, "models": result["models"], "notes": result["problems"]}
+
+
+def index(options: Namespace) -> Result:
+    """Write an index of packages."""
+    from .model_index import write_index
+
+    output = Path(options.output)
+    if output.suffix != ".json":
+        raise InputError(f"{output}: indexes are written as .json; name it so")
+    check_output(output, force=options.force)
+    names = write_index([Path(package) for package in options.packages], output)
+    return {"text": str(output), "index": str(output), "models": names}
 
 
 def _row(name: str, manifest: Manifest, origin: str) -> Result:

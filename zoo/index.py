@@ -57,9 +57,9 @@ def resolve(reference: str | Path) -> Path:
 
     Args:
         reference: A name out of ``samzoo list``, the path of a package folder, or
-            ``hf:ORG/NAME[@REVISION]``. The last is looked up in the cache and only pulled where
-            it is not there, so that a model once pulled works offline; ``samzoo pull`` asks anew
-            what a branch is at.
+            ``hf:ORG/NAME[@REVISION]``, or a name in an index that ``SAMZOO_INDEX`` names. The last
+            two are looked up in the cache and only pulled where they are not there, so that a
+            model once pulled works offline; ``samzoo pull`` asks anew.
 
     Returns:
         The folder.
@@ -78,6 +78,8 @@ def resolve(reference: str | Path) -> Path:
     folder = Path(reference)
     if (folder / MANIFEST_FILE).is_file():
         return folder
+    if (found := _from_indexes(reference)) is not None:
+        return found
     known = ", ".join(listed.name for listed in shipped()) or "none"
     hint = ""
     if (folder / "config.json").is_file() or (folder / "adapter_config.json").is_file():
@@ -86,6 +88,19 @@ def resolve(reference: str | Path) -> Path:
         f"{shown(reference)}: neither a package folder ({MANIFEST_FILE} missing) nor a model "
         f"that ships with samzoo ({known}){hint}"
     )
+
+
+def _from_indexes(name: str) -> Path | None:
+    """A package that was pulled by its name, or that an index has; None where neither is so."""
+    from . import cache
+    from .model_index import find_entry, locations, pull_from_index
+
+    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
+        return None  # a path, not a name
+    found = cache.find(name)
+    if found is None and locations() and find_entry(name) is not None:
+        found = pull_from_index(name)
+    return found
 
 
 def _from_hub(reference: str) -> Path:

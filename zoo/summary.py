@@ -11,7 +11,7 @@ TASKS = ("ais", "point", "box", "ip", "ib")
 """In the order in which they are shown; others, such as baselines, are for the card."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Summary:
     """One row.
 

@@ -304,9 +304,16 @@ def test_a_pulled_model_segments(hub, tmp_path, capsys):
     assert output.is_file()
 
 
-def test_pull_of_something_else_says_what_it_takes(hub, capsys):
-    assert main(["pull", "nuclei-vit-t"]) == 2
-    assert "expected hf:ORG/NAME[@REVISION]" in capsys.readouterr().err
+def test_pull_of_what_is_here_says_so(hub, package, capsys):
+    for reference in ("nuclei-vit-t", str(package)):
+        assert main(["pull", reference]) == 2
+        assert "is here already" in capsys.readouterr().err
+
+
+def test_pull_of_an_unknown_name_says_where_it_looked(hub, capsys, monkeypatch):
+    monkeypatch.delenv("SAMZOO_INDEX", raising=False)
+    assert main(["pull", "cells"]) == 2
+    assert "in no index; looked in: none; name one in SAMZOO_INDEX" in capsys.readouterr().err
 
 
 def test_a_reference_reads_back():

@@ -1,0 +1,156 @@
+"""A lab's own zoo: an index on a web server or a disk, whose hashes hold."""
+
+import json
+import shutil
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from samzoo.runtime.errors import FormatError, InputError, NotFoundError, StorageError
+from samzoo.runtime.manifest import Manifest
+from samzoo.zoo import cache, resolve, web_document
+from samzoo.zoo.cli import main
+from samzoo.zoo.model_index import pull_from_index, read_index, write_index
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(autouse=True)
+def settings(monkeypatch, tmp_path):
+    monkeypatch.setenv("SAMZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(web_document, "PAUSE", 0.001)
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def zoo(tmp_path, toy_package):
+    """A folder with a package and its index."""
+    folder = tmp_path / "zoo"
+    shutil.copytree(toy_package, folder / "toy")
+    write_index([folder / "toy"], folder / "index.json")
+    return folder
+
+
+@pytest.fixture
+def server(zoo):
+    handler = partial(Quiet, directory=str(zoo))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{httpd.server_address[1]}"
+        httpd.shutdown()
+
+
+def name_of(zoo):
+    return Manifest.read(zoo / "toy").name
+
+
+def contents(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("how", ["web", "path", "file URL"])
+def test_a_model_is_listed_and_pulled_by_its_name(zoo, server, how, monkeypatch, capsys):
+    place = {
+        "web": f"{server}/index.json",
+        "path": str(zoo / "index.json"),
+        "file URL": (zoo / "index.json").as_uri(),
+    }[how]
+    monkeypatch.setenv("SAMZOO_INDEX", place)
+    name = name_of(zoo)
+    assert main(["list", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["models"]}
+    assert rows[name]["from"].endswith("index.json")
+    assert "nuclei-vit-t" in rows
+    folder = resolve(name)
+    assert contents(folder) == contents(zoo / "toy")
+    assert main(["list", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["models"]}
+    assert rows[name]["from"] == "cache"
+    monkeypatch.delenv("SAMZOO_INDEX")
+    assert resolve(name) == folder  # offline
+
+
+def test_a_model_that_changed_after_the_index_is_refused(zoo, monkeypatch):
+    manifest = zoo / "toy" / "samzoo.json"
+    manifest.write_bytes(manifest.read_bytes() + b"\n")
+    monkeypatch.setenv("SAMZOO_INDEX", str(zoo / "index.json"))
+    with pytest.raises(FormatError, match="the model was changed after the index was made"):
+        pull_from_index(name_of(zoo))
+    assert cache.cached() == []
+
+
+def changed(zoo, change):
+    path = zoo / "index.json"
+    value = json.loads(path.read_text())
+    change(value)
+    path.write_text(json.dumps(value))
+
+
+WRONG = {
+    "another format": (lambda v: v["format"].update(name="x"), "expected 'samzoo-index'"),
+    "a newer version": (lambda v: v["format"].update(version=9), "pip install --upgrade samzoo"),
+    "a bad name": (lambda v: v["models"][0].update(name="../x"), "allowed are lower-case"),
+    "twice": (lambda v: v["models"].append(v["models"][0]), "is there twice"),
+    "another file": (lambda v: v["models"][0].update(manifest="x/other.json"), "must end with"),
+    "an unknown field": (lambda v: v["models"][0].update(more=1), "more"),
+    "no hash": (lambda v: v["models"][0].pop("sha256"), "sha256"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), WRONG.values(), ids=WRONG)
+def test_a_wrong_index_is_refused(zoo, change, message):
+    changed(zoo, change)
+    with pytest.raises(FormatError, match=message):
+        read_index((zoo / "index.json").as_uri())
+
+
+def test_an_index_from_the_web_names_no_file_of_ours(zoo, server):
+    changed(zoo, lambda v: v["models"][0].update(manifest="file:///etc/samzoo.json"))
+    with pytest.raises(FormatError, match="is not on the web"):
+        read_index(f"{server}/index.json")
+
+
+def test_a_broken_index_hides_no_other_model(zoo, monkeypatch, capsys):
+    monkeypatch.setenv("SAMZOO_INDEX", f"{zoo / 'none.json'} {zoo / 'index.json'}")
+    assert main(["list"]) == 0
+    captured = capsys.readouterr()
+    assert name_of(zoo) in captured.out
+    assert "none.json: no such file" in captured.err
+
+
+def test_an_unreachable_index_is_told(monkeypatch):
+    with pytest.raises(StorageError, match="no connection"):
+        read_index("http://127.0.0.1:1/index.json")
+
+
+def test_an_unknown_name_is_told(zoo, monkeypatch):
+    monkeypatch.setenv("SAMZOO_INDEX", str(zoo / "index.json"))
+    with pytest.raises(NotFoundError, match="in no index"):
+        pull_from_index("other")
+    with pytest.raises(NotFoundError, match="neither a package folder"):
+        resolve("other")
+
+
+def test_two_packages_of_one_name_are_refused(zoo, tmp_path):
+    with pytest.raises(InputError, match="two packages have the name"):
+        write_index([zoo / "toy", zoo / "toy"], tmp_path / "index.json")
+    assert not (tmp_path / "index.json").exists()
+
+
+def test_the_command_line_writes_an_index(zoo, tmp_path, capsys):
+    output = tmp_path / "zoo" / "again.json"
+    assert main(["index", str(zoo / "toy"), "-o", str(output)]) == 0
+    assert json.loads(output.read_text()) == json.loads((zoo / "index.json").read_text())
+    assert main(["index", str(zoo / "toy"), "-o", str(output)]) == 2
+    assert main(["index", str(zoo / "toy"), "-o", "index.txt"]) == 2
+    assert "written as .json" in capsys.readouterr().err

@@ -1,0 +1,163 @@
+"""A lab's own zoo: one static JSON file that lists packages, with their hashes, for anyone to host.
+
+In: the indexes that ``SAMZOO_INDEX`` names. Out: their models, and packages pulled from them. Called
+by ``index.py`` and the verbs ``list``, ``pull`` and ``index``. Format: ``docs/formats.md``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import quote, urljoin, urlsplit
+
+from samzoo.runtime.arrays import Progress
+from samzoo.runtime.errors import FormatError, InputError, NotFoundError, shown
+from samzoo.runtime.files import MAX_JSON_BYTES, sha256_of, write_json
+from samzoo.runtime.json_fields import check_format, from_json
+from samzoo.runtime.manifest import MANIFEST_FILE, Manifest, check_name
+
+from .pull import Place, pull_package
+from .summary import Summary, summarise
+from .web_document import read_object
+
+FORMAT, VERSION = "samzoo-index", 1
+VARIABLE = "SAMZOO_INDEX"
+WEB = ("http", "https")
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexEntry:
+    """One model of an index.
+
+    Attributes:
+        name: What to pass as ``--model``.
+        manifest: URL of its ``samzoo.json``, absolute or relative to the index; the other files
+            lie beside that.
+        sha256: Of ``samzoo.json``, 64 hex digits.
+        summary: What ``samzoo list`` shows.
+    """
+
+    name: str
+    manifest: str
+    sha256: str
+    summary: Summary
+
+
+@dataclass(frozen=True)
+class _Models:
+    models: tuple[IndexEntry, ...]
+
+
+def locations() -> list[str]:
+    """Return the URLs of the indexes in ``SAMZOO_INDEX``, separated by spaces there."""
+    return [
+        each
+        if urlsplit(each).scheme in (*WEB, "file")
+        else Path(each).expanduser().resolve().as_uri()
+        for each in os.environ.get(VARIABLE, "").split()
+    ]
+
+
+def read_index(location: str) -> list[IndexEntry]:
+    """Read an index; the URLs of its manifests become absolute.
+
+    Args:
+        location: Its URL.
+
+    Raises:
+        FormatError: It is no index, of a newer format, or names something twice or elsewhere than
+            on the web although it came from there.
+        NotFoundError: There is no such file.
+        StorageError: The connection failed.
+    """
+    value = read_object(location, limit=MAX_JSON_BYTES)
+    check_format(value, FORMAT, VERSION, where=location)
+    value.pop("format")
+    found = []
+    for entry in from_json(_Models, value, where=location).models:
+        check_name(entry.name, f"{location}: models: name")
+        url = urljoin(location, entry.manifest)
+        if urlsplit(location).scheme in WEB and urlsplit(url).scheme not in WEB:
+            raise FormatError(f"{location}: models: {entry.name}: {shown(url)} is not on the web")
+        if not url.endswith(f"/{MANIFEST_FILE}"):
+            raise FormatError(
+                f"{location}: models: {entry.name}: manifest: must end with /{MANIFEST_FILE}"
+            )
+        if entry.name in {other.name for other in found}:
+            raise FormatError(f"{location}: models: {entry.name} is there twice")
+        found.append(dataclasses.replace(entry, manifest=url))
+    return found
+
+
+def find_entry(name: str) -> IndexEntry | None:
+    """Find a model by name in the indexes, the first one first."""
+    for location in locations():
+        for entry in read_index(location):
+            if entry.name == name:
+                return entry
+    return None
+
+
+def pull_from_index(name: str, *, progress: Progress | None = None) -> Path:
+    """Download a model into the cache by its name in an index.
+
+    Args:
+        name: Of the model.
+        progress: As in ``pull_package``.
+
+    Returns:
+        The package's folder in the cache.
+
+    Raises:
+        NotFoundError: No index has it.
+        SamzooError: As ``read_index`` and ``pull_package``.
+    """
+    entry = find_entry(name)
+    if entry is None:
+        where = ", ".join(locations()) or f"none; name one in {VARIABLE}"
+        raise NotFoundError(f"{shown(name)}: in no index; looked in: {where}")
+    place = Place(
+        key=f"index--{name}--{entry.sha256[:16]}",
+        url=lambda path: urljoin(entry.manifest, quote(path)),
+        manifest_sha256=entry.sha256,
+    )
+    return pull_package(place, name, progress=progress)
+
+
+def write_index(packages: Sequence[Path], output: Path) -> list[str]:
+    """Write an index of packages that lie below or beside it.
+
+    Args:
+        packages: Folders.
+        output: The index, ``.json``; manifests are named relative to it.
+
+    Returns:
+        The models' names.
+
+    Raises:
+        InputError: Two packages have one name.
+        NotFoundError: A folder holds no package.
+        FormatError: A manifest is damaged.
+        StorageError: The file cannot be written.
+    """
+    entries = []
+    for folder in packages:
+        manifest = Manifest.read(folder)
+        path = os.path.relpath((folder / MANIFEST_FILE).resolve(), output.resolve().parent)
+        entries.append(
+            IndexEntry(
+                name=manifest.name,
+                manifest=quote(Path(path).as_posix()),
+                sha256=sha256_of(folder / MANIFEST_FILE),
+                summary=summarise(manifest),
+            )
+        )
+    names = [entry.name for entry in entries]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"two packages have the name {twice[0]}; export one under another --name")
+    header = {"format": {"name": FORMAT, "version": VERSION}}
+    write_json(output, {**header, "models": [asdict(entry) for entry in entries]})
+    return names
