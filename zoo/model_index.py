@@ -1,7 +1,7 @@
 """A lab's own zoo: one static JSON file that lists packages, with their hashes, for anyone to host.
 
-In: the indexes that ``SAMZOO_INDEX`` names. Out: their models, and packages pulled from them. Called
-by ``index.py`` and the verbs ``list``, ``pull`` and ``index``. Format: ``docs/formats.md``.
+In: the indexes that ``SAMZOO_INDEX`` names. Out: their models, and packages pulled from them.
+Called by ``index.py`` and the verbs ``list``, ``pull`` and ``index``. Format: ``docs/formats.md``.
 """
 
 from __future__ import annotations
@@ -53,12 +53,13 @@ class _Models:
 
 def locations() -> list[str]:
     """Return the URLs of the indexes in ``SAMZOO_INDEX``, separated by spaces there."""
-    return [
-        each
-        if urlsplit(each).scheme in (*WEB, "file")
-        else Path(each).expanduser().resolve().as_uri()
-        for each in os.environ.get(VARIABLE, "").split()
-    ]
+    return [_as_url(each) for each in os.environ.get(VARIABLE, "").split()]
+
+
+def _as_url(place: str) -> str:
+    if urlsplit(place).scheme in (*WEB, "file"):
+        return place
+    return Path(place).expanduser().resolve().as_uri()
 
 
 def read_index(location: str) -> list[IndexEntry]:
@@ -76,7 +77,7 @@ def read_index(location: str) -> list[IndexEntry]:
     value = read_object(location, limit=MAX_JSON_BYTES)
     check_format(value, FORMAT, VERSION, where=location)
     value.pop("format")
-    found = []
+    found: list[IndexEntry] = []
     for entry in from_json(_Models, value, where=location).models:
         check_name(entry.name, f"{location}: models: name")
         url = urljoin(location, entry.manifest)

@@ -68,7 +68,7 @@ def test_the_manifest_lists_every_file_with_its_hash(package, model):
     assert {entry.path for entry in manifest.files} == files - {"samzoo.json"}
     assert files == {
         "README.md", "samzoo.json", "extra/note.txt", "onnx/encoder.onnx",
-        "onnx/mask_decoder.onnx", "onnx/ais_decoder.onnx",
+        "onnx/mask_decoder.onnx", "onnx/ais_decoder.onnx", "test/expected.safetensors",
     }  # fmt: skip
     for entry in manifest.files:
         data = (package / entry.path).read_bytes()
