@@ -58,7 +58,12 @@ def test_a_tiff_nobody_here_can_decode_names_imagecodecs(tmp_path, rng, monkeypa
     def refuse(*_arguments):
         raise OSError("decoder not available")
 
+    def need_imagecodecs(*_arguments, **_options):
+        raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
+
     monkeypatch.setattr(image_files, "_read_pillow", refuse)
+    # Other packages may have brought it.
+    monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", need_imagecodecs)
     with pytest.raises(ImageError, match=r"image\.tif: TIFF compression .*pip install imagecodecs"):
         decode(tmp_path / "image.tif")
 

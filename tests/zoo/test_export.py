@@ -74,7 +74,8 @@ def test_the_manifest_lists_every_file_with_its_hash(package, model):
         data = (package / entry.path).read_bytes()
         assert (entry.size, entry.sha256) == (len(data), hashlib.sha256(data).hexdigest())
     roles = {entry.path: entry.role for entry in manifest.files if entry.role}
-    assert roles == {f"onnx/{r}.onnx": r for r in ("encoder", "mask_decoder", "ais_decoder")}
+    graphs = {f"onnx/{r}.onnx": r for r in ("encoder", "mask_decoder", "ais_decoder")}
+    assert roles == {**graphs, "test/expected.safetensors": "test"}
 
 
 def test_the_manifest_says_what_the_model_is(package, model):
