@@ -12,7 +12,8 @@ import tifffile
 from PIL import Image
 
 from samzoo.runtime import read_labels
-from samzoo.zoo.cli import EXAMPLES, build_parser, main
+from samzoo.zoo.cli import main
+from samzoo.zoo.cli_verbs import EXAMPLES, build_parser
 
 CENTERS = [(15, 20), (40, 90), (100, 30), (85, 110)]
 
