@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .arrays import Array, Float4D
+from .errors import NotFoundError, WrongBaseError, shown
 from .lora_factors import Factors, FactorShapes, read_factors
 from .manifest import AIS_DECODER, ENCODER, FACTORS, MASK_DECODER, Manifest, reader
 from .providers import CPU
@@ -61,13 +62,19 @@ class AdaptedNetworks:
 
 
 def open_adapters(
-    folder: Path, manifest: Manifest, *, threads: int | None = None, provider: str = CPU
+    folder: Path,
+    manifest: Manifest,
+    *,
+    base: Path | None = None,
+    threads: int | None = None,
+    provider: str = CPU,
 ) -> dict[str, Variant]:
     """Prepare every adapter of a package.
 
     Args:
         folder: The package.
         manifest: Its manifest, which has adapters.
+        base: The package that has the encoder, where this one has none.
         threads: CPU threads of one operator; all cores by default.
         provider: Where the graphs run.
 
@@ -75,10 +82,12 @@ def open_adapters(
         Configs and networks by adapter name, in the manifest's order.
 
     Raises:
+        NotFoundError: The encoder is in another package, and ``base`` is not given.
+        WrongBaseError: ``base`` has another encoder.
         FormatError: A file that an adapter needs is not listed.
     """
     encoder = OnnxNetworks(
-        reader(folder, manifest, [ENCODER]),
+        _encoder_reader(folder, manifest, base),
         mask_side=4 * manifest.model.grid,
         threads=threads,
         provider=provider,
@@ -95,6 +104,27 @@ def open_adapters(
         networks = AdaptedNetworks(encoder, decoders, _factors_reader(folder, read, entry.name))
         variants[entry.name] = Variant(entry.model, networks, entry.name)
     return variants
+
+
+def _encoder_reader(folder: Path, manifest: Manifest, base: Path | None) -> Callable[[str], bytes]:
+    source = manifest.encoder_from
+    if source is None:
+        return reader(folder, manifest, [ENCODER])
+    if base is None:
+        raise NotFoundError(
+            f"{folder}: holds adapters alone; their encoder is in the package {source.name!r} "
+            f"({shown(source.reference)}), which samzoo pull brings: pass its folder as base"
+        )
+    base_manifest = Manifest.read(base)
+    entry = base_manifest.graph(ENCODER)
+    if entry is None or entry.sha256 != source.sha256:
+        found = "none" if entry is None else f"one of sha256 {shown(entry.sha256, limit=20)}"
+        raise WrongBaseError(
+            f"{base}: encoder: found {found}, the adapters of {folder} need sha256 "
+            f"{shown(source.sha256, limit=20)}; pass the package {source.name!r} "
+            f"({shown(source.reference)})"
+        )
+    return reader(base, base_manifest, [ENCODER])
 
 
 def _factors_reader(

@@ -18,9 +18,10 @@ from .digest import json_digest
 from .errors import FormatError, NotFoundError, shown
 from .files import read_json, write_json
 
-PACKAGE_FORMAT, PACKAGE_VERSION = "samzoo-package", 2
-"""Version 2 has adapters over a shared encoder; a package without them is written as version 1, so
-that every samzoo reads it."""
+PACKAGE_FORMAT, PACKAGE_VERSION = "samzoo-package", 3
+"""Version 2 has adapters over a shared encoder, version 3 takes that encoder from another package;
+each package is written as the lowest version that says what it holds, so that older ones read it.
+"""
 
 MANIFEST_FILE = "samzoo.json"
 
@@ -106,6 +107,29 @@ class AdapterEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EncoderSource:
+    """The package whose encoder a package of adapters alone runs.
+
+    Attributes:
+        name: Of that package.
+        reference: What to pull it as: a name in an index, or ``hf:ORG/NAME@COMMIT``.
+        sha256: Of its encoder's file; whichever package has that file will do.
+    """
+
+    name: str
+    reference: str
+    sha256: str
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "encoder_from: name")
+        if not re.fullmatch("[0-9a-f]{64}", self.sha256):
+            raise FormatError(
+                f"encoder_from: sha256: found {shown(self.sha256)}, expected 64 lower-case hex "
+                "digits"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """The content of ``samzoo.json``.
 
@@ -123,6 +147,7 @@ class Manifest:
         adapters: The finetuned models of a shared encoder, the default one first; empty in a
             package that holds one model.
         load_proofs: Tools that were seen to open it.
+        encoder_from: Where the adapters' encoder is, if not in this package.
     """
 
     name: str
@@ -136,6 +161,7 @@ class Manifest:
     software: dict[str, Any] = field(default_factory=dict)
     adapters: tuple[AdapterEntry, ...] = ()
     load_proofs: tuple[LoadProof, ...] = ()
+    encoder_from: EncoderSource | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name, "name")
@@ -192,7 +218,11 @@ class Manifest:
                 entry.pop("adapter")
         if not self.load_proofs:
             content.pop("load_proofs")
-        version = PACKAGE_VERSION if self.adapters else 1
+        version = 2 if self.adapters else 1
+        if self.encoder_from is None:
+            content.pop("encoder_from")
+        else:
+            version = 3
         header = {"format": {"name": PACKAGE_FORMAT, "version": version}}
         content = {**header, **content}
         return {**content, DIGEST: json_digest(content)}
@@ -236,6 +266,11 @@ def _check_adapters(manifest: Manifest) -> None:
                 f"files: {shown(file.path)}: adapter: found {shown(file.adapter)}, the package "
                 f"has {', '.join(names) or 'none'}"
             )
+    if manifest.encoder_from is not None and (not names or manifest.graph(ENCODER) is not None):
+        raise FormatError(
+            f"encoder_from: names {shown(manifest.encoder_from.name)}, but the package "
+            + ("has an encoder of its own" if names else "has no adapters for it")
+        )
     shared = manifest.model
     for entry in manifest.adapters:
         same = {

@@ -11,11 +11,19 @@ from .providers import CPU
 from .sessions import OnnxNetworks
 
 
-def load(package: str | Path, *, threads: int | None = None, provider: str = CPU) -> Model:
+def load(
+    package: str | Path,
+    *,
+    base: str | Path | None = None,
+    threads: int | None = None,
+    provider: str = CPU,
+) -> Model:
     """Open a package; each of its graphs is checked and loaded when first used.
 
     Args:
         package: The package's folder.
+        base: The folder of the package that has its encoder, for a package of adapters alone;
+            ``samzoo.zoo.load`` finds it. Ignored by a package with an encoder of its own.
         threads: CPU threads of one operator; all cores by default.
         provider: Where the graphs run: ``cpu``, ``cuda``, ``coreml``, ``openvino`` or
             ``directml``; see ``docs/api.md``. Never another one than asked for.
@@ -28,7 +36,8 @@ def load(package: str | Path, *, threads: int | None = None, provider: str = CPU
         InputError: ``threads`` is below 1, or there is no such provider.
         MissingDependencyError: This onnxruntime does not have the provider, or (at first use) its
             libraries do not load.
-        NotFoundError: There is no package in this folder.
+        NotFoundError: There is no package in this folder, or ``base`` is missing.
+        WrongBaseError: ``base`` has another encoder.
         FormatError: The manifest is damaged or incomplete, or (at first use) a file differs from
             what the manifest says.
 
@@ -42,7 +51,10 @@ is missing)
     folder = Path(package)
     manifest = Manifest.read(folder)
     if manifest.adapters:
-        adapters = open_adapters(folder, manifest, threads=threads, provider=provider)
+        adapters = open_adapters(
+            folder, manifest, base=None if base is None else Path(base), threads=threads,
+            provider=provider,
+        )  # fmt: skip
         first = next(iter(adapters.values()))
         return Model(first.config, first.networks, adapters=adapters)
     roles = [ENCODER, MASK_DECODER]

@@ -8,6 +8,7 @@ tests run without it. ``import tiny`` works in every test (``pythonpath`` in ``p
 import dataclasses
 import zlib
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from samzoo.runtime.config import (
     VitConfig,
 )
 from samzoo.runtime.digest import weights_digest
-from samzoo.runtime.files import write_json, write_tensors
+from samzoo.runtime.files import read_tensors, write_json, write_tensors
 
 IMAGE_SIZE = 64
 
@@ -249,3 +250,34 @@ def seeded_weights(shapes, seed=0):
             noise = 0.3 * noise
         tensors[name] = noise.astype(np.float32)
     return tensors
+
+
+def write_lora_adapter(folder, base, method, hyperparameters, *, seed, **changes):
+    """An adapter folder with random factors and decoders that differ from the base's."""
+    from samzoo.training import adapter
+    from samzoo.training.methods import get_method
+
+    config = ModelConfig.read(base / "config.json")
+    tensors = read_tensors(base / "model.safetensors")
+    chosen = get_method(method)
+    settings = chosen.resolved(chosen.hyperparameters(hyperparameters), config.architecture)
+    encoder = {n: v.shape for n, v in tensors.items() if n.startswith("image_encoder.")}
+    shapes = {n.removeprefix("image_encoder."): shape for n, shape in encoder.items()}
+    rng = np.random.default_rng(seed)
+    delta = {
+        f"image_encoder.{name}": (rng.standard_normal(shape) * 0.3).astype(np.float32)
+        for name, shape in chosen.trainable(shapes, config.architecture, settings).items()
+    }
+    decoders = {
+        name: value + (rng.standard_normal(value.shape) * 0.05).astype(value.dtype)
+        for name, value in adapter.adapter_tensors(tensors, set()).items()
+    }
+    fields: dict[str, Any] = {
+        "method": method, "hyperparameters": settings, "base_digest": config.weights_digest,
+        "base_path": str(base), "architecture": config.architecture,
+        "preprocessing": config.preprocessing, "ais": config.ais,
+        "source": {"base": {"license": "Apache-2.0"}}, **changes,
+    }  # fmt: skip
+    folder.mkdir(parents=True)
+    adapter.write_adapter(folder, adapter.AdapterConfig(**fields), {**delta, **decoders})
+    return folder

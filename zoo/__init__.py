@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .adapter_export import export_adapters
     from .checkpoint_writer import write_checkpoint
     from .convert import convert
     from .export import export
@@ -26,6 +27,7 @@ __all__ = [
     "add_adapters",
     "convert",
     "export",
+    "export_adapters",
     "export_shared",
     "load",
     "merge",
@@ -41,6 +43,7 @@ _MODULES = {
     "add_adapters": "shared_export",
     "convert": "convert",
     "export": "export",
+    "export_adapters": "adapter_export",
     "export_shared": "shared_export",
     "load": "index",
     "merge": "merge",

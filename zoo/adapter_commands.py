@@ -11,6 +11,7 @@ from typing import Any
 
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.files import read_json
+from samzoo.runtime.manifest import Manifest
 from samzoo.training.adapter import CONFIG_FILE, is_adapter
 
 from .adapters import (
@@ -123,7 +124,7 @@ def export_several(options: Namespace) -> Result:
     from .shared_export import add_adapters, export_shared
 
     folders = [Path(folder) for folder in (options.source, *options.others)]
-    if not options.shared_encoder:
+    if not (options.shared_encoder or options.over):
         raise InputError(
             f"found {len(folders)} of them: a package holds one model; with --shared-encoder it "
             "holds several LoRA adapters over one base"
@@ -144,7 +145,9 @@ def export_several(options: Namespace) -> Result:
         "force": options.force,
     }
     output = Path(options.output)
-    if options.add_to:
+    if options.over:
+        manifest = _export_over(options, sources, output, common)
+    elif options.add_to:
         if options.name or options.segments or options.precision:
             raise InputError(
                 "--name, --segments and --precision are those of the package in --add-to; leave "
@@ -163,3 +166,22 @@ def export_several(options: Namespace) -> Result:
         "adapters": [entry.name for entry in manifest.adapters],
         "files": [entry.path for entry in manifest.files],
     }
+
+
+def _export_over(
+    options: Namespace, sources: dict[str, Path], output: Path, common: dict[str, Any]
+) -> Manifest:
+    """Make a package of adapters alone, over the encoder of another."""
+    from .adapter_export import export_adapters
+    from .hub import pinned
+    from .index import HUB_PREFIX, resolve
+
+    if options.add_to or options.precision:
+        raise InputError("--over takes the encoder as it is; leave out --add-to and --precision")
+    over, reference = resolve(options.over), ""
+    if options.over.startswith(HUB_PREFIX):
+        reference = pinned(options.over, over)
+    return export_adapters(
+        sources, output, over=over, reference=reference, name=options.name,
+        segments=options.segments, **common,
+    )  # fmt: skip

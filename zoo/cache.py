@@ -138,15 +138,7 @@ def remove(reference: str) -> list[Path]:
         NotFoundError: The cache has no such package; lists those it has.
         StorageError: It cannot be deleted.
     """
-    there = cached()
-    found = [each for each in there if reference in (each.key, *each.references)]
-    found = found or [each for each in there if _name(each.folder) == reference]
-    if len(found) != 1:
-        known = ", ".join(shown(each.references[0] if each.references else each.key)
-                          for each in (found or there)) or "none"  # fmt: skip
-        problem = "several packages in the cache have this name" if found else "not in the cache"
-        raise NotFoundError(f"{shown(reference)}: {problem}; it has: {known}")
-    (package,) = found
+    package = _find(reference)
     gone = []
     with locked(lock_file(package.key)):
         try:
@@ -162,6 +154,27 @@ def remove(reference: str) -> list[Path]:
             raise StorageError(f"{package.folder}: cannot be deleted ({error})") from error
         gone.append(package.folder)
     return gone
+
+
+def folder_of(reference: str) -> Path:
+    """Find a package in the cache by anything that ``remove`` takes.
+
+    Raises:
+        NotFoundError: The cache has no such package; lists those it has.
+    """
+    return _find(reference).folder
+
+
+def _find(reference: str) -> Cached:
+    there = cached()
+    found = [each for each in there if reference in (each.key, *each.references)]
+    found = found or [each for each in there if _name(each.folder) == reference]
+    if len(found) != 1:
+        known = ", ".join(shown(each.references[0] if each.references else each.key)
+                          for each in (found or there)) or "none"  # fmt: skip
+        problem = "several packages in the cache have this name" if found else "not in the cache"
+        raise NotFoundError(f"{shown(reference)}: {problem}; it has: {known}")
+    return found[0]
 
 
 def _name(folder: Path) -> str | None:

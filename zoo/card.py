@@ -201,9 +201,16 @@ def _adapters(manifest: Manifest) -> list[str]:
     header = ("name", "segments", "licence", "method", "intensities", "scale", "weights digest")
     return [
         "", "## Adapters over one encoder", "",
-        f"The encoder holds the base `{manifest.model.weights_digest}`.", "",
+        f"The encoder {_encoder_place(manifest)} the base `{manifest.model.weights_digest}`.", "",
         *_table(header, rows),
     ]  # fmt: skip
+
+
+def _encoder_place(manifest: Manifest) -> str:
+    source = manifest.encoder_from
+    if source is None:
+        return "holds"
+    return f"is that of the package {source.name} (`{source.reference}`), pulled with it; it holds"
 
 
 def _load_proofs(manifest: Manifest) -> list[str]:

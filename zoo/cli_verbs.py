@@ -154,6 +154,10 @@ def _add_training_verbs(verbs: Any) -> None:
         "--add-to", metavar="PACKAGE", help="with --shared-encoder: keep its encoder and adapters"
     )
     export.add_argument(
+        "--over", metavar="REF",
+        help="LoRA adapters alone, for the shared encoder of this package, which pull brings once",
+    )  # fmt: skip
+    export.add_argument(
         "--adapter-names", nargs="+", metavar="NAME", help="one each; the folders' by default"
     )
     _output(export, "package folder")

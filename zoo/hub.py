@@ -108,6 +108,17 @@ def pull_from_hub(reference: str, *, progress: Progress | None = None) -> Path:
     return folder
 
 
+def pinned(reference: str, folder: Path) -> str:
+    """Return a reference that stays: by commit, where the hub was asked for a branch or tag.
+
+    Args:
+        reference: ``hf:ORG/NAME[@REVISION]``.
+        folder: What it led to in the cache.
+    """
+    repository = parse_reference(reference).repository
+    return str(HubReference(repository, folder.name.rpartition("--")[2]))
+
+
 def _commit(reference: HubReference, token: str) -> str:
     """Ask the hub which commit a branch or tag is at; a commit needs no question."""
     if _COMMIT.fullmatch(reference.revision):

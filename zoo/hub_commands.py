@@ -27,18 +27,16 @@ COLUMNS = ("name", "segments", "base", "method", "megabytes", "license", "scores
 
 def pull(options: Namespace) -> Result:
     """Download a model into the cache."""
-    from .hub import pull_from_hub
-    from .model_index import pull_from_index
+    from .encoder_package import bring_encoder
+    from .references import pull as pull_reference
 
     reference = options.reference
+    if reference in {listed.name for listed in shipped()} or Path(reference).exists():
+        raise InputError(f"{reference}: is here already, and needs no pull")
     bar = ProgressBar()
     try:
-        if reference.startswith(HUB_PREFIX):
-            folder = pull_from_hub(reference, progress=bar)
-        elif reference in {listed.name for listed in shipped()} or Path(reference).exists():
-            raise InputError(f"{reference}: is here already, and needs no pull")
-        else:
-            folder = pull_from_index(reference, progress=bar)
+        folder = pull_reference(reference, progress=bar)
+        encoder = bring_encoder(folder, progress=bar)
     finally:
         bar.close()
     manifest = Manifest.read(folder)
@@ -46,6 +44,7 @@ def pull(options: Namespace) -> Result:
         "text": str(folder),
         "package": str(folder),
         "name": manifest.name,
+        "encoder_from": None if encoder is None else str(encoder),
         "megabytes": summarise(manifest).megabytes,
         "notes": [f"use it as --model {options.reference}"],
     }
@@ -64,10 +63,21 @@ def publish(options: Namespace) -> Result:
 def remove(options: Namespace) -> Result:
     """Delete a downloaded model."""
     from . import cache
+    from .encoder_package import dependents
+    from .hub import parse_reference
 
     if options.reference in {listed.name for listed in shipped()}:
         raise InputError(f"{options.reference}: ships with samzoo, and is not in the cache")
-    folders = [str(folder) for folder in cache.remove(options.reference)]
+    reference = options.reference
+    if reference.startswith(HUB_PREFIX):
+        reference = str(parse_reference(reference))  # as it is remembered, with its branch
+    needed_by = dependents(cache.folder_of(reference))
+    if needed_by:
+        raise InputError(
+            f"{options.reference}: has the encoder that {', '.join(needed_by)} need; remove those "
+            "first"
+        )
+    folders = [str(folder) for folder in cache.remove(reference)]
     return {"text": "\n".join(folders), "removed": folders}
 
 

@@ -138,5 +138,11 @@ def load(
         MissingDependencyError: This onnxruntime does not have the provider.
         NotFoundError: There is no such model.
         FormatError: Its manifest is damaged.
+        SamzooError: It holds adapters alone, and the package with their encoder could not be
+            pulled.
     """
-    return load_package(resolve(reference), threads=threads, provider=provider)
+    from .encoder_package import bring_encoder
+
+    folder = resolve(reference)
+    base = bring_encoder(folder)
+    return load_package(folder, base=base, threads=threads, provider=provider)

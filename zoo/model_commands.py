@@ -117,7 +117,8 @@ def export(options: Namespace) -> Result:
     from .export import export as export_package
     from .merged_weights import DEFAULT_QLORA_BASE
 
-    if options.others or options.shared_encoder or options.adapter_names or options.add_to:
+    shared = options.shared_encoder or options.add_to or options.over
+    if shared or options.others or options.adapter_names:
         return export_several(options)
     manifest = export_package(
         Path(options.source),

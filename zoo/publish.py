@@ -26,6 +26,7 @@ from samzoo.runtime.outputs import check_output, replacing
 from .card import card_problems
 from .downloadable import check_downloadable
 from .hub import check_repository, endpoint
+from .index import HUB_PREFIX
 from .verify import verify
 
 HUB, BIOIMAGEIO = "huggingface:", "bioimageio:"
@@ -68,6 +69,12 @@ def publish(
     check_downloadable(manifest, where=str(folder / MANIFEST_FILE))
     if problems := card_problems(manifest):
         raise InputError("\n  ".join([f"{folder}: its card is not complete", *problems]))
+    source = manifest.encoder_from
+    if to.startswith(HUB) and source is not None and not source.reference.startswith(HUB_PREFIX):
+        raise InputError(
+            f"{folder}: encoder_from: found {shown(source.reference)}, which others cannot pull; "
+            "publish that package first, then export the adapters with --over hf:ORG/NAME"
+        )
     if to.startswith(BIOIMAGEIO):
         return _copy_zip(folder, Path(to.removeprefix(BIOIMAGEIO)), dry_run=dry_run, force=force)
     repository = check_repository(to.removeprefix(HUB), where=to)

@@ -89,7 +89,7 @@ def export_shared(
     _check_precision(precision)
     configs = read_configs(adapters)
     quantization = common_quantization(configs, adapters, qlora_base)
-    folder = _prepared(adapters, configs, output, base, force=force)
+    folder = prepared(adapters, configs, output, base, force=force)
     base_config, tensors = read_model_folder(folder)
     shared = _shared_config(base_config, next(iter(configs.values())).preprocessing, quantization)
     manifest = Manifest(  # refuses bad names and differences in preprocessing before the work
@@ -100,9 +100,9 @@ def export_shared(
         files=(),
         precision=precision,
         software=software_versions(),
-        adapters=_unmerged(configs),
+        adapters=unmerged(configs),
     )
-    merged_entries, content = _adapter_files(adapters, manifest, folder, qlora_base)
+    merged_entries, content = adapter_files(adapters, manifest, folder, qlora_base)
     encoder = shared_encoder(shared, tensors, configs, quantization, precision, where=str(folder))
     content[f"onnx/{ENCODER}.onnx"] = PackageFile(encoder, ENCODER)
     manifest = dataclasses.replace(manifest, adapters=merged_entries)
@@ -137,23 +137,17 @@ def add_adapters(
         SamzooError: Else as ``export_shared``.
     """
     manifest = Manifest.read(package)
-    if not manifest.adapters:
+    if not manifest.adapters or manifest.encoder_from is not None:
+        holds = "adapters alone" if manifest.adapters else "one model"
         raise InputError(
-            f"{package}: holds one model; adapters are added to a package that "
+            f"{package}: holds {holds}; adapters are added to a package that "
             "samzoo export --shared-encoder wrote"
         )
     configs = read_configs(adapters)
-    check_quantization(
-        common_quantization(configs, adapters, qlora_base),
-        manifest.model.source.get(ROUNDED_TO),
-        package,
-    )
-    folder = _prepared(adapters, configs, output, base, package, force=force)
-    digest = manifest.model.weights_digest
-    for name, config in configs.items():
-        check_base(config, adapters[name], package, digest)
-    more = dataclasses.replace(manifest, adapters=(*manifest.adapters, *_unmerged(configs)))
-    entries, content = _adapter_files(adapters, more, folder, qlora_base)
+    check_fits(package, manifest, adapters, configs, qlora_base)
+    folder = prepared(adapters, configs, output, base, package, force=force)
+    more = dataclasses.replace(manifest, adapters=(*manifest.adapters, *unmerged(configs)))
+    entries, content = adapter_files(adapters, more, folder, qlora_base)
     kept = {
         entry.path: PackageFile(read_entry(package, entry), entry.role, entry.adapter)
         for entry in manifest.files
@@ -161,6 +155,28 @@ def add_adapters(
     }
     more = dataclasses.replace(more, files=(), adapters=(*manifest.adapters, *entries))
     return write_package(output, more, {**kept, **content}, force=force)
+
+
+def check_fits(
+    package: Path,
+    manifest: Manifest,
+    adapters: Mapping[str, Path],
+    configs: Mapping[str, AdapterConfig],
+    qlora_base: QloraBase,
+) -> None:
+    """Refuse adapters that a package's encoder was not made for.
+
+    Raises:
+        InputError: It holds weights rounded otherwise than they need.
+        WrongBaseError: It is the encoder of another base.
+    """
+    check_quantization(
+        common_quantization(configs, adapters, qlora_base),
+        manifest.model.source.get(ROUNDED_TO),
+        package,
+    )
+    for name, config in configs.items():
+        check_base(config, adapters[name], package, manifest.model.weights_digest)
 
 
 def _check_precision(precision: str) -> None:
@@ -173,7 +189,7 @@ def _check_precision(precision: str) -> None:
         )
 
 
-def _prepared(
+def prepared(
     adapters: Mapping[str, Path],
     configs: Mapping[str, AdapterConfig],
     output: Path,
@@ -181,7 +197,22 @@ def _prepared(
     *inputs: Path,
     force: bool,
 ) -> Path:
-    """Check all that costs nothing; returns the base's folder."""
+    """Check all that costs nothing.
+
+    Args:
+        adapters: Folders by name.
+        configs: Of the adapters.
+        output: What will be written.
+        base: As in ``export_shared``.
+        inputs: Other folders that are read, which ``output`` must not be.
+        force: As in ``export_shared``.
+
+    Returns:
+        The base's folder.
+
+    Raises:
+        SamzooError: As ``export_shared``.
+    """
     first = next(iter(configs))
     folder = base_folder(configs[first], adapters[first], base)
     sources = [path for source in adapters.values() for path in input_folders(source, folder)]
@@ -194,10 +225,20 @@ def _prepared(
     return folder
 
 
-def _adapter_files(
+def adapter_files(
     adapters: Mapping[str, Path], manifest: Manifest, base: Path, qlora_base: QloraBase
 ) -> tuple[tuple[AdapterEntry, ...], dict[str, PackageFile]]:
-    """Entries of the adapters as merged models, and their factors and decoders."""
+    """Make what a package holds of each adapter.
+
+    Args:
+        adapters: Folders by name.
+        manifest: Of the package, with unmerged entries of the adapters.
+        base: The base's folder.
+        qlora_base: As in ``export_shared``.
+
+    Returns:
+        Entries of the adapters as merged models, and their factors and decoders.
+    """
     content: dict[str, PackageFile] = {}
     entries = []
     encoder = manifest.model.architecture.image_encoder
@@ -227,8 +268,8 @@ def _shared_config(
     )
 
 
-def _unmerged(configs: Mapping[str, AdapterConfig]) -> tuple[AdapterEntry, ...]:
-    """Entries that say of the models what is known before merging."""
+def unmerged(configs: Mapping[str, AdapterConfig]) -> tuple[AdapterEntry, ...]:
+    """Return entries that say of the models what is known before merging."""
     return tuple(
         AdapterEntry(
             name=name,

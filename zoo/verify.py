@@ -25,6 +25,7 @@ from samzoo.runtime.manifest import (
 )
 from samzoo.runtime.package import load
 
+from .encoder_package import find_encoder
 from .graph_contracts import check_graph
 from .package_test import TEST_ROLE, TOLERANCES, run_test
 
@@ -177,13 +178,18 @@ def _check_graphs(folder: Path, manifest: Manifest, report: Report) -> None:
 
 
 def _run(folder: Path, manifest: Manifest, report: Report) -> None:
+    base = find_encoder(folder)
+    if base is None and manifest.encoder_from is not None:
+        name = manifest.encoder_from.name
+        report.proved.append(f"answers: not run, the encoder's package {name!r} is not here")
+        return
     entry = next((entry for entry in manifest.files if entry.role == TEST_ROLE), None)
     if entry is None:
         report.proved.append("answers: the package has no test of its own")
         return
     tolerance = TOLERANCES.get(manifest.precision, max(TOLERANCES.values()))
     try:
-        report.differences = run_test(folder, load(folder))
+        report.differences = run_test(folder, load(folder, base=base))
     except SamzooError as error:
         report.problems.append(str(error))
         return

@@ -19,7 +19,7 @@ from samzoo.runtime.errors import (
 )
 from samzoo.runtime.files import read_tensors
 from samzoo.runtime.lora_factors import factor_names
-from samzoo.training.adapter import AdapterConfig, adapter_tensors, write_adapter
+from samzoo.training.adapter import write_adapter
 from samzoo.training.methods import get_method
 from samzoo.zoo import add_adapters, export, export_shared, verify
 from samzoo.zoo.factor_files import encoder_factors
@@ -44,34 +44,6 @@ ADAPTERS = {
 }
 
 
-def write(folder, base, method, hyperparameters, *, seed, **changes):
-    """An adapter folder with random factors and decoders that differ from the base's."""
-    config = ModelConfig.read(base / "config.json")
-    tensors = read_tensors(base / "model.safetensors")
-    chosen = get_method(method)
-    settings = chosen.resolved(chosen.hyperparameters(hyperparameters), config.architecture)
-    encoder = {n: v.shape for n, v in tensors.items() if n.startswith("image_encoder.")}
-    shapes = {n.removeprefix("image_encoder."): shape for n, shape in encoder.items()}
-    rng = np.random.default_rng(seed)
-    delta = {
-        f"image_encoder.{name}": (rng.standard_normal(shape) * 0.3).astype(np.float32)
-        for name, shape in chosen.trainable(shapes, config.architecture, settings).items()
-    }
-    decoders = {
-        name: value + (rng.standard_normal(value.shape) * 0.05).astype(value.dtype)
-        for name, value in adapter_tensors(tensors, set()).items()
-    }
-    fields: dict[str, Any] = {
-        "method": method, "hyperparameters": settings, "base_digest": config.weights_digest,
-        "base_path": str(base), "architecture": config.architecture,
-        "preprocessing": config.preprocessing, "ais": config.ais,
-        "source": {"base": {"license": "Apache-2.0"}}, **changes,
-    }  # fmt: skip
-    folder.mkdir(parents=True)
-    write_adapter(folder, AdapterConfig(**fields), {**delta, **decoders})
-    return folder
-
-
 @pytest.fixture(scope="module", params=["vit", "tiny_vit"])
 def base(request, tmp_path_factory):
     sam = tiny.make_sam(tiny.make_config(request.param, gamma=0.8, pixel_mean=(90.0, 100.0, 110.0)))
@@ -90,7 +62,9 @@ def adapters(base, tmp_path_factory):
         },
     }
     return {
-        name: write(folder / name, base, *described, seed=seed, **changes.get(name, {}))
+        name: tiny.write_lora_adapter(
+            folder / name, base, *described, seed=seed, **changes.get(name, {})
+        )
         for seed, (name, described) in enumerate(ADAPTERS.items())
     }
 
@@ -245,7 +219,7 @@ def vit(tmp_path_factory):
 
 def simple(folder, base, method="lora", *, seed=0, **changes):
     settings = {} if method not in SIMPLE else SIMPLE[method]
-    return write(folder, base, method, settings, seed=seed, **changes)
+    return tiny.write_lora_adapter(folder, base, method, settings, seed=seed, **changes)
 
 
 SIMPLE = {
@@ -286,7 +260,9 @@ def test_lora_and_qlora_share_the_original_base_only_where_that_is_asked_for(vit
 
 def test_different_roundings_do_not_share_an_encoder(vit, tmp_path):
     nf4 = simple(tmp_path / "nf4", vit, "qlora")
-    fp4 = write(tmp_path / "fp4", vit, "qlora", {**SIMPLE["qlora"], "quantization": "fp4"}, seed=1)
+    fp4 = tiny.write_lora_adapter(
+        tmp_path / "fp4", vit, "qlora", {**SIMPLE["qlora"], "quantization": "fp4"}, seed=1
+    )
     with pytest.raises(InputError, match=r"rounded to fp4, .* one with weights rounded to nf4"):
         export_shared({"a": nf4, "b": fp4}, tmp_path / "p", base=vit)
 
@@ -392,8 +368,14 @@ def test_factors_of_another_size_are_refused(vit, tmp_path):
     )
     other = tiny.write_base(tmp_path / "other", tiny.make_sam(wider))
     settings = {"rank": 2, "matrices": ["mlp"]}
-    export_shared({"a": write(tmp_path / "a", vit, "lora", settings, seed=0)}, tmp_path / "p")
-    export_shared({"a": write(tmp_path / "b", other, "lora", settings, seed=0)}, tmp_path / "q")
+    export_shared(
+        {"a": tiny.write_lora_adapter(tmp_path / "a", vit, "lora", settings, seed=0)},
+        tmp_path / "p",
+    )
+    export_shared(
+        {"a": tiny.write_lora_adapter(tmp_path / "b", other, "lora", settings, seed=0)},
+        tmp_path / "q",
+    )
     path = "adapters/a/lora.onnx_adapter"
     (tmp_path / "p" / path).write_bytes((tmp_path / "q" / path).read_bytes())
     manifest, changed = Manifest.read(tmp_path / "p"), Manifest.read(tmp_path / "q")

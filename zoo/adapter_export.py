@@ -1,0 +1,79 @@
+"""From adapters to a package without encoder, a few megabytes: it names the package that has one.
+
+In: adapter folders, their base, and a package with a shared encoder. Out: a package of factors and
+decoders. Called by the ``export`` verb; opened by ``samzoo.runtime.adapters``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+from samzoo.runtime.errors import InputError
+from samzoo.runtime.manifest import ENCODER, EncoderSource, Manifest
+
+from .export import package_name, software_versions, write_package
+from .merged_weights import DEFAULT_QLORA_BASE, QloraBase
+from .shareable import read_configs
+from .shared_export import adapter_files, check_fits, prepared, unmerged
+
+
+def export_adapters(
+    adapters: Mapping[str, Path],
+    output: Path,
+    *,
+    over: Path,
+    reference: str = "",
+    base: Path | None = None,
+    qlora_base: QloraBase = DEFAULT_QLORA_BASE,
+    name: str | None = None,
+    segments: str = "",
+    force: bool = False,
+) -> Manifest:
+    """Write a package of adapters alone.
+
+    Args:
+        adapters: Adapter folders by the names that ``Model.use`` takes; the first is the default.
+        output: The package folder to write.
+        over: A package with a shared encoder of the adapters' base.
+        reference: What others pull ``over`` as; its name by default, for an index that has both.
+        base: The base of all adapters; where the first one's lay while training by default.
+        qlora_base: As in ``export_shared``.
+        name: The package's name; made from the output folder's name by default.
+        segments: What the models segment, in a few words.
+        force: Replace an existing ``output``.
+
+    Returns:
+        The manifest. Precision and preprocessing are those of ``over``.
+
+    Raises:
+        SamzooError: As ``export_shared``; ``InputError`` too where ``over`` has no shared encoder.
+    """
+    encoder = Manifest.read(over)
+    file = encoder.graph(ENCODER)
+    if not encoder.adapters or file is None:
+        raise InputError(
+            f"{over}: has no encoder that takes adapters; make one with samzoo export "
+            "ADAPTER --shared-encoder"
+        )
+    configs = read_configs(adapters)
+    check_fits(over, encoder, adapters, configs, qlora_base)
+    folder = prepared(adapters, configs, output, base, over, force=force)
+    manifest = dataclasses.replace(
+        encoder,
+        name=name or package_name(output),
+        segments=segments,
+        files=(),
+        metrics={},
+        card={},
+        software=software_versions(),
+        adapters=unmerged(configs),
+        load_proofs=(),
+        encoder_from=EncoderSource(
+            name=encoder.name, reference=reference or encoder.name, sha256=file.sha256
+        ),
+    )
+    entries, content = adapter_files(adapters, manifest, folder, qlora_base)
+    manifest = dataclasses.replace(manifest, adapters=entries)
+    return write_package(output, manifest, content, force=force)

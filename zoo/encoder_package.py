@@ -1,0 +1,94 @@
+"""The package whose encoder a package of adapters alone runs: where it is, or how it gets here.
+
+In: a package. Out: the folder of the one with its encoder, told by that file's sha256, so that one
+copy serves every model over it. Called by ``index.py``, ``verify.py`` and the verb ``pull``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from samzoo.runtime.arrays import Progress
+from samzoo.runtime.errors import SamzooError, WrongBaseError, shown
+from samzoo.runtime.manifest import ENCODER, MANIFEST_FILE, Manifest
+
+from . import cache
+
+
+def find_encoder(folder: Path) -> Path | None:
+    """Find the package with a package's encoder: beside it, or in the cache.
+
+    Args:
+        folder: A package.
+
+    Returns:
+        The folder of the other package; None where it is not here, or where the package has an
+        encoder of its own.
+
+    Raises:
+        SamzooError: The package's manifest cannot be read.
+    """
+    source = Manifest.read(folder).encoder_from
+    if source is None:
+        return None
+    for candidate in _candidates(folder, source.name):
+        try:
+            entry = Manifest.read(candidate).graph(ENCODER)
+        except SamzooError:
+            continue  # whatever is wrong with another package is not this one's problem
+        if entry is not None and entry.sha256 == source.sha256:
+            return candidate
+    return None
+
+
+def bring_encoder(folder: Path, *, progress: Progress | None = None) -> Path | None:
+    """Find the package with a package's encoder, or pull it.
+
+    Args:
+        folder: A package.
+        progress: As in ``pull_package``.
+
+    Returns:
+        As ``find_encoder``, but never None where one is needed.
+
+    Raises:
+        WrongBaseError: What the reference leads to has another encoder.
+        SamzooError: As a pull.
+    """
+    source = Manifest.read(folder).encoder_from
+    if source is None:
+        return None
+    if (found := find_encoder(folder)) is not None:
+        return found
+    from .references import pull
+
+    base = pull(source.reference, progress=progress)
+    entry = Manifest.read(base).graph(ENCODER)
+    if entry is None or entry.sha256 != source.sha256:
+        raise WrongBaseError(
+            f"{folder}: encoder_from: {shown(source.reference)} has another encoder than the one "
+            f"these adapters need (sha256 {source.sha256[:20]}...); ask whoever published them"
+        )
+    return base
+
+
+def dependents(folder: Path) -> list[str]:
+    """Name the packages in the cache that find their encoder in a package of the cache."""
+    names = []
+    for package in cache.cached():
+        try:
+            needed = find_encoder(package.folder)
+        except SamzooError:
+            continue
+        if needed is not None and needed.resolve() == folder.resolve():
+            names.append(next(iter(package.references), package.key))
+    return names
+
+
+def _candidates(folder: Path, name: str) -> Iterator[Path]:
+    beside = folder.resolve().parent / name
+    if (beside / MANIFEST_FILE).is_file():
+        yield beside
+    for package in cache.cached():
+        yield package.folder
