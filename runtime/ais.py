@@ -57,7 +57,7 @@ def segment_from_maps(
     )  # fmt: skip
     if not seeds.any():
         return seeds
-    labels: Labels2D = watershed(boundary, seeds, mask=mask)
+    labels = flood(boundary, seeds, mask)
     if parameters.min_size <= 1:
         return labels  # every seed lies in the mask and keeps its number: none is missing
     return remove_small(labels, parameters.min_size)
@@ -125,6 +125,40 @@ def find_seeds(
     candidates &= mask
     seeds: Labels2D = label(candidates).astype(np.int32)
     return seeds
+
+
+def flood(
+    boundary: Float2D,
+    seeds: Labels2D,
+    mask: Masks,
+    *,
+    heights: tuple[float, float] | None = None,
+) -> Labels2D:
+    """Grow the seeds over the foreground, from low boundary distances to high ones.
+
+    Args:
+        boundary: Smoothed boundary distances, ``(height, width)``.
+        seeds: Of the objects, same shape, int32.
+        mask: Foreground, same shape.
+        heights: Lowest and highest boundary distance in the foreground of the whole image, where
+            these arrays are a window of it: the watershed sorts into 65536 levels between them.
+
+    Returns:
+        Labels, same shape, int32; foreground that touches no seed stays 0.
+    """
+    if heights is None:
+        labels: Labels2D = watershed(boundary, seeds, mask=mask)
+        return labels
+    # Two pixels beyond the window, apart from it, bring the whole image's levels.
+    rows, columns = boundary.shape
+    shape = (rows + 2, max(columns, 2))
+    below = [np.zeros(shape, values.dtype) for values in (boundary, seeds, mask)]
+    for larger, values in zip(below, (boundary, seeds, mask), strict=True):
+        larger[:rows, :columns] = values
+    below[0][-1, :2] = heights
+    below[2][-1, :2] = True
+    found: Labels2D = watershed(below[0], below[1], mask=below[2])
+    return found[:rows, :columns]
 
 
 def remove_small(labels: Labels2D, min_size: int) -> Labels2D:

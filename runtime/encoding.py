@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import tiles as tiling
-from .arrays import Array, Progress
+from .arrays import Array, Float4D, Progress
 from .config import EMBEDDING_CHANNELS, ModelConfig
 from .embeddings import ImageEmbeddings
 from .errors import InputError, ShapeError
@@ -74,8 +74,7 @@ def encode_tiles(
     values = []
     for index, tile in enumerate(tiles):
         y0, x0, y1, x1 = tile.outer
-        size = input_size(tile.size, config.image_size, config.preprocessing.scale)
-        values.append(networks.encode(resize_image(pixels[y0:y1, x0:x1], size)))
+        values.append(encode_window(networks, config, pixels[y0:y1, x0:x1]))
         if progress is not None:
             progress("embed", index + 1, len(tiles))
     return ImageEmbeddings(
@@ -85,6 +84,23 @@ def encode_tiles(
         config.weights_digest,
         is_constant(image),
     )
+
+
+def encode_window(networks: Networks, config: ModelConfig, pixels: Array) -> Float4D:
+    """Encode what the network sees at once.
+
+    Args:
+        networks: Of the model.
+        config: Of the model.
+        pixels: From ``to_0_255``, ``(height, width, 3)`` of a tile's outer window.
+
+    Returns:
+        Image embeddings, ``(1, channels, grid, grid)``.
+    """
+    size = input_size(
+        (pixels.shape[0], pixels.shape[1]), config.image_size, config.preprocessing.scale
+    )
+    return networks.encode(resize_image(pixels, size))
 
 
 def check_origin(embeddings: ImageEmbeddings, config: ModelConfig) -> None:

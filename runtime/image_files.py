@@ -74,17 +74,20 @@ def decode(path: Path, *, keep_indices: bool = False) -> Array:
             f"{path}: not a TIFF, PNG or JPEG file (it starts with {shown(start)}); "
             "export the image again in one of these formats"
         )
-    try:
-        with _quiet_decoders():
-            pixels = read(path, keep_indices)
-    except SamzooError:
-        raise
-    except _DECODER_ERRORS as error:
-        raise ImageError(
-            f"{path}: the {kind} file is damaged or incomplete and cannot be decoded "
-            f"({shown(str(error))}); export or copy it again"
-        ) from error
+    with decoding(path, kind):
+        pixels = read(path, keep_indices)
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+
+
+def is_tiff(path: Path) -> bool:
+    """Tell by its first bytes whether a file is a TIFF.
+
+    Raises:
+        NotFoundError: There is no such file.
+        ImageError: It is a folder or empty.
+        StorageError: It cannot be read.
+    """
+    return _first_bytes(path).startswith(_TIFF_MAGIC)
 
 
 def _first_bytes(path: Path) -> bytes:
@@ -100,6 +103,29 @@ def _first_bytes(path: Path) -> bytes:
     if not start:
         raise ImageError(f"{path}: the file is empty; export or copy it again")
     return start
+
+
+@contextmanager
+def decoding(path: str | Path, kind: str) -> Iterator[None]:
+    """Turn whatever a decoder raises on a damaged file into one error, and keep it quiet.
+
+    Args:
+        path: Of the file.
+        kind: Of file, for the message.
+
+    Raises:
+        ImageError: The file cannot be decoded.
+    """
+    try:
+        with _quiet_decoders():
+            yield
+    except SamzooError:
+        raise
+    except _DECODER_ERRORS as error:
+        raise ImageError(
+            f"{path}: the {kind} file is damaged or incomplete and cannot be decoded "
+            f"({shown(str(error))}); export or copy it again"
+        ) from error
 
 
 @contextmanager

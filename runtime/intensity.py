@@ -15,7 +15,9 @@ from .errors import ImageError
 from .images import check_image
 
 
-def to_0_255(image: Array, preprocessing: Preprocessing) -> Array:
+def to_0_255(
+    image: Array, preprocessing: Preprocessing, limits: tuple[float, float] | None = None
+) -> Array:
     """Stretch intensities to 0..255 and replicate grey to three channels.
 
     Low and high are taken over all pixels and channels together (own choice: separate channels
@@ -26,6 +28,7 @@ def to_0_255(image: Array, preprocessing: Preprocessing) -> Array:
         preprocessing: ``intensity`` and ``percentiles`` are used. ``none`` takes uint8 images as
             they are and stretches others from their minimum to their maximum; ``min_max`` always
             stretches; ``percentile`` takes low and high from NumPy's linear percentiles.
+        limits: Low and high of the whole image, where ``image`` is a window of it.
 
     Returns:
         ``(height, width, 3)`` in 0..255: uint8 for a uint8 image and ``none``, else float32. A
@@ -41,17 +44,17 @@ def to_0_255(image: Array, preprocessing: Preprocessing) -> Array:
     """
     image = check_image(image)
     keep = preprocessing.intensity == "none" and image.dtype == np.uint8
-    stretched = image if keep else _stretch(image, preprocessing)
+    stretched = image if keep else _stretch(image, limits or _range(image, preprocessing))
     if stretched.ndim == 2:
         stretched = np.repeat(stretched[..., np.newaxis], 3, axis=2)
     return stretched
 
 
-def _stretch(image: Array, preprocessing: Preprocessing) -> Array:
+def _stretch(image: Array, limits: tuple[float, float]) -> Array:
     # float32 holds 8 and 16 bits exactly; others need float64 until they are small.
     exact_in_float32 = image.dtype in (np.uint8, np.int8, np.uint16, np.int16)
     values: NDArray[np.floating] = image.astype(np.float32 if exact_in_float32 else np.float64)
-    low, high = _range(image, preprocessing)
+    low, high = limits
     if high <= low:
         return np.where(values > low, np.float32(255), np.float32(0))
     if not np.isfinite(high - low):

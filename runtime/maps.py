@@ -14,6 +14,7 @@ from .embeddings import ImageEmbeddings
 from .errors import InputError
 from .geometry import input_size, interpolate
 from .networks import Networks
+from .tiles import Tile
 
 
 def decode_maps(networks: Networks, config: ModelConfig, embeddings: ImageEmbeddings) -> Float3D:
@@ -27,15 +28,31 @@ def decode_maps(networks: Networks, config: ModelConfig, embeddings: ImageEmbedd
     Returns:
         ``(3, height, width)`` float32 in 0..1, in the order of ``AIS_CHANNELS``.
     """
-    side = config.image_size
     maps = np.zeros((len(AIS_CHANNELS), *embeddings.original_size), np.float32)
     for value, tile in zip(embeddings.values, embeddings.tiles, strict=True):
-        tile_maps = interpolate(networks.decode_ais(value[None])[0], (side, side))
-        rows, columns = input_size(tile.size, side, config.preprocessing.scale)
-        tile_maps = interpolate(tile_maps[:, :rows, :columns], tile.size)
-        (y, x), (y0, x0, y1, x1) = tile.outer[:2], tile.inner
-        maps[:, y0:y1, x0:x1] = tile_maps[:, y0 - y : y1 - y, x0 - x : x1 - x]
+        y0, x0, y1, x1 = tile.inner
+        maps[:, y0:y1, x0:x1] = tile_maps(networks, config, value, tile)
     return maps
+
+
+def tile_maps(networks: Networks, config: ModelConfig, value: Float3D, tile: Tile) -> Float3D:
+    """Decode one tile.
+
+    Args:
+        networks: Of the model.
+        config: Of the model.
+        value: The tile's embeddings, ``(channels, grid, grid)``.
+        tile: Its windows.
+
+    Returns:
+        ``(3, height, width)`` float32 in 0..1 of the tile's inner window.
+    """
+    side = config.image_size
+    maps = interpolate(networks.decode_ais(value[None])[0], (side, side))
+    rows, columns = input_size(tile.size, side, config.preprocessing.scale)
+    maps = interpolate(maps[:, :rows, :columns], tile.size)
+    (y, x), (y0, x0, y1, x1) = tile.outer[:2], tile.inner
+    return maps[:, y0 - y : y1 - y, x0 - x : x1 - x]
 
 
 def require_ais(config: ModelConfig) -> None:

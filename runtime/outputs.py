@@ -16,7 +16,9 @@ from pathlib import Path
 
 from .errors import NotFoundError, OutputExistsError, StorageError
 
-MARKER_FILES = ("config.json", "adapter_config.json", "samzoo.json", "samzoo-gallery.json")
+MARKER_FILES = (
+    "config.json", "adapter_config.json", "samzoo.json", "samzoo-gallery.json", "zarr.json",
+)  # fmt: skip
 """A folder with one of these is an artefact, which ``--force`` may replace."""
 
 

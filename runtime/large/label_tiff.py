@@ -1,0 +1,64 @@
+"""Writing labels of any size as a TIFF in tiles.
+
+In: bands of labels. Out: a file, complete or not at all. Called by ``segment.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from samzoo.runtime.arrays import Progress
+from samzoo.runtime.outputs import replacing
+
+from .result import Result
+
+TILE = 512
+"""Largest side of a tile."""
+
+
+def write_label_tiff(path: Path, result: Result, progress: Progress | None = None) -> None:
+    """Write a label image, zlib compressed, uint16 up to label 65535 and int32 above.
+
+    Args:
+        path: ``.tif`` or ``.tiff``.
+        result: The labels.
+        progress: Called with ("write", tiles done, tiles in all).
+
+    Raises:
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    side = math.gcd(result.band_height, TILE)  # so that no tile lies in two bands
+    bytes_of_image = math.prod(result.size) * result.dtype.itemsize
+    with replacing(path) as temporary:
+        tifffile.imwrite(
+            temporary,
+            _tiles(result, side, progress),
+            shape=result.size,
+            dtype=result.dtype,
+            tile=(side, side),
+            compression="zlib",
+            photometric="minisblack",
+            bigtiff=bytes_of_image > 2**31,
+            metadata=None,
+        )
+
+
+def _tiles(result: Result, side: int, progress: Progress | None) -> Iterator[NDArray[Any]]:
+    total = math.ceil(result.size[0] / side) * math.ceil(result.size[1] / side)
+    done = 0
+    for band in result.bands():
+        for y in range(0, band.shape[0], side):
+            for x in range(0, band.shape[1], side):
+                part = band[y : y + side, x : x + side].astype(result.dtype)
+                missing = [(0, side - length) for length in part.shape]
+                done += 1
+                if progress is not None:
+                    progress("write", done, total)
+                yield np.pad(part, missing)

@@ -1,0 +1,69 @@
+"""First step: the AIS maps of one unit of model tiles.
+
+In: a window of the image. Out: the piece ``maps``: three maps of what the unit covers. Called
+through ``steps.py``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from samzoo.runtime.arrays import Float3D
+from samzoo.runtime.config import AIS_CHANNELS
+from samzoo.runtime.encoding import encode_window
+from samzoo.runtime.intensity import to_0_255
+from samzoo.runtime.maps import tile_maps
+
+from .context import Context
+from .plan import cover, overlap, part
+from .source import Window
+
+STEP = "maps"
+
+
+def compute_maps(context: Context, index: int) -> None:
+    """Encode and decode the tiles of a unit.
+
+    Args:
+        context: Of the work.
+        index: Of the unit.
+
+    Raises:
+        ImageError: The image cannot be read there.
+        StorageError: The disk is full.
+    """
+    unit, window = context.plan.units[index], context.plan.unit_windows[index]
+    outer = cover([tile.outer for tile in unit])
+    limits = (context.limits.low, context.limits.high)
+    model = context.model
+    pixels = to_0_255(context.source.read(outer), model.config.preprocessing, limits)
+    maps = _empty(window)
+    for tile in unit:
+        embeddings = encode_window(model.networks, model.config, pixels[part(tile.outer, outer)])
+        rows, columns = part(tile.inner, window)
+        maps[:, rows, columns] = tile_maps(model.networks, model.config, embeddings[0], tile)
+    context.work.write(STEP, index, {"maps": maps})
+
+
+def read_maps(context: Context, window: Window) -> Float3D:
+    """Read the maps of a window.
+
+    Returns:
+        ``(3, height, width)`` float32.
+    """
+    maps = _empty(window)
+    if context.limits.constant:
+        return maps  # nothing was encoded: there is no foreground
+    for index in context.plan.units_in(window):
+        unit = context.plan.unit_windows[index]
+        shared = overlap(unit, window)
+        assert shared is not None
+        rows, columns = part(shared, window)
+        stored = context.work.read(STEP, index)["maps"]
+        maps[:, rows, columns] = stored[:, *part(shared, unit)]
+    return maps
+
+
+def _empty(window: Window) -> Float3D:
+    size = (window[2] - window[0], window[3] - window[1])
+    return np.zeros((len(AIS_CHANNELS), *size), np.float32)

@@ -1,0 +1,62 @@
+"""Opening an image file for reading window by window, whatever its format.
+
+In: a ``SourceSpec``. Out: an ``ImageSource``. Called by ``segment.py`` and, in other processes, by
+``context.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from samzoo.runtime.errors import InputError, NotFoundError
+from samzoo.runtime.image_files import is_tiff
+from samzoo.runtime.images import read_image
+
+from .source import ArrayReader, ImageSource, SourceSpec
+from .tiff_source import TiffReader
+from .zarr_source import ZarrReader, is_zarr
+
+
+def open_source(spec: SourceSpec) -> ImageSource:
+    """Open one plane of an image.
+
+    Args:
+        spec: Which.
+
+    Returns:
+        The source. PNG and JPEG are decoded as a whole.
+
+    Raises:
+        NotFoundError: There is no such file.
+        ImageError: It is damaged or no image.
+        InputError: It has no such level, series, channel or plane.
+        MissingDependencyError: Reading it needs the extra ``large``.
+    """
+    reader = _reader(spec)
+    return ImageSource(reader, spec.path)
+
+
+def count_planes(spec: SourceSpec) -> int:
+    """Count the planes of a file: slices, time points, or both.
+
+    Raises:
+        SamzooError: As ``open_source``.
+    """
+    reader = _reader(dataclasses.replace(spec, plane=0))
+    reader.close()
+    return 1 if isinstance(reader, ArrayReader) else reader.planes.count
+
+
+def _reader(spec: SourceSpec) -> ArrayReader | TiffReader | ZarrReader:
+    path = Path(spec.path)
+    if not path.exists():
+        raise NotFoundError(f"{path}: no such file")
+    if path.is_dir() and is_zarr(path):
+        return ZarrReader(spec)
+    if is_tiff(path):  # says what is wrong with a folder
+        return TiffReader(spec)
+    chosen = [name for name in ("level", "series", "channel", "plane") if getattr(spec, name)]
+    if chosen:
+        raise InputError(f"{path}: --{chosen[0]}: a PNG or JPEG holds one image")
+    return ArrayReader(read_image(path))

@@ -1,0 +1,57 @@
+"""The finished objects of a large image: read band by band, with their last numbers.
+
+In: the pieces ``objects`` of all blocks. Out: bands of labels and a table of the objects. Called by
+``segment.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samzoo.runtime.arrays import Labels2D
+
+from .numbering import read_numbers
+from .object_steps import OBJECTS
+from .plan import Plan
+from .work import WorkFolder
+
+
+class Result:
+    """Labels of the whole image, without the objects that are too small.
+
+    Args:
+        plan: Of the image.
+        work: Has the objects of all blocks.
+    """
+
+    def __init__(self, plan: Plan, work: WorkFolder) -> None:
+        self._plan, self._work = plan, work
+        areas = np.zeros(read_numbers(work).count + 1, np.int64)
+        for index in range(plan.blocks):
+            piece = work.read(OBJECTS, index)
+            areas[piece["ids"]] += piece["areas"]
+        # As ``ais.segment_from_maps``: numbers keep gaps only where nothing is removed.
+        keep = areas >= max(plan.ais.min_size, 1)
+        keep[0] = False
+        self.count = int(keep.sum())
+        self._numbers: NDArray[np.int32] = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
+        self.size = plan.size
+        self.dtype = np.dtype(np.uint16 if self.count < 2**16 else np.int32)
+
+    @property
+    def band_height(self) -> int:
+        """Rows of a band; the last may have fewer."""
+        return self._plan.block
+
+    def bands(self) -> Iterator[Labels2D]:
+        """Return the labels from top to bottom, ``(rows, width)`` int32."""
+        rows, columns = self._plan.grid
+        for row in range(rows):
+            pieces = [
+                self._work.read(OBJECTS, row * columns + column)["labels"]
+                for column in range(columns)
+            ]
+            yield self._numbers[np.concatenate(pieces, axis=1)]

@@ -1,0 +1,54 @@
+"""The steps by name, and who does their pieces: this process, or a cluster (``cluster.py``).
+
+Called by ``segment.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from .context import Context, Job, worker_context
+from .maps_step import STEP as MAPS
+from .maps_step import compute_maps
+from .numbering import SEEDS
+from .object_steps import OBJECTS, compute_objects, compute_seeds
+
+STEPS: dict[str, Callable[[Context, int], None]] = {
+    MAPS: compute_maps,
+    SEEDS: compute_seeds,
+    OBJECTS: compute_objects,
+}
+
+
+class Executor(Protocol):
+    """Does the pieces of a step, in any order."""
+
+    def run(
+        self, context: Context, step: str, pieces: Sequence[int], done: Callable[[], None]
+    ) -> None:
+        """Return when all are done; ``done`` is called after each."""
+
+
+class ThisProcess:
+    """Does one piece after the other."""
+
+    def run(
+        self, context: Context, step: str, pieces: Sequence[int], done: Callable[[], None]
+    ) -> None:
+        """See ``Executor``."""
+        for index in pieces:
+            STEPS[step](context, index)
+            done()
+
+
+def do_piece(job: Job, step: str, index: int) -> int:
+    """Do a piece in a worker, which opens the job once.
+
+    Returns:
+        The piece's number.
+    """
+    context = worker_context(job)
+    if not context.work.has(step, index):  # done by a worker that was lost before it could say so
+        STEPS[step](context, index)
+    return index

@@ -1,0 +1,124 @@
+"""The work folder of a large image: what has been computed, a file a piece.
+
+In and out: arrays by the step and number of their piece. A piece is there as soon as its file has
+its name, so that a run goes on where another was interrupted. Written beside the output as
+``OUTPUT.partial``, and deleted with it complete. Called by every step of this folder.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samzoo.runtime.errors import FormatError, InputError, StorageError, shown
+from samzoo.runtime.files import read_json, write_json
+from samzoo.runtime.outputs import write_bytes
+
+STATE_FILE = "state.json"
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class WorkFolder:
+    """Pieces on disk.
+
+    Args:
+        folder: Shared by all processes that work on the image.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def state(self) -> dict[str, Any] | None:
+        """Return what the folder was begun with; None where there is none.
+
+        Raises:
+            FormatError: The file is damaged.
+        """
+        path = self.folder / STATE_FILE
+        return read_json(path) if path.is_file() else None
+
+    def start(self, state: dict[str, Any]) -> bool:
+        """Make the folder, or go on in it.
+
+        Args:
+            state: All that the pieces depend on.
+
+        Returns:
+            Whether there is a folder of the same work.
+
+        Raises:
+            InputError: It is of other work: another image, model, or other parameters.
+            StorageError: It cannot be written.
+        """
+        found = self.state()
+        if found is not None:
+            different = sorted(key for key in {*found, *state} if found.get(key) != state.get(key))
+            if different:
+                key = different[0]
+                raise InputError(
+                    f"{self.folder}: was begun with other input: {key}: found "
+                    f"{shown(str(found.get(key)))}, now {shown(str(state.get(key)))}; run the "
+                    "same command to go on, or pass --force to begin anew"
+                )
+            return True
+        if self.folder.exists() and any(self.folder.iterdir()):
+            raise InputError(f"{self.folder}: is in the way; remove it or choose another output")
+        self._make(self.folder)
+        write_json(self.folder / STATE_FILE, state)
+        return False
+
+    def _make(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"{folder}: cannot be made ({error.strerror or error})") from error
+
+    def has(self, step: str, index: int) -> bool:
+        """Tell whether a piece is there."""
+        return self._path(step, index).is_file()
+
+    def missing(self, step: str, count: int) -> list[int]:
+        """List the pieces of a step that are not there."""
+        return [index for index in range(count) if not self.has(step, index)]
+
+    def write(self, step: str, index: int, arrays: Arrays, *, compressed: bool = False) -> None:
+        """Write a piece.
+
+        Raises:
+            StorageError: The disk is full or the folder cannot be written.
+        """
+        path = self._path(step, index)
+        self._make(path.parent)
+        buffer = io.BytesIO()
+        save: Any = np.savez_compressed if compressed else np.savez
+        save(buffer, **arrays)
+        write_bytes(path, buffer.getvalue())
+
+    def read(self, step: str, index: int) -> Arrays:
+        """Read a piece.
+
+        Raises:
+            FormatError: The file is missing or damaged.
+        """
+        path = self._path(step, index)
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return {name: file[name] for name in file.files}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise FormatError(
+                f"{path}: cannot be read ({error}); delete this file and run the command again"
+            ) from error
+
+    def remove(self) -> None:
+        """Delete the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, step: str, index: int) -> Path:
+        return self.folder / step / f"{index:06d}.npz"

@@ -1,0 +1,150 @@
+"""Windows of an OME-Zarr image (versions 0.4 and 0.5), and of a plain Zarr array.
+
+In: a folder. Out: a ``Reader`` of one level. Needs the extra ``large``. A chunk that is missing
+reads as the fill value, as the format says; ``notes`` says how many.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from samzoo.runtime.arrays import Array
+from samzoo.runtime.errors import ImageError, InputError, require, shown
+
+from .planes import Planes
+from .source import SourceSpec, Window
+
+VERSIONS = ("0.4", "0.5")
+"""Of OME-Zarr; 0.4 lies in Zarr version 2, 0.5 in version 3."""
+
+DESCRIPTIONS = (".zattrs", ".zgroup", ".zarray", "zarr.json")
+MAX_DESCRIPTION = 2**24
+"""Bytes of a description that is read (own choice; plates have the largest)."""
+
+
+class ZarrReader:
+    """See ``source.Reader``.
+
+    Args:
+        spec: Which plane of which level.
+
+    Raises:
+        ImageError: The folder is no such image, or damaged.
+        InputError: It has no such level, channel or plane.
+        MissingDependencyError: zarr is not installed.
+    """
+
+    def __init__(self, spec: SourceSpec) -> None:
+        self._spec = spec
+        array, axes = open_level(spec)
+        self._array = array
+        self.planes = Planes(tuple(array.shape), axes, spec.path)
+        self.planes.check(spec)
+        self.dtype: np.dtype[np.generic] = np.dtype(array.dtype)
+        self.shape: tuple[int, ...] = self.planes.plane_shape(spec.channel)
+        missing = int(array.nchunks - array.nchunks_initialized)
+        self.notes: Sequence[str] = [
+            f"{spec.path}: {missing} of {array.nchunks} chunks were never written; they read as "
+            f"{array.fill_value}, as the format says"
+        ] if missing else []  # fmt: skip
+
+    def __call__(self, window: Window) -> Array:
+        """See ``Reader``."""
+        try:
+            picked = self._array[self.planes.index(self._spec, window)]
+        except (ValueError, RuntimeError, OSError, TypeError) as error:
+            raise ImageError(
+                f"{self._spec.path}: window {window} cannot be read ({shown(str(error))}); a chunk "
+                "is damaged, copy the image again"
+            ) from error
+        return self.planes.ordered(np.asarray(picked), self._spec)
+
+    def close(self) -> None:
+        """See ``Reader``."""
+
+
+def is_zarr(path: str | Path) -> bool:
+    """Tell whether a path is a Zarr folder."""
+    path = Path(path)
+    return path.is_dir() and any((path / name).is_file() for name in DESCRIPTIONS)
+
+
+def open_level(spec: SourceSpec) -> tuple[Any, str]:
+    """Open one level of an image.
+
+    Returns:
+        The array and its axes as ``Planes`` wants them.
+
+    Raises:
+        ImageError: The folder is no such image.
+        InputError: It has no such level.
+        MissingDependencyError: zarr is not installed.
+    """
+    zarr = require("zarr", extra="large")
+    if spec.series:
+        raise InputError(f"{spec.path}: --series: found {spec.series}, a Zarr image has one")
+    try:
+        node = zarr.open(spec.path, mode="r")
+    except Exception as error:  # zarr's own, by what is missing or damaged
+        raise ImageError(f"{spec.path}: no Zarr image here ({shown(str(error))})") from error
+    if isinstance(node, zarr.Array):
+        if spec.level:
+            raise InputError(f"{spec.path}: --level: found {spec.level}, a plain array has one")
+        return node, ("zzz" + "yx")[-node.ndim :] if node.ndim != 3 else _plain_axes(node.shape)
+    multiscale = description(node.attrs.asdict(), spec.path)
+    paths = [entry.get("path") for entry in multiscale["datasets"]]
+    if not 0 <= spec.level < len(paths):
+        raise InputError(
+            f"{spec.path}: --level: found {spec.level}, the image has {len(paths)}: 0 to "
+            f"{len(paths) - 1}"
+        )
+    path = str(paths[spec.level])
+    if ".." in path.split("/") or path.startswith("/"):
+        raise ImageError(f"{spec.path}: datasets: unsafe path {shown(path)}")
+    try:
+        array = node[path]
+    except Exception as error:
+        raise ImageError(f"{spec.path}/{path}: no array here ({shown(str(error))})") from error
+    if not isinstance(array, zarr.Array):
+        raise ImageError(f"{spec.path}/{path}: is a group, expected an array")
+    return array, _axes(multiscale, array.ndim, spec.path)
+
+
+def description(attributes: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Find the one multiscale image in a group's attributes.
+
+    Raises:
+        ImageError: There is none, or it is of another version.
+    """
+    inside = attributes.get("ome", attributes)
+    found = inside.get("multiscales") if isinstance(inside, Mapping) else None
+    if not isinstance(found, list) or not found or not isinstance(found[0], Mapping):
+        kind = "a plate; name one of its images" if "plate" in inside else "no OME-Zarr image"
+        raise ImageError(f"{where}: attributes: no multiscales found, this is {kind}")
+    version = str(found[0].get("version") or inside.get("version") or "0.4")
+    if version not in VERSIONS:
+        raise ImageError(
+            f"{where}: multiscales: version: found {shown(version)}, allowed: {', '.join(VERSIONS)}"
+        )
+    datasets = found[0].get("datasets")
+    if not isinstance(datasets, list) or not all(isinstance(d, Mapping) for d in datasets):
+        raise ImageError(f"{where}: multiscales: datasets: found {shown(json.dumps(datasets))}")
+    return dict(found[0])
+
+
+def _axes(multiscale: Mapping[str, Any], ndim: int, where: str) -> str:
+    axes = multiscale.get("axes")
+    names = [axis.get("name") if isinstance(axis, Mapping) else axis for axis in axes or []]
+    letters = "".join(str(name) if name in ("y", "x", "c") else "z" for name in names)
+    if len(letters) != ndim:
+        raise ImageError(f"{where}: axes: found {shown(str(axes))} for an array of {ndim} axes")
+    return letters
+
+
+def _plain_axes(shape: tuple[int, ...]) -> str:
+    return "yxs" if shape[2] in (3, 4) else "zyx"

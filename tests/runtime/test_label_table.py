@@ -1,0 +1,56 @@
+"""The table of objects, against scikit-image where it has the same."""
+
+import numpy as np
+import pytest
+
+from samzoo.runtime.label_table import COLUMNS, LabelTable
+
+measure = pytest.importorskip("skimage.measure")
+
+
+@pytest.fixture
+def labels(rng):
+    coarse = rng.integers(0, 12, (9, 11))
+    return np.kron(coarse, np.ones((7, 6))).astype(np.int32)
+
+
+def table(labels, height):
+    found = LabelTable(labels.shape)
+    for y in range(0, len(labels), height):
+        found.add(labels[y : y + height])
+    return [dict(zip(COLUMNS, row, strict=True)) for row in found.rows()]
+
+
+@pytest.mark.parametrize("height", [1, 5, 63])
+def test_sizes_and_places_are_those_of_scikit_image(labels, height):
+    rows = table(labels, height)
+    regions = measure.regionprops(labels)
+    assert [row["label"] for row in rows] == [region.label for region in regions]
+    for row, region in zip(rows, regions, strict=True):
+        assert row["area"] == region.area
+        assert (row["centroid_y"], row["centroid_x"]) == pytest.approx(region.centroid, abs=1e-3)
+        assert (row["y0"], row["x0"], row["y1"], row["x1"]) == region.bbox
+
+
+@pytest.mark.parametrize("height", [1, 5, 63])
+def test_touching_counts_neighbours_over_edges_and_corners(labels, height):
+    padded = np.pad(labels, 1)
+    expected = {}
+    for label in np.unique(labels[labels > 0]):
+        rows, columns = np.nonzero(padded == label)
+        around = {int(padded[r + i, c + j]) for r, c in zip(rows, columns, strict=True)
+                  for i in (-1, 0, 1) for j in (-1, 0, 1)}  # fmt: skip
+        expected[int(label)] = len(around - {0, int(label)})
+    rows = table(labels, height)
+    assert {row["label"]: row["touching"] for row in rows} == expected
+    height, width = labels.shape
+    for row in rows:
+        box = row["y0"] == 0 or row["x0"] == 0 or row["y1"] == height or row["x1"] == width
+        assert row["touches_border"] == int(box)
+
+
+def test_no_objects_give_an_empty_table(tmp_path):
+    found = LabelTable((4, 5))
+    found.add(np.zeros((4, 5), np.int32))
+    found.write(tmp_path / "t.csv")
+    assert (tmp_path / "t.csv").read_text() == ",".join(COLUMNS) + "\n"
