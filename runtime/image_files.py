@@ -210,7 +210,8 @@ def _channel_axis(path: Path, shape: tuple[int, ...], axes: str, *, is_rgb: bool
     found = ", ".join(f"{name} {size}" for name, size in zip(axes, shape, strict=True))
     raise ImageError(
         f"{path}: found a stack or several channels of shape {shape} (axes: {found}), allowed are "
-        f"{ALLOWED_SHAPES}; save one plane or channel as a file of its own"
+        f"{ALLOWED_SHAPES}; save one plane or channel as a file of its own, or pass --plane, "
+        "--channel or --stack to samzoo segment"
     )
 
 

@@ -40,8 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         commands = importlib.import_module("samzoo.zoo.commands")
         with _termination_interrupts():
             result = getattr(commands, options.verb)(options)
-    except KeyboardInterrupt:
-        print("samzoo: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        hint = f"; {stop}" if str(stop) else ""
+        print(f"samzoo: interrupted{hint}", file=sys.stderr)
         return 130
     except Exception as error:
         if options.debug:

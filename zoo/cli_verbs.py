@@ -53,8 +53,15 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_runtime_verbs(verbs: Any) -> None:
     segment = _verb(verbs, "segment", "segment all objects in images automatically")
-    segment.add_argument("images", nargs="+", metavar="IMAGE", help="TIFF, PNG or JPEG")
-    _output(segment, "label image (.tif, .png); a folder for several images")
+    segment.add_argument(
+        "images", nargs="+", metavar="IMAGE",
+        help="TIFF, PNG, JPEG or OME-Zarr; folders and patterns too",
+    )  # fmt: skip
+    _output(
+        segment,
+        "label image (.tif, .png), a new NAME.zarr, or IMAGE.zarr/labels/NAME; a folder for "
+        "several images",
+    )
     _model(segment)
     segment.add_argument(
         "--mode", choices=("ais", "amg", "apg"), default="ais",
@@ -62,8 +69,10 @@ def _add_runtime_verbs(verbs: Any) -> None:
         "seeds; amg: prompt a grid of points, slow, for models without AIS decoder",
     )  # fmt: skip
     segment.add_argument("--overlay", metavar="PNG", help="also draw the labels on the image")
+    segment.add_argument("--table", metavar="CSV", help="also list the objects: area, place, touch")
     segment.add_argument("--tile-shape", nargs=2, type=int, metavar=("H", "W"))
     segment.add_argument("--halo", nargs=2, type=int, metavar=("H", "W"))
+    _large(segment)
 
     prompt = _verb(verbs, "prompt", "segment the objects that points or boxes mark")
     prompt.add_argument("image", metavar="IMAGE", help="an image, or a file made by samzoo embed")
@@ -88,6 +97,32 @@ def _add_runtime_verbs(verbs: Any) -> None:
     embed.add_argument("image", metavar="IMAGE")
     _output(embed, "embeddings (.safetensors)")
     _model(embed)
+
+
+def _large(segment: argparse.ArgumentParser) -> None:
+    """Options of pyramids, stacks and clusters."""
+    segment.add_argument("--level", type=int, metavar="N", help="of a pyramid; 0 is full size")
+    segment.add_argument("--series", type=int, metavar="N", help="of a TIFF with several images")
+    segment.add_argument("--channel", type=int, metavar="N", help="of an image with several")
+    segment.add_argument("--plane", type=int, metavar="N", help="one plane of a stack")
+    segment.add_argument(
+        "--stack", choices=("volume", "frames"),
+        help="all planes; volume: join objects over slices; frames: number each plane apart",
+    )  # fmt: skip
+    segment.add_argument(
+        "--gap-closing", type=int, default=0, metavar="N",
+        help="of a volume: close holes of up to twice as many slices",
+    )  # fmt: skip
+    segment.add_argument(
+        "--min-z-extent", type=int, default=0, metavar="N",
+        help="of a volume: drop objects in fewer slices",
+    )  # fmt: skip
+    segment.add_argument(
+        "--workers", type=int, metavar="N", help="processes of this machine that share the work"
+    )
+    segment.add_argument(
+        "--scheduler", metavar="ADDRESS", help="of a Dask cluster, tcp://HOST:PORT"
+    )
 
 
 def _add_training_verbs(verbs: Any) -> None:

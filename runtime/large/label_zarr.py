@@ -1,25 +1,30 @@
 """Writing labels of any size as OME-Zarr: into an image that is there, or with a copy of the image.
 
-In: bands of labels. Out: ``IMAGE.zarr/labels/NAME``, or a new ``NAME.zarr`` with the image and
+In: labels window by window. Out: ``IMAGE.zarr/labels/NAME``, or a new ``NAME.zarr`` with image and
 ``labels/objects``. A store gets its name when it is complete. Called by ``segment.py``.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from samzoo.runtime.arrays import Progress
 from samzoo.runtime.errors import InputError, OutputExistsError, StorageError, require
+from samzoo.runtime.geometry import Size
 from samzoo.runtime.outputs import check_output_folder, write_folder
 
-from .result import Result
-from .source import STRIP, ImageSource, SourceSpec
+from .open_source import open_source, stack_shape
+from .source import SourceSpec
 from .zarr_pyramid import CHUNK, Layout, Pyramid, make_group
 from .zarr_source import description, is_zarr
 
@@ -27,12 +32,51 @@ LABELS = "labels"
 DEFAULT_NAME = "objects"
 DEFAULT_VERSION = "0.5"
 SPACE = ({"name": "y", "type": "space"}, {"name": "x", "type": "space"})
+PLANES = ({"name": "t", "type": "time"}, {"name": "z", "type": "space"})
+COLOURS = {"name": "c", "type": "channel"}
+
+
+class Labels(Protocol):
+    """What is written: ``Result`` or ``StackLabels``."""
+
+    size: Size
+    dtype: np.dtype[Any]
+
+    @property
+    def planes(self) -> tuple[int, ...]:
+        """Length of each axis before rows; empty for one plane."""
+
+    @property
+    def band_height(self) -> int:
+        """Rows of a window."""
+
+    def windows(self) -> Iterator[tuple[tuple[int, ...], int, NDArray[Any]]]:
+        """Return plane, first row and values of each window."""
+
+
+class StackLabels:
+    """Labels of all planes, in memory.
+
+    Args:
+        values: ``(..., height, width)``.
+    """
+
+    def __init__(self, values: NDArray[Any]) -> None:
+        self._values = values
+        self.size: Size = (values.shape[-2], values.shape[-1])
+        self.dtype = values.dtype
+        self.planes = values.shape[:-2]
+        self.band_height = CHUNK
+
+    def windows(self) -> Iterator[tuple[tuple[int, ...], int, NDArray[Any]]]:
+        """See ``Labels``."""
+        for index in np.ndindex(*self.planes):
+            yield index, 0, self._values[index]
 
 
 def write_label_zarr(
     path: Path,
-    result: Result,
-    source: ImageSource,
+    labels: Labels,
     spec: SourceSpec,
     progress: Progress | None = None,
     *,
@@ -42,8 +86,7 @@ def write_label_zarr(
 
     Args:
         path: ``IMAGE.zarr/labels/NAME`` of the image that was segmented, or a new ``NAME.zarr``.
-        result: The labels.
-        source: The image.
+        labels: Of one plane or of all.
         spec: Which image that is.
         progress: Called with ("write", rows done, rows in all).
         force: Replace what is there.
@@ -57,16 +100,22 @@ def write_label_zarr(
     require("zarr", extra="large")
     image = attached_image(path)
     if image is not None:
-        _attach(path, image, result, spec, progress, force=force)
+        _attach(path, image, labels, spec, progress, force=force)
         return
+
+    planes = labels.planes
+    if len(planes) > 2:
+        raise InputError(f"{path}: OME-Zarr has no axes for planes counted {planes}; write a .tif")
+    axes = PLANES[2 - len(planes) :]
 
     def fill(folder: Path) -> None:
         group = make_group(str(folder), DEFAULT_VERSION)
-        _copy_image(group, source, progress)
+        _copy_image(group, spec, planes, axes, progress)
         names = group.create_group(LABELS)
         _set_names(names, DEFAULT_VERSION, [DEFAULT_NAME])
-        layout = Layout(DEFAULT_VERSION, SPACE, (1.0, 1.0), _chunk(result))
-        _write_labels(names.create_group(DEFAULT_NAME), layout, (), result, progress)
+        described = [*axes, *SPACE]
+        layout = Layout(DEFAULT_VERSION, described, [1.0] * len(described), _chunk(labels))
+        _write_labels(names.create_group(DEFAULT_NAME), layout, planes, 0, labels, progress)
 
     write_folder(path, fill, force=force)
 
@@ -107,7 +156,7 @@ def check_zarr_output(path: Path, spec: SourceSpec, *, force: bool) -> None:
 def _attach(
     path: Path,
     image: Path,
-    result: Result,
+    labels: Labels,
     spec: SourceSpec,
     progress: Progress | None,
     *,
@@ -119,12 +168,12 @@ def _attach(
     parent = zarr.open_group(str(image), mode="r+")
     attributes = parent.attrs.asdict()
     version = DEFAULT_VERSION if "ome" in attributes else "0.4"
-    layout, lead = _layout_of(attributes, spec, version, _chunk(result))
+    layout, planes = _layout_of(attributes, spec, version, _chunk(labels))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         names = parent.require_group(LABELS)
         group = make_group(str(temporary), version)
-        _write_labels(group, layout, lead, result, progress)
+        _write_labels(group, layout, planes, spec.plane, labels, progress)
         if path.exists():
             shutil.rmtree(path)
         os.replace(temporary, path)
@@ -140,52 +189,59 @@ def _attach(
 def _layout_of(
     attributes: dict[str, Any], spec: SourceSpec, version: str, chunk: int
 ) -> tuple[Layout, tuple[int, ...]]:
-    """The image's axes without its channels, and its scale at the level that was segmented."""
+    """The image's axes without its channels, its scale at the level, and its planes."""
     multiscale = description(attributes, spec.path)
     axes = [a if isinstance(a, dict) else {"name": a} for a in multiscale["axes"]]
     transforms = multiscale["datasets"][spec.level].get("coordinateTransformations") or []
     scale = next((t["scale"] for t in transforms if t.get("type") == "scale"), [1.0] * len(axes))
     kept = [i for i, axis in enumerate(axes) if axis["name"] != "c"]
     layout = Layout(version, [axes[i] for i in kept], [float(scale[i]) for i in kept], chunk)
-    return layout, tuple(1 for _ in kept[:-2])
+    return layout, stack_shape(spec)[:-2]
 
 
 def _write_labels(
     group: Any,
     layout: Layout,
-    lead: tuple[int, ...],
-    result: Result,
+    planes: tuple[int, ...],
+    plane: int,
+    labels: Labels,
     progress: Progress | None,
 ) -> None:
-    pyramid = Pyramid(group, layout, (*lead, *result.size), result.dtype, labels=True)
-    row = 0
-    for band in result.bands():
-        pyramid.write(tuple(0 for _ in lead), row, 0, band.astype(result.dtype))
-        row += len(band)
+    """Write labels of all planes, or of one of them; the others stay background."""
+    pyramid = Pyramid(group, layout, (*planes, *labels.size), labels.dtype, labels=True)
+    chosen = tuple(int(i) for i in np.unravel_index(plane, planes)) if planes else ()
+    for index, row, values in labels.windows():
+        pyramid.write(index or chosen, row, 0, values)
         if progress is not None:
-            progress("write", row, result.size[0])
+            progress("write", row + len(values), labels.size[0])
     image_label: dict[str, Any] = {"source": {"image": "../../"}}
     if layout.version == "0.4":
         image_label["version"] = "0.4"
     pyramid.finish({"image-label": image_label})
 
 
-def _copy_image(group: Any, source: ImageSource, progress: Progress | None) -> None:
-    axes: list[dict[str, str]] = list(SPACE)
-    lead: tuple[int, ...] = ()
-    if source.channels > 1:
-        axes.insert(0, {"name": "c", "type": "channel"})
-        lead = (source.channels,)
-    layout = Layout(DEFAULT_VERSION, axes, [1.0] * len(axes))
-    pyramid = Pyramid(group, layout, (*lead, *source.size), source.dtype, labels=False)
-    height, width = source.size
-    for y in range(0, height, STRIP):
-        for x in range(0, width, STRIP):
-            window = source.read((y, x, min(y + STRIP, height), min(x + STRIP, width)))
-            values = window if window.ndim == 2 else np.moveaxis(window, -1, 0)
-            pyramid.write(tuple(slice(None) for _ in lead), y, x, values)
-        if progress is not None:
-            progress("copy", min(y + STRIP, height), height)
+def _copy_image(
+    group: Any,
+    spec: SourceSpec,
+    planes: tuple[int, ...],
+    axes: Sequence[dict[str, str]],
+    progress: Progress | None,
+) -> None:
+    """Copy what was segmented: one plane, or all of them."""
+    with closing(open_source(spec)) as first:
+        size, channels, dtype = first.size, first.channels, first.dtype
+    colours = (channels,) if channels > 1 else ()
+    described = [*axes[: len(planes)], *([COLOURS] if colours else []), *SPACE]
+    layout = Layout(DEFAULT_VERSION, described, [1.0] * len(described))
+    pyramid = Pyramid(group, layout, (*planes, *colours, *size), dtype, labels=False)
+    for number, index in enumerate(np.ndindex(*planes)):
+        chosen = dataclasses.replace(spec, plane=number) if planes else spec
+        with closing(open_source(chosen)) as source:
+            for y, x, window in source.windows():
+                values = window if window.ndim == 2 else np.moveaxis(window, -1, 0)
+                pyramid.write((*index, *(slice(None) for _ in colours)), y, x, values)
+                if progress is not None:
+                    progress("copy", y + len(window), size[0])
     pyramid.finish()
 
 
@@ -196,6 +252,6 @@ def _set_names(group: Any, version: str, names: list[str]) -> None:
         group.attrs["ome"] = {"version": version, "labels": names}
 
 
-def _chunk(result: Result) -> int:
+def _chunk(labels: Labels) -> int:
     """So that no chunk lies in two bands."""
-    return math.gcd(result.band_height, CHUNK)
+    return math.gcd(labels.band_height, CHUNK)

@@ -61,7 +61,7 @@ def image_limits(
 
     def windows() -> Iterator[Array]:
         done = 0
-        for window in source.strips():
+        for _, _, window in source.windows():
             yield window
             done += window.shape[0] * window.shape[1]
             if progress is not None:

@@ -7,6 +7,7 @@ In: a ``SourceSpec``. Out: an ``ImageSource``. Called by ``segment.py`` and, in 
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 from samzoo.runtime.errors import InputError, NotFoundError
@@ -37,15 +38,26 @@ def open_source(spec: SourceSpec) -> ImageSource:
     return ImageSource(reader, spec.path)
 
 
-def count_planes(spec: SourceSpec) -> int:
-    """Count the planes of a file: slices, time points, or both.
+def stack_shape(spec: SourceSpec) -> tuple[int, ...]:
+    """Return the length of each axis that counts planes (slices, time points), height and width.
 
     Raises:
         SamzooError: As ``open_source``.
     """
     reader = _reader(dataclasses.replace(spec, plane=0))
     reader.close()
-    return 1 if isinstance(reader, ArrayReader) else reader.planes.count
+    if isinstance(reader, ArrayReader):
+        return reader.shape[:2]
+    return reader.planes.stack_shape
+
+
+def count_planes(spec: SourceSpec) -> int:
+    """Count the planes of a file.
+
+    Raises:
+        SamzooError: As ``open_source``.
+    """
+    return math.prod(stack_shape(spec)[:-2])
 
 
 def _reader(spec: SourceSpec) -> ArrayReader | TiffReader | ZarrReader:

@@ -46,6 +46,12 @@ class Planes:
         return math.prod(self.shape[i] for i in self._counting)
 
     @property
+    def stack_shape(self) -> tuple[int, ...]:
+        """The axes that count planes, then height and width."""
+        inner = (self.shape[self.axes.index("y")], self.shape[self.axes.index("x")])
+        return (*(self.shape[i] for i in self._counting), *inner)
+
+    @property
     def _counting(self) -> list[int]:
         return [i for i, axis in enumerate(self.axes) if axis not in "yxsc"]
 

@@ -7,6 +7,7 @@ In: the pieces ``objects`` of all blocks. Out: bands of labels and a table of th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,18 @@ class Result:
     def band_height(self) -> int:
         """Rows of a band; the last may have fewer."""
         return self._plan.block
+
+    @property
+    def planes(self) -> tuple[int, ...]:
+        """An image has one plane."""
+        return ()
+
+    def windows(self) -> Iterator[tuple[tuple[int, ...], int, NDArray[Any]]]:
+        """Return plane, first row and labels of each band, in the type to write."""
+        row = 0
+        for band in self.bands():
+            yield (), row, band.astype(self.dtype)
+            row += len(band)
 
     def bands(self) -> Iterator[Labels2D]:
         """Return the labels from top to bottom, ``(rows, width)`` int32."""

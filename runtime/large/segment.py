@@ -11,14 +11,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from samzoo.runtime.arrays import Progress
 from samzoo.runtime.config import AisParameters, ModelConfig, to_json
+from samzoo.runtime.encoding import choose_tiles
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.geometry import Size
 from samzoo.runtime.label_table import LabelTable
 from samzoo.runtime.maps import require_ais
 from samzoo.runtime.model import Model
 from samzoo.runtime.outputs import check_output
+from samzoo.runtime.overlay import write_overlay
 
 from .context import Context, Job, ModelSpec, open_context
 from .label_tiff import write_label_tiff
@@ -28,6 +32,7 @@ from .maps_step import STEP as MAPS
 from .numbering import SEEDS, number_seeds
 from .object_steps import OBJECTS
 from .open_source import open_source
+from .overlay import reduced
 from .plan import BLOCK, MARGIN
 from .result import Result
 from .source import ImageSource, SourceSpec, identity
@@ -35,6 +40,9 @@ from .steps import Executor, ThisProcess
 from .work import WorkFolder
 
 TIFF_SUFFIXES = (".tif", ".tiff")
+
+LIMITS = "limits"
+"""The piece with the image's limits."""
 
 WORK_VERSION = 1
 """Of the work folder's files."""
@@ -52,6 +60,7 @@ class Request:
         halo: (height, width) around each tile.
         parameters: Of AIS; the model's own by default.
         table: A CSV file with a row an object.
+        overlay: A PNG of the labels on the image, reduced where it is large.
         force: Replace outputs and begin anew.
         executor: Does the work.
         block: Side of the blocks in which objects are found, a multiple of 16.
@@ -65,6 +74,7 @@ class Request:
     halo: Size | None = None
     parameters: AisParameters | None = None
     table: Path | None = None
+    overlay: Path | None = None
     force: bool = False
     executor: Executor = field(default_factory=ThisProcess)
     block: int = BLOCK
@@ -95,8 +105,6 @@ def segment_large(request: Request, progress: Progress | None = None) -> dict[st
             run; the output is not there.
     """
     work = WorkFolder(request.work)
-    if request.force:
-        work.remove()
     model = request.model.open()
     require_ais(model.config)
     with closing(open_source(request.source)) as source:
@@ -110,11 +118,13 @@ def _segment(
     work: WorkFolder,
     progress: Progress | None,
 ) -> dict[str, Any]:
-    state, resumed = _state(request, source, model.config, work, progress)
+    choose_tiles(model.config, source.size, request.tile_shape, request.halo)  # they must fit
+    state = base_state(request, source, model.config)
+    resumed = work.start(state, force=request.force)
     job = Job(
         source=request.source,
         source_state=state["source_state"],
-        limits=Limits(**state["limits"]),
+        limits=_limits(work, source, model.config, progress),
         model=request.model,
         ais=request.parameters or model.config.ais,
         work=str(request.work.resolve()),
@@ -125,16 +135,18 @@ def _segment(
     )
     context = open_context(job, model, source)
     if not job.limits.constant:
-        _run(context, MAPS, len(context.plan.units), request.executor, progress)
+        run_step(context, MAPS, len(context.plan.units), request.executor, progress)
     _finish_objects(context, request.executor, progress)
     context.check_unchanged()
     result = Result(context.plan, work)
     table = LabelTable(result.size) if request.table is not None else None
-    _write(request, result, source, progress)
+    _write(request, result, progress)
     if table is not None and request.table is not None:
         for band in result.bands():
             table.add(band)
         table.write(request.table)
+    if request.overlay is not None:
+        write_overlay(request.overlay, *reduced(source, result))
     work.remove()
     return {
         "objects": result.count,
@@ -146,14 +158,23 @@ def _segment(
 
 def _finish_objects(context: Context, executor: Executor, progress: Progress | None) -> None:
     plan = context.plan
-    _run(context, SEEDS, plan.blocks, executor, progress)
+    run_step(context, SEEDS, plan.blocks, executor, progress)
     number_seeds(plan, context.work, progress)
-    _run(context, OBJECTS, plan.blocks, executor, progress)
+    run_step(context, OBJECTS, plan.blocks, executor, progress)
 
 
-def _run(
+def run_step(
     context: Context, step: str, count: int, executor: Executor, progress: Progress | None
 ) -> None:
+    """Do the pieces of a step that are not there.
+
+    Args:
+        context: Of the work.
+        step: A name of ``STEPS``.
+        count: Pieces in all.
+        executor: Does them.
+        progress: Called with (step, pieces done, pieces in all).
+    """
     missing = context.work.missing(step, count)
     done = count - len(missing)
 
@@ -168,15 +189,9 @@ def _run(
     executor.run(context, step, missing, report)
 
 
-def _state(
-    request: Request,
-    source: ImageSource,
-    config: ModelConfig,
-    work: WorkFolder,
-    progress: Progress | None,
-) -> tuple[dict[str, Any], bool]:
-    """Everything that the pieces depend on; the limits are those of the earlier run."""
-    state: dict[str, Any] = {
+def base_state(request: Request, source: ImageSource, config: ModelConfig) -> dict[str, Any]:
+    """Return what the pieces of any request depend on, as JSON gives it back."""
+    return {
         "version": WORK_VERSION,
         "source": asdict(request.source),
         "source_state": identity(request.source.path),
@@ -188,24 +203,25 @@ def _state(
         "halo": None if request.halo is None else list(request.halo),
         "block": [request.block, request.margin],
     }
-    before = work.state()
-    if before is None:
-        limits = image_limits(source, config.preprocessing, progress)
-    else:
-        limits = Limits(**before["limits"])
-    state["limits"] = asdict(limits)
-    return state, work.start(state)
 
 
-def _write(
-    request: Request, result: Result, source: ImageSource, progress: Progress | None
-) -> None:
+def _limits(
+    work: WorkFolder, source: ImageSource, config: ModelConfig, progress: Progress | None
+) -> Limits:
+    """The limits of the image's intensities, those of the earlier run where there was one."""
+    if not work.has(LIMITS, 0):
+        found = image_limits(source, config.preprocessing, progress)
+        values = np.array([found.low, found.high, found.constant], np.float64)
+        work.write(LIMITS, 0, {"limits": values})
+    low, high, constant = work.read(LIMITS, 0)["limits"].tolist()
+    return Limits(low, high, bool(constant))
+
+
+def _write(request: Request, result: Result, progress: Progress | None) -> None:
     if request.output.suffix.lower() in TIFF_SUFFIXES:
         write_label_tiff(request.output, result, progress)
     else:
-        write_label_zarr(
-            request.output, result, source, request.source, progress, force=request.force
-        )
+        write_label_zarr(request.output, result, request.source, progress, force=request.force)
 
 
 def check_request(request: Request) -> None:

@@ -102,12 +102,16 @@ class ImageSource:
         """Close the file."""
         self._reader.close()
 
-    def strips(self) -> Iterator[Array]:
-        """Read the whole image once, in windows of at most ``STRIP`` rows."""
+    def windows(self) -> Iterator[tuple[int, int, Array]]:
+        """Read the whole image once, in windows of at most ``STRIP`` rows and columns.
+
+        Returns:
+            First row, first column and pixels of each.
+        """
         height, width = self.size
         for y in range(0, height, STRIP):
-            for x in range(0, width, 8 * STRIP):
-                yield self.read((y, x, min(y + STRIP, height), min(x + 8 * STRIP, width)))
+            for x in range(0, width, STRIP):
+                yield y, x, self.read((y, x, min(y + STRIP, height), min(x + STRIP, width)))
 
     def _checked(self, window: Array) -> Array:
         return check_image(window, where=self.where)

@@ -13,11 +13,14 @@ from .maps_step import STEP as MAPS
 from .maps_step import compute_maps
 from .numbering import SEEDS
 from .object_steps import OBJECTS, compute_objects, compute_seeds
+from .plane_step import STEP as PLANES
+from .plane_step import compute_plane
 
 STEPS: dict[str, Callable[[Context, int], None]] = {
     MAPS: compute_maps,
     SEEDS: compute_seeds,
     OBJECTS: compute_objects,
+    PLANES: compute_plane,
 }
 
 

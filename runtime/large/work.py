@@ -44,30 +44,35 @@ class WorkFolder:
         path = self.folder / STATE_FILE
         return read_json(path) if path.is_file() else None
 
-    def start(self, state: dict[str, Any]) -> bool:
+    def start(self, state: dict[str, Any], *, force: bool = False) -> bool:
         """Make the folder, or go on in it.
 
         Args:
             state: All that the pieces depend on.
+            force: Delete other work.
 
         Returns:
             Whether there is a folder of the same work.
 
         Raises:
-            InputError: It is of other work: another image, model, or other parameters.
+            InputError: It is of other work (another image, model, or other parameters), and
+                ``force`` is false.
             StorageError: It cannot be written.
         """
         found = self.state()
         if found is not None:
-            different = sorted(key for key in {*found, *state} if found.get(key) != state.get(key))
-            if different:
+            different = [key for key in state if found.get(key) != state[key]]
+            if different and force:
+                self.remove()
+            elif different:
                 key = different[0]
                 raise InputError(
                     f"{self.folder}: was begun with other input: {key}: found "
                     f"{shown(str(found.get(key)))}, now {shown(str(state.get(key)))}; run the "
-                    "same command to go on, or pass --force to begin anew"
+                    "command of then to go on, or pass --force to begin anew"
                 )
-            return True
+            if not different:
+                return True
         if self.folder.exists() and any(self.folder.iterdir()):
             raise InputError(f"{self.folder}: is in the way; remove it or choose another output")
         self._make(self.folder)

@@ -129,7 +129,9 @@ def test_work_of_another_image_is_not_gone_on_with(cells, make_request):
     with pytest.raises(KeyboardInterrupt):
         segment_large(make_request(cells((200, 200)), executor=Interrupted(3)))
     other = cells((200, 201))
-    with pytest.raises(InputError, match=r"labels\.tif\.partial: was begun with other input: si"):
+    with pytest.raises(
+        InputError, match=r"labels\.tif\.partial: was begun with other input: source_state"
+    ):
         segment_large(make_request(other))
     assert segment_large(make_request(other, force=True))["objects"] > 10
 

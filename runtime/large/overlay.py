@@ -1,0 +1,60 @@
+"""The overlay of an image that is too large to draw whole: reduced until it fits a screen or so.
+
+In: the image and its labels, band by band. Out: both, reduced by a whole factor, for
+``runtime.overlay``. Called by ``segment.py``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samzoo.runtime.arrays import Array, Labels2D
+
+from .result import Result
+from .source import ImageSource
+
+LARGEST = 4096
+"""Pixels of the longer side of the picture (own choice)."""
+
+
+def reduced(source: ImageSource, result: Result) -> tuple[Array, Labels2D]:
+    """Reduce an image and its labels.
+
+    Args:
+        source: The image.
+        result: Its labels.
+
+    Returns:
+        The image, each pixel the mean of ``factor`` by ``factor``, and the labels of their first
+        pixels; both of one size, at most ``LARGEST`` a side.
+    """
+    height, width = source.size
+    factor = -(-max(height, width) // LARGEST)
+    size = (-(-height // factor), -(-width // factor))
+    image = np.zeros((*size, source.channels)[: 2 if source.channels == 1 else 3], source.dtype)
+    labels = np.zeros(size, np.int32)
+    step = max(1, result.band_height // factor)  # rows of the picture at once
+    for row in range(0, size[0], step):
+        y0, y1 = row * factor, min((row + step) * factor, height)
+        band = _means(source.read((y0, 0, y1, width)), factor)
+        image[row : row + len(band)] = band
+    start = 0
+    for band_of_labels in result.bands():
+        first = -start % factor
+        chosen = band_of_labels[first::factor, ::factor]
+        row = (start + first) // factor
+        labels[row : row + len(chosen)] = chosen
+        start += len(band_of_labels)
+    return image, labels
+
+
+def _means(values: Array, factor: int) -> NDArray[np.generic]:
+    if factor == 1:
+        return values
+    pads = [(0, -length % factor) for length in values.shape[:2]]
+    padded = np.pad(values, pads + [(0, 0)] * (values.ndim - 2), mode="edge")
+    rows, columns = padded.shape[0] // factor, padded.shape[1] // factor
+    blocks = padded.reshape(rows, factor, columns, factor, *values.shape[2:])
+    means: NDArray[np.generic] = blocks.mean(axis=(1, 3), dtype=np.float64).astype(values.dtype)
+    return means

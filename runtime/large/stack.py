@@ -1,0 +1,118 @@
+"""Stacks: each plane segmented on its own, and the objects of a volume joined over its slices.
+
+In: a file with planes. Out: labels of all of them. Called by the ``segment`` verb with ``--stack``.
+Against micro-sam's volumes: see ``slice_merging.py``. A plane is stretched by its own intensities.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import closing
+from typing import Any, Literal
+
+import numpy as np
+
+from samzoo.runtime.arrays import Labels3D, Progress
+from samzoo.runtime.errors import InputError
+from samzoo.runtime.maps import require_ais
+from samzoo.runtime.slice_merging import merge_slices
+
+from .context import Job, open_context
+from .limits import Limits
+from .open_source import open_source, stack_shape
+from .plane_step import STEP
+from .segment import Request, base_state, run_step
+from .source import identity
+from .stack_output import write_stack
+from .work import WorkFolder
+
+MAX_STACK = 2**31
+"""Voxels of a stack: labels and what joins them take some 30 bytes each (own choice)."""
+
+Kind = Literal["volume", "frames"]
+
+
+@dataclasses.dataclass(frozen=True)
+class StackOptions:
+    """How planes belong together.
+
+    Attributes:
+        kind: ``volume``: the last axis before rows counts slices, whose objects are joined;
+            ``frames``: objects of each plane are numbered on their own.
+        gap_closing: As in ``merge_slices``.
+        min_z_extent: As in ``merge_slices``.
+    """
+
+    kind: Kind
+    gap_closing: int = 0
+    min_z_extent: int = 0
+
+
+def segment_stack(
+    request: Request, options: StackOptions, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Segment all planes of a file; go on where an earlier run of the same was interrupted.
+
+    Args:
+        request: What to do; its source's plane does not matter.
+        options: How planes belong together.
+        progress: Called with ("planes", done, total).
+
+    Returns:
+        ``objects``, ``size``, ``resumed`` and ``notes`` as ``segment_large``; ``size`` is that of
+        the stack.
+
+    Raises:
+        SamzooError: As ``segment_large``, or the stack is larger than the memory can be.
+    """
+    shape = stack_shape(request.source)
+    if int(np.prod(shape)) > MAX_STACK:
+        raise InputError(
+            f"{request.source.path}: a stack of {shape}, allowed are {MAX_STACK} voxels; segment "
+            "its planes one by one with --plane, or a smaller --level"
+        )
+    model = request.model.open()
+    require_ais(model.config)
+    work = WorkFolder(request.work)
+    with closing(open_source(dataclasses.replace(request.source, plane=0))) as source:
+        state = {**base_state(request, source, model.config), "stack": list(shape)}
+        resumed = work.start(state, force=request.force)
+        job = Job(
+            source=dataclasses.replace(request.source, plane=0),
+            source_state=identity(request.source.path),
+            limits=Limits(0, 0, False),  # of the first plane only: not used
+            model=request.model,
+            ais=request.parameters or model.config.ais,
+            work=str(request.work.resolve()),
+            tile_shape=request.tile_shape,
+            halo=request.halo,
+        )
+        context = open_context(job, model, source)
+        count = int(np.prod(shape[:-2]))
+        run_step(context, STEP, count, request.executor, progress)
+        context.check_unchanged()
+        planes = np.stack([work.read(STEP, index)["labels"] for index in range(count)])
+        labels = _joined(planes.reshape(shape), options)
+        write_stack(request.output, labels, request.source, force=request.force)
+        notes = source.notes
+    work.remove()
+    objects = int(labels.max(initial=0))
+    if options.kind == "frames" or labels.ndim > 3:
+        objects = sum(len(np.unique(part[part > 0])) for part in _parts(labels, options))
+    return {"objects": objects, "size": list(shape), "resumed": resumed, "notes": notes}
+
+
+def _parts(labels: Labels3D, options: StackOptions) -> list[Labels3D]:
+    """What is numbered together: each frame, or each volume of a series of volumes."""
+    inner = 2 if options.kind == "frames" else 3
+    return list(labels.reshape(-1, *labels.shape[labels.ndim - inner :]))
+
+
+def _joined(labels: Labels3D, options: StackOptions) -> Labels3D:
+    if options.kind == "frames":
+        return labels
+    for part in _parts(labels, options):
+        part[...] = merge_slices(
+            part, gap_closing=options.gap_closing, min_z_extent=options.min_z_extent
+        )
+    return labels

@@ -1,0 +1,44 @@
+"""Writing the labels of a stack: as a TIFF with an axis a letter, or as OME-Zarr.
+
+In: labels in memory. Out: a file or a group, complete or not at all. Called by ``stack.py``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from samzoo.runtime.arrays import Labels3D
+from samzoo.runtime.outputs import replacing
+
+from .label_zarr import StackLabels, write_label_zarr
+from .source import SourceSpec
+
+TIFF_SUFFIXES = (".tif", ".tiff")
+
+
+def write_stack(output: Path, labels: Labels3D, spec: SourceSpec, *, force: bool) -> None:
+    """Write labels, uint16 up to label 65535 and int32 above.
+
+    Args:
+        output: As ``segment.check_request`` allows.
+        labels: ``(..., height, width)``.
+        spec: Which file.
+        force: Replace what is there.
+
+    Raises:
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    small = labels.max(initial=0) < 2**16
+    values = labels.astype(np.uint16) if small else labels
+    if output.suffix.lower() not in TIFF_SUFFIXES:
+        write_label_zarr(output, StackLabels(values), spec, force=force)
+        return
+    axes = "TZYX"[-values.ndim :] if values.ndim <= 4 else "Q" * (values.ndim - 2) + "YX"
+    with replacing(output) as temporary:
+        tifffile.imwrite(
+            temporary, values, compression="zlib", photometric="minisblack",
+            metadata={"axes": axes}, bigtiff=values.nbytes > 2**31,
+        )  # fmt: skip
