@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from .evaluation import evaluate
     from .images import read_image, read_labels, write_labels
+    from .large.embedding_store import EmbeddingStore
     from .manifest import Manifest
     from .model import Model
     from .overlay import draw_overlay, write_overlay
@@ -35,6 +36,7 @@ __all__ = [
     "AmgParameters",
     "ApgParameters",
     "Candidate",
+    "EmbeddingStore",
     "ImageEmbeddings",
     "InputError",
     "Manifest",
@@ -61,6 +63,7 @@ _MODULES = {
     "AmgParameters": "amg",
     "ApgParameters": "apg",
     "Candidate": "candidates",
+    "EmbeddingStore": "large.embedding_store",
     "ImageEmbeddings": "embeddings",
     "InputError": "errors",
     "Manifest": "manifest",

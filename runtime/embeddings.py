@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Float4D
 from .config import EMBEDDING_CHANNELS, check_format, from_json, to_json
 from .errors import FormatError
 from .files import read_metadata, read_tensors, write_tensors
 from .geometry import Size
 from .image_files import MAX_PIXELS
+from .tile_values import TileValues
 from .tiles import Tile
 
 FORMAT, VERSION = "samzoo-embeddings", 1
@@ -29,14 +29,15 @@ class ImageEmbeddings:
     """Encoder output of one image.
 
     Attributes:
-        values: ``(tiles, 256, grid, grid)`` float32.
+        values: ``(tiles, 256, grid, grid)`` float32; an array, or tiles that are read or computed
+            when they are asked for.
         tiles: Where each lies in the image; one tile is the whole image.
         original_size: (height, width) of the image.
         weights_digest: The model that computed them; another model refuses them.
         constant: The image had one value only, so there is nothing to segment in it.
     """
 
-    values: Float4D
+    values: TileValues
     tiles: tuple[Tile, ...]
     original_size: Size
     weights_digest: str
@@ -59,7 +60,9 @@ class ImageEmbeddings:
             "constant": self.constant,
         }
         write_tensors(
-            Path(path), {"image_embeddings": self.values}, {"samzoo": json.dumps(description)}
+            Path(path),
+            {"image_embeddings": np.asarray(self.values)},
+            {"samzoo": json.dumps(description)},
         )
 
     @classmethod

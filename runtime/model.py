@@ -28,6 +28,7 @@ from .intensity import is_constant
 from .maps import decode_maps, require_ais
 from .modes import Mode, parameters_of
 from .networks import Networks
+from .prompt_simulation import MaskPart, cut_out
 from .prompting import decode
 from .prompts import collect_prompts
 from .tiles import whole
@@ -309,6 +310,51 @@ class Model:
             InputError: A prompt cannot be used, or another model made the embeddings.
             ShapeError: A shape is wrong.
         """
+        parts, scores, low_res = self.prompt_parts(
+            embeddings,
+            points=points,
+            point_labels=point_labels,
+            boxes=boxes,
+            mask_input=mask_input,
+            progress=progress,
+        )
+        masks = np.zeros((len(parts), *embeddings.original_size), np.bool_)
+        for mask, (row, column, part) in zip(masks, parts, strict=True):
+            mask[row : row + part.shape[0], column : column + part.shape[1]] = part
+        return masks, scores, low_res
+
+    @_with_one_adapter
+    def prompt_parts(
+        self,
+        embeddings: ImageEmbeddings,
+        *,
+        points: ArrayLike | None = None,
+        point_labels: ArrayLike | None = None,
+        boxes: ArrayLike | None = None,
+        mask_input: ArrayLike | None = None,
+        progress: Progress | None = None,
+    ) -> tuple[list[MaskPart], NDArray[np.float32], Float4D]:
+        """Segment as ``prompt`` does, in images of any size: masks are cut out of the image.
+
+        Only the tiles are decoded, and of embeddings out of a store encoded, that hold an object.
+
+        Args:
+            embeddings: As in ``prompt``.
+            points: As in ``prompt``.
+            point_labels: As in ``prompt``.
+            boxes: As in ``prompt``.
+            mask_input: As in ``prompt``.
+            progress: As in ``prompt``.
+
+        Returns:
+            Of each object its mask's first row and column and the mask within its tight box,
+            boolean, of shape (0, 0) if it is empty; iou_predictions and low_res_logits as in
+            ``prompt``.
+
+        Raises:
+            InputError: As in ``prompt``.
+            ShapeError: As in ``prompt``.
+        """
         check_origin(embeddings, self.config)
         side = 4 * self.config.grid
         prompts = collect_prompts(
@@ -319,16 +365,19 @@ class Model:
             image_size=embeddings.original_size,
             mask_side=side,
         )
-        masks = np.zeros((len(prompts), *embeddings.original_size), np.bool_)
+        parts: list[MaskPart] = [cut_out(np.zeros((0, 0), np.bool_))] * len(prompts)
         scores = np.zeros(len(prompts), np.float32)
         low_res = np.zeros((len(prompts), 1, side, side), np.float32)
         for decoded in decode(self.networks, self.config, embeddings, prompts, progress=progress):
-            y0, x0, y1, x1 = decoded.tile.outer
             for i, logits in zip(decoded.members, decoded.low_res[:, 0], strict=True):
-                draw_mask(logits, decoded.enlargement, MASK_THRESHOLD, masks[i, y0:y1, x0:x1])
+                mask = np.zeros(decoded.tile.size, np.bool_)
+                draw_mask(logits, decoded.enlargement, MASK_THRESHOLD, mask)
+                row, column, part = cut_out(mask)
+                y, x = decoded.tile.outer[:2] if part.size else (0, 0)
+                parts[i] = row + y, column + x, part
             scores[decoded.members] = decoded.iou[:, 0]
             low_res[decoded.members] = decoded.low_res
-        return masks, scores, low_res
+        return parts, scores, low_res
 
 
 def _size(image: Array) -> Size:

@@ -92,19 +92,36 @@ def _add_runtime_verbs(verbs: Any) -> None:
     )  # fmt: skip
     prompt.add_argument("--prompts", metavar="FILE.json", help="any number of objects")
     prompt.add_argument("--overlay", metavar="PNG", help="also draw the labels on the image")
+    _store(prompt)
 
     embed = _verb(verbs, "embed", "compute image embeddings once, to prompt them later")
     embed.add_argument("image", metavar="IMAGE")
-    _output(embed, "embeddings (.safetensors)")
+    _output(embed, "embeddings (.safetensors)", required=False)
+    _store(embed)
     _model(embed)
+
+
+def _source(parser: argparse.ArgumentParser) -> None:
+    """Options that choose an image in a file."""
+    parser.add_argument("--level", type=int, metavar="N", help="of a pyramid; 0 is full size")
+    parser.add_argument("--series", type=int, metavar="N", help="of a TIFF with several images")
+    parser.add_argument("--channel", type=int, metavar="N", help="of an image with several")
+    parser.add_argument("--plane", type=int, metavar="N", help="one plane of a stack")
+
+
+def _store(parser: argparse.ArgumentParser) -> None:
+    """Options of embeddings that are kept."""
+    parser.add_argument(
+        "--store", metavar="DIR",
+        help="keep embeddings here, tile by tile, and encode only tiles that are needed and not "
+        "there; for images of any size",
+    )  # fmt: skip
+    _source(parser)
 
 
 def _large(segment: argparse.ArgumentParser) -> None:
     """Options of pyramids, stacks and clusters."""
-    segment.add_argument("--level", type=int, metavar="N", help="of a pyramid; 0 is full size")
-    segment.add_argument("--series", type=int, metavar="N", help="of a TIFF with several images")
-    segment.add_argument("--channel", type=int, metavar="N", help="of an image with several")
-    segment.add_argument("--plane", type=int, metavar="N", help="one plane of a stack")
+    _source(segment)
     segment.add_argument(
         "--stack", choices=("volume", "frames"),
         help="all planes; volume: join objects over slices; frames: number each plane apart",
@@ -306,8 +323,10 @@ def _verb(verbs: Any, name: str, purpose: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _output(parser: argparse.ArgumentParser, what: str, *, force: bool = True) -> None:
-    parser.add_argument("-o", "--output", required=True, metavar="OUT", help=what)
+def _output(
+    parser: argparse.ArgumentParser, what: str, *, force: bool = True, required: bool = True
+) -> None:
+    parser.add_argument("-o", "--output", required=required, metavar="OUT", help=what)
     if force:
         parser.add_argument("--force", action="store_true", help="replace an existing output")
     _json(parser)

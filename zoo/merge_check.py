@@ -122,5 +122,5 @@ def _adapted(base: Path, config: AdapterConfig, tensors: Mapping[str, Any]) -> A
 def _embeddings(sam: Any, image: Array) -> Array:
     from samzoo.training.graphs import TorchNetworks
 
-    values: Array = Model(sam.config, TorchNetworks(sam)).embed(image).values
+    values: Array = np.asarray(Model(sam.config, TorchNetworks(sam)).embed(image).values)
     return values

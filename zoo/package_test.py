@@ -80,7 +80,7 @@ def answers(model: Model, image: NDArray[np.uint8]) -> Tensors:
     height, width = image.shape
     point = [[[width * 0.22, height * 0.3]]]
     box = [[width * 0.55, height * 0.15, width * 0.85, height * 0.55]]
-    found = {"image_embeddings": _sampled(embeddings.values)}
+    found = {"image_embeddings": _sampled(np.asarray(embeddings.values))}
     for name, given in (
         ("point", {"points": point, "point_labels": [[1]]}),
         ("box", {"boxes": box}),

@@ -8,22 +8,36 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from samzoo.runtime.arrays import Progress
+from samzoo.runtime.arrays import Labels2D, Progress
+from samzoo.runtime.geometry import Size
 from samzoo.runtime.outputs import replacing
 
-from .result import Result
+
+class Bands(Protocol):
+    """Labels from top to bottom: ``Result`` or ``Painted``."""
+
+    size: Size
+    dtype: np.dtype[Any]
+
+    @property
+    def band_height(self) -> int:
+        """Rows of a band; the last may have fewer."""
+
+    def bands(self) -> Iterator[Labels2D]:
+        """Return ``(rows, width)`` int32 each."""
+
 
 TILE = 512
 """Largest side of a tile."""
 
 
-def write_label_tiff(path: Path, result: Result, progress: Progress | None = None) -> None:
+def write_label_tiff(path: Path, result: Bands, progress: Progress | None = None) -> None:
     """Write a label image, zlib compressed, uint16 up to label 65535 and int32 above.
 
     Args:
@@ -50,7 +64,7 @@ def write_label_tiff(path: Path, result: Result, progress: Progress | None = Non
         )
 
 
-def _tiles(result: Result, side: int, progress: Progress | None) -> Iterator[NDArray[Any]]:
+def _tiles(result: Bands, side: int, progress: Progress | None) -> Iterator[NDArray[Any]]:
     total = math.ceil(result.size[0] / side) * math.ceil(result.size[1] / side)
     done = 0
     for band in result.bands():

@@ -181,7 +181,7 @@ def test_threads_that_switch_get_one_adapter_each_call(package, image, toy_netwo
         for name in names * 20:
             model.use(name)
             found = model.embed(image)
-            if not np.isclose(found.values.max(), wanted[found.weights_digest]):
+            if not np.isclose(np.asarray(found.values).max(), wanted[found.weights_digest]):
                 wrong.append(name)
 
     threads = [threading.Thread(target=work, args=(names,)) for names in

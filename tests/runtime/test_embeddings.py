@@ -32,7 +32,7 @@ def test_embeddings_survive_the_file(embeddings, tmp_path):
     embeddings.save(path)
     found = ImageEmbeddings.load(path)
     np.testing.assert_array_equal(found.values, embeddings.values)
-    assert found.values.dtype == np.float32
+    assert np.asarray(found.values).dtype == np.float32
     assert (found.tiles, found.original_size) == (TILES, (6, 8))
     assert (found.weights_digest, found.constant) == ("sha256:x", False)
 

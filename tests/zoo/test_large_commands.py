@@ -180,3 +180,31 @@ def test_a_zarr_output_that_exists_is_kept(run):
     assert (status, "exists already; pass --force" in errors) == (2, True)
     assert {p: p.read_bytes() for p in Path("l.zarr").rglob("*") if p.is_file()} == before
     assert run("cells.tif", "-o", "l.zarr", "--force")[0] == 0
+
+
+def test_a_store_is_filled_and_prompted_from(run, toy_package, capsys):
+    common = ["--model", str(toy_package), "--json", "--store", "store"]
+    assert main(["prompt", "cells.tif", "-o", "a.tif", "--point", "96", "64", *common]) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert first["tiles_encoded"] == 1
+    assert main(["embed", "cells.tif", *common]) == 0
+    filled = json.loads(capsys.readouterr().out)
+    assert filled["tiles_encoded"] == filled["tiles"] - 1
+    assert main(["prompt", "cells.tif", "-o", "b.tif", "--point", "96", "64", *common]) == 0
+    assert json.loads(capsys.readouterr().out)["tiles_encoded"] == 0
+    np.testing.assert_array_equal(tifffile.imread("a.tif"), tifffile.imread("b.tif"))
+    assert main(["prompt", "cells.tif", "-o", "c.tif", "--point", "96", "64", *common[:-2]]) == 0
+    np.testing.assert_array_equal(tifffile.imread("a.tif"), tifffile.imread("c.tif"))
+
+
+def test_an_image_too_large_for_masks_gets_its_labels_in_bands(run, toy_package, monkeypatch):
+    common = ["--model", str(toy_package), "--store", "store", "--point", "96", "64"]
+    assert main(["prompt", "cells.tif", "-o", "a.tif", *common]) == 0
+    monkeypatch.setattr("samzoo.zoo.prompt_command.MAX_PIXELS", 1000)
+    assert main(["prompt", "cells.tif", "-o", "b.tif", *common]) == 0
+    np.testing.assert_array_equal(tifffile.imread("a.tif"), tifffile.imread("b.tif"))
+
+
+def test_embed_wants_a_file_or_a_store(run, toy_package, capsys):
+    assert main(["embed", "cells.tif", "--model", str(toy_package)]) == 2
+    assert "give -o FILE.safetensors, or --store DIR" in capsys.readouterr().err

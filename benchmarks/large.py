@@ -1,0 +1,137 @@
+"""Images of any size: seconds and memory by side, and what the choice of tiles changes.
+
+    python benchmarks/large.py [--sides 1000 2000 4000] [--model REF] [--work WORK]
+    python benchmarks/large.py --seams [--side 2048] [--model REF] [--work WORK]
+
+The picture is the example image of nuclei, repeated. Each run is a process of its own, of which the
+system reports the largest resident memory. ``--seams`` segments one picture with three shapes of
+model tiles and counts the objects of the first that the others do not have: pixel for pixel, and at
+an IoU of 0.9. Needs nothing but samzoo; a side of 4000 takes ten minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from samzoo.runtime import read_image
+
+EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "nuclei.tif"
+
+SHAPES = {
+    "default": [],
+    "square": ["--tile-shape", "96", "96", "--halo", "37", "37"],
+    "wide": ["--tile-shape", "80", "128", "--halo", "21", "21"],
+}
+"""Options by name; the shipped model sees 170 pixels at once."""
+
+PROGRAM = """
+import resource, sys
+from samzoo.zoo.cli import main
+status = main(sys.argv[1:])
+print("PEAK", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+sys.exit(status)
+"""
+
+
+def picture(side: int, work: Path) -> Path:
+    """Write the example image, repeated to ``side`` by ``side`` pixels, uncompressed."""
+    path = work / f"nuclei-{side}.tif"
+    if not path.exists():
+        tile = read_image(EXAMPLE)
+        work.mkdir(parents=True, exist_ok=True)
+        out = tifffile.memmap(path, shape=(side, side), dtype=tile.dtype, bigtiff=True)
+        for y in range(0, side, tile.shape[0]):
+            for x in range(0, side, tile.shape[1]):
+                part = out[y : y + tile.shape[0], x : x + tile.shape[1]]
+                part[:] = tile[: part.shape[0], : part.shape[1]]
+        out.flush()
+    return path
+
+
+def run(image: Path, output: Path, *options: str) -> tuple[float, float, int]:
+    """Segment in a new process; returns seconds, peak MB and the number of objects."""
+    command = [
+        sys.executable, "-c", PROGRAM, "segment", str(image), "-o", str(output), "--force",
+        "--json", "--level", "0", *options,
+    ]  # fmt: skip
+    start = time.perf_counter()
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    seconds = time.perf_counter() - start
+    result, peak = done.stdout.splitlines()
+    return seconds, int(peak.split()[1]) / 1024, json.loads(result)["images"][0]["objects"]
+
+
+def by_side(sides: list[int], model: list[str], work: Path) -> str:
+    """Return a table of time and memory."""
+    lines = ["| side | seconds | seconds a Mpixel | peak MB | objects |", "|---|---|---|---|---|"]
+    for side in sides:
+        seconds, peak, objects = run(picture(side, work), work / f"labels-{side}.tif", *model)
+        rate = seconds / (side * side / 1e6)
+        lines.append(f"| {side} | {seconds:.0f} | {rate:.2f} | {peak:.0f} | {objects} |")
+        print(lines[-1], flush=True)
+    return "\n".join(lines)
+
+
+def by_shape(side: int, model: list[str], work: Path) -> str:
+    """Return a table of how many objects differ from those of the default tiles."""
+    image = picture(side, work)
+    lines = [
+        "| tiles | objects | not equal | IoU below 0.9 | pixels that differ |",
+        "|---|---|---|---|---|",
+    ]
+    first = None
+    for name, options in SHAPES.items():
+        output = work / f"seams-{name}.tif"
+        run(image, output, *options, *model)
+        labels = tifffile.imread(output)
+        first = labels if first is None else first
+        equal, close = matches(first, labels)
+        count = int(first.max())
+        moved = float(((first > 0) != (labels > 0)).mean())
+        lines.append(
+            f"| {name} | {labels.max()} | {1 - equal / count:.2%} | {1 - close / count:.2%} | "
+            f"{moved:.2%} |"
+        )
+        print(lines[-1], flush=True)
+    return "\n".join(lines)
+
+
+def matches(a: np.ndarray, b: np.ndarray) -> tuple[int, int]:
+    """Count the objects of ``a`` with an equal in ``b``: pixel for pixel, and at IoU 0.9."""
+    both = (a > 0) & (b > 0)
+    pairs, overlap = np.unique(
+        a[both].astype(np.int64) << 32 | b[both].astype(np.int64), return_counts=True
+    )
+    area_a, area_b = np.bincount(a.ravel()), np.bincount(b.ravel())
+    union = area_a[pairs >> 32] + area_b[pairs & (2**32 - 1)] - overlap
+    iou = overlap / union
+    return int((iou == 1).sum()), int((iou >= 0.9).sum())
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sides", type=int, nargs="+", default=[1000, 2000, 4000])
+    parser.add_argument("--side", type=int, default=2048)
+    parser.add_argument("--seams", action="store_true")
+    parser.add_argument("--model", default="nuclei-vit-t")
+    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "samzoo-large")
+    options = parser.parse_args()
+    model = ["--model", options.model]
+    if options.seams:
+        by_shape(options.side, model, options.work)
+    else:
+        by_side(options.sides, model, options.work)
+
+
+if __name__ == "__main__":
+    main()

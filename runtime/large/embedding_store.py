@@ -1,0 +1,190 @@
+"""Embeddings on disk, tile by tile, so that nobody encodes the same image twice.
+
+In: a model and an image of any size. Out: ``ImageEmbeddings`` whose tiles are read from the store,
+or computed at first use and kept there. Called by the verbs' ``--store`` and by users.
+
+Layout::
+
+    KEY/info.json              format, weights digest, preprocessing, image hash, tiles, limits
+    KEY/tile_000000.safetensors  image_embeddings (256, grid, grid) of one tile
+    images/NAME.json           hash and limits of a file, by path, size and time of change
+
+``KEY`` is the digest of everything that the values depend on, so that another image, model or tile
+grid has another folder. Files appear under their names when they are whole: any number of processes
+may share a store; two that compute one tile write the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from samzoo.runtime.arrays import Array, Float3D
+from samzoo.runtime.config import EMBEDDING_CHANNELS, ModelConfig, check_format, to_json
+from samzoo.runtime.digest import json_digest
+from samzoo.runtime.embeddings import ImageEmbeddings
+from samzoo.runtime.encoding import choose_tiles, encode_window
+from samzoo.runtime.errors import FormatError
+from samzoo.runtime.files import read_json, read_tensors, write_json, write_tensors
+from samzoo.runtime.geometry import Size
+from samzoo.runtime.intensity import to_0_255
+from samzoo.runtime.model import Model
+from samzoo.runtime.tile_values import LazyTiles
+from samzoo.runtime.tiles import Tile, whole
+
+from .limits import Limits, image_limits
+from .open_source import open_source
+from .source import ArrayReader, ImageSource, SourceSpec, identity
+
+FORMAT, VERSION = "samzoo-embedding-store", 1
+
+TENSOR = "image_embeddings"
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What must be known of a whole image before its first tile is encoded."""
+
+    sha256: str
+    limits: Limits
+
+
+class EmbeddingStore:
+    """A folder of embeddings.
+
+    Args:
+        folder: Made when the first tile is written.
+
+    Example:
+        >>> from samzoo.runtime import EmbeddingStore, load
+        >>> store = EmbeddingStore("embeddings")
+        >>> embeddings = store.embed(load("package"), image)  # doctest: +SKIP
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    def embed(
+        self,
+        model: Model,
+        image: Array | SourceSpec,
+        *,
+        tile_shape: Size | None = None,
+        halo: Size | None = None,
+        tiled: bool = False,
+        encoded: Callable[[int], None] | None = None,
+    ) -> ImageEmbeddings:
+        """Return the embeddings of an image; nothing is encoded before it is needed.
+
+        Args:
+            model: What encodes. Its adapter in use is the one that later tiles are encoded with.
+            image: ``(height, width)`` or ``(height, width, 3)``, or a file of any size.
+            tile_shape: (height, width) of the inner tiles, as in ``Model.embed``.
+            halo: (height, width) around each tile, as in ``Model.embed``.
+            tiled: Cut an image that is larger than the field of view also where the model has no
+                declared scale, as ``Model.embed_tiles`` does.
+            encoded: Called with a tile's number when it had to be encoded.
+
+        Returns:
+            Embeddings that prompts, AIS and AMG take; values equal those of ``Model.embed``.
+
+        Raises:
+            ImageError: The image cannot be used.
+            ShapeError: A tile with its halo does not fit the model's field of view.
+            FormatError: A file of the store is damaged; says which to delete.
+            StorageError: The disk is full or the folder cannot be written.
+        """
+        config, networks = model.config, model.networks
+        if isinstance(image, SourceSpec):
+            source = open_source(image)
+            known = self._known_file(image, source, config)
+        else:
+            source = ImageSource(ArrayReader(image), "image")
+            known = _look_at(source, config)
+        if tile_shape is None and config.preprocessing.scale is None and not tiled:
+            tiles = whole(source.size)
+        else:
+            tiles = choose_tiles(config, source.size, tile_shape, halo)
+        folder = self._folder_of(config, known, source.size, tiles)
+
+        def tile_values(index: int) -> Float3D:
+            path = folder / f"tile_{index:06d}.safetensors"
+            if path.is_file():
+                return _read_tile(path, config.grid)
+            pixels = to_0_255(
+                source.read(tiles[index].outer),
+                config.preprocessing,
+                (known.limits.low, known.limits.high),
+            )
+            values: Float3D = encode_window(networks, config, pixels)[0]
+            write_tensors(path, {TENSOR: values}, {})
+            if encoded is not None:
+                encoded(index)
+            return values
+
+        return ImageEmbeddings(
+            LazyTiles(len(tiles), config.grid, tile_values),
+            tuple(tiles),
+            source.size,
+            config.weights_digest,
+            known.limits.constant,
+        )
+
+    def _folder_of(self, config: ModelConfig, known: _Known, size: Size, tiles: list[Tile]) -> Path:
+        """The folder of one image, model and grid; made with its description."""
+        info: dict[str, Any] = {
+            "format": {"name": FORMAT, "version": VERSION},
+            "weights_digest": config.weights_digest,
+            "preprocessing": to_json(config.preprocessing),
+            "image_sha256": known.sha256,
+            "original_size": list(size),
+            "tiles": to_json(tuple(tiles)),
+        }
+        folder = self.folder / json_digest(info).removeprefix("sha256:")[:32]
+        path = folder / "info.json"
+        if not path.is_file():
+            write_json(path, info)
+        elif read_json(path) != info:
+            raise FormatError(f"{path}: is not what it was written as; delete {folder}")
+        return folder
+
+    def _known_file(self, spec: SourceSpec, source: ImageSource, config: ModelConfig) -> _Known:
+        """Look at a file once as long as it does not change."""
+        question = {
+            "source": asdict(spec), "state": identity(spec.path),
+            "preprocessing": to_json(config.preprocessing),
+        }  # fmt: skip
+        name = json_digest(question).removeprefix("sha256:")[:32]
+        path = self.folder / "images" / f"{name}.json"
+        if path.is_file():
+            found = read_json(path)
+            check_format(found, FORMAT, VERSION, where=str(path))
+            try:
+                return _Known(str(found["sha256"]), Limits(**found["limits"]))
+            except (KeyError, TypeError) as error:
+                raise FormatError(f"{path}: is damaged ({error}); delete it") from error
+        known = _look_at(source, config)
+        header = {"format": {"name": FORMAT, "version": VERSION}}
+        write_json(path, {**header, "sha256": known.sha256, "limits": asdict(known.limits)})
+        return known
+
+
+def _look_at(source: ImageSource, config: ModelConfig) -> _Known:
+    """Hash the pixels of an image, and find the limits of its intensities."""
+    found = hashlib.sha256(f"{source.size} {source.channels} {source.dtype.str}".encode())
+    for _, _, window in source.windows():
+        found.update(np.ascontiguousarray(window).data)
+    return _Known(found.hexdigest(), image_limits(source, config.preprocessing))
+
+
+def _read_tile(path: Path, grid: int) -> Float3D:
+    values = read_tensors(path).get(TENSOR)
+    expected = (EMBEDDING_CHANNELS, grid, grid)
+    if values is None or values.dtype != np.float32 or values.shape != expected:
+        raise FormatError(f"{path}: {TENSOR}: expected float32 {expected}; delete the file")
+    return values
