@@ -5,8 +5,8 @@
 
 The picture is the example image of nuclei, repeated. Each run is a process of its own, of which the
 system reports the largest resident memory. ``--seams`` segments one picture with three shapes of
-model tiles and counts the objects of the first that the others do not have: pixel for pixel, and at
-an IoU of 0.9. Needs nothing but samzoo; a side of 4000 takes ten minutes on two cores.
+model tiles and counts the objects of the first that the others do not have, at an IoU of 0.5 and
+0.9. Needs nothing but samzoo; a side of 4000 takes ten minutes on two cores.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def by_shape(side: int, model: list[str], work: Path) -> str:
     """Return a table of how many objects differ from those of the default tiles."""
     image = picture(side, work)
     lines = [
-        "| tiles | objects | not equal | IoU below 0.9 | pixels that differ |",
+        "| tiles | objects | none at IoU 0.5 | none at 0.9 | pixels that differ |",
         "|---|---|---|---|---|",
     ]
     first = None
@@ -94,27 +94,24 @@ def by_shape(side: int, model: list[str], work: Path) -> str:
         run(image, output, *options, *model)
         labels = tifffile.imread(output)
         first = labels if first is None else first
-        equal, close = matches(first, labels)
-        count = int(first.max())
+        half, close = (matches(first, labels, least) / int(first.max()) for least in (0.5, 0.9))
         moved = float(((first > 0) != (labels > 0)).mean())
         lines.append(
-            f"| {name} | {labels.max()} | {1 - equal / count:.2%} | {1 - close / count:.2%} | "
-            f"{moved:.2%} |"
+            f"| {name} | {labels.max()} | {1 - half:.2%} | {1 - close:.2%} | {moved:.2%} |"
         )
         print(lines[-1], flush=True)
     return "\n".join(lines)
 
 
-def matches(a: np.ndarray, b: np.ndarray) -> tuple[int, int]:
-    """Count the objects of ``a`` with an equal in ``b``: pixel for pixel, and at IoU 0.9."""
+def matches(a: np.ndarray, b: np.ndarray, least: float) -> int:
+    """Count the objects of ``a`` that have one in ``b`` with at least that IoU."""
     both = (a > 0) & (b > 0)
     pairs, overlap = np.unique(
         a[both].astype(np.int64) << 32 | b[both].astype(np.int64), return_counts=True
     )
     area_a, area_b = np.bincount(a.ravel()), np.bincount(b.ravel())
     union = area_a[pairs >> 32] + area_b[pairs & (2**32 - 1)] - overlap
-    iou = overlap / union
-    return int((iou == 1).sum()), int((iou >= 0.9).sum())
+    return int((overlap / union >= least).sum())
 
 
 def main() -> None:

@@ -83,7 +83,7 @@ def decode(
     windows, done = embeddings.tiles, 0
     groups: dict[tuple[int, int, bool], list[int]] = defaultdict(list)
     for i, prompt in enumerate(prompts):
-        tile = _central_tile(prompt, windows) if tiles is None else tiles[i]
+        tile = central_tile(prompt, windows) if tiles is None else tiles[i]
         tokens = len(_tile_tokens(prompt, windows[tile])[1])
         groups[tile, tokens, prompt.mask_input is not None].append(i)
     for (tile, tokens, _), members in groups.items():
@@ -160,7 +160,7 @@ def _decode(
     )
 
 
-def _central_tile(prompt: Prompt, windows: tuple[Tile, ...]) -> int:
+def central_tile(prompt: Prompt, windows: tuple[Tile, ...]) -> int:
     """Index of the tile in which the object's anchor lies farthest from the window's edges."""
     x, y = prompt.anchor
     margins = [

@@ -40,7 +40,10 @@ def public_functions(part):
     ("page", "written"),
     [
         ("README.md", ["examples"]),
-        ("docs/api.md", ["examples", "labels.tif", "nuclei.safetensors", "overlay.png"]),
+        (
+            "docs/api.md",
+            ["embeddings", "examples", "labels.tif", "nuclei.safetensors", "overlay.png"],
+        ),
     ],
 )
 def test_every_block_of_a_page_runs_in_order(page, written, tmp_path, monkeypatch):

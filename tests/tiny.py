@@ -40,6 +40,10 @@ ENCODERS: dict[str, EncoderConfig] = {
         window_size=3,
         global_attn_indexes=(1,),
     ),
+    # As large as published ones, for tools that take no other size.
+    "vit_1024": VitConfig(
+        image_size=1024, embed_dim=8, depth=1, num_heads=1, mlp_ratio=2.0, global_attn_indexes=()
+    ),
     # Grids of 16 and 8: windows of 5 and 3 are padded, the last stage is one window.
     "tiny_vit": TinyVitConfig(
         image_size=IMAGE_SIZE,

@@ -75,7 +75,10 @@ def _add_runtime_verbs(verbs: Any) -> None:
     _large(segment)
 
     prompt = _verb(verbs, "prompt", "segment the objects that points or boxes mark")
-    prompt.add_argument("image", metavar="IMAGE", help="an image, or a file made by samzoo embed")
+    prompt.add_argument(
+        "image", metavar="IMAGE",
+        help="an image, a file made by samzoo embed, or a folder of micro-sam's embeddings",
+    )  # fmt: skip
     _output(prompt, "label image (.tif, .png), one label an object")
     _model(prompt)
     prompt.add_argument(
@@ -93,6 +96,23 @@ def _add_runtime_verbs(verbs: Any) -> None:
     prompt.add_argument("--prompts", metavar="FILE.json", help="any number of objects")
     prompt.add_argument("--overlay", metavar="PNG", help="also draw the labels on the image")
     _store(prompt)
+    prompt.add_argument(
+        "--slice", type=int, metavar="Z",
+        help="the prompts are in this slice of a stack; follow the objects through the others",
+    )  # fmt: skip
+    prompt.add_argument(
+        "--projection", default="box",
+        choices=("box", "mask", "points", "points_and_mask", "single_point"),
+        help="with --slice: what of a slice's mask prompts the next one (default: box)",
+    )  # fmt: skip
+    prompt.add_argument(
+        "--iou-threshold", type=float, default=0.8, metavar="IOU",
+        help="with --slice: an object ends where two slices agree less (default: 0.8)",
+    )  # fmt: skip
+    prompt.add_argument(
+        "--box-extension", type=float, default=0.0, metavar="X",
+        help="with --slice: widen boxes by this share, or from 1 on by so many pixels",
+    )  # fmt: skip
 
     embed = _verb(verbs, "embed", "compute image embeddings once, to prompt them later")
     embed.add_argument("image", metavar="IMAGE")

@@ -19,6 +19,7 @@ from samzoo.runtime.image_files import MAX_PIXELS
 from samzoo.runtime.images import read_image, write_labels
 from samzoo.runtime.large.embedding_store import EmbeddingStore
 from samzoo.runtime.large.label_tiff import write_label_tiff
+from samzoo.runtime.large.micro_sam_embeddings import is_micro_sam, read_micro_sam_embeddings
 from samzoo.runtime.large.painted import Painted
 from samzoo.runtime.large.source import SourceSpec
 from samzoo.runtime.large.zarr_source import is_zarr
@@ -31,6 +32,7 @@ from . import prompt_file
 from .label_outputs import check_overlay, label_output
 from .model_options import load_model
 from .progress import progress_bar
+from .volume_command import prompt_volume
 
 Result = dict[str, Any]
 
@@ -47,6 +49,8 @@ def prompt(options: Namespace) -> Result:
         else prompt_file.from_options(options.point, options.label, options.box)
     )
     model = load_model(options)
+    if options.slice is not None:
+        return prompt_volume(options, model, objects, output)
     embeddings, image, encoded = _embeddings_of(options, model)
     if overlay is not None and image is None:
         raise InputError("--overlay needs an image, not embeddings or a store of them")
@@ -128,6 +132,8 @@ def _embeddings_of(
         return _from_store_with_image(options, model)
     if path.suffix == ".safetensors":
         return ImageEmbeddings.load(path), None, None
+    if is_zarr(path) and is_micro_sam(path):
+        return read_micro_sam_embeddings(path, model.config, plane=options.plane), None, None
     if is_zarr(path):
         raise InputError(f"{path}: pass --store DIR, where the embeddings of its tiles are kept")
     image = read_image(path)

@@ -208,3 +208,42 @@ def test_an_image_too_large_for_masks_gets_its_labels_in_bands(run, toy_package,
 def test_embed_wants_a_file_or_a_store(run, toy_package, capsys):
     assert main(["embed", "cells.tif", "--model", str(toy_package)]) == 2
     assert "give -o FILE.safetensors, or --store DIR" in capsys.readouterr().err
+
+
+@pytest.fixture
+def follow(run, stack, toy_package, capsys):
+    """Prompt the rod in slice 2 and follow it."""
+    tifffile.imwrite("stack.tif", stack, metadata={"axes": "ZYX"})
+
+    def follow(*arguments, image="stack.tif"):
+        given = ["prompt", image, "--slice", "2", "--point", "22", "20", *map(str, arguments)]
+        status = main([*given, "--model", str(toy_package), "--json"])
+        out, errors = capsys.readouterr()
+        return status, json.loads(out) if out else None, errors
+
+    return follow
+
+
+@pytest.mark.parametrize("store", [[], ["--store", "store"]])
+def test_a_prompt_in_one_slice_is_followed_through_the_stack(follow, stack, store):
+    status, result, errors = follow("-o", "rod.tif", "--iou-threshold", 0.5, *store)
+    assert status == 0, errors
+    assert result["objects"][0]["slices"] == [1, 4]
+    labels = tifffile.imread("rod.tif")
+    assert labels.shape == stack.shape
+    assert labels.max(axis=(1, 2)).tolist() == [0, 1, 1, 1, 1, 0]
+    assert result["objects"][0]["voxels"] == int((labels == 1).sum())
+    # The blob of slice 3 is another object.
+    assert labels[3, 40, 50] == 0
+    np.testing.assert_array_equal(labels[2] > 0, stack[2] > 0)
+
+
+def test_following_refuses_what_is_no_stack_or_slice(follow):
+    status, _, errors = follow("-o", "rod.tif", image="cells.tif")
+    assert (status, "expected slices, height and width" in errors) == (2, True)
+    status, _, errors = follow("-o", "rod.png")
+    assert (status, "labels of a stack are written as .tif" in errors) == (2, True)
+    status, _, errors = follow("-o", "rod.tif", "--slice", 6)
+    assert (status, "--slice: found 6, the stack has 6: 0 to 5" in errors) == (2, True)
+    status, _, errors = follow("-o", "rod.tif", "--iou-threshold", 2)
+    assert (status, "iou_threshold: found 2.0, allowed are 0 to 1" in errors) == (2, True)

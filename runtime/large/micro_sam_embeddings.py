@@ -1,0 +1,177 @@
+"""Image embeddings that micro-sam has computed and kept, for a model of ours with the same weights.
+
+In: the Zarr folder that ``precompute_image_embeddings(save_path=...)`` writes, of an image or a
+stack, tiled or not. Out: ``ImageEmbeddings``, read tile by tile. Called by the verb ``prompt`` and
+by users. Needs the extra ``large``.
+
+Source: micro-sam 1.8.14, ``util.py``. Attributes: ``data_signature``, ``tile_shape``, ``halo``,
+``model_type``, ``input_size``, ``original_size``. ``features`` is an array
+``(1, 256, grid, grid)``, with the slices before it in a stack; or a group of such arrays, one a
+tile, numbered row by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from samzoo.runtime.arrays import Float3D
+from samzoo.runtime.config import EMBEDDING_CHANNELS, ModelConfig, TinyVitConfig
+from samzoo.runtime.embeddings import ImageEmbeddings
+from samzoo.runtime.errors import FormatError, InputError, require, shown
+from samzoo.runtime.geometry import Size, input_size
+from samzoo.runtime.tile_values import LazyTiles
+from samzoo.runtime.tiles import regular_tiles, whole
+
+FEATURES = "features"
+SIGNATURE = ("data_signature", "tile_shape", "halo", "model_type", "input_size", "original_size")
+
+WIDTHS = {"vit_b": 768, "vit_l": 1024, "vit_h": 1280}
+"""Of the embedding of a token, by the first letters of micro-sam's ``model_type``."""
+
+
+def is_micro_sam(folder: Path) -> bool:
+    """Tell whether a Zarr folder holds embeddings of micro-sam."""
+    if not (folder / FEATURES).is_dir():
+        return False
+    attributes = _open(folder).attrs.asdict()
+    return all(name in attributes for name in ("data_signature", "model_type"))
+
+
+def micro_sam_slices(folder: Path) -> int | None:
+    """Count the slices of a stack's embeddings; None for an image.
+
+    Raises:
+        FormatError: The folder does not hold what micro-sam writes.
+    """
+    features = _open(folder).get(FEATURES)
+    array = features if hasattr(features, "ndim") else getattr(features, "get", lambda _: None)("0")
+    if array is None:
+        raise FormatError(f"{folder}: {FEATURES}: not found; compute the embeddings again")
+    return int(array.shape[0]) if array.ndim == 5 else None
+
+
+def read_micro_sam_embeddings(
+    folder: str | Path, config: ModelConfig, *, plane: int | None = None
+) -> ImageEmbeddings:
+    """Open micro-sam's embeddings.
+
+    What micro-sam keeps does not tell the weights (its ``model_hash`` is of a file): that
+    ``config`` is of the same ones is the caller's word. Kinds and sizes that cannot be right are
+    refused.
+
+    Args:
+        folder: The Zarr.
+        config: Of the model that will use them.
+        plane: Which slice of a stack; None for an image.
+
+    Returns:
+        Embeddings that carry the digest of ``config``, read from the disk when asked for.
+
+    Raises:
+        NotFoundError: There is no such folder.
+        FormatError: It does not hold what micro-sam writes, or is not complete.
+        InputError: The embeddings are of another kind of model, or ``plane`` is missing or not
+            there.
+        MissingDependencyError: zarr is not installed.
+    """
+    folder = Path(folder)
+    group = _open(folder)
+    attributes = group.attrs.asdict()
+    missing = [name for name in SIGNATURE if name not in attributes]
+    if missing or FEATURES not in group:
+        what = missing[0] if missing else FEATURES
+        raise FormatError(
+            f"{folder}: {what}: not found; this is no complete folder of micro-sam's embeddings, "
+            "compute them again"
+        )
+    _check_model(folder, attributes["model_type"], config)
+    features = group[FEATURES]
+    if attributes["tile_shape"] is None:
+        size = _size(attributes["original_size"], folder, "original_size")
+        found = _size(attributes["input_size"], folder, "input_size")
+        tiles, arrays = whole(size), [features]
+        expected = input_size(size, config.image_size, None)
+        if found != expected:
+            raise InputError(
+                f"{folder}: input_size: found {found}, a model of {config.image_size} pixels has "
+                f"{expected}; these embeddings are of another model"
+            )
+    else:
+        size = _size(features.attrs.get("shape"), folder, f"{FEATURES}: shape")
+        shape = _size(attributes["tile_shape"], folder, "tile_shape")
+        tiles = regular_tiles(size, shape, _size(attributes["halo"], folder, "halo", least=0))
+        absent = [str(i) for i in range(len(tiles)) if str(i) not in features]
+        if absent:
+            raise FormatError(
+                f"{folder}: {FEATURES}: tile {absent[0]} of {len(tiles)} is not there; "
+                "embeddings of a part of an image (a mask) cannot be used"
+            )
+        arrays = [features[str(i)] for i in range(len(tiles))]
+    for array in arrays:
+        _check_array(folder, array, config.grid, plane)
+
+    def read(index: int) -> Float3D:
+        values = arrays[index][...] if plane is None else arrays[index][plane]
+        found: Float3D = np.asarray(values, np.float32)[0]
+        return found
+
+    values = LazyTiles(len(tiles), config.grid, read)
+    return ImageEmbeddings(values, tuple(tiles), size, config.weights_digest)
+
+
+def _open(folder: Path) -> Any:
+    zarr = require("zarr", extra="large")
+    try:
+        return zarr.open_group(str(folder), mode="r")
+    except Exception as error:  # zarr's own, by what is missing or damaged
+        raise FormatError(f"{folder}: no Zarr group here ({shown(str(error))})") from error
+
+
+def _check_model(folder: Path, kind: object, config: ModelConfig) -> None:
+    encoder = config.architecture.image_encoder
+    width = WIDTHS.get(str(kind)[:5])
+    tiny = str(kind).startswith("vit_t")
+    fits = isinstance(encoder, TinyVitConfig) if tiny else not isinstance(encoder, TinyVitConfig)
+    if fits and width is not None and not isinstance(encoder, TinyVitConfig):
+        fits = encoder.embed_dim == width
+    if not fits:
+        raise InputError(
+            f"{folder}: model_type: found {shown(str(kind))}, this model is of another kind; pass "
+            "the model that these embeddings were computed with"
+        )
+    if config.preprocessing.scale is not None:
+        raise InputError(
+            f"{folder}: this model has a scale of {config.preprocessing.scale:g}, micro-sam's "
+            "embeddings are of images resized to the model's size; embed the image with samzoo"
+        )
+
+
+def _check_array(folder: Path, array: Any, grid: int, plane: int | None) -> None:
+    shape = tuple(getattr(array, "shape", ()))
+    inner = (1, EMBEDDING_CHANNELS, grid, grid)
+    if shape[-4:] != inner or len(shape) not in (4, 5):
+        raise InputError(
+            f"{folder}: {FEATURES}: found shape {shape}, this model has {inner}; these embeddings "
+            "are of another model"
+        )
+    if len(shape) == 5 and (plane is None or not 0 <= plane < shape[0]):
+        raise InputError(
+            f"{folder}: holds a stack of {shape[0]} slices; choose one of 0 to {shape[0] - 1} with "
+            f"plane (--plane), found {plane}"
+        )
+    if len(shape) == 4 and plane is not None:
+        raise InputError(f"{folder}: holds an image, not a stack; leave out plane (--plane)")
+
+
+def _size(value: object, folder: Path, name: str, *, least: int = 1) -> Size:
+    if (
+        not isinstance(value, Sequence)
+        or len(value) != 2
+        or not all(isinstance(v, int) and least <= v < 2**31 for v in value)
+    ):
+        raise FormatError(f"{folder}: {name}: found {shown(str(value))}, expected two integers")
+    return value[0], value[1]
