@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .package import load
     from .providers import available_providers
     from .slice_merging import merge_slices
+    from .volume_prompting import Following, follow_object
 
 __all__ = [
     "AisParameters",
@@ -37,6 +38,7 @@ __all__ = [
     "ApgParameters",
     "Candidate",
     "EmbeddingStore",
+    "Following",
     "ImageEmbeddings",
     "InputError",
     "Manifest",
@@ -50,6 +52,7 @@ __all__ = [
     "available_providers",
     "draw_overlay",
     "evaluate",
+    "follow_object",
     "load",
     "merge_slices",
     "read_image",
@@ -64,6 +67,7 @@ _MODULES = {
     "ApgParameters": "apg",
     "Candidate": "candidates",
     "EmbeddingStore": "large.embedding_store",
+    "Following": "volume_prompting",
     "ImageEmbeddings": "embeddings",
     "InputError": "errors",
     "Manifest": "manifest",
@@ -77,6 +81,7 @@ _MODULES = {
     "available_providers": "providers",
     "draw_overlay": "overlay",
     "evaluate": "evaluation",
+    "follow_object": "volume_prompting",
     "load": "package",
     "merge_slices": "slice_merging",
     "read_image": "images",

@@ -44,6 +44,7 @@ def public_functions(part):
             "docs/api.md",
             ["embeddings", "examples", "labels.tif", "nuclei.safetensors", "overlay.png"],
         ),
+        ("docs/large.md", ["examples", "labels.tif", "objects.csv"]),
     ],
 )
 def test_every_block_of_a_page_runs_in_order(page, written, tmp_path, monkeypatch):
