@@ -25,8 +25,8 @@ from .errors import InputError, ShapeError, shown
 PROBABILITY_MARGIN = 0.001
 """Keeps logarithms of overlaps finite. Source: elf 0.9.2, ``multicut.py``."""
 
-BIAS = 1.0
-"""Of two objects of which neither wins: they join from an overlap of 0.27 on. Source: micro-sam."""
+BIAS = {"earlier": 1.0, "smaller": 0.0}
+"""Two objects on their own join from an overlap of 0.27 on (source: micro-sam), or of 0.5."""
 
 
 OverlapOf = Literal["smaller", "earlier"]
@@ -49,9 +49,10 @@ def merge_slices(
     Args:
         slices: ``(slices, height, width)`` instances of each slice, 0 is background. The same
             number in two slices does not mean the same object.
-        overlap_of: Whose share counts. Of ``smaller``, the ends of round objects join: where an
-            object narrows quickly, its small last piece lies fully over a large one. Of the
-            ``earlier`` slice's object it is micro-sam's rule, which cuts such ends off.
+        overlap_of: Whose share counts. Of ``smaller``, two objects that are on their own join where
+            half of one lies over the other, so that the ends of round objects, small pieces over
+            large ones, stay. Of the ``earlier`` slice's object it is micro-sam's rule, which cuts
+            such ends off (own choice by benchmarks/volumes.py; neither is always better).
         gap_closing: Fill holes of up to twice as many slices in objects, before merging: 0 does
             not.
         min_z_extent: Objects in fewer slices become background.
@@ -71,7 +72,7 @@ def merge_slices(
     stack = _numbered_apart(close_gaps(slices, gap_closing) if gap_closing else slices)
     pairs, overlaps = _overlaps(stack, overlap_of)
     if len(pairs):
-        stack = _solve(int(stack.max()) + 1, pairs, overlaps)[stack]
+        stack = _solve(int(stack.max()) + 1, pairs, overlaps, BIAS[overlap_of])[stack]
     if min_z_extent > 1:
         stack = np.where((_extents(stack) >= min_z_extent)[stack], stack, 0)
     return _numbered_by_appearance(stack)
@@ -172,11 +173,11 @@ def _overlaps(
 
 
 def _solve(
-    count: int, pairs: NDArray[np.int64], overlaps: NDArray[np.float64]
+    count: int, pairs: NDArray[np.int64], overlaps: NDArray[np.float64], bias: float
 ) -> NDArray[np.int64]:
     """Return for each of ``count`` objects the number of what it belongs to; 0 stays alone."""
     likely = (1 - 2 * PROBABILITY_MARGIN) * overlaps + PROBABILITY_MARGIN
-    costs = BIAS - np.log((1 - likely) / likely)  # positive: these want to join
+    costs = bias - np.log((1 - likely) / likely)  # positive: these want to join
     graph = UndirectedGraph(count)
     graph.insert_edges(pairs.astype(np.uint64))
     solver = MulticutDecomposer(
