@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -100,27 +101,28 @@ class EmbeddingStore:
             StorageError: The disk is full or the folder cannot be written.
         """
         config, networks = model.config, model.networks
-        if isinstance(image, SourceSpec):
-            source = open_source(image)
-            known = self._known_file(image, source, config)
-        else:
-            source = ImageSource(ArrayReader(image), "image")
-            known = _look_at(source, config)
+        opened = _opener(image)
+        with opened() as source:
+            known = (
+                self._known_file(image, source, config)
+                if isinstance(image, SourceSpec)
+                else _look_at(source, config)
+            )
+            size = source.size
         if tile_shape is None and config.preprocessing.scale is None and not tiled:
-            tiles = whole(source.size)
+            tiles = whole(size)
         else:
-            tiles = choose_tiles(config, source.size, tile_shape, halo)
-        folder = self._folder_of(config, known, source.size, tiles)
+            tiles = choose_tiles(config, size, tile_shape, halo)
+        folder = self._folder_of(config, known, size, tiles)
 
         def tile_values(index: int) -> Float3D:
             path = folder / f"tile_{index:06d}.safetensors"
             if path.is_file():
                 return _read_tile(path, config.grid)
-            pixels = to_0_255(
-                source.read(tiles[index].outer),
-                config.preprocessing,
-                (known.limits.low, known.limits.high),
-            )
+            with opened() as source:
+                window = source.read(tiles[index].outer)
+            limits = (known.limits.low, known.limits.high)
+            pixels = to_0_255(window, config.preprocessing, limits)
             values: Float3D = encode_window(networks, config, pixels)[0]
             write_tensors(path, {TENSOR: values}, {})
             if encoded is not None:
@@ -130,7 +132,7 @@ class EmbeddingStore:
         return ImageEmbeddings(
             LazyTiles(len(tiles), config.grid, tile_values),
             tuple(tiles),
-            source.size,
+            size,
             config.weights_digest,
             known.limits.constant,
         )
@@ -172,6 +174,16 @@ class EmbeddingStore:
         header = {"format": {"name": FORMAT, "version": VERSION}}
         write_json(path, {**header, "sha256": known.sha256, "limits": asdict(known.limits)})
         return known
+
+
+def _opener(
+    image: Array | SourceSpec,
+) -> Callable[[], AbstractContextManager[ImageSource]]:
+    """Open an image for each reading, so that nothing stays open between prompts."""
+    if isinstance(image, SourceSpec):
+        return lambda: closing(open_source(image))
+    source = ImageSource(ArrayReader(image), "image")
+    return lambda: nullcontext(source)
 
 
 def _look_at(source: ImageSource, config: ModelConfig) -> _Known:

@@ -32,7 +32,7 @@ LABELS = "labels"
 DEFAULT_NAME = "objects"
 DEFAULT_VERSION = "0.5"
 SPACE = ({"name": "y", "type": "space"}, {"name": "x", "type": "space"})
-PLANES = ({"name": "t", "type": "time"}, {"name": "z", "type": "space"})
+PLANES = {"t": {"name": "t", "type": "time"}, "z": {"name": "z", "type": "space"}}
 COLOURS = {"name": "c", "type": "channel"}
 
 
@@ -41,6 +41,7 @@ class Labels(Protocol):
 
     size: Size
     dtype: np.dtype[Any]
+    plane_axes: str
 
     @property
     def planes(self) -> tuple[int, ...]:
@@ -59,10 +60,11 @@ class StackLabels:
 
     Args:
         values: ``(..., height, width)``.
+        plane_axes: A letter for each axis before height: ``t`` time, ``z`` slices.
     """
 
-    def __init__(self, values: NDArray[Any]) -> None:
-        self._values = values
+    def __init__(self, values: NDArray[Any], plane_axes: str) -> None:
+        self._values, self.plane_axes = values, plane_axes
         self.size: Size = (values.shape[-2], values.shape[-1])
         self.dtype = values.dtype
         self.planes = values.shape[:-2]
@@ -104,9 +106,9 @@ def write_label_zarr(
         return
 
     planes = labels.planes
-    if len(planes) > 2:
+    if not set(labels.plane_axes) <= set(PLANES):
         raise InputError(f"{path}: OME-Zarr has no axes for planes counted {planes}; write a .tif")
-    axes = PLANES[2 - len(planes) :]
+    axes = [PLANES[name] for name in labels.plane_axes]
 
     def fill(folder: Path) -> None:
         group = make_group(str(folder), DEFAULT_VERSION)
@@ -231,7 +233,7 @@ def _copy_image(
     with closing(open_source(spec)) as first:
         size, channels, dtype = first.size, first.channels, first.dtype
     colours = (channels,) if channels > 1 else ()
-    described = [*axes[: len(planes)], *([COLOURS] if colours else []), *SPACE]
+    described = [*axes, *([COLOURS] if colours else []), *SPACE]
     layout = Layout(DEFAULT_VERSION, described, [1.0] * len(described))
     pyramid = Pyramid(group, layout, (*planes, *colours, *size), dtype, labels=False)
     for number, index in enumerate(np.ndindex(*planes)):

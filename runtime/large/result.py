@@ -28,6 +28,8 @@ class Result:
         work: Has the objects of all blocks.
     """
 
+    plane_axes = ""
+
     def __init__(self, plan: Plan, work: WorkFolder) -> None:
         self._plan, self._work = plan, work
         areas = np.zeros(read_numbers(work).count + 1, np.int64)

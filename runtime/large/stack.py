@@ -93,7 +93,10 @@ def segment_stack(
         context.check_unchanged()
         planes = np.stack([work.read(STEP, index)["labels"] for index in range(count)])
         labels = _joined(planes.reshape(shape), options)
-        write_stack(request.output, labels, request.source, force=request.force)
+        write_stack(
+            request.output, labels, request.source, frames=options.kind == "frames",
+            force=request.force,
+        )  # fmt: skip
         notes = source.notes
     work.remove()
     objects = int(labels.max(initial=0))

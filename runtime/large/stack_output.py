@@ -19,13 +19,16 @@ from .source import SourceSpec
 TIFF_SUFFIXES = (".tif", ".tiff")
 
 
-def write_stack(output: Path, labels: Labels3D, spec: SourceSpec, *, force: bool) -> None:
+def write_stack(
+    output: Path, labels: Labels3D, spec: SourceSpec, *, frames: bool = False, force: bool
+) -> None:
     """Write labels, uint16 up to label 65535 and int32 above.
 
     Args:
         output: As ``segment.check_request`` allows.
         labels: ``(..., height, width)``.
         spec: Which file.
+        frames: One axis before height and width counts time, not slices.
         force: Replace what is there.
 
     Raises:
@@ -33,12 +36,12 @@ def write_stack(output: Path, labels: Labels3D, spec: SourceSpec, *, force: bool
     """
     small = labels.max(initial=0) < 2**16
     values = labels.astype(np.uint16) if small else labels
+    names = {1: "t" if frames else "z", 2: "tz"}.get(values.ndim - 2, "q" * (values.ndim - 2))
     if output.suffix.lower() not in TIFF_SUFFIXES:
-        write_label_zarr(output, StackLabels(values), spec, force=force)
+        write_label_zarr(output, StackLabels(values, names), spec, force=force)
         return
-    axes = "TZYX"[-values.ndim :] if values.ndim <= 4 else "Q" * (values.ndim - 2) + "YX"
     with replacing(output) as temporary:
         tifffile.imwrite(
             temporary, values, compression="zlib", photometric="minisblack",
-            metadata={"axes": axes}, bigtiff=values.nbytes > 2**31,
+            metadata={"axes": f"{names.upper()}YX"}, bigtiff=values.nbytes > 2**31,
         )  # fmt: skip

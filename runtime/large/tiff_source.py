@@ -14,7 +14,13 @@ import numpy as np
 import tifffile
 
 from samzoo.runtime.arrays import Array
-from samzoo.runtime.errors import ImageError, InputError, require, shown
+from samzoo.runtime.errors import (
+    ImageError,
+    InputError,
+    MissingDependencyError,
+    require,
+    shown,
+)
 from samzoo.runtime.image_files import MAX_PIXELS, decoding
 
 from .planes import Planes
@@ -22,6 +28,9 @@ from .source import SourceSpec, Window
 
 _AXES = {"S": "s", "C": "c", "Y": "y", "X": "x"}
 _UNNAMED = "QI"
+
+PALETTE = 3
+"""TIFF's number of the photometric interpretation."""
 
 
 class TiffReader:
@@ -40,54 +49,73 @@ class TiffReader:
 
     def __init__(self, spec: SourceSpec) -> None:
         self._spec = spec
+        self._array: Any = None
         self._band: tuple[int, int, Array] | None = None
-        with ExitStack() as stack:
-            with decoding(spec.path, "TIFF"):
-                series = _series(spec, stack.enter_context(tifffile.TiffFile(spec.path)))
-                level = series.levels[spec.level]
-                axes = _axes(level.axes, level.shape)
-                self.planes = Planes(tuple(level.shape), axes, spec.path)
-                self.dtype: np.dtype[np.generic] = np.dtype(level.dtype)
-                self.planes.check(spec)
-                self.shape: tuple[int, ...] = self.planes.plane_shape(spec.channel)
-                self._array: Any = self._open(series, level)
-            chunks = getattr(self._array, "chunks", None)
-            x = axes.index("x")
-            self._wide = chunks is not None and chunks[x] >= level.shape[x]
-            # An array in memory, or mapped, needs the file no longer.
-            self._open_files = ExitStack() if chunks is None else stack.pop_all()
+        self._files = ExitStack()
+        with decoding(spec.path, "TIFF"), tifffile.TiffFile(spec.path) as file:
+            level = _series(spec, file).levels[spec.level]
+            page = level.keyframe
+            if page.photometric == PALETTE and page.colormap is not None:
+                raise ImageError(
+                    f"{spec.path}: has a palette, which is read in whole images of up to "
+                    f"{MAX_PIXELS} pixels only; save it as RGB or grey"
+                )
+            self.planes = Planes(tuple(level.shape), _axes(level.axes, level.shape), spec.path)
+            self.dtype: np.dtype[np.generic] = np.dtype(level.dtype)
+        self.planes.check(spec)
+        self.shape: tuple[int, ...] = self.planes.plane_shape(spec.channel)
 
     def close(self) -> None:
         """Close the file."""
-        self._open_files.close()
-
-    def _open(self, series: Any, level: Any) -> Any:
-        contiguous = level.dataoffset is not None and series.keyframe.is_memmappable
-        if contiguous and self._spec.level == 0:
-            offset = level.dataoffset
-            dtype = self.dtype.newbyteorder(level.parent.byteorder)
-            return np.memmap(self._spec.path, dtype, "r", offset, level.shape)
-        if int(np.prod(level.shape)) <= MAX_PIXELS // 8:
-            return level.asarray()
-        zarr = require("zarr", extra="large")
-        return zarr.open(series.aszarr(level=self._spec.level), mode="r")
+        self._array = self._band = None
+        self._files.close()
 
     def __call__(self, window: Window) -> Array:
         """See ``Reader``."""
         with decoding(self._spec.path, "TIFF"):
-            return self._banded(window) if self._wide else self._read(window)
+            if self._array is None:
+                self._array = self._open()
+            rows = self._rows_of_strips()
+            return self._read(window) if rows is None else self._from_band(window, rows)
+
+    def _open(self) -> Any:
+        with ExitStack() as stack:  # an array in memory, or mapped, needs the file no longer
+            file = stack.enter_context(tifffile.TiffFile(self._spec.path))
+            series = _series(self._spec, file)
+            level = series.levels[self._spec.level]
+            if level.dataoffset is not None and level.keyframe.is_memmappable:
+                dtype = self.dtype.newbyteorder(file.byteorder)
+                return np.memmap(self._spec.path, dtype, "r", level.dataoffset, level.shape)
+            try:
+                zarr = require("zarr", extra="large")
+            except MissingDependencyError:
+                if int(np.prod(level.shape)) > MAX_PIXELS // 8:
+                    raise
+                return level.asarray()
+            self._files = stack.pop_all()
+            return zarr.open(series.aszarr(level=self._spec.level), mode="r")
+
+    def _rows_of_strips(self) -> int | None:
+        """Rows of a chunk that reaches from left to right; None where chunks do not."""
+        chunks = getattr(self._array, "chunks", None)
+        y, x = self.planes.axes.index("y"), self.planes.axes.index("x")
+        if chunks is None or chunks[x] < self.planes.shape[x]:
+            return None
+        return int(chunks[y])
+
+    def _from_band(self, window: Window, rows: int) -> Array:
+        """Keep the last whole strips, for the windows beside this one."""
+        y0, x0, y1, x1 = window
+        if self._band is None or not self._band[0] <= y0 <= y1 <= self._band[1]:
+            start = y0 // rows * rows
+            end = min(-(-y1 // rows) * rows, self.shape[0])
+            self._band = (start, end, self._read((start, 0, end, self.shape[1])))
+        start, _, band = self._band
+        return band[y0 - start : y1 - start, x0:x1]
 
     def _read(self, window: Window) -> Array:
         picked = np.asarray(self._array[self.planes.index(self._spec, window)])
         return self.planes.ordered(picked, self._spec)
-
-    def _banded(self, window: Window) -> Array:
-        """Strips reach from left to right: keep the last rows, for the windows beside this one."""
-        y0, x0, y1, x1 = window
-        if self._band is None or not self._band[0] <= y0 <= y1 <= self._band[1]:
-            self._band = (y0, y1, self._read((y0, 0, y1, self.shape[1])))
-        start, _, band = self._band
-        return band[y0 - start : y1 - start, x0:x1]
 
 
 def _axes(names: str, shape: tuple[int, ...]) -> str:

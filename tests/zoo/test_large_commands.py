@@ -90,6 +90,8 @@ def test_frames_and_planes_are_numbered_apart(run, stack):
     tifffile.imwrite("stack.tif", stack, metadata={"axes": "TYX"})
     status, result, _ = run("stack.tif", "-o", "frames.tif", "--stack", "frames")
     assert (status, result["images"][0]["objects"]) == (0, 5)
+    with tifffile.TiffFile("frames.tif") as file:
+        assert file.series[0].axes == "TYX"
     assert tifffile.imread("frames.tif").max(axis=(1, 2)).tolist() == [0, 1, 1, 2, 1, 0]
     status, result, _ = run("stack.tif", "-o", "plane.tif", "--plane", 3)
     assert (status, result["images"][0]["objects"]) == (0, 2)

@@ -1,5 +1,6 @@
 """TIFFs of any layout read window by window, against tifffile reading them at once."""
 
+import sys
 from contextlib import closing
 from typing import Any
 
@@ -7,7 +8,12 @@ import numpy as np
 import pytest
 import tifffile
 
-from samzoo.runtime.errors import ImageError, InputError, NotFoundError
+from samzoo.runtime.errors import (
+    ImageError,
+    InputError,
+    MissingDependencyError,
+    NotFoundError,
+)
 from samzoo.runtime.large import tiff_source
 from samzoo.runtime.large.open_source import count_planes, open_source
 from samzoo.runtime.large.source import SourceSpec
@@ -16,10 +22,9 @@ WINDOWS = [(0, 0, 70, 90), (3, 5, 33, 64), (60, 80, 70, 90), (16, 0, 17, 90)]
 
 
 @pytest.fixture
-def in_chunks(monkeypatch):
-    """Read even small compressed files chunk by chunk."""
+def in_chunks():
+    """Compressed files are read chunk by chunk."""
     pytest.importorskip("zarr")
-    monkeypatch.setattr(tiff_source, "MAX_PIXELS", 0)
 
 
 def check(path, expected, **choice):
@@ -103,6 +108,24 @@ def test_a_cut_off_file_is_an_error(in_chunks, tmp_path, rng):
         check(path, image)
 
 
+def test_without_zarr_small_files_are_decoded_and_large_ones_name_it(tmp_path, rng, monkeypatch):
+    image = rng.integers(0, 255, (70, 90)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", image, compression="zlib")
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    check(tmp_path / "a.tif", image)
+    monkeypatch.setattr(tiff_source, "MAX_PIXELS", 800)
+    with pytest.raises(MissingDependencyError, match=r"samzoo\[large\]"):
+        check(tmp_path / "a.tif", image)
+
+
+def test_a_palette_is_refused(tmp_path, rng):
+    colours = rng.integers(0, 2**16, (3, 256)).astype(np.uint16)
+    image = rng.integers(0, 255, (70, 90)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", image, photometric="palette", colormap=colours)
+    with pytest.raises(ImageError, match="has a palette"):
+        open_source(SourceSpec(str(tmp_path / "a.tif")))
+
+
 def test_a_missing_file_and_a_folder_are_errors(tmp_path):
     with pytest.raises(NotFoundError, match="no such file"):
         open_source(SourceSpec(str(tmp_path / "none.tif")))
@@ -114,7 +137,7 @@ def test_nan_in_a_window_is_an_error(tmp_path):
     image = np.ones((70, 90), np.float32)
     image[40, 50] = np.nan
     tifffile.imwrite(tmp_path / "a.tif", image)
-    source = open_source(SourceSpec(str(tmp_path / "a.tif")))
-    source.read((0, 0, 40, 90))
-    with pytest.raises(ImageError, match="NaN"):
-        source.read((0, 0, 41, 90))
+    with closing(open_source(SourceSpec(str(tmp_path / "a.tif")))) as source:
+        source.read((0, 0, 40, 90))
+        with pytest.raises(ImageError, match="NaN"):
+            source.read((0, 0, 41, 90))
