@@ -96,7 +96,7 @@ def small(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def vit_b(tmp_path_factory):
-    """A ViT-B of random weights, for the tools that know no other size."""
+    """A ViT-B of random weights, exported for every tool."""
     folder = tmp_path_factory.mktemp("vit_b")
     sam = with_encoder(VitConfig(), ais=UnetrDecoderConfig())
     from samzoo.runtime.config import MaskDecoderConfig
@@ -107,8 +107,14 @@ def vit_b(tmp_path_factory):
     )
     sam = tiny.make_sam(config)
     base = tiny.write_base(folder / "base", sam)
-    export(base, folder / "package", targets=["segment-anything", "micro-sam"], name="cells")
+    export(base, folder / "package", targets=["all"], name="cells")
     return sam, folder / "package"
+
+
+@pytest.fixture(params=["small", "vit_b"])
+def sam_and_package(request):
+    """Each of the two, for tools that take any size."""
+    return request.getfixturevalue(request.param)
 
 
 def environment(make, *requirements):
@@ -181,19 +187,19 @@ def assert_same(found, expected, limit=0.9995):
 
 
 @pytest.mark.parametrize("target", PYTHON_TOOLS)
-def test_a_tool_in_python_draws_our_masks(small, image, tmp_path, target):
+def test_a_tool_in_python_draws_our_masks(sam_and_package, image, tmp_path, target):
     script, requirements = PYTHON_TOOLS[target]
     python = environment(python_environment, *requirements)
-    found = python_answer(tmp_path, python, script, small[1] / target, image)
-    assert_same(found, ours(load(small[1]), image))
+    found = python_answer(tmp_path, python, script, sam_and_package[1] / target, image)
+    assert_same(found, ours(load(sam_and_package[1]), image))
 
 
-def test_transformers_draws_our_masks(small, image, tmp_path):
+def test_transformers_draws_our_masks(sam_and_package, image, tmp_path):
     python = environment(python_environment, *TRANSFORMERS)
     found = python_answer(
-        tmp_path, python, "transformers_proof.py", small[1] / "huggingface", image
+        tmp_path, python, "transformers_proof.py", sam_and_package[1] / "huggingface", image
     )
-    assert_same(found, ours(load(small[1]), image))
+    assert_same(found, ours(load(sam_and_package[1]), image))
 
 
 def test_onnxruntime_web_draws_our_masks(small, image, tmp_path):
@@ -204,15 +210,15 @@ def test_onnxruntime_web_draws_our_masks(small, image, tmp_path):
     assert_same(found, ours(load(small[1]), image))
 
 
-def test_transformers_js_draws_segment_anythings_masks(small, image, tmp_path):
+def test_transformers_js_draws_segment_anythings_masks(sam_and_package, image, tmp_path):
     """It always asks for three masks, of which the best predicted one counts."""
     from segment_anything import SamPredictor
 
     folder = environment(node_environment, *NODE)
     found = node_answer(
-        tmp_path, folder, "transformers_js_proof.mjs", small[1] / "transformers-js", image
+        tmp_path, folder, "transformers_js_proof.mjs", sam_and_package[1] / "transformers-js", image
     )
-    predictor = SamPredictor(tiny.make_original(small[0]))
+    predictor = SamPredictor(tiny.make_original(sam_and_package[0]))
     predictor.set_image(image)
     expected = {}
     for name, (points, labels) in PROMPTS.items():
