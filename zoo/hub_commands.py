@@ -15,7 +15,7 @@ from samzoo.runtime.errors import InputError, SamzooError
 from samzoo.runtime.manifest import Manifest
 from samzoo.runtime.outputs import check_output
 
-from .index import DEFAULT_MODEL, HUB_PREFIX, resolve, shipped
+from .index import BIOIMAGEIO_PREFIX, DEFAULT_MODEL, HUB_PREFIX, resolve, shipped
 from .progress import ProgressBar
 from .summary import summarise
 from .text_table import text_table
@@ -27,6 +27,7 @@ COLUMNS = ("name", "segments", "base", "method", "megabytes", "license", "scores
 
 def pull(options: Namespace) -> Result:
     """Download a model into the cache."""
+    from .bioimageio_pull import pull_from_bioimageio
     from .hub import pull_from_hub
     from .model_index import pull_from_index
 
@@ -35,6 +36,8 @@ def pull(options: Namespace) -> Result:
     try:
         if reference.startswith(HUB_PREFIX):
             folder = pull_from_hub(reference, progress=bar)
+        elif reference.startswith(BIOIMAGEIO_PREFIX):
+            folder = pull_from_bioimageio(reference, progress=bar)
         elif reference in {listed.name for listed in shipped()} or Path(reference).exists():
             raise InputError(f"{reference}: is here already, and needs no pull")
         else:
