@@ -283,8 +283,10 @@ def _add_hub_verbs(verbs: Any) -> None:
     _json(listing)
     pull = _verb(verbs, "pull", "download a model, checked and ready to work offline")
     pull.add_argument(
-        "reference", metavar="REF", help="hf:ORG/NAME[@REVISION], or a name in SAMZOO_INDEX"
-    )
+        "reference", metavar="REF",
+        help="hf:ORG/NAME[@REVISION], bioimageio:NICKNAME, bioimageio:FILE.zip, or a name in "
+        "SAMZOO_INDEX",
+    )  # fmt: skip
     _json(pull)
     remove = _verb(verbs, "remove", "delete a downloaded model")
     remove.add_argument("reference", metavar="REF")

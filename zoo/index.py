@@ -22,6 +22,9 @@ DEFAULT_MODEL = "nuclei-vit-t"
 HUB_PREFIX = "hf:"
 """How a reference to the Hugging Face Hub starts."""
 
+BIOIMAGEIO_PREFIX = "bioimageio:"
+"""How a reference to a BioImage.IO model starts."""
+
 
 @dataclass(frozen=True)
 class Listed:
@@ -57,18 +60,21 @@ def resolve(reference: str | Path) -> Path:
 
     Args:
         reference: A name out of ``samzoo list``, the path of a package folder, or
-            ``hf:ORG/NAME[@REVISION]``, or a name in an index that ``SAMZOO_INDEX`` names. The last
-            two are looked up in the cache and only pulled where they are not there, so that a
-            model once pulled works offline; ``samzoo pull`` asks anew.
+            ``hf:ORG/NAME[@REVISION]``, ``bioimageio:NICKNAME`` or ``bioimageio:FILE.zip``, or a
+            name in an index that ``SAMZOO_INDEX`` names. The last three are looked up in the cache
+            and only pulled where they are not there, so that a model once pulled works offline;
+            ``samzoo pull`` asks anew.
 
     Returns:
         The folder.
 
     Raises:
         NotFoundError: It is none of these; lists the known names.
-        SamzooError: Of a pull, see ``hub.pull_from_hub``.
+        SamzooError: Of a pull, see ``hub.pull_from_hub``, ``bioimageio_pull``.
     """
     reference = str(reference)
+    if reference.startswith(BIOIMAGEIO_PREFIX):
+        return _from_bioimageio(reference)
     if reference.startswith(HUB_PREFIX):
         return _from_hub(reference)
     if reference.replace("-", "").isalnum():
@@ -109,6 +115,14 @@ def _from_hub(reference: str) -> Path:
 
     found = cache.find(str(parse_reference(reference)))
     return pull_from_hub(reference) if found is None else found
+
+
+def _from_bioimageio(reference: str) -> Path:
+    from . import cache
+    from .bioimageio_pull import canonical, pull_from_bioimageio
+
+    found = cache.find(canonical(reference))
+    return pull_from_bioimageio(reference) if found is None else found
 
 
 def _shipped_root() -> Path:

@@ -1,7 +1,7 @@
 """From a reference to a package in the cache, wherever it is published.
 
-In: ``hf:ORG/NAME[@REVISION]`` or a name in an index. Out: its folder. Called by the verb ``pull``
-and by ``encoder_package.py``.
+In: ``hf:ORG/NAME[@REVISION]``, ``bioimageio:NICKNAME-or-ZIP`` or a name in an index. Out: its
+folder. Called by the verb ``pull`` and by ``encoder_package.py``.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from pathlib import Path
 
 from samzoo.runtime.arrays import Progress
 
+from .bioimageio_pull import pull_from_bioimageio
 from .hub import pull_from_hub
-from .index import HUB_PREFIX
+from .index import BIOIMAGEIO_PREFIX, HUB_PREFIX
 from .model_index import pull_from_index
 
 
@@ -19,15 +20,18 @@ def pull(reference: str, *, progress: Progress | None = None) -> Path:
     """Download a package into the cache, asking anew what a branch or an index says now.
 
     Args:
-        reference: ``hf:ORG/NAME[@REVISION]``, or a name in an index of ``SAMZOO_INDEX``.
+        reference: ``hf:ORG/NAME[@REVISION]``, ``bioimageio:NICKNAME-or-ZIP``, or a name in an
+            index of ``SAMZOO_INDEX``.
         progress: As in ``pull_package``.
 
     Returns:
         The package's folder in the cache.
 
     Raises:
-        SamzooError: As ``pull_from_hub`` and ``pull_from_index``.
+        SamzooError: As ``pull_from_hub``, ``pull_from_bioimageio`` and ``pull_from_index``.
     """
     if reference.startswith(HUB_PREFIX):
         return pull_from_hub(reference, progress=progress)
+    if reference.startswith(BIOIMAGEIO_PREFIX):
+        return pull_from_bioimageio(reference, progress=progress)
     return pull_from_index(reference, progress=progress)

@@ -40,6 +40,28 @@ def read_document(url: str, *, limit: int, token: str = "") -> bytes:
     raise AssertionError("the last attempt returns or raises")
 
 
+def size_of(url: str, *, limit: int) -> int:
+    """Ask for a file's size in bytes, several times where the connection fails.
+
+    Raises:
+        FormatError: The server does not say, or it is above ``limit``.
+        SamzooError: Else as ``read_document``.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with open_url(url) as stream:
+                size = stream.total
+            if size is None or size > limit:
+                found = "no size" if size is None else f"{size} bytes"
+                raise FormatError(f"{url}: found {found}, allowed are {limit} bytes")
+            return size
+        except TemporaryError:
+            if attempt == ATTEMPTS:
+                raise
+            time.sleep(PAUSE * 2**attempt)
+    raise AssertionError("the last attempt returns or raises")
+
+
 def read_object(url: str, *, limit: int, token: str = "") -> dict[str, Any]:
     """Read a JSON object.
 

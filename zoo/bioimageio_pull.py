@@ -1,0 +1,93 @@
+"""From a BioImage.IO model with a SAM's weights to a package in the cache.
+
+In: ``bioimageio:NICKNAME`` or ``bioimageio:FILE.zip``. Out: the package. Called by ``index.py`` and
+the verb ``pull``. The weights are read as ``convert`` reads them: nothing in the package is run,
+and its architecture file is not even fetched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from samzoo.runtime.arrays import Progress
+from samzoo.runtime.errors import FormatError, require
+from samzoo.runtime.manifest import MANIFEST_FILE
+
+from . import cache
+from .bioimageio_rdf import Rdf, read_rdf
+from .bioimageio_source import Found, find_model, is_zip
+from .file_lock import locked
+from .index import BIOIMAGEIO_PREFIX
+
+
+def canonical(reference: str) -> str:
+    """Return the reference as the cache notes it: a zip by its absolute path."""
+    rest = reference.removeprefix(BIOIMAGEIO_PREFIX)
+    if is_zip(rest) and "://" not in rest:
+        # By digest: the cache cuts long references, and two paths may begin alike.
+        path = str(Path(rest).expanduser().resolve())
+        digest = hashlib.sha256(path.encode()).hexdigest()[:16]
+        rest = f"{Path(rest).name[:80]}@{digest}"
+    return BIOIMAGEIO_PREFIX + rest
+
+
+def pull_from_bioimageio(reference: str, *, progress: Progress | None = None) -> Path:
+    """Make a package in the cache of a model of BioImage.IO, unless it is there.
+
+    Args:
+        reference: ``bioimageio:NICKNAME`` or ``bioimageio:FILE.zip``.
+        progress: Called with stage, bytes done and bytes in all.
+
+    Returns:
+        The package's folder.
+
+    Raises:
+        InputError: It is neither.
+        NotFoundError: There is no such model or file.
+        FormatError: A file is not what it must be, or the model is no SAM that samzoo can read.
+        MissingDependencyError: torch, onnx or ruyaml is not installed.
+        StorageError: The connection or the disk failed.
+    """
+    report: Progress = progress or (lambda stage, done, total: None)
+    for needed in ("torch", "onnx"):  # before hundreds of megabytes are fetched
+        require(needed, extra="export")
+    found = find_model(reference)
+    rdf = read_rdf(found.rdf, where=found.where)
+    with locked(cache.lock_file(found.key), waiting=lambda: report("wait for another pull", 0, 0)):
+        folder = cache.model_folder(found.key)
+        if not (folder / MANIFEST_FILE).is_file():
+            partial = cache.partial_folder(found.key)
+            folder = cache.install(_exported(found, rdf, partial, report), found.key)
+            shutil.rmtree(partial, ignore_errors=True)
+        cache.remember(canonical(reference), found.key)
+    return folder
+
+
+def _exported(found: Found, rdf: Rdf, partial: Path, report: Progress) -> Path:
+    """Fetch, convert and export in the partial folder, whose lock is held."""
+    from .checkpoints import read_state_dicts
+    from .convert import convert
+    from .export import export, package_name
+
+    stage = f"pull {found.name}"
+    weights = partial / "files" / "weights.pt"
+    found.fetch(rdf.weights, weights, lambda done, total: report(stage, done, total))
+    decoder = None
+    try:
+        if rdf.decoder is not None and not read_state_dicts(weights).decoder:
+            decoder = partial / "files" / "decoder.pt"
+            found.fetch(rdf.decoder, decoder, lambda done, total: report(stage, done, total))
+        source = {"name": rdf.name, "license": rdf.license or None, "bioimageio": found.name}
+        model = convert(weights, partial / "model", decoder=decoder, force=True, source=source)
+    except FormatError as error:
+        raise FormatError(
+            f"{found.where}: samzoo cannot read its weights as those of a SAM ({error}). They need "
+            f"{rdf.architecture}, and samzoo never runs code out of a package; open it with "
+            "bioimageio.core if you trust its authors"
+        ) from error
+    report("export", 0, 0)
+    output = partial / "package"
+    export(model, output, name=package_name(Path(found.name)), weights=True, force=True)
+    return output

@@ -1,0 +1,157 @@
+"""The description of a BioImage.IO model, ``rdf.yaml``, as far as a pull needs it.
+
+In: the file's bytes, from a stranger. Out: the files with a SAM's weights, with their hashes.
+Called by ``bioimageio_pull.py``. Source of the fields: bioimageio.spec 0.5.12, ``model/v0_5.py``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from samzoo.runtime.errors import FormatError, require, shown
+from samzoo.runtime.manifest import check_relative
+
+MAX_RDF_BYTES = 2**20
+"""Descriptions have some 20 kB (own choice)."""
+
+MAX_DEPTH = 50
+"""Of the YAML; the reader's time grows with the square of it (own choice)."""
+
+STATE_DICT = "pytorch_state_dict"
+DECODER_ENDING = "_decoder.pt"
+"""How micro-sam names the attachment with its AIS decoder."""
+
+
+@dataclass(frozen=True)
+class RdfFile:
+    """A file that the description names.
+
+    Attributes:
+        path: Its plain name, beside the description.
+        sha256: 64 hex digits.
+    """
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Rdf:
+    """A model's description.
+
+    Attributes:
+        name: As its authors call it.
+        license: SPDX identifier, or empty.
+        weights: The state dict.
+        architecture: File name and sha256 of the code for it, for messages; it is never read.
+        decoder: micro-sam's AIS decoder, where it is attached.
+    """
+
+    name: str
+    license: str
+    weights: RdfFile
+    architecture: str
+    decoder: RdfFile | None
+
+
+def read_rdf(data: bytes, *, where: str) -> Rdf:
+    """Read a description.
+
+    Args:
+        data: The YAML.
+        where: Begins every message.
+
+    Raises:
+        FormatError: Not YAML, with aliases, not of a model of spec 0.5, or without a state dict.
+        MissingDependencyError: The YAML reader is not installed.
+    """
+    value = _mapping(load_yaml(data, where=where), where, "the description")
+    version = str(value.get("format_version", ""))
+    if value.get("type") != "model" or not version.startswith("0.5."):
+        raise FormatError(
+            f"{where}: found type {shown(value.get('type'))} of format_version {shown(version)}, "
+            "allowed is a model of 0.5; update it with: bioimageio update-format"
+        )
+    weights = _mapping(value.get("weights"), where, "weights")
+    if STATE_DICT not in weights:
+        kinds = ", ".join(shown(kind, limit=40) for kind in list(weights)[:8]) or "nothing"
+        raise FormatError(
+            f"{where}: weights: found {kinds}, samzoo takes a SAM's {STATE_DICT} and makes its own "
+            "graphs of it; run this package with bioimageio.core, or ask its authors for the "
+            "weights or the samzoo package"
+        )
+    entry = _mapping(weights[STATE_DICT], where, STATE_DICT)
+    attachments = value.get("attachments") or []
+    files = [
+        _file(each, where, "attachments")
+        for each in (attachments if isinstance(attachments, list) else [])
+        if isinstance(each, Mapping) and str(each.get("source", "")).endswith(DECODER_ENDING)
+    ]
+    if len(files) > 1:
+        raise FormatError(f"{where}: attachments: several end with {DECODER_ENDING}, allowed is 1")
+    return Rdf(
+        name=str(value.get("name", ""))[:128],
+        license=value["license"] if isinstance(value.get("license"), str) else "",
+        weights=_file(entry, where, STATE_DICT),
+        architecture=_architecture(entry.get("architecture")),
+        decoder=files[0] if files else None,
+    )
+
+
+def load_yaml(data: bytes, *, where: str) -> Any:
+    """Parse YAML into plain values.
+
+    Raises:
+        FormatError: Too large, not YAML, or with aliases, which can grow without bound.
+        MissingDependencyError: ruyaml is not installed.
+    """
+    if len(data) > MAX_RDF_BYTES:
+        raise FormatError(f"{where}: found {len(data)} bytes, allowed are {MAX_RDF_BYTES}")
+    ruyaml = require("ruyaml", extra="bioimageio")
+    try:
+        depth = 0
+        for event in ruyaml.YAML(typ="safe", pure=True).parse(data):
+            if isinstance(event, ruyaml.events.AliasEvent):
+                raise FormatError(
+                    f"{where}: has a YAML alias, {shown(event.anchor)}; none are allowed, write "
+                    "the value out"
+                )
+            depth += isinstance(event, ruyaml.events.CollectionStartEvent)
+            depth -= isinstance(event, ruyaml.events.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise FormatError(f"{where}: nested more than {MAX_DEPTH} deep; none need that")
+        return ruyaml.YAML(typ="safe", pure=True).load(data)
+    except FormatError:
+        raise
+    except (ruyaml.error.YAMLError, ValueError, LookupError, TypeError, RecursionError) as error:
+        problem = " ".join(str(error).split())
+        raise FormatError(f"{where}: not a usable YAML file ({problem[:200]})") from error
+
+
+def _mapping(value: Any, where: str, name: str) -> Mapping[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise FormatError(f"{where}: {name}: expected a mapping, found {type(value).__name__}")
+    return value
+
+
+def _file(entry: Mapping[Any, Any], where: str, name: str) -> RdfFile:
+    source, sha256 = entry.get("source"), entry.get("sha256")
+    if not isinstance(source, str):
+        raise FormatError(f"{where}: {name}: source: expected a file name, found {shown(source)}")
+    check_relative(source, where=f"{where}: {name}: source")
+    if not isinstance(sha256, str) or not re.fullmatch("[0-9a-f]{64}", sha256):
+        raise FormatError(
+            f"{where}: {name}: sha256: found {shown(sha256)}, expected 64 lower-case hex digits"
+        )
+    return RdfFile(source, sha256)
+
+
+def _architecture(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return "no architecture file"
+    if "source" not in value:
+        return f"the architecture {shown(value.get('import_from'))}"
+    return f"the architecture file {shown(value['source'])} (sha256 {shown(value.get('sha256'))})"
