@@ -1,7 +1,7 @@
 """Images of any size: seconds and memory by side, and what the choice of tiles changes.
 
     python benchmarks/large.py [--sides 1000 2000 4000] [--model REF] [--work WORK]
-    python benchmarks/large.py --seams [--side 2048] [--model REF] [--work WORK]
+    python benchmarks/large.py --seams [--cells] [--side 2048] [--model REF] [--work WORK]
 
 The picture is the example image of nuclei, repeated. Each run is a process of its own, of which the
 system reports the largest resident memory. ``--seams`` segments one picture with three shapes of
@@ -57,6 +57,28 @@ def picture(side: int, work: Path) -> Path:
     return path
 
 
+def cells(side: int, work: Path) -> Path:
+    """Write simulated nuclei: ellipses of many sizes and intensities, some touching, and noise."""
+    path = work / f"cells-{side}.tif"
+    rng = np.random.default_rng(0)
+    image = np.zeros((side + 40, side + 40), np.float32)
+    rows, columns = np.mgrid[:40, :40]
+    for y in range(0, side, 26):
+        for x in range(0, side, 26):
+            dy, dx = rng.uniform(-5, 5, 2)
+            a, b = rng.uniform(7, 13, 2)
+            turn = rng.uniform(0, np.pi)
+            u = (columns - 20 - dx) * np.cos(turn) + (rows - 20 - dy) * np.sin(turn)
+            v = (rows - 20 - dy) * np.cos(turn) - (columns - 20 - dx) * np.sin(turn)
+            inside = np.clip(3 * (1 - np.hypot(u / a, v / b)), 0, 1) * rng.uniform(0.3, 1)
+            part = image[y : y + 40, x : x + 40]
+            np.maximum(part, inside, out=part)
+    noisy = 2000 + 20000 * image[20:-20, 20:-20] + rng.normal(0, 600, (side, side))
+    work.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, np.clip(noisy, 0, 65535).astype(np.uint16))
+    return path
+
+
 def run(image: Path, output: Path, *options: str) -> tuple[float, float, int]:
     """Segment in a new process; returns seconds, peak MB and the number of objects."""
     command = [
@@ -81,9 +103,8 @@ def by_side(sides: list[int], model: list[str], work: Path) -> str:
     return "\n".join(lines)
 
 
-def by_shape(side: int, model: list[str], work: Path) -> str:
+def by_shape(image: Path, model: list[str], work: Path) -> str:
     """Return a table of how many objects differ from those of the default tiles."""
-    image = picture(side, work)
     lines = [
         "| tiles | objects | none at IoU 0.5 | none at 0.9 | pixels that differ |",
         "|---|---|---|---|---|",
@@ -120,12 +141,14 @@ def main() -> None:
     parser.add_argument("--sides", type=int, nargs="+", default=[1000, 2000, 4000])
     parser.add_argument("--side", type=int, default=2048)
     parser.add_argument("--seams", action="store_true")
+    parser.add_argument("--cells", action="store_true", help="with --seams: simulated nuclei")
     parser.add_argument("--model", default="nuclei-vit-t")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "samzoo-large")
     options = parser.parse_args()
     model = ["--model", options.model]
     if options.seams:
-        by_shape(options.side, model, options.work)
+        draw = cells if options.cells else picture
+        by_shape(draw(options.side, options.work), model, options.work)
     else:
         by_side(options.sides, model, options.work)
 

@@ -29,6 +29,7 @@ def model():
     return Model(sam.config, TorchNetworks(sam))
 
 
+@pytest.mark.slow  # a model of 1024 pixels, which micro-sam's mask inputs need
 @pytest.mark.torch
 @pytest.mark.parametrize("projection", PROJECTIONS)
 def test_every_slice_is_that_of_micro_sam(projection, model, golden):
