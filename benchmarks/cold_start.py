@@ -32,9 +32,9 @@ STEPS = (
     ("samzoo.runtime.model", "segment_from_maps", "post-processing"),
     ("samzoo.runtime.model.Model", "embed_tiles", "cut and resize tiles"),
     ("samzoo.runtime.model.Model", "ais_maps", "join and resize maps"),
-    ("samzoo.zoo.commands", "_load", "open the package"),
-    ("samzoo.zoo.commands", "read_image", "read the image"),
-    ("samzoo.zoo.commands", "write_labels", "write the labels"),
+    ("samzoo.zoo.segment_command", "load_model", "open the package"),
+    ("samzoo.zoo.segment_command", "read_image", "read the image"),
+    ("samzoo.zoo.segment_command", "write_labels", "write the labels"),
     ("samzoo.zoo.commands", "segment", "the rest of the command, releasing the model"),
 )
 """Module or class, function, and the step's name."""

@@ -40,10 +40,6 @@ ENCODERS: dict[str, EncoderConfig] = {
         window_size=3,
         global_attn_indexes=(1,),
     ),
-    # As large as published ones, for tools that take no other size.
-    "vit_1024": VitConfig(
-        image_size=1024, embed_dim=8, depth=1, num_heads=1, mlp_ratio=2.0, global_attn_indexes=()
-    ),
     # Grids of 16 and 8: windows of 5 and 3 are padded, the last stage is one window.
     "tiny_vit": TinyVitConfig(
         image_size=IMAGE_SIZE,
@@ -56,6 +52,13 @@ ENCODERS: dict[str, EncoderConfig] = {
         strides=(1, 2, 1),
         mlp_ratio=2.0,
         mbconv_expand_ratio=2.0,
+    ),
+}
+
+LARGE_ENCODERS: dict[str, EncoderConfig] = {
+    # As large as published ones, for tools that take no other size.
+    "vit_1024": VitConfig(
+        image_size=1024, embed_dim=8, depth=1, num_heads=1, mlp_ratio=2.0, global_attn_indexes=()
     ),
 }
 
@@ -98,13 +101,14 @@ UNETR_DECODER = UnetrDecoderConfig(features=(12, 8, 6, 4), upsampling="transpose
 def make_config(encoder="vit", *, ais=True, wider=False, point_output="multimask", **preprocessing):
     """Config of a tiny SAM.
 
-    ``encoder`` is a key of ``ENCODERS``; ``wider`` takes ``WIDER_ENCODERS`` and a mask decoder
-    that is segment-anything's own but for a narrow MLP, so that a converter finds its numbers.
+    ``encoder`` is a key of ``ENCODERS`` or ``LARGE_ENCODERS``; ``wider`` takes ``WIDER_ENCODERS``
+    and a mask decoder that is segment-anything's own but for a narrow MLP, so that a converter
+    finds its numbers.
     """
     decoder = WIDER_MASK_DECODER if wider else MASK_DECODER
     return ModelConfig(
         architecture=Architecture(
-            image_encoder=(WIDER_ENCODERS if wider else ENCODERS)[encoder],
+            image_encoder=(WIDER_ENCODERS if wider else {**ENCODERS, **LARGE_ENCODERS})[encoder],
             mask_decoder=dataclasses.replace(decoder, point_output=point_output),
             ais_decoder=AIS_DECODER if ais else None,
         ),
