@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .arrays import Array, Float4D
+from .config import ModelConfig
 from .errors import NotFoundError, WrongBaseError, shown
 from .lora_factors import Factors, FactorShapes, read_factors
 from .manifest import AIS_DECODER, ENCODER, FACTORS, MASK_DECODER, Manifest, reader
@@ -104,6 +105,31 @@ def open_adapters(
         networks = AdaptedNetworks(encoder, decoders, _factors_reader(folder, read, entry.name))
         variants[entry.name] = Variant(entry.model, networks, entry.name)
     return variants
+
+
+def adapted_networks(
+    encoder: OnnxNetworks,
+    read_graph: Callable[[str], bytes],
+    factors: bytes,
+    config: ModelConfig,
+    where: str,
+) -> AdaptedNetworks:
+    """Put an adapter's networks together out of bytes, as a package that is being written has them.
+
+    Args:
+        encoder: Takes factors.
+        read_graph: Gives the adapter's decoders by role.
+        factors: Of its ``.onnx_adapter`` file.
+        config: Of its model.
+        where: Begins every message.
+
+    Returns:
+        The networks; the factors are checked when the first image is encoded.
+    """
+    decoders = OnnxNetworks(read_graph, mask_side=4 * config.grid)
+    return AdaptedNetworks(
+        encoder, decoders, lambda shapes: read_factors(factors, shapes, where=where)
+    )
 
 
 def _encoder_reader(folder: Path, manifest: Manifest, base: Path | None) -> Callable[[str], bytes]:

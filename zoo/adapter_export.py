@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from samzoo.runtime.errors import InputError
-from samzoo.runtime.manifest import ENCODER, EncoderSource, Manifest
+from samzoo.runtime.manifest import ENCODER, EncoderSource, Manifest, read_entry
 
 from .export import package_name, software_versions, write_package
 from .merged_weights import DEFAULT_QLORA_BASE, QloraBase
@@ -74,6 +74,7 @@ def export_adapters(
             name=encoder.name, reference=reference or encoder.name, sha256=file.sha256
         ),
     )
-    entries, content = adapter_files(adapters, manifest, folder, qlora_base)
+    graph = read_entry(over, file)
+    entries, content = adapter_files(adapters, manifest, folder, qlora_base, graph)
     manifest = dataclasses.replace(manifest, adapters=entries)
     return write_package(output, manifest, content, force=force)

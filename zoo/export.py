@@ -140,7 +140,7 @@ def export(
     networks = OnnxNetworks(graphs.__getitem__, mask_side=4 * config.grid)
 
     def fill(folder: Path) -> None:
-        write_test(folder, Model(config, networks))
+        write_test(folder / TEST_FILE, Model(config, networks))
         if weights:
             write_weights(folder, tensors, half=precision != "fp32")
         for target in chosen:

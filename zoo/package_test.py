@@ -1,11 +1,13 @@
 """A package's own test: a small image, prompts, and what the model answered when it was exported.
 
-In: a model. Out: ``test/expected.safetensors``, and how far what the model answers here is from it.
-Written by ``export.py``, run by ``verify.py``: the same file must mean the same on every machine.
+In: a model. Out: ``test/expected.safetensors``, or a file of each adapter, and how far what the
+model answers here is from it. Written by ``export.py`` and ``shared_export.py``, run by
+``verify.py``: the same file must mean the same on every machine.
 """
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -28,23 +30,36 @@ TOLERANCES = {"fp32": 1e-3, "fp16": 1e-3, "int8-weights": 1e-3, "int8": 0.05}
 8-bit inputs a rounding that falls to the other side is a whole level (own choice)."""
 
 
-def write_test(folder: Path, model: Model) -> None:
+def adapter_test_file(adapter: str) -> str:
+    """Return the path of an adapter's own test."""
+    return f"adapters/{adapter}/expected.safetensors"
+
+
+def write_test(path: Path, model: Model) -> None:
     """Write what a model answers.
 
     Args:
-        folder: Of the package.
+        path: The test file.
         model: Of the package's graphs.
     """
     image = picture()
-    write_tensors(folder / TEST_FILE, {"image": image, **answers(model, image)}, {})
+    write_tensors(path, {"image": image, **answers(model, image)}, {})
 
 
-def run_test(folder: Path, model: Model) -> dict[str, float]:
+def answers_file(model: Model) -> bytes:
+    """Return the content of a test file."""
+    with tempfile.TemporaryDirectory(prefix="samzoo-") as folder:
+        path = Path(folder) / "expected.safetensors"
+        write_test(path, model)
+        return path.read_bytes()
+
+
+def run_test(path: Path, model: Model) -> dict[str, float]:
     """Compare what a model answers with what is stored.
 
     Args:
-        folder: Of the package, whose test file has been checked against the manifest.
-        model: The package, opened.
+        path: The test file, which has been checked against the manifest.
+        model: The package, opened; of several adapters, the one of this test in use.
 
     Returns:
         By output: largest difference over the largest stored value; infinite where shapes differ.
@@ -52,7 +67,7 @@ def run_test(folder: Path, model: Model) -> dict[str, float]:
     Raises:
         FormatError: The test file is damaged, or a graph fails.
     """
-    stored = read_tensors(folder / TEST_FILE)
+    stored = read_tensors(path)
     found = answers(model, np.asarray(stored.pop("image")))
     return {name: _difference(found.get(name), value) for name, value in stored.items()}
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from samzoo.runtime.adapters import adapted_networks
 from samzoo.runtime.config import ModelConfig, Preprocessing
 from samzoo.runtime.errors import InputError, require
 from samzoo.runtime.folders import CONFIG_FILE, read_model_folder
@@ -21,8 +22,11 @@ from samzoo.runtime.manifest import (
     AdapterEntry,
     Manifest,
     read_entry,
+    reader,
 )
+from samzoo.runtime.model import Model
 from samzoo.runtime.outputs import check_output_folder
+from samzoo.runtime.sessions import OnnxNetworks
 from samzoo.training.adapter import AdapterConfig, base_folder, check_base
 
 from .export import (
@@ -38,6 +42,7 @@ from .export import (
 from .factor_files import encoder_factors, write_factors
 from .merge import input_folders
 from .merged_weights import DEFAULT_QLORA_BASE, QloraBase
+from .package_test import TEST_ROLE, adapter_test_file, answers_file
 from .shareable import check_quantization, common_quantization, read_configs
 from .shared_graphs import decoders, shared_encoder
 
@@ -102,8 +107,8 @@ def export_shared(
         software=software_versions(),
         adapters=unmerged(configs),
     )
-    merged_entries, content = adapter_files(adapters, manifest, folder, qlora_base)
     encoder = shared_encoder(shared, tensors, configs, quantization, precision, where=str(folder))
+    merged_entries, content = adapter_files(adapters, manifest, folder, qlora_base, encoder)
     content[f"onnx/{ENCODER}.onnx"] = PackageFile(encoder, ENCODER)
     manifest = dataclasses.replace(manifest, adapters=merged_entries)
     return write_package(output, manifest, content, force=force)
@@ -147,7 +152,8 @@ def add_adapters(
     check_fits(package, manifest, adapters, configs, qlora_base)
     folder = prepared(adapters, configs, output, base, package, force=force)
     more = dataclasses.replace(manifest, adapters=(*manifest.adapters, *unmerged(configs)))
-    entries, content = adapter_files(adapters, more, folder, qlora_base)
+    encoder = reader(package, manifest, [ENCODER])(ENCODER)
+    entries, content = adapter_files(adapters, more, folder, qlora_base, encoder)
     kept = {
         entry.path: PackageFile(read_entry(package, entry), entry.role, entry.adapter)
         for entry in manifest.files
@@ -226,7 +232,11 @@ def prepared(
 
 
 def adapter_files(
-    adapters: Mapping[str, Path], manifest: Manifest, base: Path, qlora_base: QloraBase
+    adapters: Mapping[str, Path],
+    manifest: Manifest,
+    base: Path,
+    qlora_base: QloraBase,
+    encoder: bytes,
 ) -> tuple[tuple[AdapterEntry, ...], dict[str, PackageFile]]:
     """Make what a package holds of each adapter.
 
@@ -235,23 +245,28 @@ def adapter_files(
         manifest: Of the package, with unmerged entries of the adapters.
         base: The base's folder.
         qlora_base: As in ``export_shared``.
+        encoder: The shared encoder's graph.
 
     Returns:
-        Entries of the adapters as merged models, and their factors and decoders.
+        Entries of the adapters as merged models, and their factors, decoders and tests.
     """
     content: dict[str, PackageFile] = {}
     entries = []
-    encoder = manifest.model.architecture.image_encoder
+    layers = manifest.model.architecture.image_encoder
+    shared = OnnxNetworks(lambda _: encoder, mask_side=4 * manifest.model.grid)
     for entry in manifest.adapters:
         if entry.name not in adapters:
             continue
         adapter, place = adapters[entry.name], f"adapters/{entry.name}"
         model, graphs = decoders(adapter, base, qlora_base, manifest.precision, entry.name)
         entries.append(dataclasses.replace(entry, model=model))
-        factors = write_factors(encoder_factors(adapter, encoder))
+        factors = write_factors(encoder_factors(adapter, layers))
         content[f"{place}/lora.onnx_adapter"] = PackageFile(factors, FACTORS, entry.name)
         for role, graph in graphs.items():
             content[f"{place}/{role}.onnx"] = PackageFile(graph, role, entry.name)
+        networks = adapted_networks(shared, graphs.__getitem__, factors, model, place)
+        answers = answers_file(Model(model, networks))
+        content[adapter_test_file(entry.name)] = PackageFile(answers, TEST_ROLE, entry.name)
     return tuple(entries), content
 
 

@@ -23,6 +23,7 @@ from samzoo.runtime.manifest import (
     Manifest,
     read_entry,
 )
+from samzoo.runtime.model import Model
 from samzoo.runtime.package import load
 
 from .encoder_package import find_encoder
@@ -183,24 +184,32 @@ def _run(folder: Path, manifest: Manifest, report: Report) -> None:
         name = manifest.encoder_from.name
         report.proved.append(f"answers: not run, the encoder's package {name!r} is not here")
         return
-    entry = next((entry for entry in manifest.files if entry.role == TEST_ROLE), None)
-    if entry is None:
+    tests = [entry for entry in manifest.files if entry.role == TEST_ROLE]
+    if not tests:
         report.proved.append("answers: the package has no test of its own")
         return
-    tolerance = TOLERANCES.get(manifest.precision, max(TOLERANCES.values()))
     try:
-        report.differences = run_test(folder, load(folder, base=base))
+        model = load(folder, base=base)
+        for entry in tests:
+            if entry.adapter:
+                model.use(entry.adapter)
+            _compare(folder / entry.path, entry.adapter, model, manifest.precision, report)
     except SamzooError as error:
         report.problems.append(str(error))
         return
-    for name, difference in report.differences.items():
-        if not difference <= tolerance:
-            report.problems.append(
-                f"{folder / entry.path}: {name}: differs by {difference:.2g} of its largest value, "
-                f"allowed are {tolerance:g} ({manifest.precision})"
-            )
     if report.ok:
         worst = max(report.differences.values(), default=0.0)
         report.proved.append(
             f"answers: {len(report.differences)} outputs of its own test, at most {worst:.1g} apart"
         )
+
+
+def _compare(path: Path, adapter: str, model: Model, precision: str, report: Report) -> None:
+    tolerance = TOLERANCES.get(precision, max(TOLERANCES.values()))
+    for name, difference in run_test(path, model).items():
+        report.differences[f"{adapter}: {name}" if adapter else name] = difference
+        if not difference <= tolerance:
+            report.problems.append(
+                f"{path}: {name}: differs by {difference:.2g} of its largest value, allowed are "
+                f"{tolerance:g} ({precision})"
+            )

@@ -106,7 +106,9 @@ def test_an_encoder_beside_it_is_found(folders):
 
 def test_it_verifies_with_its_encoder_and_without(folders, tmp_path, monkeypatch):
     monkeypatch.setenv("SAMZOO_CACHE", str(tmp_path / "cache"))
-    assert verify(folders / "alone").problems == []
+    report = verify(folders / "alone")
+    assert report.problems == []
+    assert "second: box.low_res_logits" in report.differences
     shutil.copytree(folders / "alone", tmp_path / "alone")
     report = verify(tmp_path / "alone")
     assert report.problems == []

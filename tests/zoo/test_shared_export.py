@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from samzoo.runtime.errors import (
     OutputExistsError,
     WrongBaseError,
 )
-from samzoo.runtime.files import read_tensors
+from samzoo.runtime.files import read_tensors, sha256_of
 from samzoo.runtime.lora_factors import factor_names
 from samzoo.training.adapter import write_adapter
 from samzoo.training.methods import get_method
@@ -90,6 +91,33 @@ def test_a_shared_package_verifies(package):
     graphs = sum(entry.path.endswith(".onnx") for entry in Manifest.read(package).files)
     assert graphs > 3
     assert any(f"ranks of {graphs};" in line for line in report.proved)
+    tested = {name.partition(":")[0] for name in report.differences}
+    assert tested == set(ADAPTERS)
+
+
+def test_each_adapter_is_held_against_its_own_answers(package, tmp_path):
+    """The tests of two adapters are exchanged: what they answer is not what is stored."""
+    broken = tmp_path / "broken"
+    shutil.copytree(package, broken)
+    paths = [broken / f"adapters/{name}/expected.safetensors" for name in ("narrow", "wide")]
+    contents = [path.read_bytes() for path in paths]
+    for path, data in zip(paths, reversed(contents), strict=True):
+        path.write_bytes(data)
+    update_package_files(broken)
+    problems = verify(broken).problems
+    assert any("narrow/expected.safetensors: box.low_res_logits: differs by" in p for p in problems)
+    assert not any("adapters/late" in p for p in problems)
+
+
+def update_package_files(folder):
+    """List the files of a package as they are now."""
+    manifest = Manifest.read(folder)
+    files = tuple(
+        dataclasses.replace(entry, size=(folder / entry.path).stat().st_size,
+                            sha256=sha256_of(folder / entry.path))
+        for entry in manifest.files
+    )  # fmt: skip
+    dataclasses.replace(manifest, files=files).write(folder)
 
 
 def relative(found, expected):
@@ -163,7 +191,7 @@ def test_the_manifest_says_which_file_is_whose(package, base):
         ("onnx/encoder.onnx", "encoder", ""),
         *((f"adapters/{name}/{file}", role, name) for name in ADAPTERS for file, role in (
             ("lora.onnx_adapter", "lora_factors"), ("mask_decoder.onnx", "mask_decoder"),
-            ("ais_decoder.onnx", "ais_decoder"))),
+            ("ais_decoder.onnx", "ais_decoder"), ("expected.safetensors", "test"))),
     }  # fmt: skip
     assert json.loads((package / "samzoo.json").read_text())["format"]["version"] == 2
     card = (package / "README.md").read_text(encoding="utf-8")
