@@ -26,6 +26,7 @@ from samzoo.runtime.sessions import OnnxNetworks
 from samzoo.training.adapter import is_adapter
 
 from .card import render_card
+from .freed_memory import return_freed_memory
 from .merge import input_folders, merged
 from .merged_weights import DEFAULT_QLORA_BASE, QloraBase
 from .onnx_export import export_graphs
@@ -137,15 +138,19 @@ def export(
     content |= {path: PackageFile(data) for path, data in (files or {}).items()}
     roles = {TEST_FILE: TEST_ROLE, **({WEIGHTS_FILE: WEIGHTS} if weights else {})}
     model = Source(config=config, tensors=tensors, manifest=manifest)
-    networks = OnnxNetworks(graphs.__getitem__, mask_side=4 * config.grid)
 
     def fill(folder: Path) -> None:
+        # The sessions of a ViT-B take gigabytes: they go before the targets are made.
+        networks = OnnxNetworks(graphs.__getitem__, mask_side=4 * config.grid)
         write_test(folder / TEST_FILE, Model(config, networks))
+        del networks
+        return_freed_memory()
         if weights:
             write_weights(folder, tensors, half=precision != "fp32")
         for target in chosen:
             (folder / target.name).mkdir()
             target.write(folder / target.name, model)
+            return_freed_memory()
 
     return write_package(output, manifest, content, fill=fill, roles=roles, force=force)
 
