@@ -13,7 +13,8 @@ from PIL import Image
 
 from samzoo.runtime import read_labels
 from samzoo.zoo.cli import main
-from samzoo.zoo.cli_verbs import EXAMPLES, build_parser
+from samzoo.zoo.cli_options import EXAMPLES
+from samzoo.zoo.cli_verbs import build_parser
 
 CENTERS = [(15, 20), (40, 90), (100, 30), (85, 110)]
 
