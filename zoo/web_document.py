@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from samzoo.runtime.errors import FormatError
 
 from .download import ATTEMPTS, PAUSE
 from .web import TemporaryError, open_url
+
+T = TypeVar("T")
 
 
 def read_document(url: str, *, limit: int, token: str = "") -> bytes:
@@ -24,20 +27,17 @@ def read_document(url: str, *, limit: int, token: str = "") -> bytes:
         NotFoundError: There is no such file.
         StorageError: The connection failed.
     """
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            with open_url(url, token=token) as stream:
-                data = stream.file.read(limit + 1)
-            if len(data) > limit:
-                raise FormatError(f"{url}: more than {limit} bytes, which is too large")
-            if stream.total is not None and len(data) < stream.total:
-                raise TemporaryError(f"{url}: ended after {len(data)} of {stream.total} bytes")
-            return data
-        except TemporaryError:
-            if attempt == ATTEMPTS:
-                raise
-            time.sleep(PAUSE * 2**attempt)
-    raise AssertionError("the last attempt returns or raises")
+
+    def read() -> bytes:
+        with open_url(url, token=token) as stream:
+            data: bytes = stream.file.read(limit + 1)
+        if len(data) > limit:
+            raise FormatError(f"{url}: more than {limit} bytes, which is too large")
+        if stream.total is not None and len(data) < stream.total:
+            raise TemporaryError(f"{url}: ended after {len(data)} of {stream.total} bytes")
+        return data
+
+    return _several_times(read)
 
 
 def size_of(url: str, *, limit: int) -> int:
@@ -47,19 +47,16 @@ def size_of(url: str, *, limit: int) -> int:
         FormatError: The server does not say, or it is above ``limit``.
         SamzooError: Else as ``read_document``.
     """
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            with open_url(url) as stream:
-                size = stream.total
-            if size is None or size > limit:
-                found = "no size" if size is None else f"{size} bytes"
-                raise FormatError(f"{url}: found {found}, allowed are {limit} bytes")
-            return size
-        except TemporaryError:
-            if attempt == ATTEMPTS:
-                raise
-            time.sleep(PAUSE * 2**attempt)
-    raise AssertionError("the last attempt returns or raises")
+
+    def ask() -> int | None:
+        with open_url(url) as stream:
+            return stream.total
+
+    size = _several_times(ask)
+    if size is None or size > limit:
+        found = "no size" if size is None else f"{size} bytes"
+        raise FormatError(f"{url}: found {found}, allowed are {limit} bytes")
+    return size
 
 
 def read_object(url: str, *, limit: int, token: str = "") -> dict[str, Any]:
@@ -78,3 +75,13 @@ def read_object(url: str, *, limit: int, token: str = "") -> dict[str, Any]:
     if not isinstance(value, dict):
         raise FormatError(f"{url}: expected a JSON object, found {type(value).__name__}")
     return value
+
+
+def _several_times(read: Callable[[], T]) -> T:
+    """Read again, after longer and longer pauses, while what fails may be temporary."""
+    for attempt in range(1, ATTEMPTS):
+        try:
+            return read()
+        except TemporaryError:
+            time.sleep(PAUSE * 2**attempt)
+    return read()
