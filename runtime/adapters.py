@@ -98,37 +98,43 @@ def open_adapters(
         roles = [FACTORS, MASK_DECODER]
         if entry.model.architecture.ais_decoder is not None:
             roles.append(AIS_DECODER)
-        read = reader(folder, manifest, roles, entry.name)
-        decoders = OnnxNetworks(
-            read, mask_side=4 * entry.model.grid, threads=threads, provider=provider
+        networks = adapted_networks(
+            encoder,
+            reader(folder, manifest, roles, entry.name),
+            entry.model,
+            f"{folder}: the factors of {entry.name!r}",
+            threads=threads,
+            provider=provider,
         )
-        networks = AdaptedNetworks(encoder, decoders, _factors_reader(folder, read, entry.name))
         variants[entry.name] = Variant(entry.model, networks, entry.name)
     return variants
 
 
 def adapted_networks(
     encoder: OnnxNetworks,
-    read_graph: Callable[[str], bytes],
-    factors: bytes,
+    read: Callable[[str], bytes],
     config: ModelConfig,
     where: str,
+    *,
+    threads: int | None = None,
+    provider: str = CPU,
 ) -> AdaptedNetworks:
-    """Put an adapter's networks together out of bytes, as a package that is being written has them.
+    """Put an adapter's networks together, of a package's files or of one that is being written.
 
     Args:
         encoder: Takes factors.
-        read_graph: Gives the adapter's decoders by role.
-        factors: Of its ``.onnx_adapter`` file.
+        read: Gives the adapter's decoders and its ``.onnx_adapter`` file by role.
         config: Of its model.
-        where: Begins every message.
+        where: Begins messages about the factors.
+        threads: As in ``open_adapters``.
+        provider: As in ``open_adapters``.
 
     Returns:
         The networks; the factors are checked when the first image is encoded.
     """
-    decoders = OnnxNetworks(read_graph, mask_side=4 * config.grid)
+    decoders = OnnxNetworks(read, mask_side=4 * config.grid, threads=threads, provider=provider)
     return AdaptedNetworks(
-        encoder, decoders, lambda shapes: read_factors(factors, shapes, where=where)
+        encoder, decoders, lambda shapes: read_factors(read(FACTORS), shapes, where=where)
     )
 
 
@@ -142,8 +148,8 @@ def _encoder_reader(folder: Path, manifest: Manifest, base: Path | None) -> Call
             f"({shown(source.reference)}), which samzoo pull brings: pass its folder as base"
         )
     base_manifest = Manifest.read(base)
-    entry = base_manifest.graph(ENCODER)
-    if entry is None or entry.sha256 != source.sha256:
+    if not source.is_in(base_manifest):
+        entry = base_manifest.graph(ENCODER)
         found = "none" if entry is None else f"one of sha256 {shown(entry.sha256, limit=20)}"
         raise WrongBaseError(
             f"{base}: encoder: found {found}, the adapters of {folder} need sha256 "
@@ -151,10 +157,3 @@ def _encoder_reader(folder: Path, manifest: Manifest, base: Path | None) -> Call
             f"({shown(source.reference)})"
         )
     return reader(base, base_manifest, [ENCODER])
-
-
-def _factors_reader(
-    folder: Path, read: Callable[[str], bytes], adapter: str
-) -> Callable[[FactorShapes], Factors]:
-    where = f"{folder}: the factors of {adapter!r}"
-    return lambda shapes: read_factors(read(FACTORS), shapes, where=where)

@@ -128,6 +128,11 @@ class EncoderSource:
                 "digits"
             )
 
+    def is_in(self, manifest: Manifest) -> bool:
+        """Tell whether a package holds that encoder."""
+        entry = manifest.graph(ENCODER)
+        return entry is not None and entry.sha256 == self.sha256
+
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from samzoo.runtime.arrays import Progress
 from samzoo.runtime.errors import SamzooError, WrongBaseError, shown
-from samzoo.runtime.manifest import ENCODER, MANIFEST_FILE, Manifest
+from samzoo.runtime.manifest import MANIFEST_FILE, Manifest
 
 from . import cache
 
@@ -34,11 +34,10 @@ def find_encoder(folder: Path) -> Path | None:
         return None
     for candidate in _candidates(folder, source.name):
         try:
-            entry = Manifest.read(candidate).graph(ENCODER)
+            if source.is_in(Manifest.read(candidate)):
+                return candidate
         except SamzooError:
             continue  # whatever is wrong with another package is not this one's problem
-        if entry is not None and entry.sha256 == source.sha256:
-            return candidate
     return None
 
 
@@ -64,8 +63,7 @@ def bring_encoder(folder: Path, *, progress: Progress | None = None) -> Path | N
     from .references import pull
 
     base = pull(source.reference, progress=progress)
-    entry = Manifest.read(base).graph(ENCODER)
-    if entry is None or entry.sha256 != source.sha256:
+    if not source.is_in(Manifest.read(base)):
         raise WrongBaseError(
             f"{folder}: encoder_from: {shown(source.reference)} has another encoder than the one "
             f"these adapters need (sha256 {source.sha256[:20]}...); ask whoever published them"

@@ -264,7 +264,8 @@ def adapter_files(
         content[f"{place}/lora.onnx_adapter"] = PackageFile(factors, FACTORS, entry.name)
         for role, graph in graphs.items():
             content[f"{place}/{role}.onnx"] = PackageFile(graph, role, entry.name)
-        networks = adapted_networks(shared, graphs.__getitem__, factors, model, place)
+        read = {**graphs, FACTORS: factors}.__getitem__
+        networks = adapted_networks(shared, read, model, place)
         answers = answers_file(Model(model, networks))
         content[adapter_test_file(entry.name)] = PackageFile(answers, TEST_ROLE, entry.name)
     return tuple(entries), content
