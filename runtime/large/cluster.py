@@ -46,7 +46,7 @@ class Cluster:
             self._client.submit(do_piece, context.job, step, index, pure=False) for index in pieces
         ]
         try:
-            for future in distributed.as_completed(futures):
+            for future in distributed.as_completed(futures, loop=self._client.loop):
                 future.result()
                 done()
         except distributed.KilledWorker as error:
@@ -76,7 +76,7 @@ def connected(address: str) -> Iterator[Cluster]:
     """
     distributed = require("distributed", extra="large")
     try:
-        client = distributed.Client(address, timeout=TIMEOUT)
+        client = distributed.Client(address, timeout=TIMEOUT, set_as_default=False)
     except (OSError, TimeoutError) as error:
         raise StorageError(
             f"--scheduler: {shown(address)}: no Dask scheduler answers there; start one with: "
@@ -123,6 +123,7 @@ def local(workers: int) -> Iterator[Cluster]:
             dashboard_address=None,
             silence_logs=50,
         ) as cluster,
-        distributed.Client(cluster) as client,
+        # Not the process's default, which would take part in whatever else uses dask.
+        distributed.Client(cluster, set_as_default=False) as client,
     ):
         yield Cluster(client)
