@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,9 @@ from .errors import ImageError, NotFoundError, shown
 from .image_files import ALLOWED_SHAPES, SUFFIXES, decode
 from .outputs import replacing
 
-LABEL_SUFFIXES = (".tif", ".tiff", ".png")
+TIFF_SUFFIXES = (".tif", ".tiff")
+
+LABEL_SUFFIXES = (*TIFF_SUFFIXES, ".png")
 """Formats that keep labels exactly; JPEG does not."""
 
 
@@ -144,6 +147,11 @@ def check_labels(labels: Array, where: str = "labels") -> Labels2D:
     return converted
 
 
+def label_dtype(largest: int) -> np.dtype[Any]:
+    """Return the type that labels are stored as: uint16 up to label 65535, int32 above."""
+    return np.dtype(np.uint16 if largest < 2**16 else np.int32)
+
+
 def write_labels(path: str | Path, labels: Labels2D) -> None:
     """Write a label image, complete or not at all.
 
@@ -164,10 +172,9 @@ def write_labels(path: str | Path, labels: Labels2D) -> None:
             f"{', '.join(LABEL_SUFFIXES)}"
         )
     checked = check_labels(labels)
-    fits = int(checked.max()) < 2**16
-    if suffix == ".png" and not fits:
+    data = checked.astype(label_dtype(int(checked.max())), copy=False)
+    if suffix == ".png" and data.dtype != np.uint16:
         raise ImageError(f"{path}: label {checked.max()} is too large for a PNG; write a .tif file")
-    data = checked.astype(np.uint16) if fits else checked
     with replacing(path) as temporary:
         if suffix == ".png":
             from PIL import Image

@@ -243,12 +243,15 @@ def cut_out(mask: Masks) -> MaskPart:
     return int(rows[0]), int(columns[0]), part
 
 
-def paint_parts(parts: Sequence[MaskPart], shape: tuple[int, ...]) -> Labels2D:
+def paint_parts(
+    parts: Sequence[MaskPart], shape: tuple[int, ...], *, first_row: int = 0
+) -> Labels2D:
     """Paint cut-out masks as ``labels_from_masks`` does.
 
     Args:
         parts: From ``cut_out``.
         shape: (height, width) of the label image.
+        first_row: Where the label image lies in the image that the parts were cut from.
 
     Returns:
         ``(height, width)`` int32; part i has label i + 1.
@@ -257,6 +260,8 @@ def paint_parts(parts: Sequence[MaskPart], shape: tuple[int, ...]) -> Labels2D:
     sizes = [int(np.count_nonzero(part)) for _, _, part in parts]
     for index in sorted(range(len(parts)), key=lambda index: -sizes[index]):
         row, column, part = parts[index]
-        height, width = part.shape
-        labels[row : row + height, column : column + width][part] = index + 1
+        row -= first_row
+        part = part[max(0, -row) :]
+        place = labels[max(0, row) :, column : column + part.shape[1]][: len(part)]
+        place[part[: len(place)]] = index + 1
     return labels

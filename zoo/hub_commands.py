@@ -16,7 +16,7 @@ from samzoo.runtime.manifest import Manifest
 from samzoo.runtime.outputs import check_output
 
 from .index import DEFAULT_MODEL, HUB_PREFIX, resolve, shipped
-from .progress import ProgressBar
+from .progress import progress_bar
 from .summary import summarise
 from .text_table import text_table
 
@@ -33,12 +33,9 @@ def pull(options: Namespace) -> Result:
     reference = options.reference
     if reference in {listed.name for listed in shipped()} or Path(reference).exists():
         raise InputError(f"{reference}: is here already, and needs no pull")
-    bar = ProgressBar()
-    try:
+    with progress_bar() as bar:
         folder = pull_reference(reference, progress=bar)
         encoder = bring_encoder(folder, progress=bar)
-    finally:
-        bar.close()
     manifest = Manifest.read(folder)
     return {
         "text": str(folder),

@@ -1,12 +1,14 @@
-"""The model that ``--model``, ``--adapter``, ``--threads`` and ``--provider`` name.
+"""The model and the plane of a file that options name.
 
-Called by every verb that runs one.
+Called by every verb that runs a model.
 """
 
 from __future__ import annotations
 
 from argparse import Namespace
+from pathlib import Path
 
+from samzoo.runtime.large.source import SourceSpec
 from samzoo.runtime.model import Model
 
 from .index import DEFAULT_MODEL, load
@@ -26,3 +28,11 @@ def load_model(options: Namespace) -> Model:
         model.use(options.adapter)
     options.loaded_model = model
     return model
+
+
+def source_spec(path: Path, options: Namespace) -> SourceSpec:
+    """Return the plane that ``--level``, ``--series``, ``--channel`` and ``--plane`` name."""
+    return SourceSpec(
+        str(path.resolve()), options.level or 0, options.series or 0, options.channel,
+        options.plane or 0,
+    )  # fmt: skip

@@ -21,7 +21,6 @@ from samzoo.runtime.large.embedding_store import EmbeddingStore
 from samzoo.runtime.large.label_tiff import write_label_tiff
 from samzoo.runtime.large.micro_sam_embeddings import is_micro_sam, read_micro_sam_embeddings
 from samzoo.runtime.large.painted import Painted
-from samzoo.runtime.large.source import SourceSpec
 from samzoo.runtime.large.zarr_source import is_zarr
 from samzoo.runtime.model import Model
 from samzoo.runtime.outputs import check_output
@@ -30,7 +29,7 @@ from samzoo.runtime.prompt_simulation import MaskPart, paint_parts
 
 from . import prompt_file
 from .label_outputs import check_overlay, label_output
-from .model_options import load_model
+from .model_options import load_model, source_spec
 from .progress import progress_bar
 from .volume_command import prompt_volume
 
@@ -115,10 +114,7 @@ def _fill_store(options: Namespace, model: Model) -> Result:
 
 def _from_store(options: Namespace, model: Model) -> tuple[ImageEmbeddings, list[int]]:
     encoded: list[int] = []
-    spec = SourceSpec(
-        str(Path(options.image).resolve()), options.level or 0, options.series or 0,
-        options.channel, options.plane or 0,
-    )  # fmt: skip
+    spec = source_spec(Path(options.image), options)
     store = EmbeddingStore(options.store)
     return store.embed(model, spec, encoded=encoded.append), encoded
 

@@ -9,7 +9,7 @@ import dataclasses
 import os
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,13 @@ import numpy as np
 from samzoo.runtime.arrays import Labels2D
 from samzoo.runtime.errors import InputError, NotFoundError, SamzooError
 from samzoo.runtime.image_files import SUFFIXES
-from samzoo.runtime.images import LABEL_SUFFIXES, list_images, read_image, write_labels
+from samzoo.runtime.images import (
+    LABEL_SUFFIXES,
+    TIFF_SUFFIXES,
+    list_images,
+    read_image,
+    write_labels,
+)
 from samzoo.runtime.label_table import LabelTable
 from samzoo.runtime.large.context import ModelSpec
 from samzoo.runtime.large.open_source import open_source, stack_shape
@@ -33,7 +39,7 @@ from samzoo.runtime.overlay import write_overlay
 from .encoder_package import bring_encoder
 from .index import DEFAULT_MODEL, resolve
 from .label_outputs import check_overlay, check_table, label_output
-from .model_options import load_model
+from .model_options import load_model, source_spec
 from .progress import progress_bar
 
 Result = dict[str, Any]
@@ -121,10 +127,10 @@ def _in_pieces(
                 if overlay is not None or table is not None:
                     raise InputError("--overlay and --table are for images; leave out --stack")
                 stack = StackOptions(options.stack, options.gap_closing, options.min_z_extent)
-                result = segment_stack(request, stack, progress)
+                result = segment_stack(request, stack, progress, load_model(options))
             else:
                 request = dataclasses.replace(request, overlay=overlay, table=table)
-                result = segment_large(request, progress)
+                result = segment_large(request, progress, load_model(options))
     except KeyboardInterrupt:
         raise KeyboardInterrupt("run the same command again to go on") from None
     return {"image": str(path), "labels": str(output), **result}
@@ -136,16 +142,12 @@ def _request(path: Path, output: Path, options: Namespace) -> Request:
     threads = options.threads
     if threads is None and options.workers:
         threads = max(1, (os.cpu_count() or 1) // options.workers)
-    spec = SourceSpec(
-        str(path.resolve()), options.level or 0, options.series or 0, options.channel,
-        options.plane or 0,
-    )  # fmt: skip
     model = ModelSpec(
         str(package.resolve()), None if base is None else str(base.resolve()), options.adapter,
         threads, options.provider,
     )  # fmt: skip
     return Request(
-        spec,
+        source_spec(path, options),
         model,
         output,
         tile_shape=tuple(options.tile_shape) if options.tile_shape else None,
@@ -159,8 +161,7 @@ def _executor(options: Namespace) -> Iterator[Executor]:
     if options.scheduler and options.workers:
         raise InputError("give either --scheduler or --workers, not both")
     if not (options.scheduler or options.workers is not None):
-        with nullcontext():
-            yield ThisProcess()
+        yield ThisProcess()
         return
     from samzoo.runtime.large.cluster import connected, local
 
@@ -174,7 +175,7 @@ def _goes_in_pieces(image: Path, output: Path, options: Namespace) -> bool:
         return True
     if any(getattr(options, name) is not None for name in PIECEWISE):
         return True
-    if image.suffix.lower() not in (".tif", ".tiff"):
+    if image.suffix.lower() not in TIFF_SUFFIXES:
         return False
     try:
         with closing(open_source(SourceSpec(str(image)))) as source:

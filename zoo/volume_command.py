@@ -18,6 +18,7 @@ import numpy as np
 from samzoo.runtime.arrays import Labels3D, Masks
 from samzoo.runtime.embeddings import ImageEmbeddings
 from samzoo.runtime.errors import InputError
+from samzoo.runtime.images import TIFF_SUFFIXES
 from samzoo.runtime.large.embedding_store import EmbeddingStore
 from samzoo.runtime.large.micro_sam_embeddings import (
     is_micro_sam,
@@ -26,12 +27,13 @@ from samzoo.runtime.large.micro_sam_embeddings import (
 )
 from samzoo.runtime.large.open_source import open_source, stack_shape
 from samzoo.runtime.large.source import SourceSpec
-from samzoo.runtime.large.stack_output import TIFF_SUFFIXES, write_stack
+from samzoo.runtime.large.stack_output import write_stack
 from samzoo.runtime.large.zarr_source import is_zarr
 from samzoo.runtime.model import Model
 from samzoo.runtime.volume_prompting import Following, follow_object
 
 from . import prompt_file
+from .model_options import source_spec
 from .progress import progress_bar
 
 Result = dict[str, Any]
@@ -90,7 +92,7 @@ def _embeddings(
 ) -> tuple[Callable[[int], ImageEmbeddings], SourceSpec, int]:
     """How to get a slice's embeddings, which file that is, and the number of slices."""
     path = Path(options.image)
-    spec = SourceSpec(str(path.resolve()), options.level or 0, options.series or 0, options.channel)
+    spec = source_spec(path, options)
     if is_zarr(path) and is_micro_sam(path):
         count = micro_sam_slices(path)
         if count is None:

@@ -5,7 +5,7 @@ or computed at first use and kept there. Called by the verbs' ``--store`` and by
 
 Layout::
 
-    KEY/info.json              format, weights digest, preprocessing, image hash, tiles, limits
+    KEY/info.json              format, weights digest, preprocessing, image hash, tiles
     KEY/tile_000000.safetensors  image_embeddings (256, grid, grid) of one tile
     images/NAME.json           hash and limits of a file, by path, size and time of change
 

@@ -48,7 +48,8 @@ def micro_sam_slices(folder: Path) -> int | None:
         FormatError: The folder does not hold what micro-sam writes.
     """
     features = _open(folder).get(FEATURES)
-    array = features if hasattr(features, "ndim") else getattr(features, "get", lambda _: None)("0")
+    # A group has a dataset for each tile, all with as many slices.
+    array = features.get("0") if hasattr(features, "get") else features
     if array is None:
         raise FormatError(f"{folder}: {FEATURES}: not found; compute the embeddings again")
     return int(array.shape[0]) if array.ndim == 5 else None

@@ -7,10 +7,10 @@ In: the image and its labels, band by band. Out: both, reduced by a whole factor
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from samzoo.runtime.arrays import Array, Labels2D
 
+from .block_means import block_means
 from .result import Result
 from .source import ImageSource
 
@@ -37,8 +37,8 @@ def reduced(source: ImageSource, result: Result) -> tuple[Array, Labels2D]:
     step = max(1, result.band_height // factor)  # rows of the picture at once
     for row in range(0, size[0], step):
         y0, y1 = row * factor, min((row + step) * factor, height)
-        band = _means(source.read((y0, 0, y1, width)), factor)
-        image[row : row + len(band)] = band
+        band = block_means(source.read((y0, 0, y1, width)), factor)
+        image[row : row + len(band)] = band  # cut off to the image's type
     start = 0
     for band_of_labels in result.bands():
         first = -start % factor
@@ -47,14 +47,3 @@ def reduced(source: ImageSource, result: Result) -> tuple[Array, Labels2D]:
         labels[row : row + len(chosen)] = chosen
         start += len(band_of_labels)
     return image, labels
-
-
-def _means(values: Array, factor: int) -> NDArray[np.generic]:
-    if factor == 1:
-        return values
-    pads = [(0, -length % factor) for length in values.shape[:2]]
-    padded = np.pad(values, pads + [(0, 0)] * (values.ndim - 2), mode="edge")
-    rows, columns = padded.shape[0] // factor, padded.shape[1] // factor
-    blocks = padded.reshape(rows, factor, columns, factor, *values.shape[2:])
-    means: NDArray[np.generic] = blocks.mean(axis=(1, 3), dtype=np.float64).astype(values.dtype)
-    return means

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from samzoo.runtime.arrays import Labels2D
 from samzoo.runtime.geometry import Size
-from samzoo.runtime.prompt_simulation import MaskPart
+from samzoo.runtime.images import label_dtype
+from samzoo.runtime.prompt_simulation import MaskPart, paint_parts
 
 from .plan import BLOCK
 
@@ -29,19 +28,10 @@ class Painted:
 
     def __init__(self, parts: Sequence[MaskPart], size: Size) -> None:
         self._parts, self.size = list(parts), size
-        self.dtype = np.dtype(np.uint16 if len(parts) < 2**16 else np.int32)
+        self.dtype = label_dtype(len(parts))
 
     def bands(self) -> Iterator[Labels2D]:
         """Return the labels from top to bottom, ``(rows, width)`` int32."""
-        order = sorted(range(len(self._parts)), key=lambda i: -int(self._parts[i][2].sum()))
-        for y in range(0, self.size[0], BLOCK):
-            rows = min(BLOCK, self.size[0] - y)
-            band = np.zeros((rows, self.size[1]), np.int32)
-            for index in order:
-                row, column, mask = self._parts[index]
-                top, bottom = max(row, y), min(row + mask.shape[0], y + rows)
-                if top < bottom:
-                    part = mask[top - row : bottom - row]
-                    place = band[top - y : bottom - y, column : column + mask.shape[1]]
-                    place[part] = index + 1
-            yield band
+        height, width = self.size
+        for row in range(0, height, BLOCK):
+            yield paint_parts(self._parts, (min(BLOCK, height - row), width), first_row=row)

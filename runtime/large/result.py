@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samzoo.runtime.arrays import Labels2D
+from samzoo.runtime.images import label_dtype
 
 from .numbering import read_numbers
 from .object_steps import OBJECTS
@@ -42,7 +43,7 @@ class Result:
         self.count = int(keep.sum())
         self._numbers: NDArray[np.int32] = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
         self.size = plan.size
-        self.dtype = np.dtype(np.uint16 if self.count < 2**16 else np.int32)
+        self.dtype = label_dtype(self.count)
 
     @property
     def band_height(self) -> int:

@@ -18,6 +18,7 @@ from samzoo.runtime.config import AisParameters, ModelConfig, to_json
 from samzoo.runtime.encoding import choose_tiles
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.geometry import Size
+from samzoo.runtime.images import TIFF_SUFFIXES
 from samzoo.runtime.label_table import LabelTable
 from samzoo.runtime.maps import require_ais
 from samzoo.runtime.model import Model
@@ -39,8 +40,6 @@ from .source import ImageSource, SourceSpec, identity
 from .steps import Executor, ThisProcess
 from .work import WorkFolder
 
-TIFF_SUFFIXES = (".tif", ".tiff")
-
 LIMITS = "limits"
 """The piece with the image's limits."""
 
@@ -61,7 +60,7 @@ class Request:
         parameters: Of AIS; the model's own by default.
         table: A CSV file with a row an object.
         overlay: A PNG of the labels on the image, reduced where it is large.
-        force: Replace outputs and begin anew.
+        force: Replace outputs, and throw away what other work left in the work folder.
         executor: Does the work.
         block: Side of the blocks in which objects are found, a multiple of 16.
         margin: Pixels around a block that are seen with it.
@@ -89,12 +88,15 @@ class Request:
         return self.output.with_name(f"{self.output.name}.partial")
 
 
-def segment_large(request: Request, progress: Progress | None = None) -> dict[str, Any]:
+def segment_large(
+    request: Request, progress: Progress | None = None, model: Model | None = None
+) -> dict[str, Any]:
     """Segment an image of any size; go on where an earlier run of the same was interrupted.
 
     Args:
         request: What to do; outputs have been checked.
         progress: Called with stage, done and total.
+        model: The request's model, where it is open already.
 
     Returns:
         ``objects``, ``size``, ``resumed``, and ``notes`` on the image.
@@ -105,7 +107,7 @@ def segment_large(request: Request, progress: Progress | None = None) -> dict[st
             run; the output is not there.
     """
     work = WorkFolder(request.work)
-    model = request.model.open()
+    model = request.model.open() if model is None else model
     require_ais(model.config)
     with closing(open_source(request.source)) as source:
         return _segment(request, model, source, work, progress)
@@ -139,9 +141,9 @@ def _segment(
     _finish_objects(context, request.executor, progress)
     context.check_unchanged()
     result = Result(context.plan, work)
-    table = LabelTable(result.size) if request.table is not None else None
     _write(request, result, progress)
-    if table is not None and request.table is not None:
+    if request.table is not None:
+        table = LabelTable(result.size)
         for band in result.bands():
             table.add(band)
         table.write(request.table)

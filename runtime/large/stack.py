@@ -15,6 +15,7 @@ import numpy as np
 from samzoo.runtime.arrays import Labels3D, Progress
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.maps import require_ais
+from samzoo.runtime.model import Model
 from samzoo.runtime.slice_merging import merge_slices
 
 from .context import Job, open_context
@@ -49,7 +50,10 @@ class StackOptions:
 
 
 def segment_stack(
-    request: Request, options: StackOptions, progress: Progress | None = None
+    request: Request,
+    options: StackOptions,
+    progress: Progress | None = None,
+    model: Model | None = None,
 ) -> dict[str, Any]:
     """Segment all planes of a file; go on where an earlier run of the same was interrupted.
 
@@ -57,6 +61,7 @@ def segment_stack(
         request: What to do; its source's plane does not matter.
         options: How planes belong together.
         progress: Called with ("planes", done, total).
+        model: The request's model, where it is open already.
 
     Returns:
         ``objects``, ``size``, ``resumed`` and ``notes`` as ``segment_large``; ``size`` is that of
@@ -71,7 +76,7 @@ def segment_stack(
             f"{request.source.path}: a stack of {shape}, allowed are {MAX_STACK} voxels; segment "
             "its planes one by one with --plane, or a smaller --level"
         )
-    model = request.model.open()
+    model = request.model.open() if model is None else model
     require_ais(model.config)
     work = WorkFolder(request.work)
     with closing(open_source(dataclasses.replace(request.source, plane=0))) as source:

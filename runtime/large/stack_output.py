@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import tifffile
 
 from samzoo.runtime.arrays import Labels3D
+from samzoo.runtime.images import TIFF_SUFFIXES, label_dtype
 from samzoo.runtime.outputs import replacing
 
 from .label_zarr import StackLabels, write_label_zarr
 from .source import SourceSpec
-
-TIFF_SUFFIXES = (".tif", ".tiff")
 
 
 def write_stack(
@@ -34,8 +32,7 @@ def write_stack(
     Raises:
         StorageError: The disk is full or the folder cannot be written.
     """
-    small = labels.max(initial=0) < 2**16
-    values = labels.astype(np.uint16) if small else labels
+    values = labels.astype(label_dtype(int(labels.max(initial=0))), copy=False)
     names = {1: "t" if frames else "z", 2: "tz"}.get(values.ndim - 2, "q" * (values.ndim - 2))
     if output.suffix.lower() not in TIFF_SUFFIXES:
         write_label_zarr(output, StackLabels(values, names), spec, force=force)

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from samzoo.runtime.errors import require
 
+from .block_means import block_means
+
 CHUNK = 512
 """Rows and columns of a chunk, and of the smallest level (own choice)."""
 
@@ -106,7 +108,7 @@ class Pyramid:
         for index in np.ndindex(*lead):
             for y in range(0, height, rows):
                 band = np.asarray(above[(*index, slice(y, y + rows), slice(None))])
-                half = band[::2, ::2] if self._labels else _means(band)
+                half = band[::2, ::2] if self._labels else _half(band)
                 below[(*index, slice(y // 2, y // 2 + half.shape[0]), slice(None))] = half
         self._levels.append(below)
 
@@ -124,11 +126,8 @@ class Pyramid:
         )
 
 
-def _means(band: NDArray[Any]) -> NDArray[Any]:
-    """Mean of two by two pixels; at an odd end, of what is there."""
-    padded = np.pad(band, [(0, length % 2) for length in band.shape], mode="edge")
-    height, width = padded.shape
-    means = padded.reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3), dtype=np.float64)
+def _half(band: NDArray[Any]) -> NDArray[Any]:
+    means = block_means(band, 2)
     if band.dtype.kind in "iu":
         means = np.round(means)
     result: NDArray[Any] = means.astype(band.dtype)

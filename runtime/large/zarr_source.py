@@ -95,7 +95,7 @@ def open_level(spec: SourceSpec) -> tuple[Any, str]:
     if isinstance(node, zarr.Array):
         if spec.level:
             raise InputError(f"{spec.path}: --level: found {spec.level}, a plain array has one")
-        return node, ("zzz" + "yx")[-node.ndim :] if node.ndim != 3 else _plain_axes(node.shape)
+        return node, _plain_axes(node.shape)
     multiscale = description(node.attrs.asdict(), spec.path)
     paths = [entry.get("path") for entry in multiscale["datasets"]]
     if not 0 <= spec.level < len(paths):
@@ -147,4 +147,6 @@ def _axes(multiscale: Mapping[str, Any], ndim: int, where: str) -> str:
 
 
 def _plain_axes(shape: tuple[int, ...]) -> str:
-    return "yxs" if shape[2] in (3, 4) else "zyx"
+    if len(shape) == 3 and shape[2] in (3, 4):
+        return "yxs"
+    return "zzzyx"[-len(shape) :]
