@@ -68,9 +68,15 @@ def segment_stack(
         the stack.
 
     Raises:
-        SamzooError: As ``segment_large``, or the stack is larger than the memory can be.
+        SamzooError: As ``segment_large``, or the stack is larger than the memory can be, or a
+            volume has no slices.
     """
     shape = stack_shape(request.source)
+    if options.kind == "volume" and len(shape) < 3:
+        raise InputError(
+            f"{request.source.path}: --stack: found an image of {shape[0]} x {shape[1]} pixels, "
+            "a volume needs slices; leave out --stack"
+        )
     if int(np.prod(shape)) > MAX_STACK:
         raise InputError(
             f"{request.source.path}: a stack of {shape}, allowed are {MAX_STACK} voxels; segment "

@@ -158,6 +158,7 @@ REFUSED = {
     "both": (("--workers", 1, "--scheduler", "tcp://127.0.0.1:9"), "not both"),
     "workers": (("--workers", 0), "expected at least 1"),
     "stack and table": (("--stack", "frames", "--table", "t.csv"), "leave out --stack"),
+    "volume": (("--stack", "volume"), "found an image of 100 x 150 pixels, a volume needs slices"),
     "table": (("--table", "t.txt"), "tables are written as .csv"),
     "tile": (("--level", 0, "--tile-shape", 60, 60, "--halo", 9, 9), "field of view is 64"),
 }
