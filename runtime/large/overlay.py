@@ -37,8 +37,10 @@ def reduced(source: ImageSource, result: Result) -> tuple[Array, Labels2D]:
     step = max(1, result.band_height // factor)  # rows of the picture at once
     for row in range(0, size[0], step):
         y0, y1 = row * factor, min((row + step) * factor, height)
-        band = block_means(source.read((y0, 0, y1, width)), factor)
-        image[row : row + len(band)] = band  # cut off to the image's type
+        band = source.read((y0, 0, y1, width))
+        if factor > 1:
+            band = block_means(band, factor)  # cut off to the image's type below
+        image[row : row + len(band)] = band
     start = 0
     for band_of_labels in result.bands():
         first = -start % factor
