@@ -35,6 +35,15 @@ def test_any_number_of_workers_gives_the_same_labels(workers, image, make_reques
     np.testing.assert_array_equal(found, whole(image))
 
 
+def test_the_client_is_not_the_processs_default():
+    """ome-zarr, for one, would ask it to do its own work, also after it was closed."""
+    with local(1) as cluster:
+        with pytest.raises(ValueError, match="No clients found"):
+            distributed.default_client()
+        with connected(cluster._client.scheduler.address), pytest.raises(ValueError, match="found"):
+            distributed.default_client()
+
+
 def test_a_killed_worker_changes_nothing(image, make_request, whole):
     """A worker is killed while the first step runs; Dask's nanny starts another."""
     with local(2) as cluster:
