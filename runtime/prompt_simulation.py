@@ -243,8 +243,18 @@ def cut_out(mask: Masks) -> MaskPart:
     return int(rows[0]), int(columns[0]), part
 
 
+def largest_first(parts: Sequence[MaskPart]) -> list[int]:
+    """Return the order in which parts are painted, so that small ones stay visible."""
+    sizes = [int(np.count_nonzero(part)) for _, _, part in parts]
+    return sorted(range(len(parts)), key=lambda index: -sizes[index])
+
+
 def paint_parts(
-    parts: Sequence[MaskPart], shape: tuple[int, ...], *, first_row: int = 0
+    parts: Sequence[MaskPart],
+    shape: tuple[int, ...],
+    *,
+    first_row: int = 0,
+    order: Sequence[int] | None = None,
 ) -> Labels2D:
     """Paint cut-out masks as ``labels_from_masks`` does.
 
@@ -252,13 +262,13 @@ def paint_parts(
         parts: From ``cut_out``.
         shape: (height, width) of the label image.
         first_row: Where the label image lies in the image that the parts were cut from.
+        order: From ``largest_first``, where it is known already.
 
     Returns:
         ``(height, width)`` int32; part i has label i + 1.
     """
     labels = np.zeros(shape, dtype=np.int32)
-    sizes = [int(np.count_nonzero(part)) for _, _, part in parts]
-    for index in sorted(range(len(parts)), key=lambda index: -sizes[index]):
+    for index in largest_first(parts) if order is None else order:
         row, column, part = parts[index]
         row -= first_row
         part = part[max(0, -row) :]

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from samzoo.runtime.arrays import Labels2D
 from samzoo.runtime.geometry import Size
 from samzoo.runtime.images import label_dtype
-from samzoo.runtime.prompt_simulation import MaskPart, paint_parts
+from samzoo.runtime.prompt_simulation import MaskPart, largest_first, paint_parts
 
 from .plan import BLOCK
 
@@ -33,5 +33,7 @@ class Painted:
     def bands(self) -> Iterator[Labels2D]:
         """Return the labels from top to bottom, ``(rows, width)`` int32."""
         height, width = self.size
+        order = largest_first(self._parts)
         for row in range(0, height, BLOCK):
-            yield paint_parts(self._parts, (min(BLOCK, height - row), width), first_row=row)
+            shape = (min(BLOCK, height - row), width)
+            yield paint_parts(self._parts, shape, first_row=row, order=order)
