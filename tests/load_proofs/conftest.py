@@ -1,0 +1,65 @@
+"""The models that the tools open, each exported once for every target that takes it."""
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tiny
+from answers import SIZE
+
+from samzoo.runtime.config import MaskDecoderConfig, UnetrDecoderConfig, VitConfig
+
+
+@pytest.fixture(scope="session")
+def image():
+    small, _ = tiny.make_cells((171, 256), seed=3)
+    rng = np.random.default_rng(0)
+    big = np.repeat(np.repeat(small, 4, axis=0), 4, axis=1)[..., None] * np.ones(3)
+    return np.clip(big + rng.normal(0, 8, (*SIZE, 3)), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory):
+    """A SAM of two narrow blocks at 1024 pixels; returns it and its package."""
+    encoder = VitConfig(embed_dim=32, depth=2, num_heads=2, global_attn_indexes=(1,))
+    return _export(tmp_path_factory.mktemp("small"), image_encoder=encoder, ais_decoder=None)
+
+
+@pytest.fixture(scope="session")
+def vit_b(tmp_path_factory):
+    """A ViT-B of random weights with micro-sam's AIS decoder."""
+    return _export(
+        tmp_path_factory.mktemp("vit_b"),
+        image_encoder=VitConfig(), ais_decoder=UnetrDecoderConfig(),
+        mask_decoder=MaskDecoderConfig(),
+    )  # fmt: skip
+
+
+def _export(folder, **parts):
+    config = tiny.make_config("vit", ais=False, wider=True)
+    architecture = dataclasses.replace(config.architecture, **parts)
+    sam = tiny.make_sam(dataclasses.replace(config, architecture=architecture))
+    base = tiny.write_base(folder / "base", sam)
+    return sam, export_all(base, folder / "package", "cells")
+
+
+def export_all(source, package, name):
+    """Export for every tool, in a process of its own: a ViT-B takes 14 GB on the way."""
+    program = "import sys; from samzoo.zoo.cli import main; sys.exit(main(sys.argv[1:]))"
+    arguments = ["export", source, "-o", package, "--target", "all", "--name", name]
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    subprocess.run(command, check=True, timeout=1800)
+    return package
+
+
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory):
+    """The default model's package, exported from itself."""
+    from samzoo.zoo import resolve
+
+    source = resolve("nuclei-vit-t")
+    if not (source / "model.safetensors").exists():
+        pytest.skip("the shipped package holds no weights to export from")
+    return export_all(source, tmp_path_factory.mktemp("shipped") / "package", "nuclei")
