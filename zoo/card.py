@@ -97,7 +97,7 @@ def card_problems(manifest: Manifest) -> list[str]:
     for wanted, field, what in (
         (manifest.license, "license", "give an SPDX identifier, such as Apache-2.0"),
         (manifest.segments, "segments", "say what it segments, with --segments"),
-        (named, "model.source.base", "convert the base again, so that its name is known"),
+        (named, "model.source.base", "convert the base again, with --name"),
         (evaluations(manifest), "metrics.evaluations", "measure it: samzoo evaluate"),
     ):
         if not wanted:

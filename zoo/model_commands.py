@@ -23,8 +23,17 @@ def convert(options: Namespace) -> Result:
     from .checkpoint_writer import write_checkpoint
     from .convert import convert as convert_checkpoint
     from .convert import find_lite_medsam
+    from .hub import check_repository
 
-    if is_about_adapters(options):
+    given = {key: getattr(options, key) for key in ("name", "license", "huggingface")}
+    source = {key: value for key, value in given.items() if value is not None}
+    about_adapters = is_about_adapters(options)
+    if source and (about_adapters or options.to != "base"):
+        raise InputError(
+            f"--{', --'.join(source)}: describes the weights of a checkpoint that becomes a base; "
+            "leave it out here, what is written keeps what its source says"
+        )
+    if about_adapters:
         return convert_adapter(options)
     name, output = options.checkpoint, Path(options.output)
     decoder = Path(options.decoder) if options.decoder else None
@@ -35,7 +44,9 @@ def convert(options: Namespace) -> Result:
         files = [str(path) for path in written]
         return {"text": "\n".join(files), "format": options.to, "files": files}
     checkpoint = find_lite_medsam() if name == "lite_medsam" else Path(name)
-    convert_checkpoint(checkpoint, output, decoder=decoder, force=options.force)
+    if "huggingface" in source:
+        check_repository(source["huggingface"], where=f"--huggingface {source['huggingface']}")
+    convert_checkpoint(checkpoint, output, decoder=decoder, force=options.force, source=source)
     return {"text": str(output), "base": str(output)}
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import warnings
 from functools import partial
@@ -25,7 +26,9 @@ from samzoo.runtime.errors import (
     StorageError,
 )
 from samzoo.runtime.files import read_tensors, sha256_of
-from samzoo.zoo.convert import KNOWN, convert, find_lite_medsam
+from samzoo.zoo.cli import main
+from samzoo.zoo.convert import convert, find_lite_medsam
+from samzoo.zoo.known_checkpoints import KNOWN, describe
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
@@ -195,6 +198,41 @@ def test_known_weights_are_named_whatever_their_container(sam, checkpoint, tmp_p
     source = json.loads((base / "config.json").read_text())["source"]
     assert (source["name"], source["license"]) == ("Tiny", "MIT")
     assert source["url"] == "https://example.org"
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_every_known_checkpoint_is_told_by_its_file(name):
+    entry = KNOWN[name]
+    assert re.fullmatch("[0-9a-f]{64}", entry["sha256"])
+    told = describe(entry["sha256"], "sha256:of other weights")
+    assert (told["name"], told["license"], told["url"]) == (name, "Apache-2.0", entry["url"])
+    assert not {"sha256", "weights_digest"} & told.keys()
+
+
+def test_the_command_line_describes_weights_that_nobody_knows(checkpoint, tmp_path):
+    base = tmp_path / "base"
+    told = {"name": "My SAM", "license": "MIT", "huggingface": "lab/my-sam"}
+    options = [part for key, value in told.items() for part in (f"--{key}", value)]
+    assert main(["convert", str(checkpoint), "-o", str(base), *options]) == 0
+    source = ModelConfig.read(base / "config.json").source
+    assert {key: source[key] for key in told} == told
+
+
+@pytest.mark.parametrize(
+    ("more", "error"),
+    [
+        (["--huggingface", "my sam"], "'--huggingface my sam': expected ORG/NAME"),
+        (
+            ["--to", "huggingface", "--name", "X", "--license", "MIT"],
+            "--name, --license: describes",
+        ),
+        (["--base", "b", "--name", "X"], "--name: describes the weights of a checkpoint"),
+    ],
+)
+def test_what_describes_no_new_base_is_refused(checkpoint, tmp_path, capsys, more, error):
+    assert main(["convert", str(checkpoint), "-o", str(tmp_path / "base"), *more]) == 2
+    assert error in capsys.readouterr().err
+    assert not (tmp_path / "base").exists()
 
 
 def test_mobile_sam_loses_its_classification_head_only(tmp_path, caplog):
