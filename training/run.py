@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from samzoo.runtime.ais import remove_small
 from samzoo.runtime.config import from_json, to_json
 from samzoo.runtime.digest import weights_digest
 from samzoo.runtime.errors import FormatError, InputError, StorageError
@@ -39,7 +38,7 @@ from .methods.layers import PREFIX
 from .sam import weights_of
 from .schedule import History, fraction_done, learning_rate_factor
 from .state import load_state, read_progress, save_state
-from .thresholds import search_thresholds
+from .thresholds import placements, search_thresholds
 from .validation import check_validation_data, possible_tasks, validate
 
 LAST, BEST, LOG = "checkpoints/last.safetensors", "checkpoints/best.safetensors", "log.jsonl"
@@ -223,10 +222,14 @@ class Run:
         ais, best = self.config.ais, dict(self.history.best)
         if self.config.search_ais and "ais" in self.tasks:
             model = self._model()
-            maps = [model.ais_maps(model.embed_tiles(a.image)) for a in self.val_data]
             size = self.config.min_object_size  # what validation counts, the search counts
-            truths = [remove_small(a.labels, size) for a in self.val_data]
-            ais, best["ais"] = search_thresholds(maps, truths, ais)
+            views = [
+                view
+                for a in self.val_data
+                for view in placements(a.image, a.labels, field=model.field, min_size=size)
+            ]
+            maps = [model.ais_maps(model.embed_tiles(image)) for image, _ in views]
+            ais, best["ais"] = search_thresholds(maps, [labels for _, labels in views], ais)
         config = AdapterConfig(
             method=self.method,
             hyperparameters=self.hyperparameters,

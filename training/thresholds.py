@@ -1,7 +1,11 @@
 """Search of the AIS thresholds on validation images.
 
 In: AIS maps and true labels. Out: the ``AisParameters`` with the best mean mSA. Called by
-``fit.py`` when training ends.
+``run.py`` when training ends.
+
+Where tiles lie decides what the network sees around an object, so that thresholds found at one
+placement may join another's neighbours: an image that is tiled is segmented at several placements,
+and thresholds must do for all of them (measured: benchmarks/README.md, "Images of any size").
 
 Source of the grid: Teuber et al., PEFT-SAM (MIDL 2025), released code: centre and boundary
 thresholds 0.3 to 0.7, smoothing 1.0 to 2.0. Its sizes 50, 100, 200 are those of larger cells; ours
@@ -16,13 +20,41 @@ from itertools import product
 
 import numpy as np
 
-from samzoo.runtime.ais import segment_from_maps
-from samzoo.runtime.arrays import Float3D, Labels2D, Progress
+from samzoo.runtime.ais import remove_small, segment_from_maps
+from samzoo.runtime.arrays import Array, Float3D, Labels2D, Progress
 from samzoo.runtime.config import AisParameters
 from samzoo.runtime.metrics import mean_segmentation_accuracy
 
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 SMOOTHINGS = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0)
+
+SHIFTS = ((0, 0), (1 / 6, 1 / 3), (1 / 3, 1 / 6), (1 / 12, 1 / 4))
+"""Placements: what is cut off at the top and the left, as a part of the model's field of view, so
+that tiles lie elsewhere on what remains (own choice)."""
+
+
+def placements(
+    image: Array, labels: Labels2D, *, field: int, min_size: int
+) -> list[tuple[Array, Labels2D]]:
+    """Cut an image so that a model's tiles lie at several places on it.
+
+    Args:
+        image: ``(height, width)`` or ``(height, width, 3)``.
+        labels: ``(height, width)``.
+        field: Side in image pixels of what the encoder sees at once.
+        min_size: Pixels; smaller objects, and what a cut leaves of others, do not count.
+
+    Returns:
+        Image and labels of each placement in which there are objects: of the whole where it fits
+        into the field, else of all ``SHIFTS``.
+    """
+    tiled = np.array(labels.shape) > field
+    cuts = {tuple(np.rint(np.array(shift) * field * tiled).astype(int)) for shift in SHIFTS}
+    views = [
+        (image[top:, left:], remove_small(labels[top:, left:], min_size))
+        for top, left in sorted(cuts)
+    ]
+    return [(image, labels) for image, labels in views if labels.any()]
 
 
 def search_thresholds(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from samzoo.runtime.arrays import Tensors
-from samzoo.runtime.config import ModelConfig
+from samzoo.runtime.config import AisParameters, ModelConfig
 from samzoo.runtime.errors import InputError, NotFoundError, require, shown
 from samzoo.runtime.files import sha256_of
 from samzoo.runtime.folders import CONFIG_FILE, read_model_folder
@@ -64,6 +64,7 @@ def export(
     files: Mapping[str, bytes] | None = None,
     targets: Sequence[str] = (),
     weights: bool = False,
+    ais: AisParameters | None = None,
     force: bool = False,
 ) -> Manifest:
     """Write a package.
@@ -84,6 +85,7 @@ def export(
         targets: Other tools' formats to write as well, by name; see ``targets.MODULES``. ``all``
             stands for every one that can take the model.
         weights: Also store the merged weights, so that the package can be exported again.
+        ais: Thresholds of the automatic segmentation to declare instead of the source's.
         force: Replace an existing ``output``.
 
     Returns:
@@ -113,6 +115,8 @@ def export(
         files = {**_other_files(source, package), **(files or {})}
     else:
         config, tensors = read_model(source, base=base, qlora_base=qlora_base)
+    if ais is not None:
+        config = dataclasses.replace(config, ais=ais)
     chosen, refused = select_targets(targets, config)
     for target, reason in refused.items():
         logger.warning("target %s left out: %s", target, reason)

@@ -9,7 +9,7 @@ import tiny
 from samzoo.runtime.ais import segment_from_maps
 from samzoo.runtime.config import AisParameters
 from samzoo.training.targets import distance_targets
-from samzoo.training.thresholds import SMOOTHINGS, THRESHOLDS, search_thresholds
+from samzoo.training.thresholds import SMOOTHINGS, THRESHOLDS, placements, search_thresholds
 
 START = AisParameters()
 
@@ -78,3 +78,38 @@ def test_progress_counts_the_grid():
 def test_the_grid_is_that_of_the_paper():
     assert THRESHOLDS == (0.3, 0.4, 0.5, 0.6, 0.7)
     assert SMOOTHINGS == (1.0, 1.2, 1.4, 1.6, 1.8, 2.0)
+
+
+def test_placements_move_the_tiles_of_an_image_larger_than_the_field():
+    image = np.arange(60 * 200 * 3).reshape(60, 200, 3)
+    labels = np.zeros((60, 200), np.int32)
+    labels[:, 150] = 1
+    found = placements(image, labels, field=96, min_size=0)
+    assert [view.shape for view, _ in found] == [
+        (60, 200, 3), (60, 200 - 16, 3), (60, 200 - 24, 3), (60, 200 - 32, 3)
+    ]  # fmt: skip
+    for view, truth in found:
+        cut = 200 - view.shape[1]
+        np.testing.assert_array_equal(view, image[:, cut:])
+        np.testing.assert_array_equal(truth, labels[:, cut:])
+
+
+def test_an_image_within_the_field_has_one_placement_and_one_without_objects_none():
+    labels = np.zeros((60, 90), np.int32)
+    labels[0, 0] = 1
+    assert len(placements(labels, labels, field=90, min_size=1)) == 1
+    assert len(placements(labels, labels, field=50, min_size=1)) == 1  # the others cut it off
+    assert placements(labels, labels, field=90, min_size=2) == []
+
+
+@pytest.mark.usefixtures("small_grid")
+def test_thresholds_must_do_for_every_placement():
+    """One map alone prefers thresholds under which the other has no object."""
+    labels = tiny.make_cells((64, 64), radius=9)[1]
+    first = distance_targets(labels)
+    second = first.copy()
+    second[1:] = np.clip(second[1:] + 0.25, 0, 1)
+    strict = dataclasses.replace(START, center_distance_threshold=0.3)
+    alone, _ = search_thresholds([first], [labels], strict)
+    both, _ = search_thresholds([first, second], [labels, labels], strict)
+    assert alone.center_distance_threshold < both.center_distance_threshold

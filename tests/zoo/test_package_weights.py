@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tiny
 
+from samzoo.runtime import load
 from samzoo.runtime.errors import FormatError, InputError
 from samzoo.runtime.files import read_tensors
 from samzoo.runtime.manifest import WEIGHTS, Manifest
@@ -42,6 +43,16 @@ def test_a_package_with_weights_is_exported_again(tmp_path, base):
         assert graphs[0] == graphs[1]
     assert (tmp_path / "second" / "huggingface" / "model.safetensors").is_file()
     assert second.graph(WEIGHTS) is None
+
+
+def test_a_package_is_exported_again_with_other_thresholds(tmp_path, base):
+    from samzoo.runtime.config import AisParameters
+
+    first = export(base, tmp_path / "first", weights=True)
+    ais = AisParameters(center_distance_threshold=0.3, min_size=12)
+    second = export(tmp_path / "first", tmp_path / "second", ais=ais)
+    assert load(tmp_path / "second").config.ais == second.model.ais == ais != first.model.ais
+    assert second.model.weights_digest == first.model.weights_digest
 
 
 def test_weights_are_stored_as_they_are_or_in_half(tmp_path, base):
