@@ -1,104 +1,106 @@
-"""A table of the objects in a label image: size, place, and what each touches.
+"""A table of the objects in labels: size, place, and what each touches.
 
-In: labels band by band, so that the image may be of any size. Out: a CSV file with a row an object.
-Called by the ``segment`` verb (``--table``).
+In: labels of an image band by band, so that it may be of any size, or of a volume slice by slice.
+Out: a CSV file with a row an object. Called by the ``segment`` verb (``--table``).
 """
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Labels2D
-from .geometry import Size
 from .outputs import write_bytes
 
-COLUMNS = (
-    "label", "area", "centroid_y", "centroid_x", "y0", "x0", "y1", "x1", "touching",
-    "touches_border",
-)  # fmt: skip
-"""Pixels; the box is half-open; ``touching`` counts the objects with which an object shares an edge
-or corner of a pixel."""
+Row = tuple[float, ...]
 
 
 class LabelTable:
     """Collects what the table says, in the memory of the objects and not of the pixels.
 
     Args:
-        size: (height, width) of the image.
+        size: (height, width) of the image, or (slices, height, width) of the volume.
+
+    Attributes:
+        columns: Names of what ``rows`` returns. ``area`` counts pixels, ``voxels`` those of a
+            volume; the box from ``z0``, ``y0``, ``x0`` is half-open; ``touching`` counts the
+            objects with which an object shares a face, edge or corner of a pixel.
     """
 
-    def __init__(self, size: Size) -> None:
-        self._size = size
-        self._rows = 0
+    def __init__(self, size: Sequence[int]) -> None:
+        self._size = np.array(size)
+        axes = "zyx"[-len(size) :]
+        self.columns = (
+            "label",
+            "area" if len(size) == 2 else "voxels",
+            *(f"centroid_{axis}" for axis in axes),
+            *(f"{axis}0" for axis in axes),
+            *(f"{axis}1" for axis in axes),
+            "touching",
+            "touches_border",
+        )
+        self._done = 0
         self._last: NDArray[Any] | None = None
-        self._sums = np.zeros((0, 3))  # area, sum of y, sum of x
-        self._boxes = np.zeros((0, 4), np.int64)
+        self._sums = np.zeros((0, 1 + len(size)))  # pixels, sum of each coordinate
+        self._first = np.zeros((0, len(size)), np.int64)
+        self._end = np.zeros((0, len(size)), np.int64)
         self._pairs: set[int] = set()
 
-    def add(self, band: Labels2D) -> None:
-        """Add the next rows.
+    def add(self, labels: NDArray[Any]) -> None:
+        """Add the next rows, or the next slices.
 
         Args:
-            band: ``(rows, width)`` labels, below those added before.
+            labels: ``(rows, width)`` or ``(slices, height, width)``, after those added before.
         """
-        largest = int(band.max(initial=0))
-        self._grow(largest + 1)
-        height, width = band.shape
-        flat = band.ravel()
-        places = np.flatnonzero(flat)
-        labels = flat[places]
-        y, x = np.divmod(places, width)
-        y = y + self._rows
-        for column, weights in enumerate((None, y, x)):
-            found = np.bincount(labels, weights=weights, minlength=len(self._sums))
-            self._sums[:, column] += found
-        for column, (values, ufunc) in enumerate(
-            ((y, np.minimum), (x, np.minimum), (y + 1, np.maximum), (x + 1, np.maximum))
-        ):
-            ufunc.at(self._boxes[:, column], labels, values)
-        above = band if self._last is None else np.concatenate([self._last, band])
-        self._touch(above)
-        self._last = band[-1:].copy()
-        self._rows += height
+        self._grow(int(labels.max(initial=0)) + 1)
+        places = np.nonzero(labels)
+        found = labels[places]
+        coordinates = [places[0] + self._done, *places[1:]]
+        for column, weights in enumerate((None, *coordinates)):
+            self._sums[:, column] += np.bincount(found, weights, minlength=len(self._sums))
+        for axis, values in enumerate(coordinates):
+            np.minimum.at(self._first[:, axis], found, values)
+            np.maximum.at(self._end[:, axis], found, values + 1)
+        self._touch(labels if self._last is None else np.concatenate([self._last, labels]))
+        self._last = labels[-1:].copy()
+        self._done += len(labels)
 
     def _grow(self, count: int) -> None:
         more = count - len(self._sums)
         if more > 0:
-            self._sums = np.concatenate([self._sums, np.zeros((more, 3))])
+            self._sums = np.pad(self._sums, ((0, more), (0, 0)))
             far = np.iinfo(np.int64).max
-            self._boxes = np.concatenate([self._boxes, np.tile([far, far, -1, -1], (more, 1))])
+            self._first = np.pad(self._first, ((0, more), (0, 0)), constant_values=far)
+            self._end = np.pad(self._end, ((0, more), (0, 0)))
 
     def _touch(self, labels: NDArray[Any]) -> None:
-        for a, b in (
-            (labels[:, 1:], labels[:, :-1]), (labels[1:], labels[:-1]),
-            (labels[1:, 1:], labels[:-1, :-1]), (labels[1:, :-1], labels[:-1, 1:]),
-        ):  # fmt: skip
+        for a, b in _neighbours(labels):
             differ = (a != b) & (a > 0) & (b > 0)
             low = np.minimum(a[differ], b[differ]).astype(np.int64)
             high = np.maximum(a[differ], b[differ]).astype(np.int64)
             self._pairs.update(np.unique(low << 32 | high).tolist())
 
-    def rows(self) -> list[tuple[float, ...]]:
-        """Return a row an object, in the order of ``COLUMNS`` and of the labels."""
+    def rows(self) -> list[Row]:
+        """Return a row an object, in the order of ``columns`` and of the labels."""
         touching = np.zeros(len(self._sums), np.int64)
         if self._pairs:
             pairs = np.array(sorted(self._pairs), np.int64)
             touching += np.bincount(pairs >> 32, minlength=len(touching))
             touching += np.bincount(pairs & (2**32 - 1), minlength=len(touching))
-        found: list[tuple[float, ...]] = []
+        found: list[Row] = []
         for label in np.flatnonzero(self._sums[:, 0]).tolist():
-            area, sum_y, sum_x = self._sums[label]
-            y0, x0, y1, x1 = self._boxes[label].tolist()
-            border = y0 == 0 or x0 == 0 or y1 == self._size[0] or x1 == self._size[1]
+            count, *sums = self._sums[label].tolist()
+            first, end = self._first[label], self._end[label]
+            border = bool((first == 0).any() or (end == self._size).any())
             found.append((
-                label, int(area), round(sum_y / area, 3), round(sum_x / area, 3), y0, x0, y1, x1,
-                int(touching[label]), int(border),
+                label, int(count), *(round(total / count, 3) for total in sums), *first.tolist(),
+                *end.tolist(), int(touching[label]), int(border),
             ))  # fmt: skip
         return found
 
@@ -108,8 +110,37 @@ class LabelTable:
         Raises:
             StorageError: The disk is full or the folder cannot be written.
         """
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(self.rows())
-        write_bytes(path, text.getvalue().encode())
+        _write(path, self.columns, self.rows())
+
+
+def write_tables(path: Path, tables: Sequence[LabelTable], name: str) -> None:
+    """Write the tables of frames or planes as one, complete or not at all.
+
+    Args:
+        path: The CSV file.
+        tables: At least one; of equal columns.
+        name: Of the first column, which numbers the tables from 0.
+
+    Raises:
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    rows = [(index, *row) for index, table in enumerate(tables) for row in table.rows()]
+    _write(path, (name, *tables[0].columns), rows)
+
+
+def _neighbours(labels: NDArray[Any]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """All pairs of pixels that share a face, edge or corner, each pair once."""
+    none = (0,) * labels.ndim
+    for offset in product((-1, 0, 1), repeat=labels.ndim):
+        if offset > none:
+            here = tuple(slice(max(0, -step), -step if step > 0 else None) for step in offset)
+            there = tuple(slice(max(0, step), step if step < 0 else None) for step in offset)
+            yield labels[here], labels[there]
+
+
+def _write(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    write_bytes(path, text.getvalue().encode())

@@ -122,14 +122,11 @@ def _in_pieces(
         )
     try:
         with _executor(options) as executor, progress_bar() as progress:
-            request = dataclasses.replace(request, executor=executor)
+            request = dataclasses.replace(request, executor=executor, overlay=overlay, table=table)
             if options.stack is not None:
-                if overlay is not None or table is not None:
-                    raise InputError("--overlay and --table are for images; leave out --stack")
                 stack = StackOptions(options.stack, options.gap_closing, options.min_z_extent)
                 result = segment_stack(request, stack, progress, load_model(options))
             else:
-                request = dataclasses.replace(request, overlay=overlay, table=table)
                 result = segment_large(request, progress, load_model(options))
     except KeyboardInterrupt:
         raise KeyboardInterrupt("run the same command again to go on") from None

@@ -16,6 +16,7 @@ from samzoo.runtime.arrays import Labels3D, Progress
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.maps import require_ais
 from samzoo.runtime.model import Model
+from samzoo.runtime.overlay import write_overlay
 from samzoo.runtime.slice_merging import merge_slices
 
 from .context import Job, open_context
@@ -24,6 +25,7 @@ from .open_source import open_source, stack_shape
 from .plane_step import STEP
 from .segment import Request, base_state, run_step
 from .source import identity
+from .stack_looks import contact_sheet, write_stack_table
 from .stack_output import write_stack
 from .work import WorkFolder
 
@@ -108,6 +110,10 @@ def segment_stack(
             request.output, labels, request.source, frames=options.kind == "frames",
             force=request.force,
         )  # fmt: skip
+        if request.table is not None:
+            write_stack_table(request.table, labels, inner=_inner(options))
+        if request.overlay is not None:
+            write_overlay(request.overlay, *contact_sheet(request.source, labels))
         notes = source.notes
     work.remove()
     objects = int(labels.max(initial=0))
@@ -118,8 +124,11 @@ def segment_stack(
 
 def _parts(labels: Labels3D, options: StackOptions) -> list[Labels3D]:
     """What is numbered together: each frame, or each volume of a series of volumes."""
-    inner = 2 if options.kind == "frames" else 3
-    return list(labels.reshape(-1, *labels.shape[labels.ndim - inner :]))
+    return list(labels.reshape(-1, *labels.shape[labels.ndim - _inner(options) :]))
+
+
+def _inner(options: StackOptions) -> int:
+    return 2 if options.kind == "frames" else 3
 
 
 def _joined(labels: Labels3D, options: StackOptions) -> Labels3D:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from samzoo.runtime.label_table import COLUMNS, LabelTable
+from samzoo.runtime.label_table import LabelTable, write_tables
 
 measure = pytest.importorskip("skimage.measure")
 
@@ -18,7 +18,7 @@ def table(labels, height):
     found = LabelTable(labels.shape)
     for y in range(0, len(labels), height):
         found.add(labels[y : y + height])
-    return [dict(zip(COLUMNS, row, strict=True)) for row in found.rows()]
+    return [dict(zip(found.columns, row, strict=True)) for row in found.rows()]
 
 
 @pytest.mark.parametrize("height", [1, 5, 63])
@@ -53,4 +53,38 @@ def test_no_objects_give_an_empty_table(tmp_path):
     found = LabelTable((4, 5))
     found.add(np.zeros((4, 5), np.int32))
     found.write(tmp_path / "t.csv")
-    assert (tmp_path / "t.csv").read_text() == ",".join(COLUMNS) + "\n"
+    assert (tmp_path / "t.csv").read_text() == ",".join(found.columns) + "\n"
+
+
+@pytest.mark.parametrize("depth", [1, 3, 8])
+def test_a_volume_has_voxels_and_touches_in_three_directions(rng, depth):
+    coarse = rng.integers(0, 9, (4, 5, 6))
+    labels = np.kron(coarse, np.ones((2, 3, 4))).astype(np.int32)
+    found = LabelTable(labels.shape)
+    for z in range(0, len(labels), depth):
+        found.add(labels[z : z + depth])
+    rows = [dict(zip(found.columns, row, strict=True)) for row in found.rows()]
+    regions = measure.regionprops(labels)
+    padded = np.pad(labels, 1)
+    assert [row["label"] for row in rows] == [region.label for region in regions]
+    for row, region in zip(rows, regions, strict=True):
+        box = tuple(row[axis + end] for end in "01" for axis in "zyx")
+        centroid = [row[f"centroid_{axis}"] for axis in "zyx"]
+        around = {
+            int(value)
+            for z, y, x in np.argwhere(padded == row["label"])
+            for value in np.unique(padded[z - 1 : z + 2, y - 1 : y + 2, x - 1 : x + 2])
+        }
+        assert (row["voxels"], box) == (region.area, region.bbox)
+        assert centroid == pytest.approx(region.centroid, abs=1e-3)
+        assert row["touching"] == len(around - {0, row["label"]})
+
+
+def test_tables_of_frames_are_one_with_their_numbers(tmp_path):
+    tables = [LabelTable((2, 3)) for _ in range(3)]
+    for table, label in zip(tables, (0, 1, 2), strict=True):
+        table.add(np.array([[0, 0, 0], [0, label, 0]]))
+    write_tables(tmp_path / "t.csv", tables, "plane")
+    lines = (tmp_path / "t.csv").read_text().splitlines()
+    assert lines[0].startswith("plane,label,area,")
+    assert [line.split(",")[:3] for line in lines[1:]] == [["1", "1", "1"], ["2", "2", "1"]]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from samzoo.runtime import load, merge_slices, read_labels
 from samzoo.zoo import segment_command
@@ -98,6 +99,27 @@ def test_frames_and_planes_are_numbered_apart(run, stack):
     np.testing.assert_array_equal(tifffile.imread("plane.tif"), tifffile.imread("frames.tif")[3])
 
 
+@pytest.mark.parametrize(("kind", "first"), [("volume", "label"), ("frames", "plane")])
+def test_a_stack_has_a_table_and_a_picture(run, stack, kind, first):
+    tifffile.imwrite("stack.tif", stack, metadata={"axes": "ZYX"})
+    more = ("--table", "t.csv", "--overlay", "o.png")
+    assert run("stack.tif", "-o", "l.tif", "--stack", kind, *more)[0] == 0
+    labels = tifffile.imread("l.tif")
+    with open("t.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert next(iter(rows[0])) == first
+    if kind == "volume":
+        found = {int(row["label"]): int(row["voxels"]) for row in rows}
+        assert found == dict(zip(*np.unique(labels[labels > 0], return_counts=True), strict=True))
+    else:
+        for plane, part in enumerate(labels):
+            areas = {int(r["label"]): int(r["area"]) for r in rows if int(r["plane"]) == plane}
+            assert areas == dict(zip(*np.unique(part[part > 0], return_counts=True), strict=True))
+    with Image.open("o.png") as picture:
+        drawn = np.asarray(picture)
+    assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 3
+
+
 def test_a_stack_without_a_choice_names_the_choices(run, stack):
     tifffile.imwrite("stack.tif", stack, metadata={"axes": "ZYX"})
     status, _, errors = run("stack.tif", "-o", "l.tif")
@@ -157,7 +179,6 @@ REFUSED = {
     "channel": (("--channel", 1), "--channel: found 1, the file has 1"),
     "both": (("--workers", 1, "--scheduler", "tcp://127.0.0.1:9"), "not both"),
     "workers": (("--workers", 0), "expected at least 1"),
-    "stack and table": (("--stack", "frames", "--table", "t.csv"), "leave out --stack"),
     "volume": (("--stack", "volume"), "found an image of 100 x 150 pixels, a volume needs slices"),
     "table": (("--table", "t.txt"), "tables are written as .csv"),
     "tile": (("--level", 0, "--tile-shape", 60, 60, "--halo", 9, 9), "field of view is 64"),

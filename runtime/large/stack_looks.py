@@ -1,0 +1,95 @@
+"""What one looks at of a stack: a table of its objects, and a picture of some of its planes.
+
+In: labels of all planes and the file. Out: a CSV and a PNG file. Called by ``stack.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from samzoo.runtime.arrays import Array, Labels2D, Labels3D
+from samzoo.runtime.label_table import LabelTable, write_tables
+
+from .block_means import block_means
+from .open_source import open_source
+from .overlay import LARGEST
+from .source import SourceSpec
+
+MOST_PLANES = 16
+"""In a picture (own choice)."""
+
+GAP = 4
+"""Pixels between the planes of a picture (own choice)."""
+
+
+def write_stack_table(path: Path, labels: Labels3D, *, inner: int) -> None:
+    """List the objects of a stack.
+
+    Args:
+        path: The CSV file.
+        labels: ``(..., height, width)``.
+        inner: Axes that are numbered together: 2, each plane has its own objects and a first
+            column ``plane``; 3, volumes, with a first column ``frame`` where there are several.
+
+    Raises:
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    size = labels.shape[-inner:]
+    tables = []
+    for part in labels.reshape(-1, *size):
+        table = LabelTable(size)
+        for piece in [part] if inner == 2 else np.split(part, len(part)):
+            table.add(piece)
+        tables.append(table)
+    if labels.ndim == inner:
+        tables[0].write(path)
+    else:
+        write_tables(path, tables, "plane" if inner == 2 else "frame")
+
+
+def contact_sheet(spec: SourceSpec, labels: Labels3D) -> tuple[Array, Labels2D]:
+    """Lay planes of a stack side by side, evenly chosen from the first to the last.
+
+    Args:
+        spec: Which file.
+        labels: ``(..., height, width)``.
+
+    Returns:
+        Image and labels of one size, in rows from the top left, reduced by a whole factor so that
+        they have at most about ``LARGEST`` pixels a side; both zero between the planes.
+    """
+    height, width = labels.shape[-2:]
+    flat = labels.reshape(-1, height, width)
+    count = min(len(flat), MOST_PLANES)
+    chosen = np.rint(np.linspace(0, len(flat) - 1, count)).astype(int).tolist()
+    columns = math.ceil(math.sqrt(count * height / width))
+    columns = min(max(columns, 1), count)
+    rows = -(-count // columns)
+    factor = -(-max(rows * height, columns * width) // LARGEST)
+
+    def plane(index: int) -> Array:
+        with closing(open_source(dataclasses.replace(spec, plane=index))) as source:
+            image = source.read((0, 0, height, width))
+        return block_means(image, factor).astype(image.dtype) if factor > 1 else image
+
+    return _laid_out([plane(index) for index in chosen], columns), _laid_out(
+        [flat[index, ::factor, ::factor] for index in chosen], columns
+    )
+
+
+def _laid_out(parts: Sequence[Array], columns: int) -> Array:
+    height, width = parts[0].shape[:2]
+    rows = -(-len(parts) // columns)
+    size = (rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, *parts[0].shape[2:])
+    sheet = np.zeros(size, parts[0].dtype)
+    for index, part in enumerate(parts):
+        row, column = divmod(index, columns)
+        y, x = row * (height + GAP), column * (width + GAP)
+        sheet[y : y + height, x : x + width] = part
+    return sheet
