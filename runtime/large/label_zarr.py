@@ -10,7 +10,7 @@ import dataclasses
 import math
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,9 +24,10 @@ from samzoo.runtime.geometry import Size
 from samzoo.runtime.outputs import check_output_folder, write_folder
 
 from .open_source import open_source, stack_shape
+from .pixel_size import PixelSize, pixel_sizes
 from .source import SourceSpec
 from .zarr_pyramid import CHUNK, Layout, Pyramid, make_group
-from .zarr_source import description, is_zarr
+from .zarr_source import description, is_zarr, scale_of
 
 LABELS = "labels"
 DEFAULT_NAME = "objects"
@@ -108,15 +109,15 @@ def write_label_zarr(
     planes = labels.planes
     if not set(labels.plane_axes) <= set(PLANES):
         raise InputError(f"{path}: OME-Zarr has no axes for planes counted {planes}; write a .tif")
+    sizes = pixel_sizes(spec)
     axes = [PLANES[name] for name in labels.plane_axes]
 
     def fill(folder: Path) -> None:
         group = make_group(str(folder), DEFAULT_VERSION)
-        _copy_image(group, spec, planes, axes, progress)
+        _copy_image(group, spec, planes, axes, sizes, progress)
         names = group.create_group(LABELS)
         _set_names(names, DEFAULT_VERSION, [DEFAULT_NAME])
-        described = [*axes, *SPACE]
-        layout = Layout(DEFAULT_VERSION, described, [1.0] * len(described), _chunk(labels))
+        layout = _new_layout([*axes, *SPACE], sizes, _chunk(labels))
         _write_labels(names.create_group(DEFAULT_NAME), layout, planes, 0, labels, progress)
 
     write_folder(path, fill, force=force)
@@ -194,10 +195,10 @@ def _layout_of(
     """The image's axes without its channels, its scale at the level, and its planes."""
     multiscale = description(attributes, spec.path)
     axes = [a if isinstance(a, dict) else {"name": a} for a in multiscale["axes"]]
-    transforms = multiscale["datasets"][spec.level].get("coordinateTransformations") or []
-    scale = next((t["scale"] for t in transforms if t.get("type") == "scale"), [1.0] * len(axes))
+    scale = scale_of(multiscale, spec.level)
+    scale += [1.0] * (len(axes) - len(scale))
     kept = [i for i, axis in enumerate(axes) if axis["name"] != "c"]
-    layout = Layout(version, [axes[i] for i in kept], [float(scale[i]) for i in kept], chunk)
+    layout = Layout(version, [axes[i] for i in kept], [scale[i] for i in kept], chunk)
     return layout, stack_shape(spec)[:-2]
 
 
@@ -227,14 +228,14 @@ def _copy_image(
     spec: SourceSpec,
     planes: tuple[int, ...],
     axes: Sequence[dict[str, str]],
+    sizes: Mapping[str, PixelSize],
     progress: Progress | None,
 ) -> None:
     """Copy what was segmented: one plane, or all of them."""
     with closing(open_source(spec)) as first:
         size, channels, dtype = first.size, first.channels, first.dtype
     colours = (channels,) if channels > 1 else ()
-    described = [*axes, *([COLOURS] if colours else []), *SPACE]
-    layout = Layout(DEFAULT_VERSION, described, [1.0] * len(described))
+    layout = _new_layout([*axes, *([COLOURS] if colours else []), *SPACE], sizes)
     pyramid = Pyramid(group, layout, (*planes, *colours, *size), dtype, labels=False)
     for number, index in enumerate(np.ndindex(*planes)):
         chosen = dataclasses.replace(spec, plane=number) if planes else spec
@@ -245,6 +246,18 @@ def _copy_image(
                 if progress is not None:
                     progress("copy", y + len(window), size[0])
     pyramid.finish()
+
+
+def _new_layout(
+    axes: Sequence[dict[str, str]], sizes: Mapping[str, PixelSize], chunk: int = CHUNK
+) -> Layout:
+    """Axes of a new store with the units and sizes that the image states; 1 where it does not."""
+    described, scale = [], []
+    for axis in axes:
+        size, unit = sizes.get(axis["name"], PixelSize(1.0, None))
+        described.append(axis if unit is None else {**axis, "unit": unit})
+        scale.append(size)
+    return Layout(DEFAULT_VERSION, described, scale, chunk)
 
 
 def _set_names(group: Any, version: str, names: list[str]) -> None:

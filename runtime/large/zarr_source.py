@@ -137,6 +137,16 @@ def description(attributes: Mapping[str, Any], where: str) -> dict[str, Any]:
     return dict(found[0])
 
 
+def scale_of(multiscale: Mapping[str, Any], level: int) -> list[float]:
+    """Return what a level's pixels measure along each axis; empty where it is not stated."""
+    stated = multiscale["datasets"][level].get("coordinateTransformations")
+    for transform in stated if isinstance(stated, list) else []:
+        scale = transform.get("scale") if isinstance(transform, Mapping) else None
+        if isinstance(scale, list) and all(isinstance(size, int | float) for size in scale):
+            return [float(size) for size in scale]
+    return []
+
+
 def _axes(multiscale: Mapping[str, Any], ndim: int, where: str) -> str:
     axes = multiscale.get("axes")
     names = [axis.get("name") if isinstance(axis, Mapping) else axis for axis in axes or []]

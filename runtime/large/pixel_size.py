@@ -1,0 +1,124 @@
+"""How large a pixel is, as the file says: OME-XML, ImageJ's description, or OME-Zarr.
+
+In: a path and a choice. Out: the size of each axis. Called by ``label_zarr.py``. What is missing or
+no positive number is left out: the resolution that other TIFFs state is a printer's.
+
+Sources: OME schema 2016-06, ``Pixels``; tifffile 2026, ``imagej_metadata``; OME-NGFF 0.5, axes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.etree import ElementTree as ET
+
+import tifffile
+
+from samzoo.runtime.errors import require
+from samzoo.runtime.image_files import decoding, is_tiff
+
+from .source import SourceSpec
+from .zarr_source import description, is_zarr, scale_of
+
+UNITS = {
+    "m": "meter", "cm": "centimeter", "mm": "millimeter", "nm": "nanometer", "Å": "angstrom",
+    "µm": "micrometer", "μm": "micrometer", "\\u00B5m": "micrometer", "um": "micrometer",
+    "micron": "micrometer", "microns": "micrometer",
+    "s": "second", "sec": "second", "ms": "millisecond", "min": "minute", "h": "hour",
+}  # fmt: skip
+"""OME-NGFF's names of what OME-XML and ImageJ write; both signs of micro are in use."""
+
+
+class PixelSize(NamedTuple):
+    """Of one axis; ``unit`` is one of OME-NGFF's, or None where the file names no known one."""
+
+    size: float
+    unit: str | None
+
+
+def pixel_sizes(spec: SourceSpec) -> dict[str, PixelSize]:
+    """Read the sizes of pixels along ``t``, ``z``, ``y`` and ``x``.
+
+    Args:
+        spec: Which file, series and level.
+
+    Returns:
+        By axis, at the level; without those that the file does not state.
+    """
+    path = Path(spec.path)
+    if is_zarr(path):
+        return _of_zarr(spec)
+    if not is_tiff(path):
+        return {}
+    with decoding(spec.path, "TIFF"), tifffile.TiffFile(path) as file:
+        series = file.series[spec.series]
+        found = _of_ome(file, spec.series) if file.is_ome else _of_imagej(file)
+        full, level = series.levels[0], series.levels[spec.level]
+        for axis in "yx":
+            if axis in found and axis.upper() in level.axes:
+                place = level.axes.index(axis.upper())
+                factor = full.shape[place] / level.shape[place]
+                found[axis] = found[axis]._replace(size=found[axis].size * factor)
+    return found
+
+
+def _of_ome(file: tifffile.TiffFile, series: int) -> dict[str, PixelSize]:
+    try:
+        root = ET.fromstring(file.ome_metadata or "")
+    except ET.ParseError:
+        return {}
+    images = root.findall("{*}Image/{*}Pixels")
+    if series >= len(images):
+        return {}
+    pixels = images[series].attrib
+    stated = {
+        axis: (pixels.get(f"PhysicalSize{axis.upper()}"),
+               pixels.get(f"PhysicalSize{axis.upper()}Unit", "µm"))
+        for axis in "zyx"
+    }  # fmt: skip
+    stated["t"] = (pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s"))
+    return _known(stated)
+
+
+def _of_imagej(file: tifffile.TiffFile) -> dict[str, PixelSize]:
+    told = file.imagej_metadata
+    if told is None:
+        return {}
+    unit = told.get("unit")
+    stated = {"t": (told.get("finterval"), told.get("tunit", "s"))}
+    if unit and unit != "pixel":
+        stated["z"] = (told.get("spacing"), unit)
+        for axis, tag in (("y", "YResolution"), ("x", "XResolution")):
+            if tag in file.pages.first.tags:
+                pixels, units = file.pages.first.tags[tag].value
+                stated[axis] = (units / pixels if pixels else None, unit)
+    return _known(stated)
+
+
+def _of_zarr(spec: SourceSpec) -> dict[str, PixelSize]:
+    zarr = require("zarr", extra="large")
+    opened = zarr.open(spec.path, mode="r")
+    if isinstance(opened, zarr.Array):
+        return {}
+    multiscale = description(opened.attrs.asdict(), spec.path)
+    axes = [axis if isinstance(axis, Mapping) else {"name": axis} for axis in multiscale["axes"]]
+    return _known({
+        str(axis["name"]): (size, axis.get("unit"))
+        for axis, size in zip(axes, scale_of(multiscale, spec.level), strict=False)
+        if axis["name"] in ("t", "z", "y", "x")
+    })  # fmt: skip
+
+
+def _known(stated: Mapping[str, tuple[Any, Any]]) -> dict[str, PixelSize]:
+    found = {}
+    for axis, (size, unit) in stated.items():
+        try:
+            value = float(size)
+        except (TypeError, ValueError):
+            continue
+        if math.isfinite(value) and value > 0:
+            known = UNITS.get(str(unit), unit if unit in UNITS.values() else None)
+            found[axis] = PixelSize(value, known)
+    return found
