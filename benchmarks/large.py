@@ -1,7 +1,7 @@
 """Images of any size: seconds and memory by side, and what the choice of tiles changes.
 
     python benchmarks/large.py [--sides 1000 2000 4000] [--model REF] [--work WORK]
-    python benchmarks/large.py --seams [--cells 34] [--side 2048] [--model REF] [--work WORK]
+    python benchmarks/large.py --seams [--cells 34] [--side 2048] [--placements 3] [...]
 
 The picture is the example image of nuclei, repeated. Each run is a process of its own, of which the
 system reports the largest resident memory. ``--seams`` segments one picture with three shapes of
@@ -166,10 +166,11 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=2048)
     parser.add_argument("--seams", action="store_true")
     parser.add_argument("--cells", type=int, metavar="SPACING", help="with --seams: simulated")
+    parser.add_argument("--placements", type=int, default=1, help="of the tiles")
     parser.add_argument("--model", default="nuclei-vit-t")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "samzoo-large")
     options = parser.parse_args()
-    model = ["--model", options.model]
+    model = ["--model", options.model, "--placements", str(options.placements)]
     if options.seams:
         if options.cells:
             image = cells(options.side, options.cells, options.work)

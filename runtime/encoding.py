@@ -17,9 +17,46 @@ from .intensity import is_constant, to_0_255
 from .networks import Networks
 from .tiles import Tile
 
+MAX_PLACEMENTS = 16
+"""Of the tiles on an image (own choice)."""
+
+
+def choose_placements(
+    config: ModelConfig, size: Size, tile_shape: Size | None, halo: Size | None, placements: int
+) -> list[list[Tile]]:
+    """Cut an image several times, each time elsewhere.
+
+    Args:
+        config: As in ``choose_tiles``.
+        size: As in ``choose_tiles``.
+        tile_shape: As in ``choose_tiles``.
+        halo: As in ``choose_tiles``.
+        placements: How often.
+
+    Returns:
+        Tiles by placement, the first those of ``choose_tiles``; one placement where the image is
+        one tile.
+
+    Raises:
+        InputError: ``placements`` is not from 1 to ``MAX_PLACEMENTS``.
+        ShapeError: As ``choose_tiles``.
+    """
+    if not 1 <= placements <= MAX_PLACEMENTS:
+        raise InputError(f"placements: found {placements}, allowed are 1 to {MAX_PLACEMENTS}")
+    found = [
+        choose_tiles(config, size, tile_shape, halo, phase=index / placements)
+        for index in range(placements)
+    ]
+    return found if len(found[0]) > 1 else found[:1]
+
 
 def choose_tiles(
-    config: ModelConfig, size: Size, tile_shape: Size | None, halo: Size | None
+    config: ModelConfig,
+    size: Size,
+    tile_shape: Size | None,
+    halo: Size | None,
+    *,
+    phase: float = 0.0,
 ) -> list[Tile]:
     """Cut an image so that the encoder sees each tile at once.
 
@@ -28,6 +65,7 @@ def choose_tiles(
         size: (height, width) of the image.
         tile_shape: (height, width) of the inner tiles; by default as few as cover the image.
         halo: (height, width) of context around each tile; an eighth of the field by default.
+        phase: How far the tiles move, as in ``tiles.even_tiles``.
 
     Returns:
         The tiles, row by row.
@@ -39,7 +77,7 @@ def choose_tiles(
     field = field_of_view(config.image_size, scale)
     if tile_shape is None:
         margin = field // tiling.HALO_FRACTION if halo is None else max(halo)
-        return tiling.even_tiles(size, field, margin)
+        return tiling.even_tiles(size, field, margin, phase)
     if halo is None:
         halo = (field // tiling.HALO_FRACTION,) * 2
     outer = max(tile_shape[0] + 2 * halo[0], tile_shape[1] + 2 * halo[1])
@@ -48,7 +86,7 @@ def choose_tiles(
             f"tile_shape {tile_shape} with halo {halo} needs {outer} pixels, the model's field "
             f"of view is {field}; make tile_shape + 2 * halo at most {field}"
         )
-    return tiling.regular_tiles(size, tile_shape, halo)
+    return tiling.regular_tiles(size, tile_shape, halo, phase)
 
 
 def encode_tiles(

@@ -6,11 +6,14 @@ size. Called by ``model.py``; ``ais.py`` makes labels of them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+
 import numpy as np
 
-from .arrays import Float3D
+from .arrays import Array, Float3D, Progress
 from .config import AIS_CHANNELS, ModelConfig
 from .embeddings import ImageEmbeddings
+from .encoding import encode_tiles
 from .errors import InputError
 from .geometry import input_size, interpolate
 from .networks import Networks
@@ -33,6 +36,58 @@ def decode_maps(networks: Networks, config: ModelConfig, embeddings: ImageEmbedd
         y0, x0, y1, x1 = tile.inner
         maps[:, y0:y1, x0:x1] = tile_maps(networks, config, value, tile)
     return maps
+
+
+def placed_maps(
+    networks: Networks,
+    config: ModelConfig,
+    image: Array,
+    placements: Sequence[list[Tile]],
+    progress: Progress | None,
+) -> Float3D:
+    """Compute the maps of an image with the tiles at several placements, and average them.
+
+    Args:
+        networks: Of the model.
+        config: Of the model.
+        image: Checked, ``(height, width)`` or ``(height, width, 3)``.
+        placements: From ``encoding.choose_placements``.
+        progress: Called with ("embed", tiles done, tiles in all).
+
+    Returns:
+        As ``decode_maps``.
+    """
+    total = sum(map(len, placements))
+    done = 0
+
+    def report(stage: str, here: int, _: int) -> None:
+        if progress is not None:
+            progress(stage, done + here, total)
+
+    def maps() -> Iterator[Float3D]:
+        nonlocal done
+        for tiles in placements:
+            embeddings = encode_tiles(networks, config, image, tiles, report)
+            yield decode_maps(networks, config, embeddings)
+            done += len(tiles)
+
+    return mean_maps(maps())
+
+
+def mean_maps(maps: Iterable[Float3D]) -> Float3D:
+    """Average maps of one window, computed with the tiles at several placements.
+
+    Args:
+        maps: At least one; the first is changed and returned.
+    """
+    rest = iter(maps)
+    total, count = next(rest), 1
+    for one in rest:
+        total += one
+        count += 1
+    if count > 1:
+        total /= np.float32(count)
+    return total
 
 
 def tile_maps(networks: Networks, config: ModelConfig, value: Float3D, tile: Tile) -> Float3D:

@@ -20,12 +20,13 @@ from .arrays import Array, Float3D, Float4D, Labels2D, Masks, Progress
 from .candidates import Candidate
 from .config import MASK_THRESHOLD, AisParameters, ModelConfig
 from .embeddings import ImageEmbeddings
-from .encoding import check_origin, choose_tiles, encode_tiles
+from .encoding import check_origin, choose_placements, choose_tiles, encode_tiles
 from .enlarging import draw_mask
+from .errors import InputError
 from .geometry import Size, field_of_view
 from .images import check_image
 from .intensity import is_constant
-from .maps import decode_maps, require_ais
+from .maps import decode_maps, placed_maps, require_ais
 from .modes import Mode, parameters_of
 from .networks import Networks
 from .prompt_simulation import MaskPart, cut_out
@@ -187,6 +188,7 @@ class Model:
         *,
         tile_shape: Size | None = None,
         halo: Size | None = None,
+        placements: int = 1,
         mode: Mode = "ais",
         parameters: AisParameters | AmgParameters | ApgParameters | None = None,
         progress: Progress | None = None,
@@ -199,6 +201,8 @@ class Model:
                 declared scale or ``tile_shape`` is given, as ``embed`` does.
             tile_shape: (height, width) of the inner tiles.
             halo: (height, width) of context around each tile.
+            placements: Of the tiles on the image, 1 to 16, for ``ais``: the maps are averaged over
+                them. Takes as many times as long, and depends less on where the tiles lie.
             mode: ``ais`` floods the AIS decoder's maps from their seeds; ``apg`` prompts a point in
                 each seed; ``amg`` prompts a grid of points and needs no AIS decoder.
             parameters: Thresholds of the mode; the model's own for ``ais``, the defaults of
@@ -211,17 +215,24 @@ class Model:
 
         Raises:
             InputError: The model has no AIS decoder and the mode needs one, or the mode is not
-                known, or the parameters belong to another, or the package is too old for it.
+                known, or the parameters belong to another, or the package is too old for it, or
+                more than one placement is asked for of another mode or of embeddings.
             ImageError: The image cannot be used.
             ShapeError: A tile with its halo does not fit the model's field of view.
         """
         chosen = parameters_of(mode, parameters, self.config.ais)
         if mode != "amg":
             require_ais(self.config)
+        if placements != 1 and (mode != "ais" or isinstance(image, ImageEmbeddings)):
+            raise InputError("more than one placement is for images and the mode ais")
         if not isinstance(image, ImageEmbeddings):
             image = check_image(image)
             if is_constant(image):
                 return np.zeros(_size(image), np.int32)
+            if placements != 1 and isinstance(chosen, AisParameters):
+                grids = choose_placements(self.config, _size(image), tile_shape, halo, placements)
+                maps = placed_maps(self.networks, self.config, image, grids, progress)
+                return segment_from_maps(*maps, parameters=chosen)
             embed = self.embed if mode == "amg" else self.embed_tiles
             image = embed(image, tile_shape=tile_shape, halo=halo, progress=progress)
         elif image.constant:

@@ -42,7 +42,7 @@ def whole(size: Size) -> list[Tile]:
     return [Tile(window, window)]
 
 
-def even_tiles(size: Size, field: int, halo: int) -> list[Tile]:
+def even_tiles(size: Size, field: int, halo: int, phase: float = 0.0) -> list[Tile]:
     """Cut an image into as few windows of ``field`` x ``field`` as the halo allows.
 
     Windows are spread evenly, so that none is smaller than it need be; inner parts meet in the
@@ -52,6 +52,8 @@ def even_tiles(size: Size, field: int, halo: int) -> list[Tile]:
         size: (height, width) of the image.
         field: Side of a window in image pixels.
         halo: Least distance between an inner part and its window's edge inside the image.
+        phase: In [0, 1): how far the windows move, as a part of their distance. The first and last
+            stay at the border, so that there is one more along each side.
 
     Returns:
         Tiles in row-major order; one if the image fits.
@@ -63,18 +65,19 @@ def even_tiles(size: Size, field: int, halo: int) -> list[Tile]:
     [(0, 200), (100, 300)]
     """
     _check_halo(field, halo)
-    rows = _even_spans(size[0], field, halo)
-    columns = _even_spans(size[1], field, halo)
+    rows = _even_spans(size[0], field, halo, phase)
+    columns = _even_spans(size[1], field, halo, phase)
     return _grid(rows, columns)
 
 
-def regular_tiles(size: Size, tile_shape: Size, halo: Size) -> list[Tile]:
+def regular_tiles(size: Size, tile_shape: Size, halo: Size, phase: float = 0.0) -> list[Tile]:
     """Cut an image into inner tiles of a given shape, each seen with a halo around it.
 
     Args:
         size: (height, width) of the image.
         tile_shape: (height, width) of the inner part; the last ones are smaller.
         halo: (height, width) added on each side, cut off at the image's border.
+        phase: In [0, 1): how far the tiles move, as a part of their side; the first are smaller.
 
     Returns:
         Tiles in row-major order.
@@ -91,22 +94,26 @@ def regular_tiles(size: Size, tile_shape: Size, halo: Size) -> list[Tile]:
         )
     spans = []
     for length, side, margin in zip(size, tile_shape, halo, strict=True):
-        starts = range(0, length, side)
-        spans.append([
-            (max(0, a - margin), min(length, a + side + margin), a, min(length, a + side))
-            for a in starts
-        ])  # fmt: skip
+        first = round(phase * side) if length > side else 0
+        edges = [0, *range(first or side, length, side), length]
+        spans.append(
+            [
+                (max(0, a - margin), min(length, b + margin), a, b)
+                for a, b in itertools.pairwise(edges)
+            ]
+        )
     return _grid(*spans)
 
 
 _Span = tuple[int, int, int, int]  # outer start and end, inner start and end
 
 
-def _even_spans(length: int, field: int, halo: int) -> list[_Span]:
+def _even_spans(length: int, field: int, halo: int, phase: float) -> list[_Span]:
     if length <= field:
         return [(0, length, 0, length)]
     count = max(2, math.ceil((length - 2 * halo) / (field - 2 * halo)))
-    starts = [round(i * (length - field) / (count - 1)) for i in range(count)]
+    moved = [max(0.0, i + phase - 1) for i in range(count)] if phase else range(count - 1)
+    starts = sorted({round(i * (length - field) / (count - 1)) for i in (*moved, count - 1)})
     # Neighbouring inner parts meet in the middle of the overlap of their windows.
     seams = [(b + a + field) // 2 for a, b in itertools.pairwise(starts)]
     edges = [0, *seams, length]

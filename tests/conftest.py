@@ -87,6 +87,14 @@ class ToyNetworks:
         return np.stack([image, 1 - image, 1 - image])[None]
 
 
+class LeaningNetworks(ToyNetworks):
+    """Its maps fade towards the right of what it sees: they depend on where the tile lies."""
+
+    def decode_ais(self, image_embeddings):
+        fading = np.linspace(1, 0.6, TOY_SIDE, dtype=np.float32)
+        return super().decode_ais(image_embeddings) * fading
+
+
 def toy_image(image_embeddings):
     """The padded image that toy embeddings hold."""
     blocks = image_embeddings[0, :16].reshape(4, 4, 16, 16)
@@ -202,6 +210,12 @@ def toy_networks():
 @pytest.fixture
 def toy_model(toy_networks):
     return Model(make_toy_config(), toy_networks)
+
+
+@pytest.fixture
+def leaning_model():
+    """Make the toy model with maps that depend on the tile: ``leaning_model(config)``."""
+    return lambda config=None: Model(config or make_toy_config(), LeaningNetworks())
 
 
 @pytest.fixture

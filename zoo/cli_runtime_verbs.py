@@ -33,6 +33,10 @@ def add_runtime_verbs(verbs: Any) -> None:
     segment.add_argument("--table", metavar="CSV", help="also list the objects: area, place, touch")
     segment.add_argument("--tile-shape", nargs=2, type=int, metavar=("H", "W"))
     segment.add_argument("--halo", nargs=2, type=int, metavar=("H", "W"))
+    segment.add_argument(
+        "--placements", type=int, default=1, metavar="N",
+        help="average over N placements of the tiles: steadier, N times as long (default: 1)",
+    )  # fmt: skip
     _large(segment)
 
     prompt = add_verb(verbs, "prompt", "segment the objects that points or boxes mark")

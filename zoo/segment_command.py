@@ -94,6 +94,7 @@ def _whole(
             image,
             tile_shape=tuple(options.tile_shape) if options.tile_shape else None,
             halo=tuple(options.halo) if options.halo else None,
+            placements=options.placements,
             mode=options.mode,
             progress=progress,
         )
@@ -149,6 +150,7 @@ def _request(path: Path, output: Path, options: Namespace) -> Request:
         output,
         tile_shape=tuple(options.tile_shape) if options.tile_shape else None,
         halo=tuple(options.halo) if options.halo else None,
+        placements=options.placements,
         force=options.force,
     )
 

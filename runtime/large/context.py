@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from samzoo.runtime.config import AisParameters
-from samzoo.runtime.encoding import choose_tiles
+from samzoo.runtime.encoding import choose_placements
 from samzoo.runtime.errors import ImageError
 from samzoo.runtime.geometry import Size
 from samzoo.runtime.model import Model
@@ -68,6 +68,7 @@ class Job:
         work: The work folder.
         tile_shape: Of the model's tiles.
         halo: Of the model's tiles.
+        placements: Of the model's tiles.
         block: Side of a block of pixels, see ``plan.py``.
         margin: Around a block, likewise.
     """
@@ -80,6 +81,7 @@ class Job:
     work: str
     tile_shape: Size | None = None
     halo: Size | None = None
+    placements: int = 1
     block: int = BLOCK
     margin: int = MARGIN
 
@@ -128,8 +130,8 @@ def open_context(
     """
     model = job.model.open() if model is None else model
     source = open_source(job.source) if source is None else source
-    tiles = choose_tiles(model.config, source.size, job.tile_shape, job.halo)
-    plan = Plan(source.size, tuple(tiles), job.ais, job.block, job.margin)
+    found = choose_placements(model.config, source.size, job.tile_shape, job.halo, job.placements)
+    plan = Plan(source.size, tuple(map(tuple, found)), job.ais, job.block, job.margin)
     return Context(job, model, source, plan, WorkFolder(Path(job.work)))
 
 

@@ -12,7 +12,7 @@ from samzoo.runtime.arrays import Float3D
 from samzoo.runtime.config import AIS_CHANNELS
 from samzoo.runtime.encoding import encode_window
 from samzoo.runtime.intensity import to_0_255
-from samzoo.runtime.maps import tile_maps
+from samzoo.runtime.maps import mean_maps, tile_maps
 
 from .context import Context
 from .plan import cover, overlap, part
@@ -46,15 +46,20 @@ def compute_maps(context: Context, index: int) -> None:
 
 
 def read_maps(context: Context, window: Window) -> Float3D:
-    """Read the maps of a window.
+    """Read the maps of a window, averaged over the placements of the tiles.
 
     Returns:
         ``(3, height, width)`` float32.
     """
-    maps = _empty(window)
     if context.limits.constant:
-        return maps  # nothing was encoded: there is no foreground
-    for index in context.plan.units_in(window):
+        return _empty(window)  # nothing was encoded: there is no foreground
+    placements = range(len(context.plan.placements))
+    return mean_maps(_read_placement(context, window, placement) for placement in placements)
+
+
+def _read_placement(context: Context, window: Window, placement: int) -> Float3D:
+    maps = _empty(window)
+    for index in context.plan.units_in(window, placement):
         unit = context.plan.unit_windows[index]
         shared = overlap(unit, window)
         assert shared is not None

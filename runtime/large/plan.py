@@ -38,26 +38,31 @@ class Plan:
 
     Attributes:
         size: (height, width) of the image.
-        tiles: Model tiles, row by row.
+        placements: Model tiles, row by row, of each of their placements on the image.
         ais: Smoothings and thresholds.
         block: Side of a block.
         margin: See ``MARGIN``.
     """
 
     size: Size
-    tiles: tuple[Tile, ...]
+    placements: tuple[tuple[Tile, ...], ...]
     ais: AisParameters
     block: int = BLOCK
     margin: int = MARGIN
 
     @cached_property
+    def _groups(self) -> dict[tuple[int, int, int], list[Tile]]:
+        groups: dict[tuple[int, int, int], list[Tile]] = {}
+        for placement, tiles in enumerate(self.placements):
+            for tile in tiles:
+                y, x = tile.inner[:2]
+                groups.setdefault((placement, y // self.block, x // self.block), []).append(tile)
+        return dict(sorted(groups.items()))
+
+    @property
     def units(self) -> list[list[Tile]]:
         """Model tiles in groups, each of which covers a rectangle about as large as a block."""
-        groups: dict[tuple[int, int], list[Tile]] = {}
-        for tile in self.tiles:
-            y, x = tile.inner[:2]
-            groups.setdefault((y // self.block, x // self.block), []).append(tile)
-        return [groups[key] for key in sorted(groups)]
+        return list(self._groups.values())
 
     @cached_property
     def unit_windows(self) -> list[Window]:
@@ -85,9 +90,14 @@ class Plan:
         y0, x0, y1, x1 = (value // self.block for value in (*window[:2], *_last(window)))
         return [r * self.grid[1] + c for r in range(y0, y1 + 1) for c in range(x0, x1 + 1)]
 
-    def units_in(self, window: Window) -> list[int]:
-        """Return the units that a window touches."""
-        return [i for i, unit in enumerate(self.unit_windows) if overlap(unit, window) is not None]
+    def units_in(self, window: Window, placement: int) -> list[int]:
+        """Return the units of one placement that a window touches."""
+        units = zip(self._groups, self.unit_windows, strict=True)
+        return [
+            index
+            for index, ((of, *_), unit) in enumerate(units)
+            if of == placement and overlap(unit, window) is not None
+        ]
 
     def grown(self, window: Window, by: int) -> Window:
         """Return a window with a margin, cut off at the image's border."""

@@ -21,7 +21,8 @@ def compute_plane(context: Context, index: int) -> None:
     with closing(open_source(dataclasses.replace(job.source, plane=index))) as source:
         image = source.read((0, 0, *source.size))
     labels = context.model.segment(
-        image, tile_shape=job.tile_shape, halo=job.halo, parameters=job.ais
-    )
+        image, tile_shape=job.tile_shape, halo=job.halo, placements=job.placements,
+        parameters=job.ais,
+    )  # fmt: skip
     arrays: Arrays = {"labels": labels}
     context.work.write(STEP, index, arrays, compressed=True)

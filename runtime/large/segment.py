@@ -15,7 +15,7 @@ import numpy as np
 
 from samzoo.runtime.arrays import Progress
 from samzoo.runtime.config import AisParameters, ModelConfig, to_json
-from samzoo.runtime.encoding import choose_tiles
+from samzoo.runtime.encoding import choose_placements
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.geometry import Size
 from samzoo.runtime.images import TIFF_SUFFIXES
@@ -57,6 +57,7 @@ class Request:
         output: A TIFF, or an OME-Zarr as ``label_zarr.py`` says.
         tile_shape: (height, width) of the model's tiles; by default as few as cover the image.
         halo: (height, width) around each tile.
+        placements: Of the tiles on the image; the maps are averaged over them.
         parameters: Of AIS; the model's own by default.
         table: A CSV file with a row an object.
         overlay: A PNG of the labels on the image, reduced where it is large.
@@ -71,6 +72,7 @@ class Request:
     output: Path
     tile_shape: Size | None = None
     halo: Size | None = None
+    placements: int = 1
     parameters: AisParameters | None = None
     table: Path | None = None
     overlay: Path | None = None
@@ -120,7 +122,9 @@ def _segment(
     work: WorkFolder,
     progress: Progress | None,
 ) -> dict[str, Any]:
-    choose_tiles(model.config, source.size, request.tile_shape, request.halo)  # they must fit
+    choose_placements(  # they must fit
+        model.config, source.size, request.tile_shape, request.halo, request.placements
+    )
     state = base_state(request, source, model.config)
     resumed = work.start(state, force=request.force)
     job = Job(
@@ -132,6 +136,7 @@ def _segment(
         work=str(request.work.resolve()),
         tile_shape=request.tile_shape,
         halo=request.halo,
+        placements=request.placements,
         block=request.block,
         margin=request.margin,
     )
@@ -203,6 +208,7 @@ def base_state(request: Request, source: ImageSource, config: ModelConfig) -> di
         "ais": asdict(request.parameters or config.ais),
         "tile_shape": None if request.tile_shape is None else list(request.tile_shape),
         "halo": None if request.halo is None else list(request.halo),
+        "placements": request.placements,
         "block": [request.block, request.margin],
     }
 

@@ -99,6 +99,7 @@ def segment_stack(
             work=str(request.work.resolve()),
             tile_shape=request.tile_shape,
             halo=request.halo,
+            placements=request.placements,
         )
         context = open_context(job, model, source)
         count = int(np.prod(shape[:-2]))

@@ -77,3 +77,26 @@ def test_a_halo_that_leaves_nothing_is_refused(halo):
 def test_regular_tiles_refuse_impossible_numbers(shape, halo):
     with pytest.raises(ShapeError, match="tile_shape must be positive and halo not negative"):
         regular_tiles((10, 10), shape, halo)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_moved_tiles_cover_each_pixel_once_with_their_halo(seed):
+    rng = np.random.default_rng(seed)
+    size, phase = draw_pair(rng, 1, 300), float(rng.uniform(0.01, 0.99))
+    field = int(rng.integers(1, 120))
+    halo = int(rng.integers(0, (field + 1) // 2))
+    moved = even_tiles(size, field, halo, phase)
+    check(moved, size, (halo, halo))
+    assert {tile.size for tile in moved} == {(min(field, size[0]), min(field, size[1]))}
+    tile_shape, halos = draw_pair(rng, 1, 100), draw_pair(rng, 0, 20)
+    check(regular_tiles(size, tile_shape, halos, phase), size, halos)
+
+
+def test_tiles_move_by_a_part_of_their_distance():
+    assert [t.outer[1] for t in even_tiles((50, 290), 90, 20, 0.5)] == [0, 25, 75, 125, 175, 200]
+    assert [t.inner[1] for t in regular_tiles((50, 250), (50, 100), (0, 9), 0.25)] == [
+        0,
+        25,
+        125,
+        225,
+    ]

@@ -87,6 +87,17 @@ def test_a_volume_joins_objects_over_slices(run, stack, toy_package):
     assert result["images"][0]["objects"] == 1
 
 
+def test_placements_are_passed_on(run, stack):
+    tifffile.imwrite("stack.tif", stack, metadata={"axes": "ZYX"})
+    for image, more in (("cells.tif", ()), ("cells.tif", ("--level", 0)),
+                        ("stack.tif", ("--stack", "frames"))):  # fmt: skip
+        assert run(image, "-o", "a.tif", "--placements", 3, "--force", *more)[0] == 0
+        assert run(image, "-o", "b.tif", *more, "--force")[0] == 0
+        np.testing.assert_array_equal(tifffile.imread("a.tif") > 0, tifffile.imread("b.tif") > 0)
+        status, _, errors = run(image, "-o", "c.tif", "--placements", 99, *more)
+        assert (status, "allowed are 1 to 16" in errors) == (2, True)
+
+
 def test_frames_and_planes_are_numbered_apart(run, stack):
     tifffile.imwrite("stack.tif", stack, metadata={"axes": "TYX"})
     status, result, _ = run("stack.tif", "-o", "frames.tif", "--stack", "frames")

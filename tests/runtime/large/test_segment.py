@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from samzoo.runtime import load
 from samzoo.runtime.config import AisParameters
 from samzoo.runtime.errors import ImageError, InputError, ShapeError, StorageError
 from samzoo.runtime.large.segment import check_request, segment_large
@@ -34,6 +35,29 @@ def test_labels_do_not_depend_on_the_tiles(tile_shape, cells, whole, in_pieces):
     image = cells((200, 260), seed=4)
     found = in_pieces(image, tile_shape=tile_shape, halo=(0, 0))
     np.testing.assert_array_equal(found, whole(image))
+
+
+@pytest.mark.parametrize("tile_shape", [None, (40, 30)])
+def test_placements_give_what_they_give_in_the_whole_image(
+    tile_shape, cells, make_request, leaning_model
+):
+    image = cells((310, 333), seed=5)
+    request = make_request(image, tile_shape=tile_shape, placements=3)
+    model = leaning_model(load(request.model.package).config)
+    segment_large(request, model=model)
+    labels = tifffile.imread(request.output)
+    expected = model.segment(image, tile_shape=tile_shape, placements=3)
+    np.testing.assert_array_equal(labels, expected)
+    assert labels.max() > 25
+    assert not np.array_equal(labels, model.segment(image, tile_shape=tile_shape))
+
+
+def test_other_placements_are_not_gone_on_with(cells, make_request):
+    image = cells((200, 200))
+    with pytest.raises(KeyboardInterrupt):
+        segment_large(make_request(image, executor=Interrupted(3)))
+    with pytest.raises(InputError, match="was begun with other input: placements"):
+        segment_large(make_request(image, placements=2))
 
 
 def test_an_object_over_many_blocks_is_one(whole, in_pieces):
