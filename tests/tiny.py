@@ -146,6 +146,14 @@ def make_sam(config=None, seed=0):
     return sam
 
 
+def make_picture(size):
+    """Large cells in noise for tools, ``(height, width, 3)`` uint8; sides are multiples of 4."""
+    small, _ = make_cells((size[0] // 4, size[1] // 4), seed=3)
+    rng = np.random.default_rng(0)
+    big = np.repeat(np.repeat(small, 4, axis=0), 4, axis=1)[..., None] * np.ones(3)
+    return np.clip(big + rng.normal(0, 8, (*size, 3)), 0, 255).astype(np.uint8)
+
+
 def make_original(sam):
     """segment-anything's own ``Sam`` with the weights of a ViT ``sam``."""
     import torch

@@ -59,7 +59,7 @@ class Plan:
                 groups.setdefault((placement, y // self.block, x // self.block), []).append(tile)
         return dict(sorted(groups.items()))
 
-    @property
+    @cached_property
     def units(self) -> list[list[Tile]]:
         """Model tiles in groups, each of which covers a rectangle about as large as a block."""
         return list(self._groups.values())

@@ -4,7 +4,6 @@ import dataclasses
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import tiny
 from answers import SIZE
@@ -14,10 +13,7 @@ from samzoo.runtime.config import MaskDecoderConfig, UnetrDecoderConfig, VitConf
 
 @pytest.fixture(scope="session")
 def image():
-    small, _ = tiny.make_cells((171, 256), seed=3)
-    rng = np.random.default_rng(0)
-    big = np.repeat(np.repeat(small, 4, axis=0), 4, axis=1)[..., None] * np.ones(3)
-    return np.clip(big + rng.normal(0, 8, (*SIZE, 3)), 0, 255).astype(np.uint8)
+    return tiny.make_picture(SIZE)
 
 
 @pytest.fixture(scope="session")

@@ -49,10 +49,7 @@ LITE = TinyVitConfig(
 
 @pytest.fixture(scope="module")
 def picture():
-    image, _ = tiny.make_cells((171, 256), seed=3)
-    rng = np.random.default_rng(0)
-    big = np.repeat(np.repeat(image, 4, axis=0), 4, axis=1)[..., None] * np.ones(3)
-    return np.clip(big + rng.normal(0, 8, (*SIZE, 3)), 0, 255).astype(np.uint8)
+    return tiny.make_picture(SIZE)
 
 
 @pytest.fixture(scope="module")
