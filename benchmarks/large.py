@@ -1,14 +1,14 @@
 """Images of any size: seconds and memory by side, and what the choice of tiles changes.
 
     python benchmarks/large.py [--sides 1000 2000 4000] [--model REF] [--work WORK]
-    python benchmarks/large.py --seams [--cells 34] [--side 2048] [--placements 3] [...]
+    python benchmarks/large.py --seams [--simulate nuclei 50] [--side 2048] [--placements 3] [...]
 
 The picture is the example image of nuclei, repeated. Each run is a process of its own, of which the
 system reports the largest resident memory. ``--seams`` segments one picture with three shapes of
 model tiles and counts the objects of the first that the others do not have, at an IoU of 0.5 and
-0.9. ``--cells`` draws simulated nuclei instead, of which the truth is known: it tells seams from
-what the model does not see. Needs nothing but samzoo; a side of 4000 takes ten minutes on two
-cores.
+0.9. ``--simulate`` draws nuclei instead, of which the truth is known: it tells seams from what the
+model does not see. Needs SciPy beside samzoo; a side of 4000 takes ten minutes on two cores with
+AVX-512, 25 without.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import tifffile
+from simulated_nuclei import SIMULATORS
 
 from samzoo.runtime import read_image
 from samzoo.runtime.metrics import mean_segmentation_accuracy
@@ -36,8 +38,7 @@ SHAPES = {
 }
 """Options by name; the shipped model sees 170 pixels at once."""
 
-EDGE = 5 / 6
-"""Radius at which a simulated nucleus has half of its intensity: where its mask ends."""
+EQUAL_TILES = str(Path(__file__).parent / "equal_tiles.py")
 
 PROGRAM = """
 import resource, sys
@@ -63,34 +64,13 @@ def picture(side: int, work: Path) -> Path:
     return path
 
 
-def cells(side: int, spacing: int, work: Path) -> Path:
-    """Write simulated nuclei and, beside the image, which pixel belongs to which.
-
-    Ellipses with half axes of 7 to 13 pixels, one in each square of ``spacing`` pixels: at 26 they
-    touch and lie over each other, at 34 most stand alone. Intensities differ by three, the edges
-    are blurred, and there is noise.
-    """
-    path = work / f"cells-{spacing}-{side}.tif"
-    rng = np.random.default_rng(0)
-    image = np.zeros((side + 40, side + 40), np.float32)
-    truth = np.zeros(image.shape, np.int32)
-    rows, columns = np.mgrid[:40, :40]
-    places = [(y, x) for y in range(0, side, spacing) for x in range(0, side, spacing)]
-    for number, (y, x) in enumerate(places, 1):
-        dy, dx = rng.uniform(-5, 5, 2)
-        a, b = rng.uniform(7, 13, 2)
-        turn = rng.uniform(0, np.pi)
-        u = (columns - 20 - dx) * np.cos(turn) + (rows - 20 - dy) * np.sin(turn)
-        v = (rows - 20 - dy) * np.cos(turn) - (columns - 20 - dx) * np.sin(turn)
-        radius = np.hypot(u / a, v / b)
-        inside = np.clip(3 * (1 - radius), 0, 1) * rng.uniform(0.3, 1)
-        here = np.s_[y : y + 40, x : x + 40]
-        truth[here][(inside > image[here]) & (radius < EDGE)] = number
-        np.maximum(image[here], inside, out=image[here])
-    noisy = 2000 + 20000 * image[20:-20, 20:-20] + rng.normal(0, 600, (side, side))
+def simulated(kind: str, side: int, spacing: int, work: Path) -> Path:
+    """Write simulated nuclei and, beside the image, which pixel belongs to which."""
+    path = work / f"{kind}-{spacing}-{side}.tif"
     work.mkdir(parents=True, exist_ok=True)
-    tifffile.imwrite(path, np.clip(noisy, 0, 65535).astype(np.uint16))
-    tifffile.imwrite(truth_of(path), truth[20:-20, 20:-20])
+    image, labels = SIMULATORS[kind](side, spacing)
+    tifffile.imwrite(path, image)
+    tifffile.imwrite(truth_of(path), labels)
     return path
 
 
@@ -101,15 +81,19 @@ def truth_of(image: Path) -> Path:
 
 def run(image: Path, output: Path, *options: str) -> tuple[float, float, int]:
     """Segment in a new process; returns seconds, peak MB and the number of objects."""
-    command = [
-        sys.executable, "-c", PROGRAM, "segment", str(image), "-o", str(output), "--force",
-        "--json", "--level", "0", *options,
-    ]  # fmt: skip
     start = time.perf_counter()
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    result, peak = segment(["-c", PROGRAM], image, output, options).splitlines()
     seconds = time.perf_counter() - start
-    result, peak = done.stdout.splitlines()
     return seconds, int(peak.split()[1]) / 1024, json.loads(result)["images"][0]["objects"]
+
+
+def segment(program: list[str], image: Path, output: Path, options: Sequence[str]) -> str:
+    """Segment in a new process; returns what it prints."""
+    command = [
+        sys.executable, *program, "segment", str(image), "-o", str(output), "--force", "--json",
+        "--level", "0", *options,
+    ]  # fmt: skip
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def by_side(sides: list[int], model: list[str], work: Path) -> str:
@@ -124,7 +108,11 @@ def by_side(sides: list[int], model: list[str], work: Path) -> str:
 
 
 def by_shape(image: Path, model: list[str], work: Path) -> str:
-    """Return a table of how many objects differ from those of the default tiles."""
+    """Return a table of how many objects differ from those of the default tiles.
+
+    Maps of equal tiles are computed once and kept in ``work`` for the next call.
+    """
+    program = [EQUAL_TILES, str(work / "maps")]
     lines = [
         "| tiles | objects | none at IoU 0.5 | none at 0.9 | pixels that differ | SA50 |",
         "|---|---|---|---|---|---|",
@@ -133,7 +121,7 @@ def by_shape(image: Path, model: list[str], work: Path) -> str:
     known = tifffile.imread(truth_of(image)) if truth_of(image).exists() else None
     for name, options in SHAPES.items():
         output = work / f"seams-{name}.tif"
-        run(image, output, *options, *model)
+        segment(program, image, output, [*options, *model])
         labels = tifffile.imread(output)
         first = labels if first is None else first
         half, close = (matches(first, labels, least) / int(first.max()) for least in (0.5, 0.9))
@@ -165,15 +153,18 @@ def main() -> None:
     parser.add_argument("--sides", type=int, nargs="+", default=[1000, 2000, 4000])
     parser.add_argument("--side", type=int, default=2048)
     parser.add_argument("--seams", action="store_true")
-    parser.add_argument("--cells", type=int, metavar="SPACING", help="with --seams: simulated")
+    parser.add_argument(
+        "--simulate", nargs=2, metavar=("KIND", "SPACING"), help="with --seams: nuclei or ellipses"
+    )
     parser.add_argument("--placements", type=int, default=1, help="of the tiles")
     parser.add_argument("--model", default="nuclei-vit-t")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "samzoo-large")
     options = parser.parse_args()
     model = ["--model", options.model, "--placements", str(options.placements)]
     if options.seams:
-        if options.cells:
-            image = cells(options.side, options.cells, options.work)
+        if options.simulate:
+            kind, spacing = options.simulate
+            image = simulated(kind, options.side, int(spacing), options.work)
         else:
             image = picture(options.side, options.work)
         by_shape(image, model, options.work)

@@ -64,7 +64,10 @@ def choose_tiles(
         config: Of the model.
         size: (height, width) of the image.
         tile_shape: (height, width) of the inner tiles; by default as few as cover the image.
-        halo: (height, width) of context around each tile; an eighth of the field by default.
+        halo: (height, width) of the least context around each tile inside the image; an eighth of
+            the field by default. With a declared scale each tile sees the whole field, which costs
+            the same; without one all see as much as ``tile_shape`` and ``halo`` say, so that none
+            is magnified more than others.
         phase: How far the tiles move, as in ``tiles.even_tiles``.
 
     Returns:
@@ -80,13 +83,14 @@ def choose_tiles(
         return tiling.even_tiles(size, field, margin, phase)
     if halo is None:
         halo = (field // tiling.HALO_FRACTION,) * 2
-    outer = max(tile_shape[0] + 2 * halo[0], tile_shape[1] + 2 * halo[1])
-    if scale is not None and outer > field:
+    window = (tile_shape[0] + 2 * halo[0], tile_shape[1] + 2 * halo[1])
+    if scale is not None and max(window) > field:
         raise ShapeError(
-            f"tile_shape {tile_shape} with halo {halo} needs {outer} pixels, the model's field "
-            f"of view is {field}; make tile_shape + 2 * halo at most {field}"
+            f"tile_shape {tile_shape} with halo {halo} needs {max(window)} pixels, the model's "
+            f"field of view is {field}; make tile_shape + 2 * halo at most {field}"
         )
-    return tiling.regular_tiles(size, tile_shape, halo, phase)
+    tiles = tiling.regular_tiles(size, tile_shape, halo, phase)
+    return tiling.whole_windows(tiles, size, window if scale is None else (field, field))
 
 
 def encode_tiles(

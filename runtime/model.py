@@ -138,7 +138,8 @@ class Model:
                 dtype, finite.
             tile_shape: (height, width) of the inner tiles. By default a model with a declared
                 scale tiles images larger than its field of view, and one without shrinks them.
-            halo: (height, width) of context around each tile; an eighth of the field by default.
+            halo: (height, width) of least context around each tile; an eighth of the field by
+                default.
             progress: Called with ("embed", tiles done, tiles in all).
 
         Returns:
@@ -167,7 +168,7 @@ class Model:
         Args:
             image: As in ``embed``.
             tile_shape: (height, width) of the inner tiles; by default as few tiles as cover it.
-            halo: (height, width) of context around each tile.
+            halo: (height, width) of least context around each tile.
             progress: Called with ("embed", tiles done, tiles in all).
 
         Returns:
@@ -200,7 +201,7 @@ class Model:
                 model's field of view is cut into tiles; ``amg`` does so only if the model has a
                 declared scale or ``tile_shape`` is given, as ``embed`` does.
             tile_shape: (height, width) of the inner tiles.
-            halo: (height, width) of context around each tile.
+            halo: (height, width) of least context around each tile.
             placements: Of the tiles on the image, 1 to 16, for ``ais``: the maps are averaged over
                 them. Takes as many times as long, and depends less on where the tiles lie.
             mode: ``ais`` floods the AIS decoder's maps from their seeds; ``apg`` prompts a point in

@@ -105,6 +105,39 @@ def regular_tiles(size: Size, tile_shape: Size, halo: Size, phase: float = 0.0) 
     return _grid(*spans)
 
 
+def whole_windows(tiles: list[Tile], size: Size, window: Size) -> list[Tile]:
+    """Let each tile see a window of one size, also at the image's border.
+
+    A window that the border cuts off shows the network less, at another place of its input, and
+    without declared scale at another magnification.
+
+    Args:
+        tiles: Of the image, with inner parts of at most ``window``.
+        size: (height, width) of the image.
+        window: (height, width) of what the network is to see.
+
+    Returns:
+        The same inner parts, each in the middle of its window, or as near to it as the border
+        lets the window lie; an image smaller than the window is seen whole.
+
+    >>> [tile.outer[1::2] for tile in whole_windows(regular_tiles((9, 90), (9, 40), (0, 5)),
+    ...                                             (9, 90), (9, 60))]
+    [(0, 60), (30, 90), (30, 90)]
+    """
+
+    def moved(tile: Tile, axis: int) -> tuple[int, int]:
+        side = min(window[axis], size[axis])
+        start = (tile.inner[axis] + tile.inner[axis + 2] - side) // 2
+        start = min(max(start, 0), size[axis] - side)
+        return start, start + side
+
+    seen = []
+    for tile in tiles:
+        (y0, y1), (x0, x1) = moved(tile, 0), moved(tile, 1)
+        seen.append(Tile((y0, x0, y1, x1), tile.inner))
+    return seen
+
+
 _Span = tuple[int, int, int, int]  # outer start and end, inner start and end
 
 

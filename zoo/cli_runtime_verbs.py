@@ -31,8 +31,14 @@ def add_runtime_verbs(verbs: Any) -> None:
     )  # fmt: skip
     segment.add_argument("--overlay", metavar="PNG", help="also draw the labels on the image")
     segment.add_argument("--table", metavar="CSV", help="also list the objects: area, place, touch")
-    segment.add_argument("--tile-shape", nargs=2, type=int, metavar=("H", "W"))
-    segment.add_argument("--halo", nargs=2, type=int, metavar=("H", "W"))
+    segment.add_argument(
+        "--tile-shape", nargs=2, type=int, metavar=("H", "W"),
+        help="of what each tile gives (default: as few tiles as cover the image)",
+    )  # fmt: skip
+    segment.add_argument(
+        "--halo", nargs=2, type=int, metavar=("H", "W"),
+        help="least that a tile sees around it (default: an eighth of the model's field of view)",
+    )  # fmt: skip
     segment.add_argument(
         "--placements", type=int, default=1, metavar="N",
         help="average over N placements of the tiles: steadier, N times as long (default: 1)",

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from samzoo.runtime.encoding import choose_tiles
 from samzoo.runtime.errors import ShapeError
-from samzoo.runtime.tiles import Tile, even_tiles, regular_tiles, whole
+from samzoo.runtime.tiles import Tile, even_tiles, regular_tiles, whole, whole_windows
 
 
 def draw_pair(rng, low, high):
@@ -67,6 +68,19 @@ def test_regular_tiles_are_known_on_a_small_image():
     assert (second.outer, second.inner) == ((0, 4, 4, 10), (0, 6, 4, 10))
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_whole_windows_are_of_one_size_and_keep_the_halo(seed):
+    rng = np.random.default_rng(seed)
+    size, shape, halo = draw_pair(rng, 1, 300), draw_pair(rng, 1, 100), draw_pair(rng, 0, 20)
+    tiles = regular_tiles(size, shape, halo, float(rng.choice([0, rng.uniform(0.01, 0.99)])))
+    more = int(rng.integers(0, 30))
+    window = tuple(side + 2 * margin + more for side, margin in zip(shape, halo, strict=True))
+    seen = whole_windows(tiles, size, window)
+    check(seen, size, halo)
+    assert [tile.inner for tile in seen] == [tile.inner for tile in tiles]
+    assert {tile.size for tile in seen} == {(min(window[0], size[0]), min(window[1], size[1]))}
+
+
 @pytest.mark.parametrize("halo", [-1, 32, 40])
 def test_a_halo_that_leaves_nothing_is_refused(halo):
     with pytest.raises(ShapeError, match=f"half the model's field of 64 pixels, got {halo}"):
@@ -100,3 +114,11 @@ def test_tiles_move_by_a_part_of_their_distance():
         125,
         225,
     ]
+
+
+@pytest.mark.parametrize(("scale", "seen"), [(1.5, {(42, 42)}), (None, {(36, 22)})])
+def test_chosen_tiles_are_seen_at_one_size_also_at_the_border(toy_config, scale, seen):
+    config = toy_config(scale=scale)
+    tiles = choose_tiles(config, (100, 90), (20, 10), (8, 6), phase=0.3)
+    assert {tile.size for tile in tiles} == seen
+    check(tiles, (100, 90), (8, 6))

@@ -1,0 +1,57 @@
+"""``samzoo segment``, computing the AIS maps of equal model tiles once.
+
+    python benchmarks/equal_tiles.py FOLDER [options of samzoo]
+
+A picture made by repetition has many tiles of the same pixels, of which the networks make the same
+maps each time. Their outputs are kept in FOLDER by the hash of what the encoder sees, so labels are
+those of ``samzoo``, and only the time differs. Used by ``large.py --seams``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from samzoo.runtime.config import EMBEDDING_CHANNELS
+from samzoo.runtime.manifest import AIS_DECODER, ENCODER
+from samzoo.runtime.sessions import OnnxNetworks
+from samzoo.zoo.cli import main
+
+
+def keep_maps(folder: Path) -> None:
+    """Make networks look into a folder before they compute."""
+    encode, decode_ais = OnnxNetworks.encode, OnnxNetworks.decode_ais
+    waiting: dict[int, Any] = {}
+    numbers = itertools.count()
+
+    def encode_later(networks: OnnxNetworks, image: Any) -> Any:
+        number = next(numbers)
+        waiting[number] = image
+        grid = networks._mask_side // 4
+        return np.full((1, EMBEDDING_CHANNELS, grid, grid), number, np.float32)
+
+    def decode_once(networks: OnnxNetworks, embeddings: Any) -> Any:
+        image = waiting.pop(int(embeddings.flat[0]))
+        graphs = networks._read(ENCODER) + networks._read(AIS_DECODER)
+        name = hashlib.sha256(graphs + str(image.shape).encode() + image.tobytes()).hexdigest()
+        path = folder / f"{name}.npy"
+        if not path.exists():
+            part = path.with_suffix(".part.npy")
+            np.save(part, decode_ais(networks, encode(networks, image)))
+            part.replace(path)
+        return np.load(path)
+
+    OnnxNetworks.encode = encode_later
+    OnnxNetworks.decode_ais = decode_once
+
+
+if __name__ == "__main__":
+    work = Path(sys.argv[1])
+    work.mkdir(parents=True, exist_ok=True)
+    keep_maps(work)
+    sys.exit(main(sys.argv[2:]))
