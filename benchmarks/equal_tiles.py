@@ -9,6 +9,7 @@ those of ``samzoo``, and only the time differs. Used by ``large.py --seams``.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import sys
@@ -35,11 +36,15 @@ def keep_maps(folder: Path) -> None:
         grid = networks._mask_side // 4
         return np.full((1, EMBEDDING_CHANNELS, grid, grid), number, np.float32)
 
+    @functools.cache
+    def hash_of_graphs(networks: OnnxNetworks) -> Any:
+        return hashlib.sha256(networks._read(ENCODER) + networks._read(AIS_DECODER))
+
     def decode_once(networks: OnnxNetworks, embeddings: Any) -> Any:
         image = waiting.pop(int(embeddings.flat[0]))
-        graphs = networks._read(ENCODER) + networks._read(AIS_DECODER)
-        name = hashlib.sha256(graphs + str(image.shape).encode() + image.tobytes()).hexdigest()
-        path = folder / f"{name}.npy"
+        seen = hash_of_graphs(networks).copy()
+        seen.update(str(image.shape).encode() + image.tobytes())
+        path = folder / f"{seen.hexdigest()}.npy"
         if not path.exists():
             part = path.with_suffix(".part.npy")
             np.save(part, decode_ais(networks, encode(networks, image)))

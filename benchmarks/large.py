@@ -103,27 +103,23 @@ def segment(program: list[str], image: Path, output: Path, options: Sequence[str
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def by_side(sides: list[int], model: list[str], work: Path) -> str:
-    """Return a table of time and memory."""
-    lines = ["| side | seconds | seconds a Mpixel | peak MB | objects |", "|---|---|---|---|---|"]
+def by_side(sides: list[int], model: list[str], work: Path) -> None:
+    """Print a table of time and memory."""
+    print("| side | seconds | seconds a Mpixel | peak MB | objects |\n|---|---|---|---|---|")
     for side in sides:
         seconds, peak, objects = run(picture(side, work), work / f"labels-{side}.tif", *model)
         rate = seconds / (side * side / 1e6)
-        lines.append(f"| {side} | {seconds:.0f} | {rate:.2f} | {peak:.0f} | {objects} |")
-        print(lines[-1], flush=True)
-    return "\n".join(lines)
+        print(f"| {side} | {seconds:.0f} | {rate:.2f} | {peak:.0f} | {objects} |", flush=True)
 
 
-def by_shape(image: Path, model: list[str], work: Path) -> str:
-    """Return a table of how far objects differ from those of the default tiles.
+def by_shape(image: Path, model: list[str], work: Path) -> None:
+    """Print a table of how far objects differ from those of the default tiles.
 
     Maps of equal tiles are computed once and kept in ``work`` for the next call.
     """
     program = [EQUAL_TILES, str(work / "maps")]
-    lines = [
-        "| tiles | objects | none at IoU 0.5 | none at 0.9 | pixels that differ | SA50 |",
-        "|---|---|---|---|---|---|",
-    ]
+    print("| tiles | objects | none at IoU 0.5 | none at 0.9 | pixels that differ | SA50 |")
+    print("|---|---|---|---|---|---|")
     first = None
     known = tifffile.imread(truth_of(image)) if truth_of(image).exists() else None
     for name, options in SHAPES.items():
@@ -136,11 +132,8 @@ def by_shape(image: Path, model: list[str], work: Path) -> str:
         sa50 = (
             f"{mean_segmentation_accuracy(labels, known)['sa50']:.3f}" if known is not None else ""
         )
-        lines.append(
-            f"| {name} | {labels.max()} | {half:.2%} | {close:.2%} | {moved:.2%} | {sa50} |"
-        )
-        print(lines[-1], flush=True)
-    return "\n".join(lines)
+        row = f"| {name} | {labels.max()} | {half:.2%} | {close:.2%} | {moved:.2%} | {sa50} |"
+        print(row, flush=True)
 
 
 def alone(a: np.ndarray, b: np.ndarray, least: float) -> float:

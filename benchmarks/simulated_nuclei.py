@@ -76,8 +76,8 @@ def _nucleus(rng: np.random.Generator) -> tuple[Any, Any]:
     short = long * rng.uniform(*SHORT)
     turn = rng.uniform(0, math.pi)
     rows, columns = np.mgrid[:SIDE, :SIDE].astype(np.float32) - (SIDE - 1) / 2
-    u = (columns * np.cos(turn) + rows * np.sin(turn)) / long
-    v = (rows * np.cos(turn) - columns * np.sin(turn)) / short
+    u, v = _turned(rows, columns, turn)
+    u, v = u / long, v / short
     angle = np.arctan2(v, u)
     contour = 1 + sum(
         rng.normal(0, ROUGHNESS) * np.cos(k * angle + rng.uniform(0, 2 * math.pi))
@@ -104,8 +104,7 @@ def ellipses(side: int, spacing: int, seed: int = 0) -> tuple[Any, Any]:
         dy, dx = rng.uniform(-5, 5, 2)
         a, b = rng.uniform(7, 13, 2)
         turn = rng.uniform(0, math.pi)
-        u = (columns - 20 - dx) * np.cos(turn) + (rows - 20 - dy) * np.sin(turn)
-        v = (rows - 20 - dy) * np.cos(turn) - (columns - 20 - dx) * np.sin(turn)
+        u, v = _turned(rows - 20 - dy, columns - 20 - dx, turn)
         radius = np.hypot(u / a, v / b)
         inside = np.clip(3 * (1 - radius), 0, 1) * rng.uniform(0.3, 1)
         here = np.s_[y : y + 40, x : x + 40]
@@ -113,6 +112,14 @@ def ellipses(side: int, spacing: int, seed: int = 0) -> tuple[Any, Any]:
         np.maximum(light[here], inside, out=light[here])
     image = 2000 + 20000 * light[20:-20, 20:-20] + rng.normal(0, 600, (side, side))
     return np.clip(image, 0, 65535).astype(np.uint16), labels[20:-20, 20:-20]
+
+
+def _turned(rows: Any, columns: Any, turn: float) -> tuple[Any, Any]:
+    """Coordinates along and across an axis that is turned by an angle."""
+    return (
+        columns * np.cos(turn) + rows * np.sin(turn),
+        rows * np.cos(turn) - columns * np.sin(turn),
+    )
 
 
 SIMULATORS = {"nuclei": nuclei, "ellipses": ellipses}

@@ -18,7 +18,7 @@ def test_the_steps_that_the_cold_start_times_exist():
 
 
 def test_maps_of_equal_tiles_are_computed_once_and_are_the_same(toy_package, tmp_path, monkeypatch):
-    image = np.tile(np.random.default_rng(0).integers(0, 256, (48, 48)).astype(np.uint8), (3, 3))
+    image = np.tile(np.random.default_rng(0).integers(0, 256, (48, 48)).astype(np.uint8), (5, 5))
     model = load(str(toy_package))
     expected = model.ais_maps(model.embed_tiles(image, tile_shape=(48, 48), halo=(4, 4)))
     for name in ("encode", "decode_ais"):
