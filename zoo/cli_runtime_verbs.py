@@ -31,18 +31,7 @@ def add_runtime_verbs(verbs: Any) -> None:
     )  # fmt: skip
     segment.add_argument("--overlay", metavar="PNG", help="also draw the labels on the image")
     segment.add_argument("--table", metavar="CSV", help="also list the objects: area, place, touch")
-    segment.add_argument(
-        "--tile-shape", nargs=2, type=int, metavar=("H", "W"),
-        help="of what each tile gives (default: as few tiles as cover the image)",
-    )  # fmt: skip
-    segment.add_argument(
-        "--halo", nargs=2, type=int, metavar=("H", "W"),
-        help="least that a tile sees around it (default: an eighth of the model's field of view)",
-    )  # fmt: skip
-    segment.add_argument(
-        "--placements", type=int, default=1, metavar="N",
-        help="average over N placements of the tiles: steadier, N times as long (default: 1)",
-    )  # fmt: skip
+    _tiles(segment)
     _large(segment)
 
     prompt = add_verb(verbs, "prompt", "segment the objects that points or boxes mark")
@@ -67,29 +56,50 @@ def add_runtime_verbs(verbs: Any) -> None:
     prompt.add_argument("--prompts", metavar="FILE.json", help="any number of objects")
     prompt.add_argument("--overlay", metavar="PNG", help="also draw the labels on the image")
     _store(prompt)
-    prompt.add_argument(
-        "--slice", type=int, metavar="Z",
-        help="the prompts are in this slice of a stack; follow the objects through the others",
-    )  # fmt: skip
-    prompt.add_argument(
-        "--projection", default="box",
-        choices=("box", "mask", "points", "points_and_mask", "single_point"),
-        help="with --slice: what of a slice's mask prompts the next one (default: box)",
-    )  # fmt: skip
-    prompt.add_argument(
-        "--iou-threshold", type=float, default=0.8, metavar="IOU",
-        help="with --slice: an object ends where two slices agree less (default: 0.8)",
-    )  # fmt: skip
-    prompt.add_argument(
-        "--box-extension", type=float, default=0.0, metavar="X",
-        help="with --slice: widen boxes by this share, or from 1 on by so many pixels",
-    )  # fmt: skip
+    _follow(prompt)
 
     embed = add_verb(verbs, "embed", "compute image embeddings once, to prompt them later")
     embed.add_argument("image", metavar="IMAGE")
     add_output(embed, "embeddings (.safetensors)", required=False)
     _store(embed)
     add_model(embed)
+
+
+def _tiles(parser: argparse.ArgumentParser) -> None:
+    """Options that choose the model's tiles."""
+    parser.add_argument(
+        "--tile-shape", nargs=2, type=int, metavar=("H", "W"),
+        help="of what each tile gives (default: as few tiles as cover the image)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--halo", nargs=2, type=int, metavar=("H", "W"),
+        help="least that a tile sees around it (default: an eighth of the model's field of view)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--placements", type=int, default=1, metavar="N",
+        help="average over N placements of the tiles: steadier, N times as long (default: 1)",
+    )  # fmt: skip
+
+
+def _follow(parser: argparse.ArgumentParser) -> None:
+    """Options that follow prompted objects through a stack."""
+    parser.add_argument(
+        "--slice", type=int, metavar="Z",
+        help="the prompts are in this slice of a stack; follow the objects through the others",
+    )  # fmt: skip
+    parser.add_argument(
+        "--projection", default="box",
+        choices=("box", "mask", "points", "points_and_mask", "single_point"),
+        help="with --slice: what of a slice's mask prompts the next one (default: box)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--iou-threshold", type=float, default=0.8, metavar="IOU",
+        help="with --slice: an object ends where two slices agree less (default: 0.8)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--box-extension", type=float, default=0.0, metavar="X",
+        help="with --slice: widen boxes by this share, or from 1 on by so many pixels",
+    )  # fmt: skip
 
 
 def _source(parser: argparse.ArgumentParser) -> None:
