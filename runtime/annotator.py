@@ -12,15 +12,13 @@ from typing import Any, Literal
 import numpy as np
 
 from .arrays import Boxes, Labels2D, Masks, Points, Progress
+from .mask_parts import MaskPart, cut_out, paint_parts
 from .metrics import binary_dice, mean_segmentation_accuracy
 from .prompt_simulation import (
     POSITIVE,
-    MaskPart,
     correction_points,
-    cut_out,
     object_boxes,
     object_centers,
-    paint_parts,
 )
 from .segmenter import Segmenter
 

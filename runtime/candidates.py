@@ -18,7 +18,7 @@ from .arrays import Float2D, Labels2D, Masks
 from .config import MASK_THRESHOLD
 from .enlarging import Enlargement, enlarge
 from .geometry import Size
-from .prompt_simulation import cut_out
+from .mask_parts import cut_out
 
 
 @dataclass(frozen=True)

@@ -18,19 +18,18 @@ from .amg import AmgParameters, generate_masks, segment_by_grid
 from .apg import ApgParameters, segment_by_seeds
 from .arrays import Array, Float3D, Float4D, Labels2D, Masks, Progress
 from .candidates import Candidate
-from .config import MASK_THRESHOLD, AisParameters, ModelConfig
+from .config import AisParameters, ModelConfig
 from .embeddings import ImageEmbeddings
 from .encoding import check_origin, choose_placements, choose_tiles, encode_tiles
-from .enlarging import draw_mask
 from .errors import InputError
 from .geometry import Size, field_of_view
 from .images import check_image
 from .intensity import is_constant
 from .maps import decode_maps, placed_maps, require_ais
+from .mask_parts import MaskPart, place_masks
 from .modes import Mode, parameters_of
 from .networks import Networks
-from .prompt_simulation import MaskPart, cut_out
-from .prompting import decode
+from .prompted_masks import prompted_masks
 from .prompts import collect_prompts
 from .tiles import whole
 from .variants import Variant, Variants
@@ -330,10 +329,7 @@ class Model:
             mask_input=mask_input,
             progress=progress,
         )
-        masks = np.zeros((len(parts), *embeddings.original_size), np.bool_)
-        for mask, (row, column, part) in zip(masks, parts, strict=True):
-            mask[row : row + part.shape[0], column : column + part.shape[1]] = part
-        return masks, scores, low_res
+        return place_masks(parts, embeddings.original_size), scores, low_res
 
     @_with_one_adapter
     def prompt_parts(
@@ -368,28 +364,15 @@ class Model:
             ShapeError: As in ``prompt``.
         """
         check_origin(embeddings, self.config)
-        side = 4 * self.config.grid
         prompts = collect_prompts(
             points=points,
             point_labels=point_labels,
             boxes=boxes,
             mask_input=mask_input,
             image_size=embeddings.original_size,
-            mask_side=side,
+            mask_side=4 * self.config.grid,
         )
-        parts: list[MaskPart] = [cut_out(np.zeros((0, 0), np.bool_))] * len(prompts)
-        scores = np.zeros(len(prompts), np.float32)
-        low_res = np.zeros((len(prompts), 1, side, side), np.float32)
-        for decoded in decode(self.networks, self.config, embeddings, prompts, progress=progress):
-            for i, logits in zip(decoded.members, decoded.low_res[:, 0], strict=True):
-                mask = np.zeros(decoded.tile.size, np.bool_)
-                draw_mask(logits, decoded.enlargement, MASK_THRESHOLD, mask)
-                row, column, part = cut_out(mask)
-                y, x = decoded.tile.outer[:2] if part.size else (0, 0)
-                parts[i] = row + y, column + x, part
-            scores[decoded.members] = decoded.iou[:, 0]
-            low_res[decoded.members] = decoded.low_res
-        return parts, scores, low_res
+        return prompted_masks(self.networks, self.config, embeddings, prompts, progress)
 
 
 def _size(image: Array) -> Size:

@@ -1,4 +1,4 @@
-"""Simulated annotators: prompts from true labels, and labels from prompted masks.
+"""Simulated annotators: prompts from true labels.
 
 In: label images or masks. Out: boxes and points as a user would give them. Called by evaluation
 and by training, so that both mean the same by "a point" and "a correction".
@@ -25,9 +25,6 @@ POSITIVE, NEGATIVE, PADDING = 1, 0, -1
 
 Ids: TypeAlias = Sequence[int] | NDArray[np.integer]
 """Labels of the wanted objects."""
-
-MaskPart: TypeAlias = tuple[int, int, Masks]
-"""Row and column of the upper left corner, and the mask cut to its tight box."""
 
 
 def object_boxes(labels: Labels2D, ids: Ids) -> Boxes:
@@ -205,73 +202,3 @@ def dilate(mask: Masks, distance: int) -> Masks:
         behind = np.minimum(np.arange(size) + distance + 1, size)
         mask = sums.take(behind, axis) > sums.take(first, axis)
     return mask
-
-
-def labels_from_masks(masks: Masks) -> Labels2D:
-    """Paint masks into one label image, the largest first, so that small ones stay visible.
-
-    micro-sam also goes from large to small but never paints over (own choice here: a small object
-    inside of a large mask would vanish). Equal sizes are painted in the order given.
-
-    Args:
-        masks: ``(n, height, width)`` boolean; they may overlap or be empty.
-
-    Returns:
-        ``(height, width)`` int32; mask i has label i + 1. Labels painted over may be missing.
-
-    Raises:
-        ShapeError: Not three-dimensional.
-    """
-    if masks.ndim != 3:
-        raise ShapeError(f"masks must have shape (n, height, width), got {masks.shape}")
-    return paint_parts([cut_out(mask) for mask in masks], masks.shape[1:])
-
-
-def cut_out(mask: Masks) -> MaskPart:
-    """Cut a mask to its tight box; thousands of objects fit into memory that way.
-
-    Args:
-        mask: ``(height, width)`` boolean.
-
-    Returns:
-        Row, column and the copied part; an empty mask gives a part of shape (0, 0).
-    """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if rows.size == 0:
-        return 0, 0, np.zeros((0, 0), dtype=bool)
-    part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].copy()
-    return int(rows[0]), int(columns[0]), part
-
-
-def largest_first(parts: Sequence[MaskPart]) -> list[int]:
-    """Return the order in which parts are painted, so that small ones stay visible."""
-    sizes = [int(np.count_nonzero(part)) for _, _, part in parts]
-    return sorted(range(len(parts)), key=lambda index: -sizes[index])
-
-
-def paint_parts(
-    parts: Sequence[MaskPart],
-    shape: tuple[int, ...],
-    *,
-    first_row: int = 0,
-    order: Sequence[int] | None = None,
-) -> Labels2D:
-    """Paint cut-out masks as ``labels_from_masks`` does.
-
-    Args:
-        parts: From ``cut_out``.
-        shape: (height, width) of the label image.
-        first_row: Where the label image lies in the image that the parts were cut from.
-        order: From ``largest_first``, where it is known already.
-
-    Returns:
-        ``(height, width)`` int32; part i has label i + 1.
-    """
-    labels = np.zeros(shape, dtype=np.int32)
-    for index in largest_first(parts) if order is None else order:
-        row, column, part = parts[index]
-        row -= first_row
-        part = part[max(0, -row) :]
-        place = labels[max(0, row) :, column : column + part.shape[1]][: len(part)]
-        place[part[: len(place)]] = index + 1
-    return labels

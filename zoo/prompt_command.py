@@ -22,10 +22,10 @@ from samzoo.runtime.large.label_tiff import write_label_tiff
 from samzoo.runtime.large.micro_sam_embeddings import is_micro_sam, read_micro_sam_embeddings
 from samzoo.runtime.large.painted import Painted
 from samzoo.runtime.large.zarr_source import is_zarr
+from samzoo.runtime.mask_parts import MaskPart, paint_parts
 from samzoo.runtime.model import Model
 from samzoo.runtime.outputs import check_output
 from samzoo.runtime.overlay import write_overlay
-from samzoo.runtime.prompt_simulation import MaskPart, paint_parts
 
 from . import prompt_file
 from .label_outputs import check_overlay, label_output

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from samzoo.runtime.arrays import Labels2D
 from samzoo.runtime.geometry import Size
 from samzoo.runtime.images import label_dtype
-from samzoo.runtime.prompt_simulation import MaskPart, largest_first, paint_parts
+from samzoo.runtime.mask_parts import MaskPart, largest_first, paint_parts
 
 from .plan import BLOCK
 

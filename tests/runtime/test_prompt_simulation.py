@@ -9,9 +9,7 @@ from samzoo.runtime.errors import InputError, ShapeError
 from samzoo.runtime.prompt_simulation import (
     BOX_MARGIN,
     correction_points,
-    cut_out,
     dilate,
-    labels_from_masks,
     object_boxes,
     object_centers,
     random_points,
@@ -178,30 +176,3 @@ def test_dilation_equals_scipy_with_a_square(rng, distance, shape):
         structure = np.ones((2 * distance + 1, 2 * distance + 1), bool)
         expected = ndimage.binary_dilation(mask, structure)
     np.testing.assert_array_equal(dilate(mask, distance), expected)
-
-
-def test_small_masks_stay_visible_on_large_ones():
-    small, large = square((6, 6), (2, 4), (2, 4)), np.ones((6, 6), bool)
-    for masks in ([small, large], [large, small]):
-        labels = labels_from_masks(np.stack(masks))
-        assert (labels > 0).all()
-        number = 1 if masks[0] is small else 2
-        np.testing.assert_array_equal(labels == number, small)
-
-
-def test_equal_masks_are_painted_in_order_and_empty_ones_not_at_all():
-    mask = square((4, 4), (1, 3), (1, 3))
-    labels = labels_from_masks(np.stack([mask, mask & False, mask]))
-    np.testing.assert_array_equal(labels, mask * 3)
-    assert labels_from_masks(np.zeros((0, 4, 4), bool)).shape == (4, 4)
-    with pytest.raises(ShapeError, match=r"\(n, height, width\)"):
-        labels_from_masks(mask)
-
-
-def test_cut_out_keeps_the_tight_box(labels):
-    row, column, part = cut_out(labels == 3)
-    height, width = part.shape
-    np.testing.assert_array_equal(part, (labels == 3)[row : row + height, column : column + width])
-    assert part.sum() == (labels == 3).sum()
-    assert part[0].any()
-    assert part[:, -1].any()

@@ -1,0 +1,57 @@
+"""From a user's prompts to masks cut out of the image, whatever its size.
+
+In: networks, embeddings and ``Prompt`` objects. Out: a mask, a score and low-res logits of each.
+Called by ``model.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .arrays import Float4D, Progress
+from .config import MASK_THRESHOLD, ModelConfig
+from .embeddings import ImageEmbeddings
+from .enlarging import draw_mask
+from .mask_parts import MaskPart, cut_out
+from .networks import Networks
+from .prompting import decode
+from .prompts import Prompt
+
+
+def prompted_masks(
+    networks: Networks,
+    config: ModelConfig,
+    embeddings: ImageEmbeddings,
+    prompts: Sequence[Prompt],
+    progress: Progress | None,
+) -> tuple[list[MaskPart], NDArray[np.float32], Float4D]:
+    """Decode each object in its most central tile, and draw it there.
+
+    Args:
+        networks: Of the model.
+        config: Of the model.
+        embeddings: Of the image.
+        prompts: The objects.
+        progress: Called with ("prompt", objects done, objects in all).
+
+    Returns:
+        In the order of the prompts: masks cut out of the image, iou_predictions ``(n,)`` and
+        low_res_logits ``(n, 1, 4 * grid, 4 * grid)`` of the tile that the object was decoded in.
+    """
+    side = 4 * config.grid
+    parts: list[MaskPart] = [cut_out(np.zeros((0, 0), np.bool_))] * len(prompts)
+    scores = np.zeros(len(prompts), np.float32)
+    low_res = np.zeros((len(prompts), 1, side, side), np.float32)
+    for decoded in decode(networks, config, embeddings, prompts, progress=progress):
+        for i, logits in zip(decoded.members, decoded.low_res[:, 0], strict=True):
+            mask = np.zeros(decoded.tile.size, np.bool_)
+            draw_mask(logits, decoded.enlargement, MASK_THRESHOLD, mask)
+            row, column, part = cut_out(mask)
+            y, x = decoded.tile.outer[:2] if part.size else (0, 0)
+            parts[i] = row + y, column + x, part
+        scores[decoded.members] = decoded.iou[:, 0]
+        low_res[decoded.members] = decoded.low_res
+    return parts, scores, low_res
