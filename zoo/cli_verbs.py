@@ -23,13 +23,16 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     add_runtime_verbs(verbs)
-    _add_training_verbs(verbs)
+    _add_convert(verbs)
+    _add_train(verbs)
+    _add_merge(verbs)
+    _add_export(verbs)
     _add_zoo_verbs(verbs)
     _add_hub_verbs(verbs)
     return parser
 
 
-def _add_training_verbs(verbs: Any) -> None:
+def _add_convert(verbs: Any) -> None:
     convert = add_verb(verbs, "convert", "turn a SAM checkpoint into a base folder, or one back")
     convert.add_argument(
         "checkpoint", metavar="CHECKPOINT",
@@ -49,6 +52,8 @@ def _add_training_verbs(verbs: Any) -> None:
     _source_options(convert)
     _adapter_options(convert)
 
+
+def _add_train(verbs: Any) -> None:
     train = add_verb(verbs, "train", "finetune a base on annotated images")
     train.add_argument("--images", required=True, metavar="DIR", help="a folder or one file")
     train.add_argument("--labels", required=True, metavar="DIR", help="instance labels, same names")
@@ -67,6 +72,8 @@ def _add_training_verbs(verbs: Any) -> None:
     train.add_argument("--resume", action="store_true", help="go on with the run in -o")
     add_output(train, "run folder, which becomes the adapter", force=False)
 
+
+def _add_merge(verbs: Any) -> None:
     merge = add_verb(verbs, "merge", "fold an adapter into its base")
     merge.add_argument("adapter", metavar="ADAPTER")
     merge.add_argument("others", metavar="ADAPTER", nargs="*", help="to sum with --weights")
@@ -81,6 +88,8 @@ def _add_training_verbs(verbs: Any) -> None:
         "--verify", metavar="IMAGE", help="also compare with the adapter's own network"
     )
 
+
+def _add_export(verbs: Any) -> None:
     export = add_verb(verbs, "export", "make a package that runs without torch")
     export.add_argument(
         "source", metavar="MODEL-or-ADAPTER", help="or a package that holds its weights"

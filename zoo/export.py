@@ -108,13 +108,9 @@ def export(
     require("torch", extra="export")
     from samzoo.training.sam import Sam, load_weights
 
-    package: Manifest | None = None
-    if is_package(source) and not is_adapter(source):
-        package, tensors = read_weights(source)
-        config = package.model
+    package, config, tensors = _read_source(source, base, qlora_base)
+    if package is not None:
         files = {**_other_files(source, package), **(files or {})}
-    else:
-        config, tensors = read_model(source, base=base, qlora_base=qlora_base)
     if ais is not None:
         config = dataclasses.replace(config, ais=ais)
     chosen, refused = select_targets(targets, config)
@@ -157,6 +153,16 @@ def export(
             return_freed_memory()
 
     return write_package(output, manifest, content, fill=fill, roles=roles, force=force)
+
+
+def _read_source(
+    source: Path, base: Path | None, qlora_base: QloraBase
+) -> tuple[Manifest | None, ModelConfig, Tensors]:
+    """Return the model, and the manifest where the source is a package."""
+    if is_package(source) and not is_adapter(source):
+        package, tensors = read_weights(source)
+        return package, package.model, tensors
+    return None, *read_model(source, base=base, qlora_base=qlora_base)
 
 
 def _other_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
