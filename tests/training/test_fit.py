@@ -245,7 +245,9 @@ def test_each_epoch_is_logged_with_its_scores(train, tmp_path):
     assert {s.total for s in statuses} == {6}
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method", ["lora", *(pytest.param(m, marks=pytest.mark.slow) for m in METHODS if m != "lora")]
+)
 def test_the_loss_falls(train, tmp_path, method):
     train(method=method, epochs=3, steps_per_epoch=6)
     losses = [line["loss"] for line in log_of(tmp_path / "run")]

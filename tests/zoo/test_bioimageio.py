@@ -75,9 +75,9 @@ def description(path):
 @pytest.mark.parametrize(
     ("decoder", "preprocessing"),
     [
-        ("light", {}),
+        pytest.param("light", {}, marks=pytest.mark.slow),
         ("unetr", {"intensity": "percentile", "percentiles": (0.5, 99.5), "gamma": 0.7}),
-        ("light", {"scale": 1.5, "intensity": "min_max"}),
+        pytest.param("light", {"scale": 1.5, "intensity": "min_max"}, marks=pytest.mark.slow),
     ],
 )
 def test_the_library_s_own_test_passes_for_every_weight_format(tmp_path, decoder, preprocessing):

@@ -277,7 +277,13 @@ LITE_SETTINGS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("settings", LITE_SETTINGS.values(), ids=LITE_SETTINGS)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param(value, id=name, marks=[pytest.mark.slow] if name == "min_max" else [])
+        for name, value in LITE_SETTINGS.items()
+    ],
+)
 def test_a_model_of_256_pixels_works_behind_an_interface_of_1024(tmp_path, picture, settings):
     from samzoo.training.graphs import TorchNetworks
 
