@@ -21,13 +21,6 @@ def rng():
     return np.random.default_rng(4)
 
 
-@pytest.fixture
-def labels(rng):
-    values = ndimage.gaussian_filter(rng.standard_normal((70, 90)), 3)
-    found, _ = ndimage.label(values > 0)
-    return (found * 3).astype(np.int32)
-
-
 def test_boxes_are_those_of_regionprops(labels):
     properties = regionprops(labels)
     boxes = object_boxes(labels, [prop.label for prop in properties])
