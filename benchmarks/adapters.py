@@ -91,8 +91,8 @@ def make_packages(arch: str, folder: Path) -> None:
 
 def write_base(arch: str, folder: Path) -> None:
     """Write a base folder with random weights."""
-    from samzoo.runtime.digest import weights_digest
-    from samzoo.runtime.files import write_json, write_tensors
+    from samzoo.runtime.formats.digest import weights_digest
+    from samzoo.runtime.formats.files import write_json, write_tensors
     from samzoo.training.sam import weights_of
 
     sam = make_sam(arch)
@@ -105,8 +105,8 @@ def write_base(arch: str, folder: Path) -> None:
 
 def write_random_adapter(folder: Path, base: Path, settings: dict[str, Any], seed: int) -> None:
     """Write a LoRA adapter whose factors are random, none of them zero."""
-    from samzoo.runtime.folders import read_model_folder
-    from samzoo.training.adapter import AdapterConfig, adapter_tensors, write_adapter
+    from samzoo.runtime.formats.adapter import AdapterConfig, adapter_tensors, write_adapter
+    from samzoo.runtime.formats.folders import read_model_folder
     from samzoo.training.methods import get_method
 
     config, tensors = read_model_folder(base)

@@ -20,14 +20,14 @@ import numpy as np
 from racing import race, table
 from vit import make_sam
 
-from samzoo.runtime.config import (
+from samzoo.runtime.formats.config import (
     AisDecoderConfig,
     LightDecoderConfig,
     Preprocessing,
     UnetrDecoderConfig,
 )
-from samzoo.runtime.digest import weights_digest
-from samzoo.runtime.files import write_json, write_tensors
+from samzoo.runtime.formats.digest import weights_digest
+from samzoo.runtime.formats.files import write_json, write_tensors
 
 DECODERS: dict[str, AisDecoderConfig] = {
     "unetr": UnetrDecoderConfig(),

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 STEPS = (
-    ("samzoo.runtime.manifest", "read_entry", "read graphs, check sha256"),
+    ("samzoo.runtime.formats.manifest", "read_entry", "read graphs, check sha256"),
     ("samzoo.runtime.sessions", "_make_session", "make sessions"),
     ("samzoo.runtime.sessions.OnnxNetworks", "encode", "encode"),
     ("samzoo.runtime.sessions.OnnxNetworks", "decode_ais", "AIS decode"),

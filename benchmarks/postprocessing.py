@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from racing import alternate
 
 from samzoo.runtime.ais import segment_from_maps
-from samzoo.runtime.config import AisParameters
+from samzoo.runtime.formats.config import AisParameters
 
 Map = NDArray[np.float32]
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from racing import Contender, race, table
 
-from samzoo.runtime.config import Architecture, ModelConfig, VitConfig
+from samzoo.runtime.formats.config import Architecture, ModelConfig, VitConfig
 
 SIDE = 1024
 MICRO_SAM = "micro-sam, batches of 32"
@@ -40,7 +40,7 @@ def prepare(folder: Path, objects: int) -> None:
     """Write the weights for torch and for onnxruntime, an embedding and boxes."""
     import torch
 
-    from samzoo.runtime.manifest import MASK_DECODER
+    from samzoo.runtime.formats.manifest import MASK_DECODER
     from samzoo.training.sam import Sam
     from samzoo.zoo.onnx_export import export_graphs
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from racing import Contender, race, table
 
-from samzoo.runtime.config import (
+from samzoo.runtime.formats.config import (
     SAM_PIXEL_MEAN,
     SAM_PIXEL_STD,
     Architecture,
@@ -119,7 +119,7 @@ def make_graphs(arch: str, folder: Path) -> None:
         return
     import torch
 
-    from samzoo.runtime.manifest import ENCODER
+    from samzoo.runtime.formats.manifest import ENCODER
     from samzoo.zoo.onnx_export import export_graphs
 
     folder.mkdir(parents=True, exist_ok=True)

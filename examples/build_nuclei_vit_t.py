@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from samzoo.runtime import Model, load, read_image, read_labels
 from samzoo.runtime.evaluation import evaluate_image
-from samzoo.runtime.files import read_json, write_json
+from samzoo.runtime.formats.files import read_json, write_json
 from samzoo.runtime.mask_parts import labels_from_masks
 from samzoo.runtime.metrics import foreground_dice, mean_segmentation_accuracy
 from samzoo.runtime.networks import RememberedEncoder

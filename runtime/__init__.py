@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from .amg import AmgParameters
     from .apg import ApgParameters
     from .candidates import Candidate
-    from .config import AisParameters, ModelConfig, Preprocessing
     from .embeddings import ImageEmbeddings
     from .errors import (
         InputError,
@@ -22,9 +21,10 @@ if TYPE_CHECKING:
         StorageError,
     )
     from .evaluation import evaluate
+    from .formats.config import AisParameters, ModelConfig, Preprocessing
+    from .formats.manifest import Manifest
     from .images import read_image, read_labels, write_labels
     from .large.embedding_store import EmbeddingStore
-    from .manifest import Manifest
     from .model import Model
     from .overlay import draw_overlay, write_overlay
     from .package import load
@@ -62,7 +62,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "AisParameters": "config",
+    "AisParameters": "formats.config",
     "AmgParameters": "amg",
     "ApgParameters": "apg",
     "Candidate": "candidates",
@@ -70,12 +70,12 @@ _MODULES = {
     "Following": "volume_prompting",
     "ImageEmbeddings": "embeddings",
     "InputError": "errors",
-    "Manifest": "manifest",
+    "Manifest": "formats.manifest",
     "MissingDependencyError": "errors",
     "Model": "model",
-    "ModelConfig": "config",
+    "ModelConfig": "formats.config",
     "NotFoundError": "errors",
-    "Preprocessing": "config",
+    "Preprocessing": "formats.config",
     "SamzooError": "errors",
     "StorageError": "errors",
     "available_providers": "providers",

@@ -11,11 +11,19 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from .arrays import Array, Float4D
-from .config import ModelConfig
+from samzoo.runtime.formats.arrays import Array, Float4D
+from samzoo.runtime.formats.config import ModelConfig
+from samzoo.runtime.formats.lora_factors import Factors, FactorShapes, read_factors
+from samzoo.runtime.formats.manifest import (
+    AIS_DECODER,
+    ENCODER,
+    FACTORS,
+    MASK_DECODER,
+    Manifest,
+    reader,
+)
+
 from .errors import NotFoundError, WrongBaseError, shown
-from .lora_factors import Factors, FactorShapes, read_factors
-from .manifest import AIS_DECODER, ENCODER, FACTORS, MASK_DECODER, Manifest, reader
 from .providers import CPU
 from .sessions import OnnxNetworks
 from .variants import Variant

@@ -10,8 +10,9 @@ import numpy as np
 from bioimage_cpp.filters import gaussian_smoothing
 from bioimage_cpp.segmentation import label, watershed
 
-from .arrays import Float2D, Labels2D, Masks
-from .config import AIS_CHANNELS, AisParameters
+from samzoo.runtime.formats.arrays import Float2D, Labels2D, Masks
+from samzoo.runtime.formats.config import AIS_CHANNELS, AisParameters
+
 from .errors import InputError, ShapeError
 
 

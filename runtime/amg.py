@@ -12,9 +12,10 @@ import numpy as np
 from bioimage_cpp.segmentation import label
 from numpy.typing import NDArray
 
-from .arrays import Labels2D, Masks, Points, Progress
+from samzoo.runtime.formats.arrays import Labels2D, Masks, Points, Progress
+from samzoo.runtime.formats.config import ModelConfig
+
 from .candidates import Candidate, measure, merge_candidates
-from .config import ModelConfig
 from .embeddings import ImageEmbeddings
 from .errors import InputError
 from .geometry import Size

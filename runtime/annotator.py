@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .arrays import Boxes, Labels2D, Masks, Points, Progress
+from samzoo.runtime.formats.arrays import Boxes, Labels2D, Masks, Points, Progress
+
 from .mask_parts import MaskPart, cut_out, paint_parts
 from .metrics import binary_dice, mean_segmentation_accuracy
 from .prompt_simulation import (

@@ -11,9 +11,10 @@ import numpy as np
 from bioimage_cpp.distance import distance_transform
 from bioimage_cpp.segmentation import label
 
-from .arrays import Float2D, Float3D, Labels2D, Masks, Points, Progress
+from samzoo.runtime.formats.arrays import Float2D, Float3D, Labels2D, Masks, Points, Progress
+from samzoo.runtime.formats.config import ModelConfig
+
 from .candidates import Candidate, measure, merge_candidates
-from .config import ModelConfig
 from .embeddings import ImageEmbeddings
 from .errors import InputError
 from .geometry import Size

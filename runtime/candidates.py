@@ -13,9 +13,10 @@ import numpy as np
 from bioimage_cpp.segmentation import label
 from numpy.typing import NDArray
 
+from samzoo.runtime.formats.arrays import Float2D, Labels2D, Masks
+from samzoo.runtime.formats.config import MASK_THRESHOLD
+
 from .ais import remove_small
-from .arrays import Float2D, Labels2D, Masks
-from .config import MASK_THRESHOLD
 from .enlarging import Enlargement, enlarge
 from .geometry import Size
 from .mask_parts import cut_out

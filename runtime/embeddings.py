@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from .config import EMBEDDING_CHANNELS, check_format, from_json, to_json
+from samzoo.runtime.formats.config import EMBEDDING_CHANNELS, check_format, from_json, to_json
+from samzoo.runtime.formats.files import read_metadata, read_tensors, write_tensors
+
 from .errors import FormatError
-from .files import read_metadata, read_tensors, write_tensors
 from .geometry import Size
 from .image_files import MAX_PIXELS
 from .tile_values import TileValues

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from samzoo.runtime.formats.arrays import Array, Float4D, Progress
+from samzoo.runtime.formats.config import EMBEDDING_CHANNELS, ModelConfig
+
 from . import tiles as tiling
-from .arrays import Array, Float4D, Progress
-from .config import EMBEDDING_CHANNELS, ModelConfig
 from .embeddings import ImageEmbeddings
 from .errors import InputError, ShapeError
 from .geometry import Size, field_of_view, input_size, resize_image

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Float2D, Masks
+from samzoo.runtime.formats.arrays import Float2D, Masks
+
 from .geometry import Size
 
 BLOCK_ROWS = 64

@@ -12,9 +12,10 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+from samzoo.runtime.formats.arrays import Array, Labels2D, Progress
+
 from .ais import remove_small
 from .annotator import annotate
-from .arrays import Array, Labels2D, Progress
 from .errors import ImageError, InputError, shown
 from .images import check_image, check_labels, read_pair
 from .metrics import foreground_dice, mean_segmentation_accuracy

@@ -19,7 +19,8 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from .arrays import Array
+from samzoo.runtime.formats.arrays import Array
+
 from .errors import ImageError, NotFoundError, SamzooError, StorageError, shown
 
 MAX_PIXELS = 2**28

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Array
-from .config import Preprocessing
+from samzoo.runtime.formats.arrays import Array
+from samzoo.runtime.formats.config import Preprocessing
+
 from .errors import ImageError
 from .images import check_image
 

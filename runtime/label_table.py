@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .outputs import write_bytes
+from samzoo.runtime.formats.outputs import write_bytes
 
 Row = tuple[float, ...]
 

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from .arrays import Array, Float3D, Progress
-from .config import AIS_CHANNELS, ModelConfig
+from samzoo.runtime.formats.arrays import Array, Float3D, Progress
+from samzoo.runtime.formats.config import AIS_CHANNELS, ModelConfig
+
 from .embeddings import ImageEmbeddings
 from .encoding import encode_tiles
 from .errors import InputError

@@ -11,7 +11,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from .arrays import Labels2D, Masks
+from samzoo.runtime.formats.arrays import Labels2D, Masks
+
 from .errors import ShapeError
 from .geometry import Size
 

@@ -16,8 +16,9 @@ from bioimage_cpp.distance import distance_transform
 from bioimage_cpp.filters import gaussian_smoothing
 from numpy.typing import NDArray
 
-from .arrays import Float2D, Float3D, Masks
-from .config import ModelConfig
+from samzoo.runtime.formats.arrays import Float2D, Float3D, Masks
+from samzoo.runtime.formats.config import ModelConfig
+
 from .errors import InputError, shown
 from .geometry import input_size, resize_image
 from .prompts import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, NEGATIVE, POSITIVE, Prompt

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Labels2D, Masks
+from samzoo.runtime.formats.arrays import Labels2D, Masks
+
 from .errors import InputError, ShapeError
 
 IOU_PERCENT = tuple(range(50, 100, 5))

@@ -13,12 +13,13 @@ from typing import Concatenate, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from samzoo.runtime.formats.arrays import Array, Float3D, Float4D, Labels2D, Masks, Progress
+from samzoo.runtime.formats.config import AisParameters, ModelConfig
+
 from .ais import segment_from_maps
 from .amg import AmgParameters, generate_masks, segment_by_grid
 from .apg import ApgParameters, segment_by_seeds
-from .arrays import Array, Float3D, Float4D, Labels2D, Masks, Progress
 from .candidates import Candidate
-from .config import AisParameters, ModelConfig
 from .embeddings import ImageEmbeddings
 from .encoding import check_origin, choose_placements, choose_tiles, encode_tiles
 from .errors import InputError

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias, get_args
 
+from samzoo.runtime.formats.config import AisParameters
+
 from .amg import AmgParameters
 from .apg import ApgParameters
-from .config import AisParameters
 from .errors import InputError
 
 Mode: TypeAlias = Literal["ais", "amg", "apg"]

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Array, Float4D
+from samzoo.runtime.formats.arrays import Array, Float4D
 
 MULTIMASK_OUTPUT: dict[bool | None, float] = {None: 0.0, True: 1.0, False: -1.0}
 """What the mask decoder's graph is told for each value of ``multimask_output``."""

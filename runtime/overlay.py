@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Array, Labels2D, Masks
-from .config import Preprocessing
+from samzoo.runtime.formats.arrays import Array, Labels2D, Masks
+from samzoo.runtime.formats.config import Preprocessing
+from samzoo.runtime.formats.outputs import replacing
+
 from .errors import ImageError, shown
 from .images import check_image, check_labels
 from .intensity import to_0_255
-from .outputs import replacing
 
 PALETTE = np.array(
     [

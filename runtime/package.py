@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from samzoo.runtime.formats.manifest import AIS_DECODER, ENCODER, MASK_DECODER, Manifest, reader
+
 from .adapters import open_adapters
-from .manifest import AIS_DECODER, ENCODER, MASK_DECODER, Manifest, reader
 from .model import Model
 from .providers import CPU
 from .sessions import OnnxNetworks

@@ -13,7 +13,8 @@ import numpy as np
 from bioimage_cpp.distance import distance_transform
 from numpy.typing import NDArray
 
-from .arrays import Boxes, Labels2D, Masks, Points
+from samzoo.runtime.formats.arrays import Boxes, Labels2D, Masks, Points
+
 from .errors import InputError, ShapeError
 
 BOX_MARGIN = 3

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Float4D, Progress
-from .config import MASK_THRESHOLD, ModelConfig
+from samzoo.runtime.formats.arrays import Float4D, Progress
+from samzoo.runtime.formats.config import MASK_THRESHOLD, ModelConfig
+
 from .embeddings import ImageEmbeddings
 from .enlarging import draw_mask
 from .mask_parts import MaskPart, cut_out

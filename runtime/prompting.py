@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Float4D, Points, Progress
-from .config import EMBEDDING_CHANNELS, ModelConfig
+from samzoo.runtime.formats.arrays import Float4D, Points, Progress
+from samzoo.runtime.formats.config import EMBEDDING_CHANNELS, ModelConfig
+
 from .embeddings import ImageEmbeddings
 from .enlarging import Enlargement
 from .geometry import input_size

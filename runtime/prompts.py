@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .arrays import Float3D, Points
+from samzoo.runtime.formats.arrays import Float3D, Points
+
 from .errors import InputError, ShapeError
 from .geometry import Size
 

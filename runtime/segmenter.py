@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Array, Boxes, Labels2D, Masks, Points
+from samzoo.runtime.formats.arrays import Array, Boxes, Labels2D, Masks, Points
 
 
 class Segmenter(Protocol):

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Array, Float4D
+from samzoo.runtime.formats.arrays import Array, Float4D
+from samzoo.runtime.formats.manifest import AIS_DECODER, ENCODER, MASK_DECODER
+
 from .errors import FormatError, InputError
-from .manifest import AIS_DECODER, ENCODER, MASK_DECODER
 from .networks import MULTIMASK_OUTPUT
 from .providers import (
     CPU,

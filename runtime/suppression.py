@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import Boxes
+from samzoo.runtime.formats.arrays import Boxes
+
 from .candidates import Candidate
 
 EPSILON = 1e-6

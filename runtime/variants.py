@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from .config import ModelConfig
+from samzoo.runtime.formats.config import ModelConfig
+
 from .errors import InputError, shown
 from .networks import Networks
 

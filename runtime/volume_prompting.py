@@ -16,8 +16,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from .arrays import Masks, Progress
-from .config import MASK_THRESHOLD
+from samzoo.runtime.formats.arrays import Masks, Progress
+from samzoo.runtime.formats.config import MASK_THRESHOLD
+
 from .embeddings import ImageEmbeddings
 from .encoding import check_origin
 from .enlarging import draw_mask

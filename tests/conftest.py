@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samzoo.runtime.config import (
+from samzoo.runtime.formats.config import (
     AisParameters,
     Architecture,
     LightDecoderConfig,
@@ -20,7 +20,7 @@ from samzoo.runtime.config import (
     Preprocessing,
     VitConfig,
 )
-from samzoo.runtime.manifest import AdapterEntry, FileEntry, Manifest
+from samzoo.runtime.formats.manifest import AdapterEntry, FileEntry, Manifest
 from samzoo.runtime.model import Model
 
 GOLDENS = Path(__file__).parent / "goldens"

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.config import (
+from samzoo.runtime.formats.config import (
     Architecture,
     EncoderConfig,
     LightDecoderConfig,
@@ -23,8 +23,8 @@ from samzoo.runtime.config import (
     UnetrDecoderConfig,
     VitConfig,
 )
-from samzoo.runtime.digest import weights_digest
-from samzoo.runtime.files import read_tensors, write_json, write_tensors
+from samzoo.runtime.formats.digest import weights_digest
+from samzoo.runtime.formats.files import read_tensors, write_json, write_tensors
 
 IMAGE_SIZE = 64
 
@@ -270,7 +270,7 @@ def seeded_weights(shapes, seed=0):
 
 def write_lora_adapter(folder, base, method, hyperparameters, *, seed, **changes):
     """An adapter folder with random factors and decoders that differ from the base's."""
-    from samzoo.training import adapter
+    from samzoo.runtime.formats import adapter
     from samzoo.training.methods import get_method
 
     config = ModelConfig.read(base / "config.json")

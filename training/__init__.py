@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from samzoo.runtime.errors import MissingDependencyError
 
 if TYPE_CHECKING:
-    from .adapter import read_adapter
+    from samzoo.runtime.formats.adapter import read_adapter
+
     from .config import TrainConfig
     from .data import Annotated, read_annotated, split
     from .fit import train
@@ -35,17 +36,17 @@ __all__ = [
 ]
 
 _MODULES = {
-    "METHODS": "methods",
-    "Annotated": "data",
-    "Sam": "sam",
-    "TorchNetworks": "graphs",
-    "TrainConfig": "config",
-    "get_method": "methods",
-    "load_sam": "sam",
-    "read_adapter": "adapter",
-    "read_annotated": "data",
-    "split": "data",
-    "train": "fit",
+    "METHODS": "samzoo.training.methods",
+    "Annotated": "samzoo.training.data",
+    "Sam": "samzoo.training.sam",
+    "TorchNetworks": "samzoo.training.graphs",
+    "TrainConfig": "samzoo.training.config",
+    "get_method": "samzoo.training.methods",
+    "load_sam": "samzoo.training.sam",
+    "read_adapter": "samzoo.runtime.formats.adapter",
+    "read_annotated": "samzoo.training.data",
+    "split": "samzoo.training.data",
+    "train": "samzoo.training.fit",
 }
 """Where each public name is defined."""
 
@@ -54,7 +55,7 @@ def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        module = import_module(f"{__name__}.{_MODULES[name]}")
+        module = import_module(_MODULES[name])
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             f"{__name__}.{name} needs the package {error.name!r}, which is not installed; "

@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from samzoo.runtime.config import ModelConfig
+from samzoo.runtime.formats.adapter import AdapterConfig
+from samzoo.runtime.formats.config import ModelConfig
 
-from .adapter import AdapterConfig
 from .methods import get_method
 from .methods.layers import PREFIX
 from .sam import Sam, load_weights

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from samzoo.runtime.config import (
+from samzoo.runtime.errors import FormatError, NotFoundError
+from samzoo.runtime.formats.config import (
     AisDecoderConfig,
     AisParameters,
     LightDecoderConfig,
@@ -19,7 +20,6 @@ from samzoo.runtime.config import (
     UnetrDecoderConfig,
     from_json,
 )
-from samzoo.runtime.errors import FormatError, NotFoundError
 
 PRESETS = Path(__file__).parent / "presets"
 

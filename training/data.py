@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from samzoo.runtime.arrays import Array, Float3D, Labels2D
-from samzoo.runtime.config import Preprocessing
-from samzoo.runtime.digest import weights_digest
 from samzoo.runtime.errors import ImageError
+from samzoo.runtime.formats.arrays import Array, Float3D, Labels2D
+from samzoo.runtime.formats.config import Preprocessing
+from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.geometry import Size, input_size, resize_image, resize_labels
 from samzoo.runtime.images import match_pairs, read_pair
 from samzoo.runtime.intensity import to_0_255

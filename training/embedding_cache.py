@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from samzoo.runtime.config import Preprocessing
-from samzoo.runtime.digest import weights_digest
 from samzoo.runtime.errors import FormatError, NotFoundError
-from samzoo.runtime.files import read_tensors, write_tensors
+from samzoo.runtime.formats.config import Preprocessing
+from samzoo.runtime.formats.digest import weights_digest
+from samzoo.runtime.formats.files import read_tensors, write_tensors
 
 from .data import Crop
 

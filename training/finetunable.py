@@ -13,10 +13,11 @@ from typing import Any
 
 import torch
 
-from samzoo.runtime.config import ModelConfig, Preprocessing
+from samzoo.runtime.formats.config import ModelConfig, Preprocessing
+from samzoo.training.methods import mask_decoder_lora
 
 from .config import TrainConfig
-from .methods import Method, mask_decoder_lora
+from .methods import Method
 from .sam import Sam, load_sam
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from segment_anything.modeling import ImageEncoderViT
 from torch import Tensor, nn
 
-from samzoo.runtime.arrays import Array, Float4D
+from samzoo.runtime.formats.arrays import Array, Float4D
 from samzoo.runtime.networks import MULTIMASK_OUTPUT
 from samzoo.runtime.prompts import BOX_TOP_LEFT, PADDING
 

@@ -3,8 +3,9 @@
 In: an encoder in float32. Out: the same encoder, its linear layers replaced by bitsandbytes'
 ``Linear4bit``. Called by ``methods/qlora.py``; the only module that imports bitsandbytes.
 
-The weights are rounded by ``samzoo.runtime.quantization``, not by bitsandbytes: the codes are the
-same, and the merge, which needs no torch, then knows to the last bit what training computed with.
+The weights are rounded by ``samzoo.runtime.formats.four_bit``, not by bitsandbytes: the codes are
+the same, and the merge, which needs no torch, then knows to the last bit what training computed
+with.
 
 Three things that bitsandbytes 0.50.2's own forward pass does on a CPU are avoided here:
 
@@ -28,7 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from samzoo.runtime.errors import require
-from samzoo.runtime.quantization import BLOCK, LEVELS, NESTED_BLOCK, Quantization, quantize
+from samzoo.runtime.formats.four_bit import BLOCK, LEVELS, NESTED_BLOCK, Quantization, quantize
 
 
 def _import_bitsandbytes() -> ModuleType:

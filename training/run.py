@@ -17,13 +17,14 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from samzoo.runtime.config import from_json, to_json
-from samzoo.runtime.digest import weights_digest
 from samzoo.runtime.errors import FormatError, InputError, StorageError
+from samzoo.runtime.formats.adapter import AdapterConfig, adapter_tensors, write_adapter
+from samzoo.runtime.formats.config import from_json, to_json
+from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.model import Model
 from samzoo.runtime.networks import RememberedEncoder
+from samzoo.training.methods import mask_decoder_lora
 
-from .adapter import AdapterConfig, adapter_tensors, write_adapter
 from .average import WeightAverage
 from .config import TrainConfig
 from .data import Annotated, data_digest, median_diameter, prepare
@@ -32,7 +33,7 @@ from .finetunable import finetunable
 from .graphs import TorchNetworks
 from .learner import Learner
 from .memory import keep_freed_memory
-from .methods import get_method, mask_decoder_lora
+from .methods import get_method
 from .methods.adaptformer import ALPHA
 from .methods.layers import PREFIX
 from .sam import weights_of

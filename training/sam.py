@@ -22,17 +22,17 @@ from segment_anything.modeling import (
 )
 from torch import Tensor, nn
 
-from samzoo.runtime.arrays import Tensors
-from samzoo.runtime.config import (
+from samzoo.runtime.errors import FormatError, shown
+from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.config import (
     EMBEDDING_CHANNELS,
     Architecture,
     ModelConfig,
     Preprocessing,
     VitConfig,
 )
-from samzoo.runtime.errors import FormatError, shown
-from samzoo.runtime.folders import read_model_folder
-from samzoo.runtime.tensor_files import check_names
+from samzoo.runtime.formats.folders import read_model_folder
+from samzoo.runtime.formats.tensor_files import check_names
 
 from .ais_decoder import build_ais_decoder
 from .mask_decoding import draw_masks, predict_tokens

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from samzoo.runtime.errors import FormatError, shown
-from samzoo.runtime.files import read_metadata, read_tensors, write_tensors
+from samzoo.runtime.formats.files import read_metadata, read_tensors, write_tensors
 
 FORMAT_VERSION = 1
 

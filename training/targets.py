@@ -12,7 +12,7 @@ import bioimage_cpp as bic
 import numpy as np
 from numpy.typing import NDArray
 
-from samzoo.runtime.arrays import Float3D, Labels2D
+from samzoo.runtime.formats.arrays import Float3D, Labels2D
 
 EPSILON = 1e-7
 """Keeps the division by an object's largest distance finite. Source: torch-em 0.10.9."""

@@ -21,8 +21,8 @@ from itertools import product
 import numpy as np
 
 from samzoo.runtime.ais import remove_small, segment_from_maps
-from samzoo.runtime.arrays import Array, Float3D, Labels2D, Progress
-from samzoo.runtime.config import AisParameters
+from samzoo.runtime.formats.arrays import Array, Float3D, Labels2D, Progress
+from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.metrics import mean_segmentation_accuracy
 
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from segment_anything.modeling import ImageEncoderViT
 from torch import Tensor, nn
 
-from samzoo.runtime.config import SAM_PIXEL_MEAN, SAM_PIXEL_STD, Preprocessing
+from samzoo.runtime.formats.config import SAM_PIXEL_MEAN, SAM_PIXEL_STD, Preprocessing
 from samzoo.runtime.prompts import BOX_TOP_LEFT, PADDING
 
 from .graphs import MaskDecoderGraph

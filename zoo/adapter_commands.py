@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.errors import InputError
-from samzoo.runtime.files import read_json
-from samzoo.runtime.manifest import Manifest
-from samzoo.training.adapter import CONFIG_FILE, is_adapter
+from samzoo.runtime.formats.adapter import CONFIG_FILE, is_adapter
+from samzoo.runtime.formats.files import read_json
+from samzoo.runtime.formats.manifest import Manifest
 
 from .adapters import (
     TARGETS,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from samzoo.runtime.errors import InputError
-from samzoo.runtime.manifest import ENCODER, EncoderSource, Manifest, read_entry
+from samzoo.runtime.formats.manifest import ENCODER, EncoderSource, Manifest, read_entry
 
 from .export import package_name, software_versions, write_package
 from .merged_weights import DEFAULT_QLORA_BASE, QloraBase

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from samzoo.runtime.config import (
+from samzoo.runtime.errors import FormatError, shown
+from samzoo.runtime.formats.config import (
     AIS_CHANNELS,
     EMBEDDING_CHANNELS,
     AisDecoderConfig,
@@ -26,7 +27,6 @@ from samzoo.runtime.config import (
     UnetrDecoderConfig,
     VitConfig,
 )
-from samzoo.runtime.errors import FormatError, shown
 
 SUPPORTED = (
     "supported are SAM's image_encoder/prompt_encoder/mask_decoder with a ViT "

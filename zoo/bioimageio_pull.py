@@ -11,9 +11,9 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from samzoo.runtime.arrays import Progress
 from samzoo.runtime.errors import FormatError, require
-from samzoo.runtime.manifest import MANIFEST_FILE
+from samzoo.runtime.formats.arrays import Progress
+from samzoo.runtime.formats.manifest import MANIFEST_FILE
 
 from . import cache
 from .bioimageio_rdf import Rdf, read_rdf

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from samzoo.runtime.errors import FormatError, require, shown
-from samzoo.runtime.manifest import check_relative
+from samzoo.runtime.formats.manifest import check_relative
 
 MAX_RDF_BYTES = 2**20
 """Descriptions have some 20 kB (own choice)."""

@@ -16,8 +16,8 @@ from pathlib import Path
 from urllib.parse import quote, urljoin
 
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, shown
-from samzoo.runtime.files import MAX_JSON_BYTES, sha256_of
-from samzoo.runtime.manifest import FileEntry
+from samzoo.runtime.formats.files import MAX_JSON_BYTES, sha256_of
+from samzoo.runtime.formats.manifest import FileEntry
 
 from .bioimageio_rdf import MAX_RDF_BYTES, RdfFile
 from .bioimageio_zip import copy_out, open_package, read_description

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from samzoo.runtime.errors import FormatError, NotFoundError, StorageError, shown
-from samzoo.runtime.manifest import FileEntry, check_relative
+from samzoo.runtime.formats.manifest import FileEntry, check_relative
 
 from .downloadable import MAX_FILE_BYTES, MAX_FILES, MAX_PACKAGE_BYTES
 

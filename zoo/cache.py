@@ -21,8 +21,8 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from samzoo.runtime.errors import FormatError, NotFoundError, StorageError, shown
-from samzoo.runtime.manifest import MANIFEST_FILE, Manifest
-from samzoo.runtime.outputs import write_bytes
+from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
+from samzoo.runtime.formats.outputs import write_bytes
 
 from .file_lock import locked
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from samzoo.runtime.manifest import Manifest
+from samzoo.runtime.formats.manifest import Manifest
 
 from .card_header import METRICS, evaluations, header_of, yaml_lines
 

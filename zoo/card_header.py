@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from samzoo.runtime.manifest import Manifest
+from samzoo.runtime.formats.manifest import Manifest
 
 METRICS = ("msa", "sa50", "sa75", "dice")
 

@@ -14,12 +14,22 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from samzoo.runtime.arrays import Tensors
-from samzoo.runtime.config import ModelConfig, Preprocessing, TinyVitConfig, UnetrDecoderConfig
 from samzoo.runtime.errors import InputError, NotFoundError, require, shown
-from samzoo.runtime.files import write_json, write_tensors
-from samzoo.runtime.folders import read_model_folder
-from samzoo.runtime.outputs import check_output, check_output_folder, replacing, write_folder
+from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.config import (
+    ModelConfig,
+    Preprocessing,
+    TinyVitConfig,
+    UnetrDecoderConfig,
+)
+from samzoo.runtime.formats.files import write_json, write_tensors
+from samzoo.runtime.formats.folders import read_model_folder
+from samzoo.runtime.formats.outputs import (
+    check_output,
+    check_output_folder,
+    replacing,
+    write_folder,
+)
 
 from .checkpoints import DECODER_STATE, MODEL_STATE
 from .convert import check_shapes

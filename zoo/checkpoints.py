@@ -15,16 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.arrays import Tensors
 from samzoo.runtime.errors import FormatError, NotFoundError, StorageError, shown
-from samzoo.runtime.tensor_files import (
+from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.shapes import BATCH_NORM_COUNTER
+from samzoo.runtime.formats.tensor_files import (
     BFLOAT16,
     DTYPES,
     MAX_TENSORS,
     TensorFile,
     check_finite,
 )
-from samzoo.runtime.tensor_shapes import BATCH_NORM_COUNTER
 
 from .huggingface import FolderNumbers, is_folder, read_folder
 from .huggingface_names import from_huggingface, is_huggingface

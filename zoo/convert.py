@@ -14,13 +14,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from samzoo.runtime.config import Architecture, ModelConfig, Preprocessing, TinyVitConfig
-from samzoo.runtime.digest import weights_digest
 from samzoo.runtime.errors import FormatError, InputError, MissingDependencyError, shown
-from samzoo.runtime.files import sha256_of, write_json, write_tensors
-from samzoo.runtime.outputs import check_output, check_output_folder, write_folder
-from samzoo.runtime.tensor_files import check_names
-from samzoo.runtime.tensor_shapes import tensor_shapes
+from samzoo.runtime.formats.config import Architecture, ModelConfig, Preprocessing, TinyVitConfig
+from samzoo.runtime.formats.digest import weights_digest
+from samzoo.runtime.formats.files import sha256_of, write_json, write_tensors
+from samzoo.runtime.formats.outputs import check_output, check_output_folder, write_folder
+from samzoo.runtime.formats.shapes import tensor_shapes
+from samzoo.runtime.formats.tensor_files import check_names
 
 from .architecture import architecture_of, preprocessing_of
 from .checkpoints import Checkpoint, read_checkpoint

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from samzoo.runtime.errors import FormatError, StorageError, shown
-from samzoo.runtime.files import sha256_of
-from samzoo.runtime.manifest import FileEntry
+from samzoo.runtime.formats.files import sha256_of
+from samzoo.runtime.formats.manifest import FileEntry
 
 from .web import Stream, TemporaryError, open_url
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from samzoo.runtime.errors import FormatError, shown
-from samzoo.runtime.manifest import MANIFEST_FILE, Manifest, check_relative
+from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest, check_relative
 
 MAX_FILES = 2000
 """Files of a package (own choice: one of a hundred adapters has some three hundred)."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from samzoo.runtime.arrays import Progress
 from samzoo.runtime.errors import SamzooError, WrongBaseError, shown
-from samzoo.runtime.manifest import MANIFEST_FILE, Manifest
+from samzoo.runtime.formats.arrays import Progress
+from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
 
 from . import cache
 

@@ -14,16 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
-from samzoo.runtime.arrays import Tensors
-from samzoo.runtime.config import AisParameters, ModelConfig
 from samzoo.runtime.errors import InputError, NotFoundError, require, shown
-from samzoo.runtime.files import sha256_of
-from samzoo.runtime.folders import CONFIG_FILE, read_model_folder
-from samzoo.runtime.manifest import WEIGHTS, FileEntry, Manifest, check_relative, read_entry
+from samzoo.runtime.formats.adapter import is_adapter
+from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.config import AisParameters, ModelConfig
+from samzoo.runtime.formats.files import sha256_of
+from samzoo.runtime.formats.folders import CONFIG_FILE, read_model_folder
+from samzoo.runtime.formats.manifest import WEIGHTS, FileEntry, Manifest, check_relative, read_entry
+from samzoo.runtime.formats.outputs import check_output_folder, write_bytes, write_folder
 from samzoo.runtime.model import Model
-from samzoo.runtime.outputs import check_output_folder, write_bytes, write_folder
 from samzoo.runtime.sessions import OnnxNetworks
-from samzoo.training.adapter import is_adapter
 
 from .card import render_card
 from .freed_memory import return_freed_memory

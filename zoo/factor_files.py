@@ -2,7 +2,7 @@
 
 In: an adapter folder. Out: arrays by the encoder's input names, and the bytes of an
 ``.onnx_adapter`` file, onnxruntime's own format. Called by ``shared_export.py``; read by
-``samzoo.runtime.lora_factors``.
+``samzoo.runtime.formats.lora_factors``.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from samzoo.runtime.config import EncoderConfig
-from samzoo.runtime.lora_factors import Factors, factor_names
-from samzoo.training.adapter import read_adapter
+from samzoo.runtime.formats.adapter import read_adapter
+from samzoo.runtime.formats.config import EncoderConfig
+from samzoo.runtime.formats.lora_factors import Factors, factor_names
 from samzoo.training.methods import get_method
 
 from .adapters.fused_lora import fuse

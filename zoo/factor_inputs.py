@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from samzoo.runtime.lora_factors import factor_names
+from samzoo.runtime.formats.lora_factors import factor_names
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from samzoo.runtime.errors import SamzooError
-from samzoo.runtime.files import write_json
-from samzoo.runtime.manifest import FileEntry, Manifest, read_entry
-from samzoo.runtime.outputs import write_bytes, write_folder
+from samzoo.runtime.formats.files import write_json
+from samzoo.runtime.formats.manifest import FileEntry, Manifest, read_entry
+from samzoo.runtime.formats.outputs import write_bytes, write_folder
 
 from .index import DEFAULT_MODEL
 from .markdown import to_html, without_header

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from samzoo.runtime.arrays import Progress
 from samzoo.runtime.errors import FormatError, InputError, shown
-from samzoo.runtime.files import MAX_JSON_BYTES
+from samzoo.runtime.formats.arrays import Progress
+from samzoo.runtime.formats.files import MAX_JSON_BYTES
 
 from . import cache
 from .index import HUB_PREFIX

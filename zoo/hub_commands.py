@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.errors import InputError, SamzooError
-from samzoo.runtime.manifest import Manifest
-from samzoo.runtime.outputs import check_output
+from samzoo.runtime.formats.manifest import Manifest
+from samzoo.runtime.formats.outputs import check_output
 
 from .index import DEFAULT_MODEL, HUB_PREFIX, resolve, shipped
 from .progress import progress_bar

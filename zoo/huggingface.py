@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samzoo.runtime.config import (
+from samzoo.runtime.errors import FormatError, InputError, NotFoundError, shown
+from samzoo.runtime.formats.config import (
     EMBEDDING_CHANNELS,
     Architecture,
     MaskDecoderConfig,
@@ -22,8 +23,7 @@ from samzoo.runtime.config import (
     Preprocessing,
     VitConfig,
 )
-from samzoo.runtime.errors import FormatError, InputError, NotFoundError, shown
-from samzoo.runtime.files import read_json
+from samzoo.runtime.formats.files import read_json
 
 MODEL_TYPE = "sam"
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"

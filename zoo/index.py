@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from samzoo.runtime.errors import NotFoundError, shown
-from samzoo.runtime.manifest import MANIFEST_FILE, Manifest
+from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
 from samzoo.runtime.model import Model
 from samzoo.runtime.package import load as load_package
 from samzoo.runtime.providers import CPU

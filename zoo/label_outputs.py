@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from samzoo.runtime.errors import InputError
+from samzoo.runtime.formats.outputs import check_output
 from samzoo.runtime.images import LABEL_SUFFIXES
-from samzoo.runtime.outputs import check_output
 
 
 def label_output(image: Path, options: Namespace) -> Path:

@@ -10,16 +10,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from samzoo.runtime.arrays import Tensors
-from samzoo.runtime.config import ModelConfig
-from samzoo.runtime.digest import weights_digest
 from samzoo.runtime.errors import InputError, shown
-from samzoo.runtime.files import read_json, write_json
-from samzoo.runtime.folders import CONFIG_FILE, WEIGHTS_FILE, open_model_folder
-from samzoo.runtime.outputs import check_output_folder, write_folder
-from samzoo.runtime.tensor_files import TensorFile, stream_tensors
-from samzoo.training.adapter import CONFIG_FILE as ADAPTER_CONFIG_FILE
-from samzoo.training.adapter import AdapterConfig, base_folder, check_base, open_adapter
+from samzoo.runtime.formats.adapter import CONFIG_FILE as ADAPTER_CONFIG_FILE
+from samzoo.runtime.formats.adapter import AdapterConfig, base_folder, check_base, open_adapter
+from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.config import ModelConfig
+from samzoo.runtime.formats.digest import weights_digest
+from samzoo.runtime.formats.files import read_json, write_json
+from samzoo.runtime.formats.folders import CONFIG_FILE, WEIGHTS_FILE, open_model_folder
+from samzoo.runtime.formats.outputs import check_output_folder, write_folder
+from samzoo.runtime.formats.tensor_files import TensorFile, stream_tensors
 from samzoo.training.methods import get_method
 
 from .merged_weights import DEFAULT_QLORA_BASE, QLORA_BASES, MergedWeights, QloraBase

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.arrays import Array
 from samzoo.runtime.errors import require
-from samzoo.runtime.folders import read_model_folder
+from samzoo.runtime.formats.adapter import AdapterConfig, open_adapter, read_adapter
+from samzoo.runtime.formats.arrays import Array
+from samzoo.runtime.formats.folders import read_model_folder
 from samzoo.runtime.model import Model
-from samzoo.training.adapter import AdapterConfig, open_adapter, read_adapter
 from samzoo.training.methods import get_method
 
 

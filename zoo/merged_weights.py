@@ -12,12 +12,12 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from samzoo.runtime.arrays import Array, Tensors
-from samzoo.runtime.config import AisDecoderConfig, Architecture
 from samzoo.runtime.errors import FormatError, shown
-from samzoo.runtime.tensor_files import TensorFile, TensorInfo, check_finite
-from samzoo.runtime.tensor_shapes import ais_decoder_shapes
-from samzoo.training.adapter import AdapterConfig
+from samzoo.runtime.formats.adapter import AdapterConfig
+from samzoo.runtime.formats.arrays import Array, Tensors
+from samzoo.runtime.formats.config import AisDecoderConfig, Architecture
+from samzoo.runtime.formats.shapes import ais_decoder_shapes
+from samzoo.runtime.formats.tensor_files import TensorFile, TensorInfo, check_finite
 from samzoo.training.methods import Method, get_method
 
 ENCODER_PREFIX, AIS_PREFIX = "image_encoder.", "ais_decoder."

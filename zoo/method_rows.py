@@ -9,14 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from samzoo.runtime.config import (
+from samzoo.runtime.errors import InputError, shown
+from samzoo.runtime.formats.config import (
     Architecture,
     ModelConfig,
     TinyVitConfig,
     UnetrDecoderConfig,
     VitConfig,
 )
-from samzoo.runtime.errors import InputError, shown
 from samzoo.training.methods import METHODS
 from samzoo.training.methods.counts import count_trainable
 

@@ -88,7 +88,7 @@ def train(options: Namespace) -> Result:
 
 def merge(options: Namespace) -> Result:
     """Fold an adapter, or the sum of several, into their base."""
-    from samzoo.runtime.config import to_json
+    from samzoo.runtime.formats.config import to_json
     from samzoo.training.methods import get_method
 
     from .adapter_commands import merge_several

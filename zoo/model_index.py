@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote, urljoin, urlsplit
 
-from samzoo.runtime.arrays import Progress
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, shown
-from samzoo.runtime.files import MAX_JSON_BYTES, sha256_of, write_json
-from samzoo.runtime.json_fields import check_format, from_json
-from samzoo.runtime.manifest import MANIFEST_FILE, Manifest, check_name
+from samzoo.runtime.formats.arrays import Progress
+from samzoo.runtime.formats.fields import check_format, from_json
+from samzoo.runtime.formats.files import MAX_JSON_BYTES, sha256_of, write_json
+from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest, check_name
 
 from .pull import Place, pull_package
 from .summary import Summary, summarise

@@ -12,9 +12,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from samzoo.runtime.config import EMBEDDING_CHANNELS
 from samzoo.runtime.errors import require
-from samzoo.runtime.manifest import AIS_DECODER, ENCODER, MASK_DECODER
+from samzoo.runtime.formats.config import EMBEDDING_CHANNELS
+from samzoo.runtime.formats.manifest import AIS_DECODER, ENCODER, MASK_DECODER
 from samzoo.runtime.sessions import INPUTS, MULTIMASK_INPUT, OUTPUTS
 
 from .factor_inputs import rank_axes, with_defaults, with_factors

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.errors import FormatError, InputError
-from samzoo.runtime.manifest import Manifest
+from samzoo.runtime.formats.manifest import Manifest
 
 from .index import resolve
 
@@ -51,7 +51,7 @@ def card(options: Namespace) -> Result:
 
 def show(options: Namespace) -> Result:
     """Print a model's card."""
-    from samzoo.runtime.config import to_json
+    from samzoo.runtime.formats.config import to_json
 
     folder = resolve(options.model)
     manifest = Manifest.read(folder)

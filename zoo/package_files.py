@@ -9,9 +9,9 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from samzoo.runtime.files import sha256_of
-from samzoo.runtime.manifest import FileEntry, Manifest, read_entry
-from samzoo.runtime.outputs import write_bytes
+from samzoo.runtime.formats.files import sha256_of
+from samzoo.runtime.formats.manifest import FileEntry, Manifest, read_entry
+from samzoo.runtime.formats.outputs import write_bytes
 
 from .card import render_card
 

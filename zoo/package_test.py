@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from samzoo.runtime.arrays import Tensors
-from samzoo.runtime.files import read_tensors, write_tensors
+from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.files import read_tensors, write_tensors
 from samzoo.runtime.model import Model
 
 TEST_FILE = "test/expected.safetensors"

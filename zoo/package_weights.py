@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from samzoo.runtime.arrays import Tensors
 from samzoo.runtime.errors import FormatError, InputError
-from samzoo.runtime.files import read_tensors, write_tensors
-from samzoo.runtime.manifest import MANIFEST_FILE, WEIGHTS, Manifest, read_entry
+from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.files import read_tensors, write_tensors
+from samzoo.runtime.formats.manifest import MANIFEST_FILE, WEIGHTS, Manifest, read_entry
 
 from .weight_storage import MAX_HALF, MIN_BYTES
 

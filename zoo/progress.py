@@ -16,7 +16,7 @@ class ProgressBar:
         self._bar: Any = None
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Draw progress; see ``samzoo.runtime.arrays.Progress``."""
+        """Draw progress; see ``samzoo.runtime.formats.arrays.Progress``."""
         if not sys.stderr.isatty():
             return  # before tqdm is imported, which takes longer than opening a package
         if self._bar is None or stage != self._stage:

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.arrays import Array
 from samzoo.runtime.embeddings import ImageEmbeddings
 from samzoo.runtime.errors import InputError
+from samzoo.runtime.formats.arrays import Array
+from samzoo.runtime.formats.outputs import check_output
 from samzoo.runtime.image_files import MAX_PIXELS
 from samzoo.runtime.images import read_image, write_labels
 from samzoo.runtime.large.embedding_store import EmbeddingStore
@@ -24,7 +25,6 @@ from samzoo.runtime.large.painted import Painted
 from samzoo.runtime.large.zarr_source import is_zarr
 from samzoo.runtime.mask_parts import MaskPart, paint_parts
 from samzoo.runtime.model import Model
-from samzoo.runtime.outputs import check_output
 from samzoo.runtime.overlay import write_overlay
 
 from . import prompt_file

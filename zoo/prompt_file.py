@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, shown
-from samzoo.runtime.files import MAX_JSON_BYTES
+from samzoo.runtime.formats.files import MAX_JSON_BYTES
 from samzoo.runtime.prompts import NEGATIVE, PADDING, POSITIVE
 
 KEYS = ("points", "labels", "box")

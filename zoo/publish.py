@@ -20,8 +20,8 @@ from samzoo.runtime.errors import (
     require,
     shown,
 )
-from samzoo.runtime.manifest import MANIFEST_FILE, Manifest
-from samzoo.runtime.outputs import check_output, replacing
+from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
+from samzoo.runtime.formats.outputs import check_output, replacing
 
 from .card import card_problems
 from .downloadable import check_downloadable

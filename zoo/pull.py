@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from samzoo.runtime.arrays import Progress
 from samzoo.runtime.errors import FormatError, StorageError, shown
-from samzoo.runtime.files import MAX_JSON_BYTES
-from samzoo.runtime.manifest import MANIFEST_FILE, Manifest
-from samzoo.runtime.outputs import write_bytes
+from samzoo.runtime.formats.arrays import Progress
+from samzoo.runtime.formats.files import MAX_JSON_BYTES
+from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
+from samzoo.runtime.formats.outputs import write_bytes
 
 from . import cache
 from .download import download

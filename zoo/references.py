@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samzoo.runtime.arrays import Progress
+from samzoo.runtime.formats.arrays import Progress
 
 from .bioimageio_pull import pull_from_bioimageio
 from .hub import pull_from_hub

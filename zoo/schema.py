@@ -12,7 +12,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
-from samzoo.runtime.manifest import PACKAGE_FORMAT, PACKAGE_VERSION, Manifest
+from samzoo.runtime.formats.manifest import PACKAGE_FORMAT, PACKAGE_VERSION, Manifest
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.arrays import Labels2D
 from samzoo.runtime.errors import InputError, NotFoundError, SamzooError
+from samzoo.runtime.formats.arrays import Labels2D
+from samzoo.runtime.formats.outputs import check_output
 from samzoo.runtime.image_files import SUFFIXES
 from samzoo.runtime.images import (
     LABEL_SUFFIXES,
@@ -33,7 +34,6 @@ from samzoo.runtime.large.source import SourceSpec
 from samzoo.runtime.large.stack import StackOptions, segment_stack
 from samzoo.runtime.large.steps import Executor, ThisProcess
 from samzoo.runtime.large.zarr_source import is_zarr
-from samzoo.runtime.outputs import check_output
 from samzoo.runtime.overlay import write_overlay
 
 from .encoder_package import bring_encoder

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from samzoo.runtime.errors import InputError, shown
-from samzoo.runtime.manifest import check_name
-from samzoo.training.adapter import CONFIG_FILE as ADAPTER_CONFIG_FILE
-from samzoo.training.adapter import AdapterConfig, is_adapter, read_adapter_config
+from samzoo.runtime.formats.adapter import CONFIG_FILE as ADAPTER_CONFIG_FILE
+from samzoo.runtime.formats.adapter import AdapterConfig, is_adapter, read_adapter_config
+from samzoo.runtime.formats.manifest import check_name
 from samzoo.training.methods import get_method
 
 from .merged_weights import QloraBase

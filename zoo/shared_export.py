@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.adapters import adapted_networks
-from samzoo.runtime.config import ModelConfig, Preprocessing
 from samzoo.runtime.errors import InputError, require
-from samzoo.runtime.folders import CONFIG_FILE, read_model_folder
-from samzoo.runtime.manifest import (
+from samzoo.runtime.formats.adapter import AdapterConfig, base_folder, check_base
+from samzoo.runtime.formats.config import ModelConfig, Preprocessing
+from samzoo.runtime.formats.folders import CONFIG_FILE, read_model_folder
+from samzoo.runtime.formats.manifest import (
     ENCODER,
     FACTORS,
     GRAPH_FIELDS,
@@ -24,10 +25,9 @@ from samzoo.runtime.manifest import (
     read_entry,
     reader,
 )
+from samzoo.runtime.formats.outputs import check_output_folder
 from samzoo.runtime.model import Model
-from samzoo.runtime.outputs import check_output_folder
 from samzoo.runtime.sessions import OnnxNetworks
-from samzoo.training.adapter import AdapterConfig, base_folder, check_base
 
 from .export import (
     CARD_FILE,

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from samzoo.runtime.arrays import Tensors
-from samzoo.runtime.config import ModelConfig
-from samzoo.runtime.manifest import AIS_DECODER, ENCODER, MASK_DECODER
-from samzoo.training.adapter import AdapterConfig
+from samzoo.runtime.formats.adapter import AdapterConfig
+from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.config import ModelConfig
+from samzoo.runtime.formats.manifest import AIS_DECODER, ENCODER, MASK_DECODER
 from samzoo.training.methods import get_method
 from samzoo.training.methods.layers import PREFIX, linear_layers
 

@@ -16,8 +16,8 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from samzoo.runtime.arrays import Tensors
 from samzoo.runtime.errors import FormatError, StorageError, shown
+from samzoo.runtime.formats.arrays import Tensors
 
 from .pickle_machine import Name, Placeholder, call
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from samzoo.runtime.manifest import Manifest
+from samzoo.runtime.formats.manifest import Manifest
 
 TASKS = ("ais", "point", "box", "ip", "ib")
 """In the order in which they are shown; others, such as baselines, are for the card."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from samzoo.runtime.errors import SamzooError
-from samzoo.runtime.manifest import (
+from samzoo.runtime.formats.manifest import (
     AIS_DECODER,
     DIGEST,
     ENCODER,

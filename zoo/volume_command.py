@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.arrays import Labels3D, Masks
 from samzoo.runtime.embeddings import ImageEmbeddings
 from samzoo.runtime.errors import InputError
+from samzoo.runtime.formats.arrays import Labels3D, Masks
 from samzoo.runtime.images import TIFF_SUFFIXES
 from samzoo.runtime.large.embedding_store import EmbeddingStore
 from samzoo.runtime.large.micro_sam_embeddings import (

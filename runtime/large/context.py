@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from samzoo.runtime.config import AisParameters
 from samzoo.runtime.encoding import choose_placements
 from samzoo.runtime.errors import ImageError
+from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.geometry import Size
 from samzoo.runtime.model import Model
 from samzoo.runtime.package import load

@@ -25,13 +25,13 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.arrays import Array, Float3D
-from samzoo.runtime.config import EMBEDDING_CHANNELS, ModelConfig, check_format, to_json
-from samzoo.runtime.digest import json_digest
 from samzoo.runtime.embeddings import ImageEmbeddings
 from samzoo.runtime.encoding import choose_tiles, encode_window
 from samzoo.runtime.errors import FormatError
-from samzoo.runtime.files import read_json, read_tensors, write_json, write_tensors
+from samzoo.runtime.formats.arrays import Array, Float3D
+from samzoo.runtime.formats.config import EMBEDDING_CHANNELS, ModelConfig, check_format, to_json
+from samzoo.runtime.formats.digest import json_digest
+from samzoo.runtime.formats.files import read_json, read_tensors, write_json, write_tensors
 from samzoo.runtime.geometry import Size
 from samzoo.runtime.intensity import to_0_255
 from samzoo.runtime.model import Model

@@ -14,9 +14,9 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from samzoo.runtime.arrays import Labels2D, Progress
+from samzoo.runtime.formats.arrays import Labels2D, Progress
+from samzoo.runtime.formats.outputs import replacing
 from samzoo.runtime.geometry import Size
-from samzoo.runtime.outputs import replacing
 
 
 class Bands(Protocol):

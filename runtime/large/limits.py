@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from samzoo.runtime.arrays import Array, Progress
-from samzoo.runtime.config import Preprocessing
+from samzoo.runtime.formats.arrays import Array, Progress
+from samzoo.runtime.formats.config import Preprocessing
 
 from .source import ImageSource
 

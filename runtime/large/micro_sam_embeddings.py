@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.arrays import Float3D
-from samzoo.runtime.config import EMBEDDING_CHANNELS, ModelConfig, TinyVitConfig
 from samzoo.runtime.embeddings import ImageEmbeddings
 from samzoo.runtime.errors import FormatError, InputError, require, shown
+from samzoo.runtime.formats.arrays import Float3D
+from samzoo.runtime.formats.config import EMBEDDING_CHANNELS, ModelConfig, TinyVitConfig
 from samzoo.runtime.geometry import Size, input_size
 from samzoo.runtime.tile_values import LazyTiles
 from samzoo.runtime.tiles import regular_tiles, whole

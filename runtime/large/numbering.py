@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from samzoo.runtime.arrays import Labels2D, Progress
+from samzoo.runtime.formats.arrays import Labels2D, Progress
 
 from .plan import Plan
 from .source import Window

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from samzoo.runtime.ais import find_seeds, flood, smooth
-from samzoo.runtime.arrays import Float2D, Labels2D, Masks
+from samzoo.runtime.formats.arrays import Float2D, Labels2D, Masks
 
 from .context import Context
 from .maps_step import read_maps

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from samzoo.runtime.arrays import Array, Labels2D
+from samzoo.runtime.formats.arrays import Array, Labels2D
 
 from .block_means import block_means
 from .result import Result

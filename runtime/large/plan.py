@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
-from samzoo.runtime.config import AisParameters
+from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.geometry import Size
 from samzoo.runtime.tiles import Tile
 

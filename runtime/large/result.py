@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from samzoo.runtime.arrays import Labels2D
+from samzoo.runtime.formats.arrays import Labels2D
 from samzoo.runtime.images import label_dtype
 
 from .numbering import read_numbers

@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.arrays import Progress
-from samzoo.runtime.config import AisParameters, ModelConfig, to_json
 from samzoo.runtime.encoding import choose_placements
 from samzoo.runtime.errors import InputError
+from samzoo.runtime.formats.arrays import Progress
+from samzoo.runtime.formats.config import AisParameters, ModelConfig, to_json
+from samzoo.runtime.formats.outputs import check_output
 from samzoo.runtime.geometry import Size
 from samzoo.runtime.images import TIFF_SUFFIXES
 from samzoo.runtime.label_table import LabelTable
 from samzoo.runtime.maps import require_ais
 from samzoo.runtime.model import Model
-from samzoo.runtime.outputs import check_output
 from samzoo.runtime.overlay import write_overlay
 
 from .context import Context, Job, ModelSpec, open_context

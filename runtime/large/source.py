@@ -14,8 +14,8 @@ from typing import Protocol
 
 import numpy as np
 
-from samzoo.runtime.arrays import Array
 from samzoo.runtime.errors import ImageError, NotFoundError
+from samzoo.runtime.formats.arrays import Array
 from samzoo.runtime.geometry import Size
 from samzoo.runtime.images import check_image
 

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from samzoo.runtime.arrays import Labels3D, Progress
 from samzoo.runtime.errors import InputError
+from samzoo.runtime.formats.arrays import Labels3D, Progress
 from samzoo.runtime.maps import require_ais
 from samzoo.runtime.model import Model
 from samzoo.runtime.overlay import write_overlay

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import tifffile
 
-from samzoo.runtime.arrays import Labels3D
+from samzoo.runtime.formats.arrays import Labels3D
+from samzoo.runtime.formats.outputs import replacing
 from samzoo.runtime.images import TIFF_SUFFIXES, label_dtype
-from samzoo.runtime.outputs import replacing
 
 from .label_zarr import StackLabels, write_label_zarr
 from .source import SourceSpec

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from samzoo.runtime.arrays import Array
 from samzoo.runtime.errors import (
     ImageError,
     InputError,
@@ -21,6 +20,7 @@ from samzoo.runtime.errors import (
     require,
     shown,
 )
+from samzoo.runtime.formats.arrays import Array
 from samzoo.runtime.image_files import MAX_PIXELS, decoding
 
 from .planes import Planes

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samzoo.runtime.errors import FormatError, InputError, StorageError, shown
-from samzoo.runtime.files import read_json, write_json
-from samzoo.runtime.outputs import write_bytes
+from samzoo.runtime.formats.files import read_json, write_json
+from samzoo.runtime.formats.outputs import write_bytes
 
 STATE_FILE = "state.json"
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.arrays import Array
 from samzoo.runtime.errors import ImageError, InputError, require, shown
+from samzoo.runtime.formats.arrays import Array
 
 from .planes import Planes
 from .source import SourceSpec, Window

@@ -23,10 +23,10 @@ from segment_anything import sam_model_registry
 from torch_em.loss import DiceBasedDistanceLoss
 from transformers import SamModel, SamProcessor
 
-from samzoo.runtime.config import Architecture, ModelConfig, UnetrDecoderConfig, VitConfig
-from samzoo.runtime.digest import weights_digest
-from samzoo.runtime.files import read_tensors, write_json, write_tensors
-from samzoo.runtime.tensor_shapes import tensor_shapes
+from samzoo.runtime.formats.config import Architecture, ModelConfig, UnetrDecoderConfig, VitConfig
+from samzoo.runtime.formats.digest import weights_digest
+from samzoo.runtime.formats.files import read_tensors, write_json, write_tensors
+from samzoo.runtime.formats.shapes import tensor_shapes
 from samzoo.training.sam import load_sam
 from samzoo.zoo.checkpoint_writer import write_checkpoint
 from samzoo.zoo.convert import convert

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from samzoo.runtime import load
-from samzoo.runtime.config import AisParameters
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError
+from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.model import Model
 from samzoo.runtime.variants import Variant
 
@@ -195,7 +195,7 @@ def test_threads_that_switch_get_one_adapter_each_call(package, image, toy_netwo
 
 @pytest.mark.parametrize("role", ["lora_factors", "mask_decoder", "ais_decoder", "encoder"])
 def test_a_missing_role_is_named_with_its_adapter(package, role):
-    from samzoo.runtime.manifest import Manifest
+    from samzoo.runtime.formats.manifest import Manifest
 
     manifest = Manifest.read(package)
     files = tuple(
@@ -233,7 +233,7 @@ def test_factors_of_another_encoder_are_refused(
 
 
 def test_an_encoder_that_takes_no_factors_is_refused(package, toy_package, image):
-    from samzoo.runtime.manifest import Manifest
+    from samzoo.runtime.formats.manifest import Manifest
 
     manifest, plain = Manifest.read(package), Manifest.read(toy_package).graph("encoder")
     assert plain is not None

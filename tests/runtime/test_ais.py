@@ -8,8 +8,8 @@ from scipy import ndimage
 from skimage.segmentation import relabel_sequential, watershed
 
 from samzoo.runtime.ais import find_seeds, remove_small, segment_from_maps, smooth
-from samzoo.runtime.config import AisParameters
 from samzoo.runtime.errors import InputError, ShapeError
+from samzoo.runtime.formats.config import AisParameters
 
 SMOOTHING_TOLERANCE = 1e-6
 """Ten units in the last place of float32 at 1."""

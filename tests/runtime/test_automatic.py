@@ -5,8 +5,8 @@ import pytest
 
 from samzoo.runtime.amg import AmgParameters, remove_small_regions
 from samzoo.runtime.apg import ApgParameters, seed_points
-from samzoo.runtime.config import AisParameters
 from samzoo.runtime.errors import InputError
+from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.model import Model
 
 CENTERS = [(15, 20), (40, 90), (100, 30), (85, 110)]

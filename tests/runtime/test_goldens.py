@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from samzoo.runtime.ais import segment_from_maps
-from samzoo.runtime.config import AisParameters
+from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.metrics import mean_segmentation_accuracy
 
 SUM_TOLERANCE = 1e-12

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from samzoo.runtime.config import Preprocessing
 from samzoo.runtime.errors import ImageError
+from samzoo.runtime.formats.config import Preprocessing
 from samzoo.runtime.intensity import is_constant, to_0_255
 
 MODES = [

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from samzoo.runtime.config import AisParameters
 from samzoo.runtime.embeddings import ImageEmbeddings
 from samzoo.runtime.errors import ImageError, InputError, ShapeError
+from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.model import Model
 from samzoo.runtime.networks import Networks
 from samzoo.runtime.prompting import objects_per_call

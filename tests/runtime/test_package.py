@@ -7,7 +7,7 @@ import pytest
 
 from samzoo.runtime import load
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError
-from samzoo.runtime.manifest import FileEntry, Manifest
+from samzoo.runtime.formats.manifest import FileEntry, Manifest
 
 CENTERS = [(15, 20), (40, 90), (100, 30), (85, 110)]
 

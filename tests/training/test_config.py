@@ -2,14 +2,14 @@
 
 import pytest
 
-from samzoo.runtime.config import (
+from samzoo.runtime.errors import FormatError, NotFoundError
+from samzoo.runtime.formats.config import (
     LightDecoderConfig,
     Preprocessing,
     UnetrDecoderConfig,
     from_json,
     to_json,
 )
-from samzoo.runtime.errors import FormatError, NotFoundError
 from samzoo.training.config import PRESETS, TrainConfig
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tiny
 
-from samzoo.runtime.config import Preprocessing
 from samzoo.runtime.errors import ImageError, NotFoundError
+from samzoo.runtime.formats.config import Preprocessing
 from samzoo.training.data import (
     VARIANTS,
     Annotated,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from samzoo.runtime.config import Preprocessing
+from samzoo.runtime.formats.config import Preprocessing
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import tiny
 
-from samzoo.runtime.config import AisParameters, Preprocessing
 from samzoo.runtime.errors import (
     FormatError,
     ImageError,
@@ -21,7 +20,8 @@ from samzoo.runtime.errors import (
     OutputExistsError,
     StorageError,
 )
-from samzoo.runtime.files import read_tensors
+from samzoo.runtime.formats.config import AisParameters, Preprocessing
+from samzoo.runtime.formats.files import read_tensors
 from samzoo.training import get_method, read_adapter
 from samzoo.training.config import TrainConfig
 
@@ -214,7 +214,7 @@ def test_merging_the_adapter_gives_the_network_that_was_trained(trained):
 
 
 def test_the_adapter_says_where_it_came_from(train, bases, tmp_path):
-    from samzoo.runtime.config import ModelConfig, to_json
+    from samzoo.runtime.formats.config import ModelConfig, to_json
 
     scores = train(source={"license": "MIT"}, ais=AisParameters(min_size=3))
     config, _ = read_adapter(tmp_path / "run")

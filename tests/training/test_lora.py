@@ -198,7 +198,7 @@ def test_fold_needs_no_torch(tmp_path):
         "sys.modules['torch'] = None\n"
         "import numpy as np\n"
         "from samzoo.training import get_method\n"
-        "from samzoo.runtime.config import Architecture, VitConfig\n"
+        "from samzoo.runtime.formats.config import Architecture, VitConfig\n"
         "base = {'image_encoder.blocks.0.mlp.lin1.weight': np.ones((4, 2), np.float32)}\n"
         "delta = {'image_encoder.blocks.0.mlp.lin1.lora_a.lin1': np.ones((1, 2), np.float32),\n"
         "         'image_encoder.blocks.0.mlp.lin1.lora_b.lin1': np.ones((4, 1), np.float32)}\n"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tiny
 
-from samzoo.runtime.config import VitConfig
 from samzoo.runtime.errors import FormatError, InputError
+from samzoo.runtime.formats.config import VitConfig
 from samzoo.training import METHODS, get_method
 from samzoo.training.methods.blocks import block_names, chosen_blocks
 from samzoo.training.methods.counts import parameters_of

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tiny
 
-from samzoo.runtime.config import Preprocessing
+from samzoo.runtime.formats.config import Preprocessing
 from samzoo.training import METHODS, read_adapter
 from samzoo.training.config import TrainConfig
 

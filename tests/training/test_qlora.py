@@ -154,7 +154,7 @@ def test_evaluating_first_does_not_cut_the_gradients():
 
 @pytest.mark.parametrize("shape", [(64, 48), (480, 160), (36, 12), (32, 64)])
 def test_layers_whose_rows_are_no_multiple_of_a_block_are_right(shape):
-    from samzoo.runtime.quantization import dequantize, quantize
+    from samzoo.runtime.formats.four_bit import dequantize, quantize
     from samzoo.training.quantized import FourBitLinear
 
     generator = torch.Generator().manual_seed(0)

@@ -7,7 +7,7 @@ import pytest
 import tiny
 
 from samzoo.runtime.errors import FormatError, NotFoundError
-from samzoo.runtime.files import write_tensors
+from samzoo.runtime.formats.files import write_tensors
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from samzoo.runtime.errors import FormatError, NotFoundError, StorageError
-from samzoo.runtime.files import read_tensors, write_tensors
+from samzoo.runtime.formats.files import read_tensors, write_tensors
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch

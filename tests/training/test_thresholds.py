@@ -7,7 +7,7 @@ import pytest
 import tiny
 
 from samzoo.runtime.ais import segment_from_maps
-from samzoo.runtime.config import AisParameters
+from samzoo.runtime.formats.config import AisParameters
 from samzoo.training.targets import distance_targets
 from samzoo.training.thresholds import SMOOTHINGS, THRESHOLDS, placements, search_thresholds
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import tiny
 
-from samzoo.runtime.config import Architecture, ModelConfig, Preprocessing, VitConfig
-from samzoo.runtime.digest import weights_digest
-from samzoo.runtime.tensor_shapes import tensor_shapes
+from samzoo.runtime.formats.config import Architecture, ModelConfig, Preprocessing, VitConfig
+from samzoo.runtime.formats.digest import weights_digest
+from samzoo.runtime.formats.shapes import tensor_shapes
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +82,7 @@ class ToyAdapters:
 
     def write(self, name="adapter", *, tensors=None, **changes):
         """Write an adapter folder; returns it."""
-        from samzoo.training.adapter import AdapterConfig, write_adapter
+        from samzoo.runtime.formats.adapter import AdapterConfig, write_adapter
 
         fields = {
             "method": "lora",

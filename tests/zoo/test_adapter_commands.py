@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tiny
 
-from samzoo.runtime.config import ModelConfig
-from samzoo.runtime.folders import read_model_folder
-from samzoo.training.adapter import read_adapter
+from samzoo.runtime.formats.adapter import read_adapter
+from samzoo.runtime.formats.config import ModelConfig
+from samzoo.runtime.formats.folders import read_model_folder
 from samzoo.zoo.cli import main
 
 GOLDENS = Path(__file__).parents[1] / "goldens"

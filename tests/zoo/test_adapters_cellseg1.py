@@ -7,9 +7,9 @@ import pytest
 import tiny
 
 from samzoo.runtime.errors import FormatError, InputError
-from samzoo.runtime.files import write_tensors
-from samzoo.runtime.folders import read_model_folder
-from samzoo.training.adapter import read_adapter
+from samzoo.runtime.formats.adapter import read_adapter
+from samzoo.runtime.formats.files import write_tensors
+from samzoo.runtime.formats.folders import read_model_folder
 from samzoo.zoo.adapters import read_foreign_adapter, resize_base
 from samzoo.zoo.adapters.image_size import interpolated
 

@@ -9,9 +9,9 @@ import pytest
 import tiny
 
 from samzoo.runtime.errors import FormatError, InputError, OutputExistsError, WrongBaseError
-from samzoo.runtime.files import read_tensors, write_tensors
-from samzoo.runtime.folders import read_model_folder
-from samzoo.training.adapter import read_adapter
+from samzoo.runtime.formats.adapter import read_adapter
+from samzoo.runtime.formats.files import read_tensors, write_tensors
+from samzoo.runtime.formats.folders import read_model_folder
 from samzoo.zoo.adapters import read_foreign_adapter, write_foreign_adapter
 from samzoo.zoo.adapters.foreign import read_base
 from samzoo.zoo.adapters.micro_sam_writing import state_dict
@@ -145,8 +145,8 @@ def test_a_written_checkpoint_is_read_back_as_the_same_adapter(read, method, tmp
 
 def test_a_trainers_file_with_a_decoder_is_read(seeded_base, tmp_path):
     torch = pytest.importorskip("torch")
-    from samzoo.runtime.config import UnetrDecoderConfig
-    from samzoo.runtime.tensor_shapes import ais_decoder_shapes
+    from samzoo.runtime.formats.config import UnetrDecoderConfig
+    from samzoo.runtime.formats.shapes import ais_decoder_shapes
 
     settings = UnetrDecoderConfig(features=(12, 8, 6, 4), upsampling="transposed")
     decoder = tiny.seeded_weights(ais_decoder_shapes(settings))

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import tiny
 
-from samzoo.runtime.config import LightDecoderConfig
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, WrongBaseError
-from samzoo.runtime.files import read_tensors, write_tensors
-from samzoo.runtime.folders import read_model_folder
-from samzoo.training.adapter import read_adapter
+from samzoo.runtime.formats.adapter import read_adapter
+from samzoo.runtime.formats.config import LightDecoderConfig
+from samzoo.runtime.formats.files import read_tensors, write_tensors
+from samzoo.runtime.formats.folders import read_model_folder
 from samzoo.training.methods import get_method
 from samzoo.training.methods.layers import matrix_rows
 from samzoo.zoo.adapters import read_foreign_adapter, write_foreign_adapter
@@ -76,8 +76,8 @@ def test_outputs_equal_pefts_own(name, seeded_base, tmp_path):
 
 def make_adapter(folder, base, *, seed=3, ais=True, **hyperparameters):
     """Write a LoRA adapter of ours with seeded tensors; returns them."""
-    from samzoo.runtime.tensor_shapes import ais_decoder_shapes
-    from samzoo.training.adapter import write_adapter
+    from samzoo.runtime.formats.adapter import write_adapter
+    from samzoo.runtime.formats.shapes import ais_decoder_shapes
     from samzoo.zoo.adapters.foreign import Foreign, completed, parameter_shapes, read_base
 
     read = read_base(base)
@@ -111,7 +111,7 @@ HYPERPARAMETERS = {
 @pytest.mark.parametrize("kind", HYPERPARAMETERS)
 def test_a_written_folder_is_read_back_as_the_same_adapter(kind, encoder, seeded_base, tmp_path):
     if encoder == "tiny_vit":
-        from samzoo.runtime.tensor_shapes import tensor_shapes
+        from samzoo.runtime.formats.shapes import tensor_shapes
 
         made = tiny.make_config(encoder, ais=False)
         weights = tiny.seeded_weights(tensor_shapes(made.architecture))

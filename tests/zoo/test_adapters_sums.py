@@ -7,9 +7,9 @@ import pytest
 import tiny
 
 from samzoo.runtime.errors import FormatError, InputError, OutputExistsError, WrongBaseError
-from samzoo.runtime.folders import read_model_folder
-from samzoo.runtime.tensor_shapes import tensor_shapes
-from samzoo.training.adapter import read_adapter, write_adapter
+from samzoo.runtime.formats.adapter import read_adapter, write_adapter
+from samzoo.runtime.formats.folders import read_model_folder
+from samzoo.runtime.formats.shapes import tensor_shapes
 from samzoo.training.methods import get_method
 from samzoo.zoo.adapters import merge_sum, sum_adapters
 from samzoo.zoo.adapters.foreign import (

@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from samzoo.runtime.config import (
+from samzoo.runtime.errors import FormatError
+from samzoo.runtime.formats.config import (
     SAM_PIXEL_MEAN,
     SAM_PIXEL_STD,
     Architecture,
@@ -15,7 +16,6 @@ from samzoo.runtime.config import (
     UnetrDecoderConfig,
     VitConfig,
 )
-from samzoo.runtime.errors import FormatError
 from samzoo.zoo.architecture import architecture_of, preprocessing_of
 
 torch = pytest.importorskip("torch")

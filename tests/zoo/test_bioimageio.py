@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tiny
 
-from samzoo.runtime.config import AisParameters
+from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.model import Model
 from samzoo.zoo import export
 

@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from samzoo.runtime.config import Architecture, ModelConfig, Preprocessing, TinyVitConfig
-from samzoo.runtime.manifest import LoadProof, Manifest
+from samzoo.runtime.formats.config import Architecture, ModelConfig, Preprocessing, TinyVitConfig
+from samzoo.runtime.formats.manifest import LoadProof, Manifest
 from samzoo.zoo.card import MANDATORY, SECTIONS, card_problems, render_card
 from samzoo.zoo.card_header import header_of
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import tiny
 
-from samzoo.runtime.config import LightDecoderConfig, ModelConfig, UnetrDecoderConfig
 from samzoo.runtime.errors import (
     FormatError,
     InputError,
@@ -19,7 +18,8 @@ from samzoo.runtime.errors import (
     NotFoundError,
     OutputExistsError,
 )
-from samzoo.runtime.files import read_tensors
+from samzoo.runtime.formats.config import LightDecoderConfig, ModelConfig, UnetrDecoderConfig
+from samzoo.runtime.formats.files import read_tensors
 from samzoo.zoo.checkpoint_writer import write_checkpoint
 from samzoo.zoo.convert import convert
 

@@ -12,7 +12,7 @@ import pytest
 import tiny
 
 from samzoo.runtime.errors import FormatError, NotFoundError
-from samzoo.runtime.files import read_tensors
+from samzoo.runtime.formats.files import read_tensors
 from samzoo.zoo.convert import convert
 
 torch = pytest.importorskip("torch")

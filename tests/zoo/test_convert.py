@@ -10,14 +10,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from samzoo.runtime.config import (
-    Architecture,
-    MaskDecoderConfig,
-    ModelConfig,
-    TinyVitConfig,
-    UnetrDecoderConfig,
-)
-from samzoo.runtime.digest import weights_digest
 from samzoo.runtime.errors import (
     FormatError,
     InputError,
@@ -25,7 +17,15 @@ from samzoo.runtime.errors import (
     OutputExistsError,
     StorageError,
 )
-from samzoo.runtime.files import read_tensors, sha256_of
+from samzoo.runtime.formats.config import (
+    Architecture,
+    MaskDecoderConfig,
+    ModelConfig,
+    TinyVitConfig,
+    UnetrDecoderConfig,
+)
+from samzoo.runtime.formats.digest import weights_digest
+from samzoo.runtime.formats.files import read_tensors, sha256_of
 from samzoo.zoo.cli import main
 from samzoo.zoo.convert import convert, find_lite_medsam
 from samzoo.zoo.known_checkpoints import KNOWN, describe

@@ -163,9 +163,9 @@ def test_half_storage_halves_the_package(model, package, tmp_path):
 
 
 def test_an_adapter_is_merged_on_the_way(model_folder, tmp_path):
-    from samzoo.runtime.digest import weights_digest
-    from samzoo.runtime.files import read_tensors
-    from samzoo.training.adapter import AdapterConfig, write_adapter
+    from samzoo.runtime.formats.adapter import AdapterConfig, write_adapter
+    from samzoo.runtime.formats.digest import weights_digest
+    from samzoo.runtime.formats.files import read_tensors
     from samzoo.zoo import merge
 
     base = model_folder("vit")

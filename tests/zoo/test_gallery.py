@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from samzoo.runtime.manifest import Manifest
+from samzoo.runtime.formats.manifest import Manifest
 from samzoo.zoo import resolve
 from samzoo.zoo.cli import main
 from samzoo.zoo.gallery import write_gallery

@@ -15,8 +15,8 @@ import pytest
 from fake_hub import FakeHub
 
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, StorageError
-from samzoo.runtime.files import sha256_of
-from samzoo.runtime.manifest import FileEntry, Manifest
+from samzoo.runtime.formats.files import sha256_of
+from samzoo.runtime.formats.manifest import FileEntry, Manifest
 from samzoo.zoo import cache, download, resolve, web_document
 from samzoo.zoo.cli import main
 from samzoo.zoo.hub import parse_reference, pull_from_hub

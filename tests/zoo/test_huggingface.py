@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samzoo.runtime.config import (
+from samzoo.runtime.errors import FormatError, InputError, NotFoundError
+from samzoo.runtime.formats.config import (
     SAM_PIXEL_MEAN,
     SAM_PIXEL_STD,
     Architecture,
@@ -15,9 +16,8 @@ from samzoo.runtime.config import (
     TinyVitConfig,
     VitConfig,
 )
-from samzoo.runtime.errors import FormatError, InputError, NotFoundError
-from samzoo.runtime.files import read_tensors, write_json, write_tensors
-from samzoo.runtime.tensor_shapes import tensor_shapes
+from samzoo.runtime.formats.files import read_tensors, write_json, write_tensors
+from samzoo.runtime.formats.shapes import tensor_shapes
 from samzoo.zoo.convert import convert
 from samzoo.zoo.huggingface import config_of, processors_of
 from samzoo.zoo.huggingface_names import SHARED_POSITIONS, from_huggingface, to_huggingface

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from samzoo.runtime.errors import NotFoundError
-from samzoo.runtime.manifest import MANIFEST_FILE, Manifest
+from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
 from samzoo.zoo import DEFAULT_MODEL, load, resolve, shipped
 
 
@@ -22,7 +22,7 @@ def test_the_default_model_ships_and_is_found_by_its_name():
 
 
 def test_every_shipped_package_is_complete():
-    from samzoo.runtime.manifest import read_entry
+    from samzoo.runtime.formats.manifest import read_entry
 
     for listed in shipped():
         for entry in listed.manifest.files:

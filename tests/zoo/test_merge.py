@@ -8,15 +8,6 @@ import numpy as np
 import pytest
 import tiny
 
-from samzoo.runtime.config import (
-    AisParameters,
-    Architecture,
-    ModelConfig,
-    Preprocessing,
-    VitConfig,
-    to_json,
-)
-from samzoo.runtime.digest import weights_digest
 from samzoo.runtime.errors import (
     FormatError,
     InputError,
@@ -24,7 +15,16 @@ from samzoo.runtime.errors import (
     OutputExistsError,
     WrongBaseError,
 )
-from samzoo.runtime.files import read_tensors, write_tensors
+from samzoo.runtime.formats.config import (
+    AisParameters,
+    Architecture,
+    ModelConfig,
+    Preprocessing,
+    VitConfig,
+    to_json,
+)
+from samzoo.runtime.formats.digest import weights_digest
+from samzoo.runtime.formats.files import read_tensors, write_tensors
 from samzoo.zoo import merge
 from samzoo.zoo.merge import merged
 
@@ -238,7 +238,7 @@ def test_the_written_file_holds_what_merging_in_memory_gives(toy_adapters, tmp_p
 def test_merging_needs_the_memory_of_a_layer_and_not_of_the_model(tmp_path, rng):
     import tracemalloc
 
-    from samzoo.training.adapter import AdapterConfig, write_adapter
+    from samzoo.runtime.formats.adapter import AdapterConfig, write_adapter
 
     architecture = Architecture(image_encoder=VitConfig(embed_dim=128, depth=24, num_heads=2))
     names = [f"image_encoder.blocks.{i}.attn.qkv" for i in range(24)]
@@ -268,7 +268,7 @@ def test_merging_needs_the_memory_of_a_layer_and_not_of_the_model(tmp_path, rng)
 
 @pytest.mark.parametrize("qlora_base", ["original", "dequantized"])
 def test_qlora_is_folded_into_the_base_that_was_asked_for(toy_adapters, tmp_path, qlora_base):
-    from samzoo.runtime.quantization import dequantize, quantize
+    from samzoo.runtime.formats.four_bit import dequantize, quantize
 
     settings = {"rank": 4, "matrices": ["q", "v"], "scale": 0.5, "quantization": "nf4"}
     tensors = toy_adapters.adapter_tensors()

@@ -9,10 +9,10 @@ import pytest
 import tiny
 
 from samzoo.runtime.errors import FormatError, MissingDependencyError
-from samzoo.runtime.files import read_tensors
-from samzoo.runtime.folders import read_model_folder
+from samzoo.runtime.formats.adapter import AdapterConfig, read_adapter, write_adapter
+from samzoo.runtime.formats.files import read_tensors
+from samzoo.runtime.formats.folders import read_model_folder
 from samzoo.training import METHODS
-from samzoo.training.adapter import AdapterConfig, read_adapter, write_adapter
 from samzoo.zoo import merge
 from samzoo.zoo.merge_check import merge_differences
 from samzoo.zoo.merged_weights import QLORA_BASES

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import tiny
 
-from samzoo.runtime.config import UnetrDecoderConfig
 from samzoo.runtime.errors import InputError
-from samzoo.runtime.files import write_json
+from samzoo.runtime.formats.config import UnetrDecoderConfig
+from samzoo.runtime.formats.files import write_json
 from samzoo.training import METHODS
 from samzoo.training.methods import mask_decoder_lora
 from samzoo.training.methods.counts import count_trainable, parameters_of
@@ -82,7 +82,7 @@ def test_the_ais_decoder_of_the_tables_has_this_many_parameters():
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_counted_parameters_are_those_of_the_networks_in_torch(arch):
     torch = pytest.importorskip("torch")
-    from samzoo.runtime.config import ModelConfig
+    from samzoo.runtime.formats.config import ModelConfig
     from samzoo.training.sam import Sam
 
     with torch.device("meta"):

@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, StorageError
-from samzoo.runtime.manifest import Manifest
+from samzoo.runtime.formats.manifest import Manifest
 from samzoo.zoo import cache, resolve, web_document
 from samzoo.zoo.cli import main
 from samzoo.zoo.model_index import pull_from_index, read_index, write_index

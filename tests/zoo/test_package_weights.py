@@ -8,8 +8,8 @@ import tiny
 
 from samzoo.runtime import load
 from samzoo.runtime.errors import FormatError, InputError
-from samzoo.runtime.files import read_tensors
-from samzoo.runtime.manifest import WEIGHTS, Manifest
+from samzoo.runtime.formats.files import read_tensors
+from samzoo.runtime.formats.manifest import WEIGHTS, Manifest
 from samzoo.zoo import export
 from samzoo.zoo.export import Precision
 
@@ -46,7 +46,7 @@ def test_a_package_with_weights_is_exported_again(tmp_path, base):
 
 
 def test_a_package_is_exported_again_with_other_thresholds(tmp_path, base):
-    from samzoo.runtime.config import AisParameters
+    from samzoo.runtime.formats.config import AisParameters
 
     first = export(base, tmp_path / "first", weights=True)
     ais = AisParameters(center_distance_threshold=0.3, min_size=12)

@@ -10,7 +10,6 @@ import pytest
 import tiny
 
 from samzoo.runtime import Manifest, load
-from samzoo.runtime.config import AisParameters, ModelConfig, Preprocessing
 from samzoo.runtime.errors import (
     FormatError,
     InputError,
@@ -18,9 +17,10 @@ from samzoo.runtime.errors import (
     OutputExistsError,
     WrongBaseError,
 )
-from samzoo.runtime.files import read_tensors, sha256_of
-from samzoo.runtime.lora_factors import factor_names
-from samzoo.training.adapter import write_adapter
+from samzoo.runtime.formats.adapter import write_adapter
+from samzoo.runtime.formats.config import AisParameters, ModelConfig, Preprocessing
+from samzoo.runtime.formats.files import read_tensors, sha256_of
+from samzoo.runtime.formats.lora_factors import factor_names
 from samzoo.training.methods import get_method
 from samzoo.zoo import add_adapters, export, export_shared, verify
 from samzoo.zoo.factor_files import encoder_factors
@@ -314,7 +314,7 @@ def test_what_is_more_than_factors_is_refused(vit, tmp_path):
     adapter = simple(tmp_path / "a", vit)
     tensors = read_tensors(adapter / "adapter_model.safetensors")
     tensors["image_encoder.pos_embed"] = np.zeros((1, 8, 8, 16), np.float32)
-    from samzoo.training.adapter import read_adapter_config
+    from samzoo.runtime.formats.adapter import read_adapter_config
 
     write_adapter(adapter, read_adapter_config(adapter / "adapter_config.json"), tensors)
     with pytest.raises(FormatError, match=r"'image_encoder\.pos_embed'"):

@@ -4,7 +4,7 @@ import pytest
 import tiny
 
 from samzoo.runtime.errors import InputError
-from samzoo.runtime.manifest import Manifest
+from samzoo.runtime.formats.manifest import Manifest
 from samzoo.zoo import export
 from samzoo.zoo.targets import ALL, MODULES, get_target, select_targets
 

@@ -10,8 +10,8 @@ import pytest
 import tiny
 
 from samzoo.runtime.errors import NotFoundError
-from samzoo.runtime.files import read_tensors, sha256_of, write_tensors
-from samzoo.runtime.manifest import FileEntry, Manifest
+from samzoo.runtime.formats.files import read_tensors, sha256_of, write_tensors
+from samzoo.runtime.formats.manifest import FileEntry, Manifest
 from samzoo.zoo import resolve, verify
 from samzoo.zoo.cli import main
 from samzoo.zoo.onnx_reader import summarise

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from samzoo.runtime.arrays import Tensors
-from samzoo.runtime.config import Architecture
 from samzoo.runtime.errors import FormatError, InputError, shown
-from samzoo.runtime.tensor_shapes import is_statistic
+from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.config import Architecture
+from samzoo.runtime.formats.shapes import is_statistic
 
 from . import adaptformer, fact, lora, qlora, selective, ssf
 from .blocks import chosen_blocks

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from samzoo.runtime.arrays import Tensors
-from samzoo.runtime.config import AdaptFormerConfig, Architecture, EncoderConfig
 from samzoo.runtime.errors import FormatError, shown
+from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.config import AdaptFormerConfig, Architecture, EncoderConfig
 
 from .blocks import block_names, check_blocks, chosen_blocks
 from .checks import check_dropout, check_init, check_number, check_size

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from samzoo.runtime.config import EncoderConfig, TinyVitConfig
 from samzoo.runtime.errors import FormatError, shown
+from samzoo.runtime.formats.config import EncoderConfig, TinyVitConfig
 
 LATE = "late"
 """The last half of the blocks, but at most the last six.

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from samzoo.runtime.config import AisDecoderConfig, Architecture
-from samzoo.runtime.tensor_shapes import STATISTICS, ais_decoder_shapes, tensor_shapes
+from samzoo.runtime.formats.config import AisDecoderConfig, Architecture
+from samzoo.runtime.formats.shapes import STATISTICS, ais_decoder_shapes, tensor_shapes
 
 from . import Method, mask_decoder_lora
 from .layers import Shapes

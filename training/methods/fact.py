@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from samzoo.runtime.arrays import Tensors
-from samzoo.runtime.config import Architecture
 from samzoo.runtime.errors import FormatError, shown
+from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.config import Architecture
 
 from .blocks import check_blocks
 from .checks import check_choice, check_dropout, check_init, check_size

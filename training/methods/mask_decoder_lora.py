@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from samzoo.runtime.arrays import Tensors
+from samzoo.runtime.formats.arrays import Tensors
 
 from .lora import add_factors
 

@@ -1,9 +1,9 @@
 """QLoRA: LoRA on a network whose linear layers are rounded to 4 bits and frozen.
 
 ``W <- D(Q(W)) + scale * B A``: every linear layer of the encoder is quantized (bitsandbytes' FP4 or
-NF4, see ``samzoo.runtime.quantization``), also in blocks that get no factors. The factors and all
-biases stay float32; norms, convolutions and position terms are not touched. Order matters: what is
-quantized after the factors are there would quantize them too.
+NF4, see ``samzoo.runtime.formats.four_bit``), also in blocks that get no factors. The factors and
+all biases stay float32; norms, convolutions and position terms are not touched. Order matters:
+what is quantized after the factors are there would quantize them too.
 
 Source: Dettmers et al., QLoRA (2023); Teuber et al., PEFT-SAM (MIDL 2025), section 2, and its
 released code, which uses bitsandbytes' defaults: FP4, blocks of 64, double quantization.
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from samzoo.runtime.config import Architecture
 from samzoo.runtime.errors import FormatError, shown
-from samzoo.runtime.quantization import QUANTIZATIONS, dequantize, quantize
+from samzoo.runtime.formats.config import Architecture
+from samzoo.runtime.formats.four_bit import QUANTIZATIONS, dequantize, quantize
 
 from . import lora
 from .layers import PREFIX, TINY_VIT_LAYERS, VIT_LAYERS

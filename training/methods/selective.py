@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from samzoo.runtime.arrays import Tensors
-from samzoo.runtime.config import Architecture
 from samzoo.runtime.errors import FormatError, shown
+from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.config import Architecture
 
 from .blocks import LATE, check_blocks, chosen_names
 from .layers import Shapes, block_layers

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.arrays import Tensors
-from samzoo.runtime.config import VitConfig
 from samzoo.runtime.errors import FormatError, InputError, shown
+from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.config import VitConfig
 
 from .foreign import DECODERS, ENCODER, Base, Foreign, as_float32, the_one
 

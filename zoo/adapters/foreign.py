@@ -14,13 +14,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from samzoo.runtime.arrays import Array, Tensors
-from samzoo.runtime.config import AisParameters, ModelConfig, Preprocessing
 from samzoo.runtime.errors import FormatError, WrongBaseError, shown
-from samzoo.runtime.folders import read_model_folder
-from samzoo.runtime.tensor_files import check_finite, check_names
-from samzoo.runtime.tensor_shapes import is_statistic, tensor_shapes
-from samzoo.training.adapter import AdapterConfig
+from samzoo.runtime.formats.adapter import AdapterConfig
+from samzoo.runtime.formats.arrays import Array, Tensors
+from samzoo.runtime.formats.config import AisParameters, ModelConfig, Preprocessing
+from samzoo.runtime.formats.folders import read_model_folder
+from samzoo.runtime.formats.shapes import is_statistic, tensor_shapes
+from samzoo.runtime.formats.tensor_files import check_finite, check_names
 from samzoo.training.methods import get_method
 
 ENCODER, AIS = "image_encoder.", "ais_decoder."

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.arrays import Tensors
 from samzoo.runtime.errors import FormatError, InputError, shown
-from samzoo.runtime.files import read_json
-from samzoo.training.adapter import CONFIG_FILE, WEIGHTS_FILE
+from samzoo.runtime.formats.adapter import CONFIG_FILE, WEIGHTS_FILE
+from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.files import read_json
 
 from .foreign import DECODERS, ENCODER, Base, Foreign, as_float32
 from .fused_lora import Factors, fuse, padded, split

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.errors import FormatError, shown
-from samzoo.runtime.files import read_json
+from samzoo.runtime.formats.files import read_json
 
 HARMLESS = (
     "alpha_pattern", "auto_mapping", "base_model_name_or_path", "ensure_weight_tying",

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from samzoo.runtime.arrays import Array, Tensors
-from samzoo.runtime.config import ModelConfig, VitConfig
-from samzoo.runtime.digest import weights_digest
 from samzoo.runtime.errors import FormatError, InputError
-from samzoo.runtime.files import write_json, write_tensors
-from samzoo.runtime.outputs import check_output_folder, write_folder
+from samzoo.runtime.formats.arrays import Array, Tensors
+from samzoo.runtime.formats.config import ModelConfig, VitConfig
+from samzoo.runtime.formats.digest import weights_digest
+from samzoo.runtime.formats.files import write_json, write_tensors
+from samzoo.runtime.formats.outputs import check_output_folder, write_folder
 
 from .foreign import ENCODER, Base, read_base
 

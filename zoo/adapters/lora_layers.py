@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.arrays import Tensors
-from samzoo.runtime.config import EncoderConfig
 from samzoo.runtime.errors import InputError, shown
+from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.config import EncoderConfig
 from samzoo.training.methods.blocks import block_names
 from samzoo.training.methods.layers import block_layers, linear_layers, matrix_rows
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.arrays import Tensors
-from samzoo.runtime.config import VitConfig
 from samzoo.runtime.errors import FormatError, InputError, shown
-from samzoo.runtime.tensor_files import check_names
+from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.config import VitConfig
+from samzoo.runtime.formats.tensor_files import check_names
 from samzoo.training.methods import METHODS, get_method
 from samzoo.training.methods.blocks import block_names, chosen_blocks
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from samzoo.runtime.arrays import Tensors
 from samzoo.runtime.errors import require
+from samzoo.runtime.formats.arrays import Tensors
 from samzoo.zoo.checkpoints import as_weights, read_state_dicts
 
 from .foreign import AIS

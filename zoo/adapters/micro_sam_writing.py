@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.arrays import Tensors
-from samzoo.runtime.config import VitConfig
 from samzoo.runtime.errors import InputError
+from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.config import VitConfig
 from samzoo.training.methods.blocks import chosen_blocks
 
 from .foreign import AIS, DECODERS, ENCODER, Base

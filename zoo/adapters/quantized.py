@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.arrays import Array
 from samzoo.runtime.errors import FormatError, WrongBaseError, shown
-from samzoo.runtime.quantization import (
+from samzoo.runtime.formats.arrays import Array
+from samzoo.runtime.formats.four_bit import (
     BLOCK,
     NESTED_BLOCK,
     QUANTIZATIONS,

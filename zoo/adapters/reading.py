@@ -9,19 +9,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from samzoo.runtime.arrays import Tensors
-from samzoo.runtime.config import AisDecoderConfig
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, WrongBaseError, shown
-from samzoo.runtime.files import read_tensors, sha256_of
-from samzoo.runtime.outputs import check_output_folder, write_folder
-from samzoo.runtime.tensor_files import BFLOAT16, DTYPES, TensorFile
-from samzoo.training.adapter import (
+from samzoo.runtime.formats.adapter import (
     WEIGHTS_FILE,
     AdapterConfig,
     is_adapter,
     read_adapter_config,
     write_adapter,
 )
+from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.config import AisDecoderConfig
+from samzoo.runtime.formats.files import read_tensors, sha256_of
+from samzoo.runtime.formats.outputs import check_output_folder, write_folder
+from samzoo.runtime.formats.tensor_files import BFLOAT16, DTYPES, TensorFile
 from samzoo.zoo.architecture import architecture_of
 
 from . import cellseg1, huggingface_peft, micro_sam

@@ -25,18 +25,18 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.arrays import Array, Tensors
-from samzoo.runtime.config import ModelConfig
 from samzoo.runtime.errors import FormatError, InputError, WrongBaseError, shown
-from samzoo.runtime.outputs import check_output_folder, write_folder
-from samzoo.runtime.tensor_files import check_finite
-from samzoo.training.adapter import (
+from samzoo.runtime.formats.adapter import (
     AdapterConfig,
     base_folder,
     check_base,
     read_adapter,
     write_adapter,
 )
+from samzoo.runtime.formats.arrays import Array, Tensors
+from samzoo.runtime.formats.config import ModelConfig
+from samzoo.runtime.formats.outputs import check_output_folder, write_folder
+from samzoo.runtime.formats.tensor_files import check_finite
 
 from .foreign import AIS, DECODERS, Base, Foreign, completed, read_base
 from .lora_layers import Layers, grouped, matrices_found, ungrouped

@@ -9,12 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from samzoo.runtime.arrays import Tensors
-from samzoo.runtime.config import UnetrDecoderConfig
 from samzoo.runtime.errors import InputError, shown
-from samzoo.runtime.files import write_json, write_tensors
-from samzoo.runtime.outputs import check_output, check_output_folder, replacing, write_folder
-from samzoo.training.adapter import (
+from samzoo.runtime.formats.adapter import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     AdapterConfig,
@@ -22,6 +18,15 @@ from samzoo.training.adapter import (
     check_base,
     read_adapter,
     write_adapter_config,
+)
+from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.config import UnetrDecoderConfig
+from samzoo.runtime.formats.files import write_json, write_tensors
+from samzoo.runtime.formats.outputs import (
+    check_output,
+    check_output_folder,
+    replacing,
+    write_folder,
 )
 from samzoo.training.methods import get_method
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import import_module
 
-from samzoo.runtime.config import ModelConfig
 from samzoo.runtime.errors import InputError, shown
+from samzoo.runtime.formats.config import ModelConfig
 
 from .target import Source, Target
 

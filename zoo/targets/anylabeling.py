@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samzoo.runtime.outputs import write_bytes
+from samzoo.runtime.formats.outputs import write_bytes
 
 from .target import Source, Target
 from .tool_export import refusal, write_pair, yaml_of

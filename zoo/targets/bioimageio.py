@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from samzoo.runtime.config import ModelConfig
 from samzoo.runtime.errors import require
+from samzoo.runtime.formats.config import ModelConfig
 from samzoo.zoo.onnx_export import OPSET
 from samzoo.zoo.package_test import picture
 

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from samzoo.runtime.config import ModelConfig
-from samzoo.runtime.manifest import Manifest
+from samzoo.runtime.formats.config import ModelConfig
+from samzoo.runtime.formats.manifest import Manifest
 
 from .target import Source
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samzoo.runtime.config import ModelConfig
-from samzoo.runtime.outputs import write_bytes
+from samzoo.runtime.formats.config import ModelConfig
+from samzoo.runtime.formats.outputs import write_bytes
 from samzoo.zoo.checkpoint_writer import bare_state_dict, save_torch
 
 from .sam_sizes import plain_sizes_only

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samzoo.runtime.config import ModelConfig, UnetrDecoderConfig
+from samzoo.runtime.formats.config import ModelConfig, UnetrDecoderConfig
 from samzoo.zoo.checkpoint_writer import bare_state_dict, save_torch, split_ais
 from samzoo.zoo.checkpoints import DECODER_STATE, MODEL_STATE
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samzoo.runtime.outputs import write_bytes
+from samzoo.runtime.formats.outputs import write_bytes
 
 from .target import Source, Target
 from .tool_export import Graph, make_sam, mask_decoder, refusal, write_graph

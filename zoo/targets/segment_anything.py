@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samzoo.runtime.config import ModelConfig
+from samzoo.runtime.formats.config import ModelConfig
 from samzoo.zoo.checkpoint_writer import bare_state_dict, save_torch
 
 from .sam_sizes import bottlenecks, sam_size

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from samzoo.runtime.arrays import Tensors
-from samzoo.runtime.config import ModelConfig
-from samzoo.runtime.manifest import Manifest
+from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.config import ModelConfig
+from samzoo.runtime.formats.manifest import Manifest
 
 
 @dataclass(frozen=True, kw_only=True)

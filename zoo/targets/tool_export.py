@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from samzoo.runtime.config import ModelConfig
 from samzoo.runtime.errors import require
-from samzoo.runtime.outputs import write_bytes
+from samzoo.runtime.formats.config import ModelConfig
+from samzoo.runtime.formats.outputs import write_bytes
 from samzoo.zoo.onnx_export import OPSET
 
 from .target import Source

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samzoo.runtime.config import ModelConfig, Preprocessing, VitConfig
-from samzoo.runtime.files import write_json
+from samzoo.runtime.formats.config import ModelConfig, Preprocessing, VitConfig
+from samzoo.runtime.formats.files import write_json
 from samzoo.zoo.huggingface import config_of, processors_of
 
 from .target import Source, Target

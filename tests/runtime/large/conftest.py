@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from samzoo.runtime import load
-from samzoo.runtime.config import AisParameters
+from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.large.context import ModelSpec
 from samzoo.runtime.large.segment import Request, segment_large
 from samzoo.runtime.large.source import SourceSpec

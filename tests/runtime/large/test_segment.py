@@ -7,8 +7,8 @@ import pytest
 import tifffile
 
 from samzoo.runtime import load
-from samzoo.runtime.config import AisParameters
 from samzoo.runtime.errors import ImageError, InputError, ShapeError, StorageError
+from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.large.segment import check_request, segment_large
 from samzoo.runtime.large.steps import STEPS, ThisProcess
 

@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 import tiny
 
-from samzoo.runtime.config import AisParameters, Preprocessing
-from samzoo.runtime.digest import weights_digest
 from samzoo.runtime.errors import FormatError, NotFoundError
-from samzoo.runtime.files import write_tensors
-from samzoo.training.adapter import (
+from samzoo.runtime.formats.adapter import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     AdapterConfig,
@@ -19,6 +16,9 @@ from samzoo.training.adapter import (
     read_adapter,
     write_adapter,
 )
+from samzoo.runtime.formats.config import AisParameters, Preprocessing
+from samzoo.runtime.formats.digest import weights_digest
+from samzoo.runtime.formats.files import write_tensors
 
 TENSORS = {
     "mask_decoder.iou_token.weight": np.arange(6, dtype=np.float32).reshape(1, 6),
@@ -59,7 +59,7 @@ def test_what_is_written_is_read(folder):
 
 
 def test_a_folder_is_an_adapter_once_its_config_is_there(tmp_path, monkeypatch):
-    from samzoo.training import adapter
+    from samzoo.runtime.formats import adapter
 
     def stop(*_):
         raise KeyboardInterrupt

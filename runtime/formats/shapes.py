@@ -54,7 +54,7 @@ def tensor_shapes(architecture: Architecture) -> Shapes:
         is one, the AIS decoder. Counters of BatchNorm have the shape ``()``.
 
     Example:
-        >>> from samzoo.runtime.architecture import Architecture, VitConfig
+        >>> from samzoo.runtime.formats.architecture import Architecture, VitConfig
         >>> shapes = tensor_shapes(Architecture(image_encoder=VitConfig()))
         >>> len(shapes), shapes["image_encoder.pos_embed"]
         (314, (1, 64, 64, 768))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from samzoo.runtime.errors import FormatError, StorageError
-from samzoo.runtime.lora_factors import factor_names, read_factors
+from samzoo.runtime.formats.lora_factors import factor_names, read_factors
 
 ACCEPTED = {
     "a.qkv.lora_a": (6, None), "a.qkv.lora_b": (None, 18),

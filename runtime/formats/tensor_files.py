@@ -16,9 +16,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from samzoo.runtime.errors import FormatError, NotFoundError, StorageError, shown
+
 from .arrays import Array
 from .digest import RunningDigest
-from .errors import FormatError, NotFoundError, StorageError, shown
 from .outputs import replacing
 
 MAX_TENSORS = 20_000

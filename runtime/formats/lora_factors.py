@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import FormatError, StorageError, shown
+from samzoo.runtime.errors import FormatError, StorageError, shown
 
 Factors = dict[str, NDArray[np.float32]]
 """By name of the encoder's input: ``<layer>.lora_a (in, rank)``, ``<layer>.lora_b (rank, out)``."""

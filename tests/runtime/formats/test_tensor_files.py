@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samzoo.runtime.digest import weights_digest
 from samzoo.runtime.errors import FormatError, NotFoundError
-from samzoo.runtime.files import read_tensors, write_tensors
-from samzoo.runtime.tensor_files import (
+from samzoo.runtime.formats.digest import weights_digest
+from samzoo.runtime.formats.files import read_tensors, write_tensors
+from samzoo.runtime.formats.tensor_files import (
     BFLOAT16,
     DTYPES,
     TensorFile,

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from samzoo.runtime.errors import FormatError
+
 from .architecture import (
     AIS_CHANNELS,
     EMBEDDING_CHANNELS,
@@ -24,9 +26,8 @@ from .architecture import (
     UnetrDecoderConfig,
     VitConfig,
 )
-from .errors import FormatError
+from .fields import check_format, from_json, to_json
 from .files import read_json
-from .json_fields import check_format, from_json, to_json
 
 __all__ = [
     "AIS_CHANNELS",

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from samzoo.runtime.config import (
+from samzoo.runtime.errors import FormatError, NotFoundError
+from samzoo.runtime.formats.config import (
     AisParameters,
     Architecture,
     LightDecoderConfig,
@@ -17,7 +18,6 @@ from samzoo.runtime.config import (
     check_format,
     from_json,
 )
-from samzoo.runtime.errors import FormatError, NotFoundError
 
 CONFIGS = [
     ModelConfig(architecture=Architecture(image_encoder=VitConfig())),

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samzoo.runtime.digest import weights_digest
-from samzoo.runtime.files import read_tensors, write_tensors
+from samzoo.runtime.formats.digest import weights_digest
+from samzoo.runtime.formats.files import read_tensors, write_tensors
 
 TENSORS: dict[str, Any] = {
     "b": np.arange(6, dtype=np.float32).reshape(2, 3),

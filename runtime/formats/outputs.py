@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import NotFoundError, OutputExistsError, StorageError
+from samzoo.runtime.errors import NotFoundError, OutputExistsError, StorageError
 
 MARKER_FILES = (
     "config.json", "adapter_config.json", "samzoo.json", "samzoo-gallery.json", "zarr.json",

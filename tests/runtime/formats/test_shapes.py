@@ -2,7 +2,7 @@
 
 import pytest
 
-from samzoo.runtime.config import (
+from samzoo.runtime.formats.config import (
     Architecture,
     LightDecoderConfig,
     MaskDecoderConfig,
@@ -11,7 +11,7 @@ from samzoo.runtime.config import (
     UnetrDecoderConfig,
     VitConfig,
 )
-from samzoo.runtime.tensor_shapes import ais_decoder_shapes, tensor_shapes
+from samzoo.runtime.formats.shapes import ais_decoder_shapes, tensor_shapes
 
 SMALL_DECODER = MaskDecoderConfig(
     mask_in_chans=8,

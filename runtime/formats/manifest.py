@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from samzoo.runtime.errors import FormatError, NotFoundError, shown
+
 from .config import ModelConfig, check_format, from_json, to_json
 from .digest import json_digest
-from .errors import FormatError, NotFoundError, shown
 from .files import read_json, write_json
 
 PACKAGE_FORMAT, PACKAGE_VERSION = "samzoo-package", 3

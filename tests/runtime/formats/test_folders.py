@@ -7,8 +7,8 @@ import pytest
 import tiny
 
 from samzoo.runtime.errors import FormatError, NotFoundError
-from samzoo.runtime.files import write_tensors
-from samzoo.runtime.folders import open_model_folder, read_model_folder
+from samzoo.runtime.formats.files import write_tensors
+from samzoo.runtime.formats.folders import open_model_folder, read_model_folder
 
 TENSORS: dict[str, Any] = {"a": np.arange(3, dtype=np.float32), "b": np.ones((2, 2), np.float16)}
 

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from samzoo.runtime.errors import FormatError, shown
+
 from .arrays import Tensors
 from .config import ModelConfig
 from .digest import weights_digest
-from .errors import FormatError, shown
 from .files import read_tensors
 from .tensor_files import TensorFile
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samzoo.runtime import files, tensor_files
 from samzoo.runtime.errors import FormatError, NotFoundError
-from samzoo.runtime.files import (
+from samzoo.runtime.formats import files, tensor_files
+from samzoo.runtime.formats.files import (
     read_json,
     read_metadata,
     read_tensors,

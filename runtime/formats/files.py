@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from samzoo.runtime.errors import FormatError, NotFoundError, shown
+
 from .arrays import Tensors
-from .errors import FormatError, NotFoundError, shown
 from .outputs import write_bytes
 from .tensor_files import TensorFile
 

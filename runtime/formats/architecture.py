@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .errors import FormatError
+from samzoo.runtime.errors import FormatError
 
 AIS_CHANNELS = ("foreground", "center_distances", "boundary_distances")
 """Channel order of the AIS decoder's output; boundary distances are inverted (1 at the border)."""

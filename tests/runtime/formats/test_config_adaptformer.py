@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 import tiny
 
-from samzoo.runtime.config import AdaptFormerConfig, ModelConfig, from_json, to_json
 from samzoo.runtime.errors import FormatError
-from samzoo.runtime.tensor_shapes import tensor_shapes
+from samzoo.runtime.formats.config import AdaptFormerConfig, ModelConfig, from_json, to_json
+from samzoo.runtime.formats.shapes import tensor_shapes
 
 
 def with_bypasses(encoder, **given):

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from samzoo.runtime.config import Architecture, TinyVitConfig
 from samzoo.runtime.errors import FormatError, NotFoundError
-from samzoo.runtime.manifest import (
+from samzoo.runtime.formats.config import Architecture, TinyVitConfig
+from samzoo.runtime.formats.manifest import (
     AdapterEntry,
     FileEntry,
     Manifest,

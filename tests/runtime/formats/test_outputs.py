@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from samzoo.runtime.errors import OutputExistsError, StorageError
-from samzoo.runtime.files import read_json, write_json
-from samzoo.runtime.outputs import (
+from samzoo.runtime.formats.files import read_json, write_json
+from samzoo.runtime.formats.outputs import (
     check_output,
     check_output_folder,
     replacing,

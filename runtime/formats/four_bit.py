@@ -23,7 +23,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import FormatError, ShapeError, shown
+from samzoo.runtime.errors import FormatError, ShapeError, shown
 
 Quantization = Literal["fp4", "nf4"]
 QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)

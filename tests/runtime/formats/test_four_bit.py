@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samzoo.runtime import quantization
 from samzoo.runtime.errors import FormatError, ShapeError
-from samzoo.runtime.quantization import (
+from samzoo.runtime.formats import four_bit as quantization
+from samzoo.runtime.formats.four_bit import (
     LEVELS,
     QUANTIZATIONS,
     dequantize,
@@ -15,7 +15,7 @@ from samzoo.runtime.quantization import (
     quantize,
 )
 
-GOLDENS = Path(__file__).parents[1] / "goldens" / "four_bit.npz"
+GOLDENS = Path(__file__).parents[2] / "goldens" / "four_bit.npz"
 NAMES = ("whole", "short_rows", "rest", "odd", "one", "nested")
 
 OFFSET_TOLERANCE = 1e-6

@@ -12,20 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from samzoo.runtime.arrays import Tensors
-from samzoo.runtime.config import (
-    AisParameters,
-    Architecture,
-    Preprocessing,
-    check_format,
-    from_json,
-    to_json,
-)
-from samzoo.runtime.digest import weights_digest
 from samzoo.runtime.errors import FormatError, NotFoundError, WrongBaseError, shown
-from samzoo.runtime.files import read_json, write_json, write_tensors
-from samzoo.runtime.folders import CONFIG_FILE as BASE_CONFIG_FILE
-from samzoo.runtime.tensor_files import TensorFile
+
+from .arrays import Tensors
+from .config import AisParameters, Architecture, Preprocessing, check_format, from_json, to_json
+from .digest import weights_digest
+from .files import read_json, write_json, write_tensors
+from .folders import CONFIG_FILE as BASE_CONFIG_FILE
+from .tensor_files import TensorFile
 
 ADAPTER_FORMAT, ADAPTER_VERSION = "samzoo-adapter", 1
 CONFIG_FILE, WEIGHTS_FILE = "adapter_config.json", "adapter_model.safetensors"

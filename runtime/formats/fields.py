@@ -12,7 +12,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
-from .errors import FormatError, shown
+from samzoo.runtime.errors import FormatError, shown
 
 
 def check_format(value: Mapping[str, Any], name: str, version: int, *, where: str) -> None:
