@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from .evaluation import evaluate
     from .formats.config import AisParameters, ModelConfig, Preprocessing
     from .formats.manifest import Manifest
-    from .images import read_image, read_labels, write_labels
+    from .images.overlay import draw_overlay, write_overlay
+    from .images.reading import read_image, read_labels, write_labels
     from .large.embedding_store import EmbeddingStore
     from .model import Model
-    from .overlay import draw_overlay, write_overlay
     from .package import load
     from .providers import available_providers
     from .slice_merging import merge_slices
@@ -79,15 +79,15 @@ _MODULES = {
     "SamzooError": "errors",
     "StorageError": "errors",
     "available_providers": "providers",
-    "draw_overlay": "overlay",
+    "draw_overlay": "images.overlay",
     "evaluate": "evaluation",
     "follow_object": "volume_prompting",
     "load": "package",
     "merge_slices": "slice_merging",
-    "read_image": "images",
-    "read_labels": "images",
-    "write_labels": "images",
-    "write_overlay": "overlay",
+    "read_image": "images.reading",
+    "read_labels": "images.reading",
+    "write_labels": "images.reading",
+    "write_overlay": "images.overlay",
 }
 """Where each public name is defined."""
 

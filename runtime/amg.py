@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from samzoo.runtime.formats.arrays import Labels2D, Masks, Points, Progress
 from samzoo.runtime.formats.config import ModelConfig
+from samzoo.runtime.images.geometry import Size
+from samzoo.runtime.images.tiles import Tile
 
 from .candidates import Candidate, measure, merge_candidates
 from .embeddings import ImageEmbeddings
 from .errors import InputError
-from .geometry import Size
 from .networks import Networks
 from .prompting import decode, single_points
 from .suppression import suppress_boxes
-from .tiles import Tile
 
 MAX_POINTS_PER_SIDE = 512
 """A quarter of a million prompts (own choice: more is a mistake)."""

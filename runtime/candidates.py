@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from samzoo.runtime.formats.arrays import Float2D, Labels2D, Masks
 from samzoo.runtime.formats.config import MASK_THRESHOLD
+from samzoo.runtime.images.geometry import Size
 
 from .ais import remove_small
 from .enlarging import Enlargement, enlarge
-from .geometry import Size
 from .mask_parts import cut_out
 
 

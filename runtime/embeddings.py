@@ -15,12 +15,12 @@ import numpy as np
 
 from samzoo.runtime.formats.config import EMBEDDING_CHANNELS, check_format, from_json, to_json
 from samzoo.runtime.formats.files import read_metadata, read_tensors, write_tensors
+from samzoo.runtime.images.decoding import MAX_PIXELS
+from samzoo.runtime.images.geometry import Size
+from samzoo.runtime.images.tiles import Tile
 
 from .errors import FormatError
-from .geometry import Size
-from .image_files import MAX_PIXELS
 from .tile_values import TileValues
-from .tiles import Tile
 
 FORMAT, VERSION = "samzoo-embeddings", 1
 

@@ -9,14 +9,14 @@ import numpy as np
 
 from samzoo.runtime.formats.arrays import Array, Float4D, Progress
 from samzoo.runtime.formats.config import EMBEDDING_CHANNELS, ModelConfig
+from samzoo.runtime.images import tiles as tiling
+from samzoo.runtime.images.geometry import Size, field_of_view, input_size, resize_image
+from samzoo.runtime.images.intensity import is_constant, to_0_255
+from samzoo.runtime.images.tiles import Tile
 
-from . import tiles as tiling
 from .embeddings import ImageEmbeddings
 from .errors import InputError, ShapeError
-from .geometry import Size, field_of_view, input_size, resize_image
-from .intensity import is_constant, to_0_255
 from .networks import Networks
-from .tiles import Tile
 
 MAX_PLACEMENTS = 16
 """Of the tiles on an image (own choice)."""

@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samzoo.runtime.formats.arrays import Float2D, Masks
-
-from .geometry import Size
+from samzoo.runtime.images.geometry import Size
 
 BLOCK_ROWS = 64
 """Rows enlarged at a time, so that a block stays in the processor's cache (own choice)."""

@@ -12,13 +12,13 @@ import numpy as np
 
 from samzoo.runtime.formats.arrays import Array, Float3D, Progress
 from samzoo.runtime.formats.config import AIS_CHANNELS, ModelConfig
+from samzoo.runtime.images.geometry import input_size, interpolate
+from samzoo.runtime.images.tiles import Tile
 
 from .embeddings import ImageEmbeddings
 from .encoding import encode_tiles
 from .errors import InputError
-from .geometry import input_size, interpolate
 from .networks import Networks
-from .tiles import Tile
 
 
 def decode_maps(networks: Networks, config: ModelConfig, embeddings: ImageEmbeddings) -> Float3D:

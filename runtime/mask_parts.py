@@ -12,9 +12,9 @@ from typing import TypeAlias
 import numpy as np
 
 from samzoo.runtime.formats.arrays import Labels2D, Masks
+from samzoo.runtime.images.geometry import Size
 
 from .errors import ShapeError
-from .geometry import Size
 
 MaskPart: TypeAlias = tuple[int, int, Masks]
 """Row and column of the upper left corner, and the mask cut to its tight box."""

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from samzoo.runtime.formats.arrays import Float2D, Float3D, Masks
 from samzoo.runtime.formats.config import ModelConfig
+from samzoo.runtime.images.geometry import input_size, resize_image
+from samzoo.runtime.images.tiles import Tile
 
 from .errors import InputError, shown
-from .geometry import input_size, resize_image
 from .prompts import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, NEGATIVE, POSITIVE, Prompt
-from .tiles import Tile
 
 Projection = Literal["box", "mask", "points", "points_and_mask", "single_point"]
 """What of a mask prompts the next slice: ``mask`` is its box too."""

@@ -15,6 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from samzoo.runtime.formats.arrays import Array, Float3D, Float4D, Labels2D, Masks, Progress
 from samzoo.runtime.formats.config import AisParameters, ModelConfig
+from samzoo.runtime.images.geometry import Size, field_of_view
+from samzoo.runtime.images.intensity import is_constant
+from samzoo.runtime.images.reading import check_image
+from samzoo.runtime.images.tiles import whole
 
 from .ais import segment_from_maps
 from .amg import AmgParameters, generate_masks, segment_by_grid
@@ -23,16 +27,12 @@ from .candidates import Candidate
 from .embeddings import ImageEmbeddings
 from .encoding import check_origin, choose_placements, choose_tiles, encode_tiles
 from .errors import InputError
-from .geometry import Size, field_of_view
-from .images import check_image
-from .intensity import is_constant
 from .maps import decode_maps, placed_maps, require_ais
 from .mask_parts import MaskPart, place_masks
 from .modes import Mode, parameters_of
 from .networks import Networks
 from .prompted_masks import prompted_masks
 from .prompts import collect_prompts
-from .tiles import whole
 from .variants import Variant, Variants
 
 P = ParamSpec("P")

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from samzoo.runtime.formats.arrays import Float4D, Points, Progress
 from samzoo.runtime.formats.config import EMBEDDING_CHANNELS, ModelConfig
+from samzoo.runtime.images.geometry import input_size
+from samzoo.runtime.images.tiles import Tile
 
 from .embeddings import ImageEmbeddings
 from .enlarging import Enlargement
-from .geometry import input_size
 from .networks import Networks
 from .prompts import BOX_TOP_LEFT, PADDING, POSITIVE, Prompt
-from .tiles import Tile
 
 DECODER_MEMORY = 430_000_000
 """Bytes that the mask decoder may take for the objects of one call, 8 of them at a grid of 64 (own

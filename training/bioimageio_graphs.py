@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from samzoo.runtime.formats.config import EMBEDDING_CHANNELS
-from samzoo.runtime.geometry import field_of_view, input_size
+from samzoo.runtime.images.geometry import field_of_view, input_size
 
 from .graphs import MaskDecoderGraph
 from .sam import Sam

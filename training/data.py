@@ -16,10 +16,10 @@ from samzoo.runtime.errors import ImageError
 from samzoo.runtime.formats.arrays import Array, Float3D, Labels2D
 from samzoo.runtime.formats.config import Preprocessing
 from samzoo.runtime.formats.digest import weights_digest
-from samzoo.runtime.geometry import Size, input_size, resize_image, resize_labels
-from samzoo.runtime.images import match_pairs, read_pair
-from samzoo.runtime.intensity import to_0_255
-from samzoo.runtime.tiles import even_tiles
+from samzoo.runtime.images.geometry import Size, input_size, resize_image, resize_labels
+from samzoo.runtime.images.intensity import to_0_255
+from samzoo.runtime.images.reading import match_pairs, read_pair
+from samzoo.runtime.images.tiles import even_tiles
 
 from .targets import distance_targets
 

@@ -15,7 +15,7 @@ from typing import Any
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.files import write_json
 from samzoo.runtime.formats.outputs import check_output
-from samzoo.runtime.images import match_pairs
+from samzoo.runtime.images.reading import match_pairs
 from samzoo.runtime.model import Model
 from samzoo.runtime.networks import RememberedEncoder
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.outputs import check_output
-from samzoo.runtime.images import LABEL_SUFFIXES
+from samzoo.runtime.images.reading import LABEL_SUFFIXES
 
 
 def label_output(image: Path, options: Namespace) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.errors import InputError
-from samzoo.runtime.images import read_image
+from samzoo.runtime.images.reading import read_image
 
 from .progress import TrainingBar
 

@@ -16,8 +16,9 @@ from samzoo.runtime.embeddings import ImageEmbeddings
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Array
 from samzoo.runtime.formats.outputs import check_output
-from samzoo.runtime.image_files import MAX_PIXELS
-from samzoo.runtime.images import read_image, write_labels
+from samzoo.runtime.images.decoding import MAX_PIXELS
+from samzoo.runtime.images.overlay import write_overlay
+from samzoo.runtime.images.reading import read_image, write_labels
 from samzoo.runtime.large.embedding_store import EmbeddingStore
 from samzoo.runtime.large.label_tiff import write_label_tiff
 from samzoo.runtime.large.micro_sam_embeddings import is_micro_sam, read_micro_sam_embeddings
@@ -25,7 +26,6 @@ from samzoo.runtime.large.painted import Painted
 from samzoo.runtime.large.zarr_source import is_zarr
 from samzoo.runtime.mask_parts import MaskPart, paint_parts
 from samzoo.runtime.model import Model
-from samzoo.runtime.overlay import write_overlay
 
 from . import prompt_file
 from .label_outputs import check_overlay, label_output

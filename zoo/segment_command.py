@@ -18,15 +18,16 @@ import numpy as np
 from samzoo.runtime.errors import InputError, NotFoundError, SamzooError
 from samzoo.runtime.formats.arrays import Labels2D
 from samzoo.runtime.formats.outputs import check_output
-from samzoo.runtime.image_files import SUFFIXES
-from samzoo.runtime.images import (
+from samzoo.runtime.images.decoding import SUFFIXES
+from samzoo.runtime.images.label_table import LabelTable
+from samzoo.runtime.images.overlay import write_overlay
+from samzoo.runtime.images.reading import (
     LABEL_SUFFIXES,
     TIFF_SUFFIXES,
     list_images,
     read_image,
     write_labels,
 )
-from samzoo.runtime.label_table import LabelTable
 from samzoo.runtime.large.context import ModelSpec
 from samzoo.runtime.large.open_source import open_source, stack_shape
 from samzoo.runtime.large.segment import Request, check_request, segment_large
@@ -34,7 +35,6 @@ from samzoo.runtime.large.source import SourceSpec
 from samzoo.runtime.large.stack import StackOptions, segment_stack
 from samzoo.runtime.large.steps import Executor, ThisProcess
 from samzoo.runtime.large.zarr_source import is_zarr
-from samzoo.runtime.overlay import write_overlay
 
 from .encoder_package import bring_encoder
 from .index import DEFAULT_MODEL, resolve

@@ -18,7 +18,7 @@ import numpy as np
 from samzoo.runtime.embeddings import ImageEmbeddings
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Labels3D, Masks
-from samzoo.runtime.images import TIFF_SUFFIXES
+from samzoo.runtime.images.reading import TIFF_SUFFIXES
 from samzoo.runtime.large.embedding_store import EmbeddingStore
 from samzoo.runtime.large.micro_sam_embeddings import (
     is_micro_sam,

@@ -13,7 +13,7 @@ from pathlib import Path
 from samzoo.runtime.encoding import choose_placements
 from samzoo.runtime.errors import ImageError
 from samzoo.runtime.formats.config import AisParameters
-from samzoo.runtime.geometry import Size
+from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.model import Model
 from samzoo.runtime.package import load
 from samzoo.runtime.providers import CPU

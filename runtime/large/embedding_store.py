@@ -32,11 +32,11 @@ from samzoo.runtime.formats.arrays import Array, Float3D
 from samzoo.runtime.formats.config import EMBEDDING_CHANNELS, ModelConfig, check_format, to_json
 from samzoo.runtime.formats.digest import json_digest
 from samzoo.runtime.formats.files import read_json, read_tensors, write_json, write_tensors
-from samzoo.runtime.geometry import Size
-from samzoo.runtime.intensity import to_0_255
+from samzoo.runtime.images.geometry import Size
+from samzoo.runtime.images.intensity import to_0_255
+from samzoo.runtime.images.tiles import Tile, whole
 from samzoo.runtime.model import Model
 from samzoo.runtime.tile_values import LazyTiles
-from samzoo.runtime.tiles import Tile, whole
 
 from .limits import Limits, image_limits
 from .open_source import open_source

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from samzoo.runtime.formats.arrays import Labels2D, Progress
 from samzoo.runtime.formats.outputs import replacing
-from samzoo.runtime.geometry import Size
+from samzoo.runtime.images.geometry import Size
 
 
 class Bands(Protocol):

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from samzoo.runtime.errors import InputError, OutputExistsError, StorageError, require
 from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.outputs import check_output_folder, write_folder
-from samzoo.runtime.geometry import Size
+from samzoo.runtime.images.geometry import Size
 
 from .open_source import open_source, stack_shape
 from .pixel_size import PixelSize, pixel_sizes

@@ -11,7 +11,7 @@ import numpy as np
 from samzoo.runtime.encoding import encode_window
 from samzoo.runtime.formats.arrays import Float3D
 from samzoo.runtime.formats.config import AIS_CHANNELS
-from samzoo.runtime.intensity import to_0_255
+from samzoo.runtime.images.intensity import to_0_255
 from samzoo.runtime.maps import mean_maps, tile_maps
 
 from .context import Context

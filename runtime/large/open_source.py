@@ -11,8 +11,8 @@ import math
 from pathlib import Path
 
 from samzoo.runtime.errors import InputError, NotFoundError
-from samzoo.runtime.image_files import is_tiff
-from samzoo.runtime.images import read_image
+from samzoo.runtime.images.decoding import is_tiff
+from samzoo.runtime.images.reading import read_image
 
 from .source import ArrayReader, ImageSource, SourceSpec
 from .tiff_source import TiffReader

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from samzoo.runtime.formats.arrays import Labels2D
-from samzoo.runtime.geometry import Size
-from samzoo.runtime.images import label_dtype
+from samzoo.runtime.images.geometry import Size
+from samzoo.runtime.images.reading import label_dtype
 from samzoo.runtime.mask_parts import MaskPart, largest_first, paint_parts
 
 from .plan import BLOCK

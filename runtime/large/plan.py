@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from samzoo.runtime.formats.config import AisParameters
-from samzoo.runtime.geometry import Size
-from samzoo.runtime.tiles import Tile
+from samzoo.runtime.images.geometry import Size
+from samzoo.runtime.images.tiles import Tile
 
 from .source import Window
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samzoo.runtime.formats.arrays import Labels2D
-from samzoo.runtime.images import label_dtype
+from samzoo.runtime.images.reading import label_dtype
 
 from .numbering import read_numbers
 from .object_steps import OBJECTS

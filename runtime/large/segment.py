@@ -18,12 +18,12 @@ from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.config import AisParameters, ModelConfig, to_json
 from samzoo.runtime.formats.outputs import check_output
-from samzoo.runtime.geometry import Size
-from samzoo.runtime.images import TIFF_SUFFIXES
-from samzoo.runtime.label_table import LabelTable
+from samzoo.runtime.images.geometry import Size
+from samzoo.runtime.images.label_table import LabelTable
+from samzoo.runtime.images.overlay import write_overlay
+from samzoo.runtime.images.reading import TIFF_SUFFIXES
 from samzoo.runtime.maps import require_ais
 from samzoo.runtime.model import Model
-from samzoo.runtime.overlay import write_overlay
 
 from .context import Context, Job, ModelSpec, open_context
 from .label_tiff import write_label_tiff

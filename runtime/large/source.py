@@ -16,8 +16,8 @@ import numpy as np
 
 from samzoo.runtime.errors import ImageError, NotFoundError
 from samzoo.runtime.formats.arrays import Array
-from samzoo.runtime.geometry import Size
-from samzoo.runtime.images import check_image
+from samzoo.runtime.images.geometry import Size
+from samzoo.runtime.images.reading import check_image
 
 Window = tuple[int, int, int, int]
 """(y0, x0, y1, x1) in pixels, half-open."""

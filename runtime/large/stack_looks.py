@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from samzoo.runtime.formats.arrays import Array, Labels2D, Labels3D
-from samzoo.runtime.label_table import LabelTable, write_tables
+from samzoo.runtime.images.label_table import LabelTable, write_tables
 
 from .block_means import block_means
 from .open_source import open_source

@@ -11,8 +11,8 @@ from samzoo.runtime.candidates import measure
 from samzoo.runtime.embeddings import ImageEmbeddings
 from samzoo.runtime.enlarging import Enlargement
 from samzoo.runtime.formats.config import Architecture, ModelConfig, Preprocessing, VitConfig
+from samzoo.runtime.images.tiles import whole
 from samzoo.runtime.networks import Networks
-from samzoo.runtime.tiles import whole
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from samzoo.runtime.embeddings import ImageEmbeddings
 from samzoo.runtime.errors import FormatError, NotFoundError
 from samzoo.runtime.formats.files import read_metadata, write_tensors
-from samzoo.runtime.tiles import Tile
+from samzoo.runtime.images.tiles import Tile
 
 TILES = (Tile((0, 0, 6, 6), (0, 0, 6, 4)), Tile((0, 2, 6, 8), (0, 4, 6, 8)))
 

@@ -9,7 +9,7 @@ from skimage.draw import disk
 from samzoo.runtime import annotator
 from samzoo.runtime.errors import ImageError, InputError
 from samzoo.runtime.evaluation import CONTROL_TASK, METRICS, TASKS, evaluate, evaluate_image
-from samzoo.runtime.images import write_labels
+from samzoo.runtime.images.reading import write_labels
 
 
 def make_labels(n_objects=6, shape=(60, 90)):

@@ -123,7 +123,7 @@ def test_mask_decoder_equals_torch(sams, sessions, kind, prompt, n, masks):
 def test_masks_get_the_original_size_without_the_padding(sams, sessions, size):
     from segment_anything.modeling import Sam
 
-    from samzoo.runtime.geometry import input_size
+    from samzoo.runtime.images.geometry import input_size
 
     masks, _, low = run(sessions["vit", MASK_DECODER], feed("vit", 2, "box", size=size))
     rows, columns = input_size(size, 64, None)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from samzoo.runtime.formats.config import Preprocessing
-from samzoo.runtime.intensity import to_0_255
+from samzoo.runtime.images.intensity import to_0_255
 from samzoo.runtime.large import source as source_module
 from samzoo.runtime.large.limits import image_limits, order_statistics
 from samzoo.runtime.large.source import ArrayReader, ImageSource

@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from samzoo.runtime.errors import ImageError
 from samzoo.runtime.formats.arrays import Array
 from samzoo.runtime.formats.config import Preprocessing
 
-from .errors import ImageError
-from .images import check_image
+from .reading import check_image
 
 
 def to_0_255(

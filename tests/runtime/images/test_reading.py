@@ -6,7 +6,7 @@ import tifffile
 from PIL import Image
 
 from samzoo.runtime.errors import ImageError, NotFoundError, StorageError
-from samzoo.runtime.images import (
+from samzoo.runtime.images.reading import (
     check_image,
     check_labels,
     list_images,

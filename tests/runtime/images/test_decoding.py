@@ -9,9 +9,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from samzoo.runtime import image_files
 from samzoo.runtime.errors import ImageError, NotFoundError, SamzooError
-from samzoo.runtime.image_files import decode
+from samzoo.runtime.images import decoding as image_files
+from samzoo.runtime.images.decoding import decode
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from PIL import Image
 from skimage.segmentation import watershed
 
 from samzoo.runtime.errors import ImageError
-from samzoo.runtime.overlay import (
+from samzoo.runtime.images.overlay import (
     MAX_ENLARGEMENT,
     NEIGHBOUR_DISTANCES,
     PALETTE,

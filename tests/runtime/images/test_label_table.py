@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from samzoo.runtime.label_table import LabelTable, write_tables
+from samzoo.runtime.images.label_table import LabelTable, write_tables
 
 measure = pytest.importorskip("skimage.measure")
 

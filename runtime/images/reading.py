@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from samzoo.runtime.errors import ImageError, NotFoundError, shown
 from samzoo.runtime.formats.arrays import Array, Labels2D
 from samzoo.runtime.formats.outputs import replacing
 
-from .errors import ImageError, NotFoundError, shown
-from .image_files import ALLOWED_SHAPES, SUFFIXES, decode
+from .decoding import ALLOWED_SHAPES, SUFFIXES, decode
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 

@@ -5,7 +5,7 @@ import pytest
 
 from samzoo.runtime.errors import ImageError
 from samzoo.runtime.formats.config import Preprocessing
-from samzoo.runtime.intensity import is_constant, to_0_255
+from samzoo.runtime.images.intensity import is_constant, to_0_255
 
 MODES = [
     Preprocessing(intensity="min_max"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from samzoo.runtime.errors import ShapeError
-from samzoo.runtime.geometry import (
+from samzoo.runtime.images.geometry import (
     field_of_view,
     input_size,
     interpolate,

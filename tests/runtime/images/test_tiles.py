@@ -5,7 +5,7 @@ import pytest
 
 from samzoo.runtime.encoding import choose_tiles
 from samzoo.runtime.errors import ShapeError
-from samzoo.runtime.tiles import Tile, even_tiles, regular_tiles, whole, whole_windows
+from samzoo.runtime.images.tiles import Tile, even_tiles, regular_tiles, whole, whole_windows
 
 
 def draw_pair(rng, low, high):

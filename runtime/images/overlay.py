@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from samzoo.runtime.errors import ImageError, shown
 from samzoo.runtime.formats.arrays import Array, Labels2D, Masks
 from samzoo.runtime.formats.config import Preprocessing
 from samzoo.runtime.formats.outputs import replacing
 
-from .errors import ImageError, shown
-from .images import check_image, check_labels
 from .intensity import to_0_255
+from .reading import check_image, check_labels
 
 PALETTE = np.array(
     [

@@ -19,9 +19,8 @@ import numpy as np
 import tifffile
 from PIL import Image
 
+from samzoo.runtime.errors import ImageError, NotFoundError, SamzooError, StorageError, shown
 from samzoo.runtime.formats.arrays import Array
-
-from .errors import ImageError, NotFoundError, SamzooError, StorageError, shown
 
 MAX_PIXELS = 2**28
 """Largest image that is decoded, 16384 x 16384 pixels (own choice: its embeddings' tiles and the

@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from samzoo.runtime.errors import ShapeError
 from samzoo.runtime.formats.arrays import Array, Float3D, Labels2D
-
-from .errors import ShapeError
 
 Size = tuple[int, int]
 """(height, width) in pixels."""

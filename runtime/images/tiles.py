@@ -10,7 +10,8 @@ import itertools
 import math
 from dataclasses import dataclass
 
-from .errors import ShapeError
+from samzoo.runtime.errors import ShapeError
+
 from .geometry import Size
 
 HALO_FRACTION = 8
