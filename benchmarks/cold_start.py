@@ -26,9 +26,9 @@ from typing import Any
 
 STEPS = (
     ("samzoo.runtime.formats.manifest", "read_entry", "read graphs, check sha256"),
-    ("samzoo.runtime.sessions", "_make_session", "make sessions"),
-    ("samzoo.runtime.sessions.OnnxNetworks", "encode", "encode"),
-    ("samzoo.runtime.sessions.OnnxNetworks", "decode_ais", "AIS decode"),
+    ("samzoo.runtime.engine.sessions", "_make_session", "make sessions"),
+    ("samzoo.runtime.engine.sessions.OnnxNetworks", "encode", "encode"),
+    ("samzoo.runtime.engine.sessions.OnnxNetworks", "decode_ais", "AIS decode"),
     ("samzoo.runtime.model", "segment_from_maps", "post-processing"),
     ("samzoo.runtime.model.Model", "embed_tiles", "cut and resize tiles"),
     ("samzoo.runtime.model.Model", "ais_maps", "join and resize maps"),

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from samzoo.runtime.engine.sessions import OnnxNetworks
 from samzoo.runtime.formats.config import EMBEDDING_CHANNELS
 from samzoo.runtime.formats.manifest import AIS_DECODER, ENCODER
-from samzoo.runtime.sessions import OnnxNetworks
 from samzoo.zoo.cli import main
 
 

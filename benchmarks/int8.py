@@ -22,9 +22,9 @@ import numpy as np
 from racing import alternate
 
 from samzoo.runtime import Model, evaluate, load, read_image
+from samzoo.runtime.engine.networks import RememberedEncoder
 from samzoo.runtime.formats.files import read_json, sha256_of, write_json
 from samzoo.runtime.images.reading import match_pairs
-from samzoo.runtime.networks import RememberedEncoder
 from samzoo.zoo import export
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

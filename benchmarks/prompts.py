@@ -66,8 +66,8 @@ def prepare(folder: Path, objects: int) -> None:
 def run_samzoo(folder: Path, threads: int | None = None) -> Callable[[], object]:
     """Return what prompts all boxes with samzoo's runtime."""
     from samzoo.runtime import ImageEmbeddings, Model
+    from samzoo.runtime.engine.sessions import OnnxNetworks
     from samzoo.runtime.images.tiles import whole
-    from samzoo.runtime.sessions import OnnxNetworks
 
     boxes, embedding = _inputs(folder)
     networks = OnnxNetworks(

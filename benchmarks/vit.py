@@ -138,7 +138,7 @@ def make_graphs(arch: str, folder: Path) -> None:
 
 def ours(path: Path, image: Callable[[], Any]) -> Callable[[], object]:
     """Our graph as the runtime runs it."""
-    from samzoo.runtime.sessions import OnnxNetworks
+    from samzoo.runtime.engine.sessions import OnnxNetworks
 
     networks = OnnxNetworks(lambda _: path.read_bytes(), mask_side=256)
     pixels = image()

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from .amg import AmgParameters
     from .apg import ApgParameters
     from .candidates import Candidate
-    from .embeddings import ImageEmbeddings
+    from .engine.embeddings import ImageEmbeddings
+    from .engine.providers import available_providers
     from .errors import (
         InputError,
         MissingDependencyError,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from .large.embedding_store import EmbeddingStore
     from .model import Model
     from .package import load
-    from .providers import available_providers
     from .slice_merging import merge_slices
     from .volume_prompting import Following, follow_object
 
@@ -68,7 +68,7 @@ _MODULES = {
     "Candidate": "candidates",
     "EmbeddingStore": "large.embedding_store",
     "Following": "volume_prompting",
-    "ImageEmbeddings": "embeddings",
+    "ImageEmbeddings": "engine.embeddings",
     "InputError": "errors",
     "Manifest": "formats.manifest",
     "MissingDependencyError": "errors",
@@ -78,7 +78,7 @@ _MODULES = {
     "Preprocessing": "formats.config",
     "SamzooError": "errors",
     "StorageError": "errors",
-    "available_providers": "providers",
+    "available_providers": "engine.providers",
     "draw_overlay": "images.overlay",
     "evaluate": "evaluation",
     "follow_object": "volume_prompting",

@@ -12,15 +12,15 @@ import numpy as np
 from bioimage_cpp.segmentation import label
 from numpy.typing import NDArray
 
+from samzoo.runtime.engine.embeddings import ImageEmbeddings
+from samzoo.runtime.engine.networks import Networks
 from samzoo.runtime.formats.arrays import Labels2D, Masks, Points, Progress
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.tiles import Tile
 
 from .candidates import Candidate, measure, merge_candidates
-from .embeddings import ImageEmbeddings
 from .errors import InputError
-from .networks import Networks
 from .prompting import decode, single_points
 from .suppression import suppress_boxes
 

@@ -11,14 +11,14 @@ import numpy as np
 from bioimage_cpp.distance import distance_transform
 from bioimage_cpp.segmentation import label
 
+from samzoo.runtime.engine.embeddings import ImageEmbeddings
+from samzoo.runtime.engine.networks import Networks
 from samzoo.runtime.formats.arrays import Float2D, Float3D, Labels2D, Masks, Points, Progress
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.images.geometry import Size
 
 from .candidates import Candidate, measure, merge_candidates
-from .embeddings import ImageEmbeddings
 from .errors import InputError
-from .networks import Networks
 from .prompting import decode, single_points
 from .suppression import suppress_masks
 

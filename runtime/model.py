@@ -13,6 +13,15 @@ from typing import Concatenate, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from samzoo.runtime.engine.embeddings import ImageEmbeddings
+from samzoo.runtime.engine.encoding import (
+    check_origin,
+    choose_placements,
+    choose_tiles,
+    encode_tiles,
+)
+from samzoo.runtime.engine.networks import Networks
+from samzoo.runtime.engine.variants import Variant, Variants
 from samzoo.runtime.formats.arrays import Array, Float3D, Float4D, Labels2D, Masks, Progress
 from samzoo.runtime.formats.config import AisParameters, ModelConfig
 from samzoo.runtime.images.geometry import Size, field_of_view
@@ -24,16 +33,12 @@ from .ais import segment_from_maps
 from .amg import AmgParameters, generate_masks, segment_by_grid
 from .apg import ApgParameters, segment_by_seeds
 from .candidates import Candidate
-from .embeddings import ImageEmbeddings
-from .encoding import check_origin, choose_placements, choose_tiles, encode_tiles
 from .errors import InputError
 from .maps import decode_maps, placed_maps, require_ais
 from .mask_parts import MaskPart, place_masks
 from .modes import Mode, parameters_of
-from .networks import Networks
 from .prompted_masks import prompted_masks
 from .prompts import collect_prompts
-from .variants import Variant, Variants
 
 P = ParamSpec("P")
 R = TypeVar("R")

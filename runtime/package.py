@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from samzoo.runtime.engine.providers import CPU
+from samzoo.runtime.engine.sessions import OnnxNetworks
+from samzoo.runtime.engine.shared_encoder import open_adapters
 from samzoo.runtime.formats.manifest import AIS_DECODER, ENCODER, MASK_DECODER, Manifest, reader
 
-from .adapters import open_adapters
 from .model import Model
-from .providers import CPU
-from .sessions import OnnxNetworks
 
 
 def load(

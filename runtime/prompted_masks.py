@@ -11,13 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from samzoo.runtime.engine.embeddings import ImageEmbeddings
+from samzoo.runtime.engine.networks import Networks
 from samzoo.runtime.formats.arrays import Float4D, Progress
 from samzoo.runtime.formats.config import MASK_THRESHOLD, ModelConfig
 
-from .embeddings import ImageEmbeddings
 from .enlarging import draw_mask
 from .mask_parts import MaskPart, cut_out
-from .networks import Networks
 from .prompting import decode
 from .prompts import Prompt
 

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from samzoo.runtime.engine.embeddings import ImageEmbeddings
+from samzoo.runtime.engine.networks import Networks
 from samzoo.runtime.formats.arrays import Float4D, Points, Progress
 from samzoo.runtime.formats.config import EMBEDDING_CHANNELS, ModelConfig
 from samzoo.runtime.images.geometry import input_size
 from samzoo.runtime.images.tiles import Tile
 
-from .embeddings import ImageEmbeddings
 from .enlarging import Enlargement
-from .networks import Networks
 from .prompts import BOX_TOP_LEFT, PADDING, POSITIVE, Prompt
 
 DECODER_MEMORY = 430_000_000

@@ -16,11 +16,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from samzoo.runtime.engine.embeddings import ImageEmbeddings
+from samzoo.runtime.engine.encoding import check_origin
 from samzoo.runtime.formats.arrays import Masks, Progress
 from samzoo.runtime.formats.config import MASK_THRESHOLD
 
-from .embeddings import ImageEmbeddings
-from .encoding import check_origin
 from .enlarging import draw_mask
 from .errors import InputError
 from .mask_prompts import Projection, check_projection, mask_as_logits, prompt_of_mask

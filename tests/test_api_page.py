@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import tifffile
 
-from samzoo.runtime.providers import PROVIDERS
+from samzoo.runtime.engine.providers import PROVIDERS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from samzoo.runtime.sessions import OnnxNetworks
+from samzoo.runtime.engine.sessions import OnnxNetworks
 from samzoo.zoo import load
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from segment_anything.modeling import ImageEncoderViT
 from torch import Tensor, nn
 
+from samzoo.runtime.engine.networks import MULTIMASK_OUTPUT
 from samzoo.runtime.formats.arrays import Array, Float4D
-from samzoo.runtime.networks import MULTIMASK_OUTPUT
 from samzoo.runtime.prompts import BOX_TOP_LEFT, PADDING
 
 from .mask_decoding import draw_masks, predict_tokens
@@ -213,7 +213,7 @@ class TorchNetworks:
 
     @torch.inference_mode()
     def encode(self, image: Array) -> Float4D:
-        """See ``samzoo.runtime.networks.Networks``."""
+        """See ``samzoo.runtime.engine.networks.Networks``."""
         with self._autocast():
             return _array(self._encoder(self._tensor(image)))
 
@@ -227,7 +227,7 @@ class TorchNetworks:
         *,
         multimask_output: bool | None = None,
     ) -> tuple[NDArray[np.float32], Float4D]:
-        """See ``samzoo.runtime.networks.Networks``."""
+        """See ``samzoo.runtime.engine.networks.Networks``."""
         has = mask_input is not None
         if mask_input is None:
             mask_input = np.zeros((1, 1, self._mask_side, self._mask_side), np.float32)
@@ -244,7 +244,7 @@ class TorchNetworks:
 
     @torch.inference_mode()
     def decode_ais(self, image_embeddings: Float4D) -> Float4D:
-        """See ``samzoo.runtime.networks.Networks``."""
+        """See ``samzoo.runtime.engine.networks.Networks``."""
         with self._autocast():
             return _array(self._ais(self._tensor(image_embeddings)))
 

@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
+from samzoo.runtime.engine.networks import RememberedEncoder
 from samzoo.runtime.errors import FormatError, InputError, StorageError
 from samzoo.runtime.formats.adapter import AdapterConfig, adapter_tensors, write_adapter
 from samzoo.runtime.formats.config import from_json, to_json
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.model import Model
-from samzoo.runtime.networks import RememberedEncoder
 from samzoo.training.methods import mask_decoder_lora
 
 from .average import WeightAverage

@@ -1,7 +1,7 @@
 """From adapters to a package without encoder, a few megabytes: it names the package that has one.
 
 In: adapter folders, their base, and a package with a shared encoder. Out: a package of factors and
-decoders. Called by the ``export`` verb; opened by ``samzoo.runtime.adapters``.
+decoders. Called by the ``export`` verb; opened by ``samzoo.runtime.engine.shared_encoder``.
 """
 
 from __future__ import annotations

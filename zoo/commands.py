@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from samzoo.runtime.engine.networks import RememberedEncoder
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.files import write_json
 from samzoo.runtime.formats.outputs import check_output
 from samzoo.runtime.images.reading import match_pairs
 from samzoo.runtime.model import Model
-from samzoo.runtime.networks import RememberedEncoder
 
 from .hub_commands import gallery, index, list, publish, pull, remove
 from .index import DEFAULT_MODEL

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from samzoo.runtime.engine.providers import PROVIDERS, available_providers
 from samzoo.runtime.errors import SamzooError
 from samzoo.runtime.formats.arrays import Array
-from samzoo.runtime.providers import PROVIDERS, available_providers
 
 from .index import DEFAULT_MODEL, load, resolve
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
+from samzoo.runtime.engine.sessions import OnnxNetworks
 from samzoo.runtime.errors import InputError, NotFoundError, require, shown
 from samzoo.runtime.formats.adapter import is_adapter
 from samzoo.runtime.formats.arrays import Tensors
@@ -23,7 +24,6 @@ from samzoo.runtime.formats.folders import CONFIG_FILE, read_model_folder
 from samzoo.runtime.formats.manifest import WEIGHTS, FileEntry, Manifest, check_relative, read_entry
 from samzoo.runtime.formats.outputs import check_output_folder, write_bytes, write_folder
 from samzoo.runtime.model import Model
-from samzoo.runtime.sessions import OnnxNetworks
 
 from .card import render_card
 from .freed_memory import return_freed_memory

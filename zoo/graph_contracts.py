@@ -9,10 +9,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from samzoo.runtime.engine.sessions import EXTERNAL_DATA_FOLDER, INPUTS, MULTIMASK_INPUT, OUTPUTS
 from samzoo.runtime.errors import SamzooError, shown
 from samzoo.runtime.formats.config import AIS_CHANNELS, EMBEDDING_CHANNELS, ModelConfig
 from samzoo.runtime.formats.manifest import ENCODER, MASK_DECODER, FileEntry
-from samzoo.runtime.sessions import EXTERNAL_DATA_FOLDER, INPUTS, MULTIMASK_INPUT, OUTPUTS
 
 from .onnx_reader import summarise
 

@@ -12,10 +12,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from samzoo.runtime.engine.sessions import INPUTS, MULTIMASK_INPUT, OUTPUTS
 from samzoo.runtime.errors import require
 from samzoo.runtime.formats.config import EMBEDDING_CHANNELS
 from samzoo.runtime.formats.manifest import AIS_DECODER, ENCODER, MASK_DECODER
-from samzoo.runtime.sessions import INPUTS, MULTIMASK_INPUT, OUTPUTS
 
 from .factor_inputs import rank_axes, with_defaults, with_factors
 from .int8 import quantize_linears

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.embeddings import ImageEmbeddings
+from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Array
 from samzoo.runtime.formats.outputs import check_output

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from samzoo.runtime.adapters import adapted_networks
+from samzoo.runtime.engine.sessions import OnnxNetworks
+from samzoo.runtime.engine.shared_encoder import adapted_networks
 from samzoo.runtime.errors import InputError, require
 from samzoo.runtime.formats.adapter import AdapterConfig, base_folder, check_base
 from samzoo.runtime.formats.config import ModelConfig, Preprocessing
@@ -27,7 +28,6 @@ from samzoo.runtime.formats.manifest import (
 )
 from samzoo.runtime.formats.outputs import check_output_folder
 from samzoo.runtime.model import Model
-from samzoo.runtime.sessions import OnnxNetworks
 
 from .export import (
     CARD_FILE,

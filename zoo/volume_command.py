@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.embeddings import ImageEmbeddings
+from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Labels3D, Masks
 from samzoo.runtime.images.reading import TIFF_SUFFIXES

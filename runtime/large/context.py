@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from samzoo.runtime.encoding import choose_placements
+from samzoo.runtime.engine.encoding import choose_placements
+from samzoo.runtime.engine.providers import CPU
 from samzoo.runtime.errors import ImageError
 from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.model import Model
 from samzoo.runtime.package import load
-from samzoo.runtime.providers import CPU
 
 from .limits import Limits
 from .open_source import open_source

@@ -25,8 +25,9 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.embeddings import ImageEmbeddings
-from samzoo.runtime.encoding import choose_tiles, encode_window
+from samzoo.runtime.engine.embeddings import ImageEmbeddings
+from samzoo.runtime.engine.encoding import choose_tiles, encode_window
+from samzoo.runtime.engine.tile_values import LazyTiles
 from samzoo.runtime.errors import FormatError
 from samzoo.runtime.formats.arrays import Array, Float3D
 from samzoo.runtime.formats.config import EMBEDDING_CHANNELS, ModelConfig, check_format, to_json
@@ -36,7 +37,6 @@ from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.intensity import to_0_255
 from samzoo.runtime.images.tiles import Tile, whole
 from samzoo.runtime.model import Model
-from samzoo.runtime.tile_values import LazyTiles
 
 from .limits import Limits, image_limits
 from .open_source import open_source

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from samzoo.runtime.encoding import encode_window
+from samzoo.runtime.engine.encoding import encode_window
 from samzoo.runtime.formats.arrays import Float3D
 from samzoo.runtime.formats.config import AIS_CHANNELS
 from samzoo.runtime.images.intensity import to_0_255

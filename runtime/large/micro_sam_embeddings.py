@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.embeddings import ImageEmbeddings
+from samzoo.runtime.engine.embeddings import ImageEmbeddings
+from samzoo.runtime.engine.tile_values import LazyTiles
 from samzoo.runtime.errors import FormatError, InputError, require, shown
 from samzoo.runtime.formats.arrays import Float3D
 from samzoo.runtime.formats.config import EMBEDDING_CHANNELS, ModelConfig, TinyVitConfig
 from samzoo.runtime.images.geometry import Size, input_size
 from samzoo.runtime.images.tiles import regular_tiles, whole
-from samzoo.runtime.tile_values import LazyTiles
 
 FEATURES = "features"
 SIGNATURE = ("data_signature", "tile_shape", "halo", "model_type", "input_size", "original_size")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.encoding import choose_placements
+from samzoo.runtime.engine.encoding import choose_placements
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.config import AisParameters, ModelConfig, to_json

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from samzoo.runtime.encoding import choose_placements, encode_tiles
+from samzoo.runtime.engine.encoding import choose_placements, encode_tiles
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.maps import placed_maps
 

@@ -5,9 +5,9 @@ import logging
 import numpy as np
 import pytest
 
+from samzoo.runtime.engine.sessions import INPUTS, MULTIMASK_INPUT, OUTPUTS
 from samzoo.runtime.formats.config import Preprocessing
 from samzoo.runtime.formats.manifest import AIS_DECODER, ENCODER, MASK_DECODER
-from samzoo.runtime.sessions import INPUTS, MULTIMASK_INPUT, OUTPUTS
 
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")

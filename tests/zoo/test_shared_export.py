@@ -146,7 +146,7 @@ def test_each_adapter_gives_what_its_merged_model_gives(package, merged_packages
 
 
 def test_the_encoder_without_factors_is_the_bases(package, base, tmp_path):
-    from samzoo.runtime.sessions import OnnxNetworks
+    from samzoo.runtime.engine.sessions import OnnxNetworks
 
     export(base, tmp_path / "base")
     expected = load(tmp_path / "base").networks.encode(IMAGE)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from samzoo.runtime.encoding import choose_tiles
+from samzoo.runtime.engine.encoding import choose_tiles
 from samzoo.runtime.errors import ShapeError
 from samzoo.runtime.images.tiles import Tile, even_tiles, regular_tiles, whole, whole_windows
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from samzoo.runtime.errors import NotFoundError, WrongBaseError, shown
 from samzoo.runtime.formats.arrays import Array, Float4D
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.lora_factors import Factors, FactorShapes, read_factors
@@ -23,7 +24,6 @@ from samzoo.runtime.formats.manifest import (
     reader,
 )
 
-from .errors import NotFoundError, WrongBaseError, shown
 from .providers import CPU
 from .sessions import OnnxNetworks
 from .variants import Variant

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from .errors import InputError, MissingDependencyError, shown
+from samzoo.runtime.errors import InputError, MissingDependencyError, shown
 
 Provider = Literal["cpu", "cuda", "coreml", "openvino", "directml"]
 """The short names."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from samzoo.runtime.errors import InputError, shown
 from samzoo.runtime.formats.config import ModelConfig
 
-from .errors import InputError, shown
 from .networks import Networks
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from samzoo.runtime.networks import RememberedEncoder
+from samzoo.runtime.engine.networks import RememberedEncoder
 
 
 def test_equal_pixels_are_encoded_once(toy_networks, rng):

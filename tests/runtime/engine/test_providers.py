@@ -9,13 +9,13 @@ import onnxruntime
 import pytest
 
 from samzoo.runtime import load
-from samzoo.runtime.errors import FormatError, InputError, MissingDependencyError
-from samzoo.runtime.providers import (
+from samzoo.runtime.engine.providers import (
     PROVIDERS,
     available_providers,
     check_provider,
     session_providers,
 )
+from samzoo.runtime.errors import FormatError, InputError, MissingDependencyError
 
 IMAGE = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
 CPU_NAME = "CPUExecutionProvider"
@@ -165,7 +165,7 @@ def test_the_real_onnxruntime_knows_how_a_session_is_kept_from_falling_back(
 def test_asking_for_the_cpu_does_not_load_onnxruntime(tmp_path):
     code = (
         "import sys\n"
-        "from samzoo.runtime.providers import check_provider\n"
+        "from samzoo.runtime.engine.providers import check_provider\n"
         "check_provider('cpu')\n"
         "sys.exit('onnxruntime' in sys.modules)\n"
     )

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from samzoo.runtime.errors import FormatError, InputError
 from samzoo.runtime.formats.arrays import Array, Float4D
 from samzoo.runtime.formats.manifest import AIS_DECODER, ENCODER, MASK_DECODER
 
-from .errors import FormatError, InputError
+from .memory_pool import share_memory
 from .networks import MULTIMASK_OUTPUT
 from .providers import (
     CPU,
@@ -27,7 +28,6 @@ from .providers import (
     require_in_use,
     session_providers,
 )
-from .shared_memory import share_memory
 
 INPUTS = {
     ENCODER: ("input_image",),

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from samzoo.runtime.engine.sessions import OnnxNetworks
 from samzoo.runtime.errors import FormatError, InputError
-from samzoo.runtime.sessions import OnnxNetworks
 
 IMAGE = np.zeros((8, 8, 3), np.uint8)
 

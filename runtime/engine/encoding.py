@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from samzoo.runtime.errors import InputError, ShapeError
 from samzoo.runtime.formats.arrays import Array, Float4D, Progress
 from samzoo.runtime.formats.config import EMBEDDING_CHANNELS, ModelConfig
 from samzoo.runtime.images import tiles as tiling
@@ -15,7 +16,6 @@ from samzoo.runtime.images.intensity import is_constant, to_0_255
 from samzoo.runtime.images.tiles import Tile
 
 from .embeddings import ImageEmbeddings
-from .errors import InputError, ShapeError
 from .networks import Networks
 
 MAX_PLACEMENTS = 16

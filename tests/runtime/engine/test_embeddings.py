@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from samzoo.runtime.embeddings import ImageEmbeddings
+from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.errors import FormatError, NotFoundError
 from samzoo.runtime.formats.files import read_metadata, write_tensors
 from samzoo.runtime.images.tiles import Tile

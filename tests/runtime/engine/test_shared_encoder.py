@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from samzoo.runtime import load
+from samzoo.runtime.engine.variants import Variant
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError
 from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.model import Model
-from samzoo.runtime.variants import Variant
 
 GAINS = {"dark": 0.5, "bright": 2.0}
 SHADE = 100
@@ -55,7 +55,7 @@ def test_use_switches_encoder_labels_and_config(package, image, toy_networks):
 
 
 def test_an_encoder_without_factors_is_the_bases(package, image, toy_networks):
-    from samzoo.runtime.sessions import OnnxNetworks
+    from samzoo.runtime.engine.sessions import OnnxNetworks
 
     graph = (package / "onnx" / "encoder.onnx").read_bytes()
     encoder = OnnxNetworks(lambda role: graph, mask_side=64)
