@@ -28,8 +28,8 @@ from samzoo.runtime.engine.networks import RememberedEncoder
 from samzoo.runtime.evaluation import evaluate_image
 from samzoo.runtime.formats.files import read_json, write_json
 from samzoo.runtime.images.overlay import draw_overlay
-from samzoo.runtime.mask_parts import labels_from_masks
 from samzoo.runtime.metrics import foreground_dice, mean_segmentation_accuracy
+from samzoo.runtime.prompts.cutouts import labels_from_masks
 from samzoo.training import TorchNetworks, TrainConfig, load_sam, read_annotated
 from samzoo.training.fit import Status, train
 from samzoo.training.sam import Preprocess

@@ -18,10 +18,10 @@ from samzoo.runtime.formats.arrays import Labels2D, Masks, Points, Progress
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.tiles import Tile
+from samzoo.runtime.prompts.batches import decode, single_points
 
 from .candidates import Candidate, measure, merge_candidates
 from .errors import InputError
-from .prompting import decode, single_points
 from .suppression import suppress_boxes
 
 MAX_POINTS_PER_SIDE = 512

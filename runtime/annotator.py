@@ -12,8 +12,8 @@ from typing import Any, Literal
 import numpy as np
 
 from samzoo.runtime.formats.arrays import Boxes, Labels2D, Masks, Points, Progress
+from samzoo.runtime.prompts.cutouts import MaskPart, cut_out, paint_parts
 
-from .mask_parts import MaskPart, cut_out, paint_parts
 from .metrics import binary_dice, mean_segmentation_accuracy
 from .prompt_simulation import (
     POSITIVE,

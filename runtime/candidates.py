@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from samzoo.runtime.formats.arrays import Float2D, Labels2D, Masks
 from samzoo.runtime.formats.config import MASK_THRESHOLD
 from samzoo.runtime.images.geometry import Size
+from samzoo.runtime.prompts.cutouts import cut_out
+from samzoo.runtime.prompts.enlargement import Enlargement, enlarge
 
 from .ais import remove_small
-from .enlarging import Enlargement, enlarge
-from .mask_parts import cut_out
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,9 @@ from samzoo.runtime.images.geometry import Size, field_of_view
 from samzoo.runtime.images.intensity import is_constant
 from samzoo.runtime.images.reading import check_image
 from samzoo.runtime.images.tiles import whole
+from samzoo.runtime.prompts.cutouts import MaskPart, place_masks
+from samzoo.runtime.prompts.masks import prompted_masks
+from samzoo.runtime.prompts.tokens import collect_prompts
 
 from .ais import segment_from_maps
 from .amg import AmgParameters, generate_masks, segment_by_grid
@@ -35,10 +38,7 @@ from .apg import ApgParameters, segment_by_seeds
 from .candidates import Candidate
 from .errors import InputError
 from .maps import decode_maps, placed_maps, require_ais
-from .mask_parts import MaskPart, place_masks
 from .modes import Mode, parameters_of
-from .prompted_masks import prompted_masks
-from .prompts import collect_prompts
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -20,13 +20,18 @@ from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.engine.encoding import check_origin
 from samzoo.runtime.formats.arrays import Masks, Progress
 from samzoo.runtime.formats.config import MASK_THRESHOLD
+from samzoo.runtime.prompts.batches import central_tile, decode
+from samzoo.runtime.prompts.derivation import (
+    Projection,
+    check_projection,
+    mask_as_logits,
+    prompt_of_mask,
+)
+from samzoo.runtime.prompts.enlargement import draw_mask
+from samzoo.runtime.prompts.tokens import Prompt
 
-from .enlarging import draw_mask
 from .errors import InputError
-from .mask_prompts import Projection, check_projection, mask_as_logits, prompt_of_mask
 from .model import Model
-from .prompting import central_tile, decode
-from .prompts import Prompt
 
 IOU_THRESHOLD = 0.8
 """Two slices' masks that agree less are of different objects. Source: micro-sam's preset for light

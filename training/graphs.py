@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from samzoo.runtime.engine.networks import MULTIMASK_OUTPUT
 from samzoo.runtime.formats.arrays import Array, Float4D
-from samzoo.runtime.prompts import BOX_TOP_LEFT, PADDING
+from samzoo.runtime.prompts.tokens import BOX_TOP_LEFT, PADDING
 
 from .mask_decoding import draw_masks, predict_tokens
 from .sam import Sam

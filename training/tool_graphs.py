@@ -16,7 +16,7 @@ from segment_anything.modeling import ImageEncoderViT
 from torch import Tensor, nn
 
 from samzoo.runtime.formats.config import SAM_PIXEL_MEAN, SAM_PIXEL_STD, Preprocessing
-from samzoo.runtime.prompts import BOX_TOP_LEFT, PADDING
+from samzoo.runtime.prompts.tokens import BOX_TOP_LEFT, PADDING
 
 from .graphs import MaskDecoderGraph
 from .sam import Sam

@@ -24,8 +24,8 @@ from samzoo.runtime.large.label_tiff import write_label_tiff
 from samzoo.runtime.large.micro_sam_embeddings import is_micro_sam, read_micro_sam_embeddings
 from samzoo.runtime.large.painted import Painted
 from samzoo.runtime.large.zarr_source import is_zarr
-from samzoo.runtime.mask_parts import MaskPart, paint_parts
 from samzoo.runtime.model import Model
+from samzoo.runtime.prompts.cutouts import MaskPart, paint_parts
 
 from . import prompt_file
 from .label_outputs import check_overlay, label_output

@@ -14,7 +14,7 @@ import numpy as np
 
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, shown
 from samzoo.runtime.formats.files import MAX_JSON_BYTES
-from samzoo.runtime.prompts import NEGATIVE, PADDING, POSITIVE
+from samzoo.runtime.prompts.tokens import NEGATIVE, PADDING, POSITIVE
 
 KEYS = ("points", "labels", "box")
 

@@ -11,9 +11,9 @@ import pytest
 from environments import CannotInstall, node_environment, python_environment
 from tools import NODE
 
-from samzoo.runtime.enlarging import draw_mask
-from samzoo.runtime.prompting import decode
-from samzoo.runtime.prompts import collect_prompts
+from samzoo.runtime.prompts.batches import decode
+from samzoo.runtime.prompts.enlargement import draw_mask
+from samzoo.runtime.prompts.tokens import collect_prompts
 
 HERE = Path(__file__).parent
 

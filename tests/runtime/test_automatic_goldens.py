@@ -10,9 +10,9 @@ from samzoo.runtime.apg import ApgParameters, merge_by_score, seed_points
 from samzoo.runtime.candidates import measure
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.engine.networks import Networks
-from samzoo.runtime.enlarging import Enlargement
 from samzoo.runtime.formats.config import Architecture, ModelConfig, Preprocessing, VitConfig
 from samzoo.runtime.images.tiles import whole
+from samzoo.runtime.prompts.enlargement import Enlargement
 
 
 @pytest.fixture(scope="module")

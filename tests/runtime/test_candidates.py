@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from samzoo.runtime.candidates import Candidate, measure, merge_candidates
-from samzoo.runtime.enlarging import Enlargement
+from samzoo.runtime.prompts.enlargement import Enlargement
 
 SCORES: dict[str, Any] = {"predicted_iou": 0.5, "stability_score": 0.5, "point": (0.0, 0.0)}
 

@@ -10,7 +10,7 @@ from samzoo.runtime.engine.networks import Networks
 from samzoo.runtime.errors import ImageError, InputError, ShapeError
 from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.model import Model
-from samzoo.runtime.prompting import objects_per_call
+from samzoo.runtime.prompts.batches import objects_per_call
 
 CENTERS = [(15, 20), (40, 90), (100, 30), (85, 110)]
 

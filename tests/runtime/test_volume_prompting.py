@@ -8,8 +8,8 @@ import tiny
 
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.images.tiles import whole
-from samzoo.runtime.mask_prompts import box_of_mask, mask_as_logits, peaks, points_of_mask
 from samzoo.runtime.model import Model
+from samzoo.runtime.prompts.derivation import box_of_mask, mask_as_logits, peaks, points_of_mask
 from samzoo.runtime.volume_prompting import Following, follow, follow_object
 
 PROJECTIONS = ("box", "mask", "points", "points_and_mask", "single_point")

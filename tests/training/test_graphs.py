@@ -156,8 +156,8 @@ def test_padding_tokens_do_not_change_which_mask_is_chosen(sam):
 
 @pytest.mark.parametrize("prompt", PROMPTS.values(), ids=PROMPTS)
 def test_multimask_output_is_that_of_segment_anything(model, predictor, prompt):
-    from samzoo.runtime.prompting import decode
-    from samzoo.runtime.prompts import collect_prompts
+    from samzoo.runtime.prompts.batches import decode
+    from samzoo.runtime.prompts.tokens import collect_prompts
 
     image = random_image((50, 64))
     predictor.set_image(image)

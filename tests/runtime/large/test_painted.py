@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from samzoo.runtime.large import painted
-from samzoo.runtime.mask_parts import cut_out, labels_from_masks
+from samzoo.runtime.prompts.cutouts import cut_out, labels_from_masks
 
 
 @pytest.mark.parametrize("block", [16, 32, 64, 256])

@@ -16,10 +16,10 @@ from samzoo.runtime.engine.networks import Networks
 from samzoo.runtime.formats.arrays import Float4D, Progress
 from samzoo.runtime.formats.config import MASK_THRESHOLD, ModelConfig
 
-from .enlarging import draw_mask
-from .mask_parts import MaskPart, cut_out
-from .prompting import decode
-from .prompts import Prompt
+from .batches import decode
+from .cutouts import MaskPart, cut_out
+from .enlargement import draw_mask
+from .tokens import Prompt
 
 
 def prompted_masks(

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from samzoo.runtime.enlarging import Enlargement, draw_mask, enlarge
 from samzoo.runtime.images.geometry import input_size
+from samzoo.runtime.prompts.enlargement import Enlargement, draw_mask, enlarge
 
 TOLERANCE = 2e-5
 """torch enlarges in two steps and rounds its positions in float32 (logits between -4 and 4)."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from samzoo.runtime.errors import InputError, ShapeError
-from samzoo.runtime.prompts import collect_prompts
+from samzoo.runtime.prompts.tokens import collect_prompts
 
 
 def collect(**given):

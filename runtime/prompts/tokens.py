@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from samzoo.runtime.errors import InputError, ShapeError
 from samzoo.runtime.formats.arrays import Float3D, Points
 from samzoo.runtime.images.geometry import Size
-
-from .errors import InputError, ShapeError
 
 PADDING, NEGATIVE, POSITIVE, BOX_TOP_LEFT, BOX_BOTTOM_RIGHT = -1, 0, 1, 2, 3
 """Point labels. Source: segment-anything, ``modeling/prompt_encoder.py`` and ``utils/onnx.py``."""

@@ -20,8 +20,8 @@ from samzoo.runtime.formats.config import EMBEDDING_CHANNELS, ModelConfig
 from samzoo.runtime.images.geometry import input_size
 from samzoo.runtime.images.tiles import Tile
 
-from .enlarging import Enlargement
-from .prompts import BOX_TOP_LEFT, PADDING, POSITIVE, Prompt
+from .enlargement import Enlargement
+from .tokens import BOX_TOP_LEFT, PADDING, POSITIVE, Prompt
 
 DECODER_MEMORY = 430_000_000
 """Bytes that the mask decoder may take for the objects of one call, 8 of them at a grid of 64 (own

@@ -11,10 +11,9 @@ from typing import TypeAlias
 
 import numpy as np
 
+from samzoo.runtime.errors import ShapeError
 from samzoo.runtime.formats.arrays import Labels2D, Masks
 from samzoo.runtime.images.geometry import Size
-
-from .errors import ShapeError
 
 MaskPart: TypeAlias = tuple[int, int, Masks]
 """Row and column of the upper left corner, and the mask cut to its tight box."""

@@ -16,13 +16,13 @@ from bioimage_cpp.distance import distance_transform
 from bioimage_cpp.filters import gaussian_smoothing
 from numpy.typing import NDArray
 
+from samzoo.runtime.errors import InputError, shown
 from samzoo.runtime.formats.arrays import Float2D, Float3D, Masks
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.images.geometry import input_size, resize_image
 from samzoo.runtime.images.tiles import Tile
 
-from .errors import InputError, shown
-from .prompts import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, NEGATIVE, POSITIVE, Prompt
+from .tokens import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, NEGATIVE, POSITIVE, Prompt
 
 Projection = Literal["box", "mask", "points", "points_and_mask", "single_point"]
 """What of a mask prompts the next slice: ``mask`` is its box too."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from samzoo.runtime.errors import ShapeError
-from samzoo.runtime.mask_parts import cut_out, labels_from_masks, place_masks
+from samzoo.runtime.prompts.cutouts import cut_out, labels_from_masks, place_masks
 
 
 def test_small_masks_stay_visible_on_large_ones():

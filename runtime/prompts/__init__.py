@@ -1,0 +1,1 @@
+"""From points, boxes and masks to the masks of the objects that they mean."""
