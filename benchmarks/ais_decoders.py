@@ -22,9 +22,9 @@ import numpy as np
 import torch
 
 from samzoo.runtime import Model, read_image, read_labels
-from samzoo.runtime.ais import segment_from_maps
+from samzoo.runtime.automatic.ais import segment_from_maps
+from samzoo.runtime.automatic.maps import decode_maps
 from samzoo.runtime.formats.config import AisParameters, LightDecoderConfig, UnetrDecoderConfig
-from samzoo.runtime.maps import decode_maps
 from samzoo.runtime.metrics import mean_segmentation_accuracy
 from samzoo.training import read_annotated
 from samzoo.training.ais_decoder import build_ais_decoder

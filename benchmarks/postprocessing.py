@@ -20,7 +20,7 @@ from bioimage_cpp.segmentation import label, watershed
 from numpy.typing import NDArray
 from racing import alternate
 
-from samzoo.runtime.ais import segment_from_maps
+from samzoo.runtime.automatic.ais import segment_from_maps
 from samzoo.runtime.formats.config import AisParameters
 
 Map = NDArray[np.float32]

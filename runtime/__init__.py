@@ -9,9 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .amg import AmgParameters
-    from .apg import ApgParameters
-    from .candidates import Candidate
+    from .automatic.amg import AmgParameters
+    from .automatic.apg import ApgParameters
+    from .automatic.candidates import Candidate
     from .engine.embeddings import ImageEmbeddings
     from .engine.providers import available_providers
     from .errors import (
@@ -63,9 +63,9 @@ __all__ = [
 
 _MODULES = {
     "AisParameters": "formats.config",
-    "AmgParameters": "amg",
-    "ApgParameters": "apg",
-    "Candidate": "candidates",
+    "AmgParameters": "automatic.amg",
+    "ApgParameters": "automatic.apg",
+    "Candidate": "automatic.candidates",
     "EmbeddingStore": "large.embedding_store",
     "Following": "volume_prompting",
     "ImageEmbeddings": "engine.embeddings",

@@ -13,6 +13,12 @@ from typing import Concatenate, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from samzoo.runtime.automatic.ais import segment_from_maps
+from samzoo.runtime.automatic.amg import AmgParameters, generate_masks, segment_by_grid
+from samzoo.runtime.automatic.apg import ApgParameters, segment_by_seeds
+from samzoo.runtime.automatic.candidates import Candidate
+from samzoo.runtime.automatic.maps import decode_maps, placed_maps, require_ais
+from samzoo.runtime.automatic.modes import Mode, parameters_of
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.engine.encoding import (
     check_origin,
@@ -32,13 +38,7 @@ from samzoo.runtime.prompts.cutouts import MaskPart, place_masks
 from samzoo.runtime.prompts.masks import prompted_masks
 from samzoo.runtime.prompts.tokens import collect_prompts
 
-from .ais import segment_from_maps
-from .amg import AmgParameters, generate_masks, segment_by_grid
-from .apg import ApgParameters, segment_by_seeds
-from .candidates import Candidate
 from .errors import InputError
-from .maps import decode_maps, placed_maps, require_ais
-from .modes import Mode, parameters_of
 
 P = ParamSpec("P")
 R = TypeVar("R")

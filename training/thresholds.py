@@ -20,7 +20,7 @@ from itertools import product
 
 import numpy as np
 
-from samzoo.runtime.ais import remove_small, segment_from_maps
+from samzoo.runtime.automatic.ais import remove_small, segment_from_maps
 from samzoo.runtime.formats.arrays import Array, Float3D, Labels2D, Progress
 from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.metrics import mean_segmentation_accuracy

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from samzoo.runtime.ais import find_seeds, flood, smooth
+from samzoo.runtime.automatic.ais import find_seeds, flood, smooth
 from samzoo.runtime.formats.arrays import Float2D, Labels2D, Masks
 
 from .context import Context

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from samzoo.runtime.automatic.maps import require_ais
 from samzoo.runtime.engine.encoding import choose_placements
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Progress
@@ -22,7 +23,6 @@ from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.label_table import LabelTable
 from samzoo.runtime.images.overlay import write_overlay
 from samzoo.runtime.images.reading import TIFF_SUFFIXES
-from samzoo.runtime.maps import require_ais
 from samzoo.runtime.model import Model
 
 from .context import Context, Job, ModelSpec, open_context

@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from samzoo.runtime.automatic.maps import require_ais
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Labels3D, Progress
 from samzoo.runtime.images.overlay import write_overlay
-from samzoo.runtime.maps import require_ais
 from samzoo.runtime.model import Model
 from samzoo.runtime.slice_merging import merge_slices
 

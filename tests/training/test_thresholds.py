@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tiny
 
-from samzoo.runtime.ais import segment_from_maps
+from samzoo.runtime.automatic.ais import segment_from_maps
 from samzoo.runtime.formats.config import AisParameters
 from samzoo.training.targets import distance_targets
 from samzoo.training.thresholds import SMOOTHINGS, THRESHOLDS, placements, search_thresholds

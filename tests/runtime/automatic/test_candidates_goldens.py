@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from samzoo.runtime.amg import AmgParameters, segment_by_grid
-from samzoo.runtime.apg import ApgParameters, merge_by_score, seed_points
-from samzoo.runtime.candidates import measure
+from samzoo.runtime.automatic.amg import AmgParameters, segment_by_grid
+from samzoo.runtime.automatic.apg import ApgParameters, merge_by_score, seed_points
+from samzoo.runtime.automatic.candidates import measure
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.engine.networks import Networks
 from samzoo.runtime.formats.config import Architecture, ModelConfig, Preprocessing, VitConfig

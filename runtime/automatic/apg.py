@@ -13,13 +13,13 @@ from bioimage_cpp.segmentation import label
 
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.engine.networks import Networks
+from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Float2D, Float3D, Labels2D, Masks, Points, Progress
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.prompts.batches import decode, single_points
 
 from .candidates import Candidate, measure, merge_candidates
-from .errors import InputError
 from .suppression import suppress_masks
 
 

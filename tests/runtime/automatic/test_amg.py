@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tiny
 
-from samzoo.runtime.amg import AmgParameters
+from samzoo.runtime.automatic.amg import AmgParameters
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.model import Model
 
@@ -105,7 +105,7 @@ def test_apg_segments_with_the_single_mask_output_of_points(sam, model):
     """Against segment-anything's predictor: a mask of each seed, all of which are kept."""
     from segment_anything import SamPredictor
 
-    from samzoo.runtime.apg import ApgParameters, seed_points
+    from samzoo.runtime.automatic.apg import ApgParameters, seed_points
 
     image = np.random.default_rng(0).integers(0, 256, (64, 50, 3), dtype=np.uint8)
     embeddings = model.embed_tiles(image)

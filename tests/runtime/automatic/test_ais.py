@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 from skimage.segmentation import relabel_sequential, watershed
 
-from samzoo.runtime.ais import find_seeds, remove_small, segment_from_maps, smooth
+from samzoo.runtime.automatic.ais import find_seeds, remove_small, segment_from_maps, smooth
 from samzoo.runtime.errors import InputError, ShapeError
 from samzoo.runtime.formats.config import AisParameters
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.engine.networks import Networks
+from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Labels2D, Masks, Points, Progress
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.images.geometry import Size
@@ -21,7 +22,6 @@ from samzoo.runtime.images.tiles import Tile
 from samzoo.runtime.prompts.batches import decode, single_points
 
 from .candidates import Candidate, measure, merge_candidates
-from .errors import InputError
 from .suppression import suppress_boxes
 
 MAX_POINTS_PER_SIDE = 512

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias, get_args
 
+from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.config import AisParameters
 
 from .amg import AmgParameters
 from .apg import ApgParameters
-from .errors import InputError
 
 Mode: TypeAlias = Literal["ais", "amg", "apg"]
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from samzoo.runtime.candidates import Candidate
-from samzoo.runtime.suppression import suppress_boxes, suppress_masks
+from samzoo.runtime.automatic.candidates import Candidate
+from samzoo.runtime.automatic.suppression import suppress_boxes, suppress_masks
 
 
 def candidate(mask, row=0, column=0):

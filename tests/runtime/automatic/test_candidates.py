@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samzoo.runtime.candidates import Candidate, measure, merge_candidates
+from samzoo.runtime.automatic.candidates import Candidate, measure, merge_candidates
 from samzoo.runtime.prompts.enlargement import Enlargement
 
 SCORES: dict[str, Any] = {"predicted_iou": 0.5, "stability_score": 0.5, "point": (0.0, 0.0)}

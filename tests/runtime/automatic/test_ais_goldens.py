@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from samzoo.runtime.ais import segment_from_maps
+from samzoo.runtime.automatic.ais import segment_from_maps
 from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.metrics import mean_segmentation_accuracy
 

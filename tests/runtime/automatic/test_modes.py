@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from samzoo.runtime.amg import AmgParameters, remove_small_regions
-from samzoo.runtime.apg import ApgParameters, seed_points
+from samzoo.runtime.automatic.amg import AmgParameters, remove_small_regions
+from samzoo.runtime.automatic.apg import ApgParameters, seed_points
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.model import Model

@@ -10,10 +10,9 @@ import numpy as np
 from bioimage_cpp.filters import gaussian_smoothing
 from bioimage_cpp.segmentation import label, watershed
 
+from samzoo.runtime.errors import InputError, ShapeError
 from samzoo.runtime.formats.arrays import Float2D, Labels2D, Masks
 from samzoo.runtime.formats.config import AIS_CHANNELS, AisParameters
-
-from .errors import InputError, ShapeError
 
 
 def segment_from_maps(

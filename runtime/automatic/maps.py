@@ -13,12 +13,11 @@ import numpy as np
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.engine.encoding import encode_tiles
 from samzoo.runtime.engine.networks import Networks
+from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Array, Float3D, Progress
 from samzoo.runtime.formats.config import AIS_CHANNELS, ModelConfig
 from samzoo.runtime.images.geometry import input_size, interpolate
 from samzoo.runtime.images.tiles import Tile
-
-from .errors import InputError
 
 
 def decode_maps(networks: Networks, config: ModelConfig, embeddings: ImageEmbeddings) -> Float3D:

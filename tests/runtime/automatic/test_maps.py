@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from samzoo.runtime.automatic.maps import placed_maps
 from samzoo.runtime.engine.encoding import choose_placements, encode_tiles
 from samzoo.runtime.errors import InputError
-from samzoo.runtime.maps import placed_maps
 
 
 @pytest.fixture
