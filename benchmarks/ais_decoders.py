@@ -24,8 +24,8 @@ import torch
 from samzoo.runtime import Model, read_image, read_labels
 from samzoo.runtime.automatic.ais import segment_from_maps
 from samzoo.runtime.automatic.maps import decode_maps
+from samzoo.runtime.evaluation.metrics import mean_segmentation_accuracy
 from samzoo.runtime.formats.config import AisParameters, LightDecoderConfig, UnetrDecoderConfig
-from samzoo.runtime.metrics import mean_segmentation_accuracy
 from samzoo.training import read_annotated
 from samzoo.training.ais_decoder import build_ais_decoder
 from samzoo.training.data import CropSampler, prepare

@@ -16,8 +16,8 @@ import numpy as np
 from bioimage_cpp.distance import distance_transform
 
 from samzoo.runtime import Model, read_image, read_labels
-from samzoo.runtime.evaluation import MIN_OBJECT_SIZE
-from samzoo.runtime.prompt_simulation import correction_points, object_boxes
+from samzoo.runtime.evaluation.prompt_simulation import correction_points, object_boxes
+from samzoo.runtime.evaluation.scoring import MIN_OBJECT_SIZE
 from samzoo.zoo import load
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

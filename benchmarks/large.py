@@ -27,7 +27,7 @@ import tifffile
 from simulated_nuclei import SIMULATORS
 
 from samzoo.runtime import read_image
-from samzoo.runtime.metrics import mean_segmentation_accuracy
+from samzoo.runtime.evaluation.metrics import mean_segmentation_accuracy
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 

@@ -21,7 +21,7 @@ import tifffile
 from micro_sam.multi_dimensional_segmentation import merge_instance_segmentation_3d
 
 from samzoo.runtime import merge_slices
-from samzoo.runtime.metrics import mean_segmentation_accuracy
+from samzoo.runtime.evaluation.metrics import mean_segmentation_accuracy
 
 MISTAKES = {"exact slices": (0.0, 0.0), "8 % lost, 30 % shifted": (0.08, 0.3)}
 SEEDS = (0, 1, 2)

@@ -12,7 +12,7 @@ from skimage.feature import peak_local_max
 from skimage.filters import gaussian, threshold_otsu
 from skimage.segmentation import watershed
 
-from samzoo.runtime.metrics import mean_segmentation_accuracy
+from samzoo.runtime.evaluation.metrics import mean_segmentation_accuracy
 
 SIGMAS = (0.5, 1.0, 2.0)
 DISTANCES = (3, 5, 7, 10, 14)

@@ -25,10 +25,10 @@ from tqdm import tqdm
 
 from samzoo.runtime import Model, load, read_image, read_labels
 from samzoo.runtime.engine.networks import RememberedEncoder
-from samzoo.runtime.evaluation import evaluate_image
+from samzoo.runtime.evaluation.metrics import foreground_dice, mean_segmentation_accuracy
+from samzoo.runtime.evaluation.scoring import evaluate_image
 from samzoo.runtime.formats.files import read_json, write_json
 from samzoo.runtime.images.overlay import draw_overlay
-from samzoo.runtime.metrics import foreground_dice, mean_segmentation_accuracy
 from samzoo.runtime.prompts.cutouts import labels_from_masks
 from samzoo.training import TorchNetworks, TrainConfig, load_sam, read_annotated
 from samzoo.training.fit import Status, train
@@ -226,7 +226,7 @@ def cover_picture(model: Model) -> bytes:
 
     from PIL import Image
 
-    from samzoo.runtime.prompt_simulation import object_centers
+    from samzoo.runtime.evaluation.prompt_simulation import object_centers
 
     image, truth = quadrant("test")
     ids = [int(i) for i in np.unique(truth) if i and (truth == i).sum() >= 20]

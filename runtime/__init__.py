@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         SamzooError,
         StorageError,
     )
-    from .evaluation import evaluate
+    from .evaluation.scoring import evaluate
     from .formats.config import AisParameters, ModelConfig, Preprocessing
     from .formats.manifest import Manifest
     from .images.overlay import draw_overlay, write_overlay
@@ -80,7 +80,7 @@ _MODULES = {
     "StorageError": "errors",
     "available_providers": "engine.providers",
     "draw_overlay": "images.overlay",
-    "evaluate": "evaluation",
+    "evaluate": "evaluation.scoring",
     "follow_object": "volume_prompting",
     "load": "package",
     "merge_slices": "slice_merging",

@@ -18,8 +18,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from samzoo.runtime.evaluation.prompt_simulation import (
+    correction_points,
+    object_boxes,
+    random_points,
+)
 from samzoo.runtime.formats.arrays import Labels2D, Masks
-from samzoo.runtime.prompt_simulation import correction_points, object_boxes, random_points
 
 from .sam import Sam
 

@@ -21,9 +21,9 @@ from itertools import product
 import numpy as np
 
 from samzoo.runtime.automatic.ais import remove_small, segment_from_maps
+from samzoo.runtime.evaluation.metrics import mean_segmentation_accuracy
 from samzoo.runtime.formats.arrays import Array, Float3D, Labels2D, Progress
 from samzoo.runtime.formats.config import AisParameters
-from samzoo.runtime.metrics import mean_segmentation_accuracy
 
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 SMOOTHINGS = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from samzoo.runtime.errors import ImageError, InputError
-from samzoo.runtime.evaluation import check_tasks, evaluate_image
+from samzoo.runtime.evaluation.scoring import check_tasks, evaluate_image
 from samzoo.runtime.model import Model
 
 from .config import TrainConfig

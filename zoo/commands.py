@@ -39,7 +39,7 @@ Pairs = Sequence[tuple[Path, Path]]
 
 def evaluate(options: Namespace) -> Result:
     """Score a model."""
-    from samzoo.runtime.evaluation import evaluate as evaluate_pairs
+    from samzoo.runtime.evaluation.scoring import evaluate as evaluate_pairs
 
     output = Path(options.output)
     if output.suffix != ".json":

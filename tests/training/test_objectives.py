@@ -9,7 +9,7 @@ import tiny
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-from samzoo.runtime.prompt_simulation import object_boxes  # noqa: E402
+from samzoo.runtime.evaluation.prompt_simulation import object_boxes  # noqa: E402
 from samzoo.training.objectives import (  # noqa: E402
     InteractiveSettings,
     dice_loss,

@@ -5,7 +5,7 @@ import pytest
 import tiny
 
 from samzoo.runtime.errors import ImageError, InputError
-from samzoo.runtime.evaluation import evaluate_image
+from samzoo.runtime.evaluation.scoring import evaluate_image
 from samzoo.training.config import TrainConfig
 
 torch = pytest.importorskip("torch")

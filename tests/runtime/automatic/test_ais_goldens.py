@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from samzoo.runtime.automatic.ais import segment_from_maps
+from samzoo.runtime.evaluation.metrics import mean_segmentation_accuracy
 from samzoo.runtime.formats.config import AisParameters
-from samzoo.runtime.metrics import mean_segmentation_accuracy
 
 SUM_TOLERANCE = 1e-12
 """Means of ten float64 numbers in another order."""

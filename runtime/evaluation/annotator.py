@@ -15,12 +15,7 @@ from samzoo.runtime.formats.arrays import Boxes, Labels2D, Masks, Points, Progre
 from samzoo.runtime.prompts.cutouts import MaskPart, cut_out, paint_parts
 
 from .metrics import binary_dice, mean_segmentation_accuracy
-from .prompt_simulation import (
-    POSITIVE,
-    correction_points,
-    object_boxes,
-    object_centers,
-)
+from .prompt_simulation import POSITIVE, correction_points, object_boxes, object_centers
 from .segmenter import Segmenter
 
 BATCH_SIZE = 32

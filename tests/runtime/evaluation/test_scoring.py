@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from skimage.draw import disk
 
-from samzoo.runtime import annotator
 from samzoo.runtime.errors import ImageError, InputError
-from samzoo.runtime.evaluation import CONTROL_TASK, METRICS, TASKS, evaluate, evaluate_image
+from samzoo.runtime.evaluation import annotator
+from samzoo.runtime.evaluation.scoring import CONTROL_TASK, METRICS, TASKS, evaluate, evaluate_image
 from samzoo.runtime.images.reading import write_labels
 
 

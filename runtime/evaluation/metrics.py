@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from samzoo.runtime.errors import InputError, ShapeError
 from samzoo.runtime.formats.arrays import Labels2D, Masks
-
-from .errors import InputError, ShapeError
 
 IOU_PERCENT = tuple(range(50, 100, 5))
 """IoU thresholds of the mean segmentation accuracy, in percent so that 0.55 is exact."""

@@ -5,7 +5,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from samzoo.runtime.annotator import Tally, annotate, filled_boxes
+from samzoo.runtime.evaluation.annotator import Tally, annotate, filled_boxes
 
 
 def test_filled_boxes_leave_out_their_last_row_and_column():

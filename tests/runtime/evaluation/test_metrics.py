@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 from samzoo.runtime.errors import InputError, ShapeError
-from samzoo.runtime.metrics import (
+from samzoo.runtime.evaluation.metrics import (
     binary_dice,
     foreground_dice,
     mean_iou,

@@ -6,7 +6,7 @@ from scipy import ndimage
 from skimage.measure import regionprops
 
 from samzoo.runtime.errors import InputError, ShapeError
-from samzoo.runtime.prompt_simulation import (
+from samzoo.runtime.evaluation.prompt_simulation import (
     BOX_MARGIN,
     correction_points,
     dilate,

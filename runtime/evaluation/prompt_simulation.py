@@ -13,9 +13,8 @@ import numpy as np
 from bioimage_cpp.distance import distance_transform
 from numpy.typing import NDArray
 
+from samzoo.runtime.errors import InputError, ShapeError
 from samzoo.runtime.formats.arrays import Boxes, Labels2D, Masks, Points
-
-from .errors import InputError, ShapeError
 
 BOX_MARGIN = 3
 """Pixels by which the box grows where a negative point is sought around a mask without false

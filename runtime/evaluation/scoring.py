@@ -13,11 +13,11 @@ from typing import Any, TypedDict
 import numpy as np
 
 from samzoo.runtime.automatic.ais import remove_small
+from samzoo.runtime.errors import ImageError, InputError, shown
 from samzoo.runtime.formats.arrays import Array, Labels2D, Progress
 from samzoo.runtime.images.reading import check_image, check_labels, read_pair
 
 from .annotator import annotate
-from .errors import ImageError, InputError, shown
 from .metrics import foreground_dice, mean_segmentation_accuracy
 from .segmenter import Segmenter
 
