@@ -8,8 +8,8 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from samzoo.runtime.large.source import SourceSpec
 from samzoo.runtime.model import Model
+from samzoo.runtime.windows.source import SourceSpec
 
 from .index import DEFAULT_MODEL, load
 

@@ -20,12 +20,12 @@ from samzoo.runtime.images.decoding import MAX_PIXELS
 from samzoo.runtime.images.overlay import write_overlay
 from samzoo.runtime.images.reading import read_image, write_labels
 from samzoo.runtime.large.embedding_store import EmbeddingStore
-from samzoo.runtime.large.label_tiff import write_label_tiff
 from samzoo.runtime.large.micro_sam_embeddings import is_micro_sam, read_micro_sam_embeddings
 from samzoo.runtime.large.painted import Painted
-from samzoo.runtime.large.zarr_source import is_zarr
 from samzoo.runtime.model import Model
 from samzoo.runtime.prompts.cutouts import MaskPart, paint_parts
+from samzoo.runtime.windows.label_tiff import write_label_tiff
+from samzoo.runtime.windows.zarr_source import is_zarr
 
 from . import prompt_file
 from .label_outputs import check_overlay, label_output

@@ -29,12 +29,12 @@ from samzoo.runtime.images.reading import (
     write_labels,
 )
 from samzoo.runtime.large.context import ModelSpec
-from samzoo.runtime.large.open_source import open_source, stack_shape
 from samzoo.runtime.large.segment import Request, check_request, segment_large
-from samzoo.runtime.large.source import SourceSpec
 from samzoo.runtime.large.stack import StackOptions, segment_stack
 from samzoo.runtime.large.steps import Executor, ThisProcess
-from samzoo.runtime.large.zarr_source import is_zarr
+from samzoo.runtime.windows.opening import open_source, stack_shape
+from samzoo.runtime.windows.source import SourceSpec
+from samzoo.runtime.windows.zarr_source import is_zarr
 
 from .encoder_package import bring_encoder
 from .index import DEFAULT_MODEL, resolve

@@ -17,11 +17,11 @@ from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.model import Model
 from samzoo.runtime.package import load
+from samzoo.runtime.windows.limits import Limits
+from samzoo.runtime.windows.opening import open_source
+from samzoo.runtime.windows.source import ImageSource, SourceSpec, identity
 
-from .limits import Limits
-from .open_source import open_source
 from .plan import BLOCK, MARGIN, Plan
-from .source import ImageSource, SourceSpec, identity
 from .work import WorkFolder
 
 

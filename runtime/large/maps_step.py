@@ -13,10 +13,10 @@ from samzoo.runtime.engine.encoding import encode_window
 from samzoo.runtime.formats.arrays import Float3D
 from samzoo.runtime.formats.config import AIS_CHANNELS
 from samzoo.runtime.images.intensity import to_0_255
+from samzoo.runtime.windows.source import Window
 
 from .context import Context
 from .plan import cover, overlap, part
-from .source import Window
 
 STEP = "maps"
 

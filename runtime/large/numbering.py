@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samzoo.runtime.formats.arrays import Labels2D, Progress
+from samzoo.runtime.windows.source import Window
 
 from .plan import Plan
-from .source import Window
 from .work import Arrays, WorkFolder
 
 SEEDS, NUMBERS = "seeds", "numbers"

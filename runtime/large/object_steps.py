@@ -12,12 +12,12 @@ import numpy as np
 
 from samzoo.runtime.automatic.ais import find_seeds, flood, smooth
 from samzoo.runtime.formats.arrays import Float2D, Labels2D, Masks
+from samzoo.runtime.windows.source import Window
 
 from .context import Context
 from .maps_step import read_maps
 from .numbering import SEEDS, Numbers, first_pixels, read_numbers
 from .plan import overlap, part
-from .source import Window
 from .work import Arrays
 
 OBJECTS = "objects"

@@ -17,8 +17,7 @@ from functools import cached_property
 from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.tiles import Tile
-
-from .source import Window
+from samzoo.runtime.windows.source import Window
 
 BLOCK = 1024
 """Side of a block and, nearly, of a unit (own choice: some 100 MB at work, seconds to lose)."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 import dataclasses
 from contextlib import closing
 
+from samzoo.runtime.windows.opening import open_source
+
 from .context import Context
-from .open_source import open_source
 from .work import Arrays
 
 STEP = "planes"

@@ -18,13 +18,13 @@ from samzoo.runtime.formats.arrays import Labels3D, Progress
 from samzoo.runtime.images.overlay import write_overlay
 from samzoo.runtime.model import Model
 from samzoo.runtime.slice_merging import merge_slices
+from samzoo.runtime.windows.limits import Limits
+from samzoo.runtime.windows.opening import open_source, stack_shape
+from samzoo.runtime.windows.source import identity
 
 from .context import Job, open_context
-from .limits import Limits
-from .open_source import open_source, stack_shape
 from .plane_step import STEP
 from .segment import Request, base_state, run_step
-from .source import identity
 from .stack_looks import contact_sheet, write_stack_table
 from .stack_output import write_stack
 from .work import WorkFolder

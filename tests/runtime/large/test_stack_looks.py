@@ -5,8 +5,8 @@ import pytest
 import tifffile
 
 from samzoo.runtime.large import stack_looks
-from samzoo.runtime.large.source import SourceSpec
 from samzoo.runtime.large.stack_looks import GAP, MOST_PLANES, contact_sheet
+from samzoo.runtime.windows.source import SourceSpec
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from samzoo.runtime.errors import (
 from samzoo.runtime.formats.arrays import Array
 from samzoo.runtime.images.decoding import MAX_PIXELS, decoding
 
-from .planes import Planes
+from .axes import Planes
 from .source import SourceSpec, Window
 
 _AXES = {"S": "s", "C": "c", "Y": "y", "X": "x"}

@@ -7,9 +7,9 @@ import pytest
 import tifffile
 
 from samzoo.runtime.errors import ImageError, InputError, OutputExistsError
-from samzoo.runtime.large.open_source import count_planes, open_source
 from samzoo.runtime.large.segment import check_request, segment_large
-from samzoo.runtime.large.source import SourceSpec
+from samzoo.runtime.windows.opening import count_planes, open_source
+from samzoo.runtime.windows.source import SourceSpec
 
 zarr = pytest.importorskip("zarr")
 

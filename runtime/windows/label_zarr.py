@@ -23,7 +23,7 @@ from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.outputs import check_output_folder, write_folder
 from samzoo.runtime.images.geometry import Size
 
-from .open_source import open_source, stack_shape
+from .opening import open_source, stack_shape
 from .pixel_size import PixelSize, pixel_sizes
 from .source import SourceSpec
 from .zarr_pyramid import CHUNK, Layout, Pyramid, make_group

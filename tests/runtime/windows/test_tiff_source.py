@@ -14,9 +14,9 @@ from samzoo.runtime.errors import (
     MissingDependencyError,
     NotFoundError,
 )
-from samzoo.runtime.large import tiff_source
-from samzoo.runtime.large.open_source import count_planes, open_source
-from samzoo.runtime.large.source import SourceSpec
+from samzoo.runtime.windows import tiff_source
+from samzoo.runtime.windows.opening import count_planes, open_source
+from samzoo.runtime.windows.source import SourceSpec
 
 WINDOWS = [(0, 0, 70, 90), (3, 5, 33, 64), (60, 80, 70, 90), (16, 0, 17, 90)]
 

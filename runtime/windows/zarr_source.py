@@ -16,7 +16,7 @@ import numpy as np
 from samzoo.runtime.errors import ImageError, InputError, require, shown
 from samzoo.runtime.formats.arrays import Array
 
-from .planes import Planes
+from .axes import Planes
 from .source import SourceSpec, Window
 
 VERSIONS = ("0.4", "0.5")

@@ -1,0 +1,1 @@
+"""Images of any size, read and written window by window."""
