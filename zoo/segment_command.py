@@ -28,10 +28,10 @@ from samzoo.runtime.images.reading import (
     read_image,
     write_labels,
 )
-from samzoo.runtime.large.context import ModelSpec
 from samzoo.runtime.large.segment import Request, check_request, segment_large
 from samzoo.runtime.large.stack import StackOptions, segment_stack
-from samzoo.runtime.large.steps import Executor, ThisProcess
+from samzoo.runtime.pieces.context import ModelSpec
+from samzoo.runtime.pieces.steps import Executor, ThisProcess
 from samzoo.runtime.windows.opening import open_source, stack_shape
 from samzoo.runtime.windows.source import SourceSpec
 from samzoo.runtime.windows.zarr_source import is_zarr
@@ -162,7 +162,7 @@ def _executor(options: Namespace) -> Iterator[Executor]:
     if not (options.scheduler or options.workers is not None):
         yield ThisProcess()
         return
-    from samzoo.runtime.large.cluster import connected, local
+    from samzoo.runtime.pieces.cluster import connected, local
 
     chosen = connected(options.scheduler) if options.scheduler else local(options.workers)
     with chosen as cluster:

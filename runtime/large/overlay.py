@@ -9,10 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from samzoo.runtime.formats.arrays import Array, Labels2D
+from samzoo.runtime.pieces.result import Result
 from samzoo.runtime.windows.block_means import block_means
 from samzoo.runtime.windows.source import ImageSource
-
-from .result import Result
 
 LARGEST = 4096
 """Pixels of the longer side of the picture (own choice)."""

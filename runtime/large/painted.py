@@ -11,9 +11,8 @@ from collections.abc import Iterator, Sequence
 from samzoo.runtime.formats.arrays import Labels2D
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.reading import label_dtype
+from samzoo.runtime.pieces.plan import BLOCK
 from samzoo.runtime.prompts.cutouts import MaskPart, largest_first, paint_parts
-
-from .plan import BLOCK
 
 
 class Painted:

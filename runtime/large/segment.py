@@ -24,21 +24,21 @@ from samzoo.runtime.images.label_table import LabelTable
 from samzoo.runtime.images.overlay import write_overlay
 from samzoo.runtime.images.reading import TIFF_SUFFIXES
 from samzoo.runtime.model import Model
+from samzoo.runtime.pieces.context import Context, Job, ModelSpec, open_context
+from samzoo.runtime.pieces.maps_step import STEP as MAPS
+from samzoo.runtime.pieces.numbering import SEEDS, number_seeds
+from samzoo.runtime.pieces.object_steps import OBJECTS
+from samzoo.runtime.pieces.plan import BLOCK, MARGIN
+from samzoo.runtime.pieces.result import Result
+from samzoo.runtime.pieces.steps import Executor, ThisProcess
+from samzoo.runtime.pieces.work import WorkFolder
 from samzoo.runtime.windows.label_tiff import write_label_tiff
 from samzoo.runtime.windows.label_zarr import attached_image, check_zarr_output, write_label_zarr
 from samzoo.runtime.windows.limits import Limits, image_limits
 from samzoo.runtime.windows.opening import open_source
 from samzoo.runtime.windows.source import ImageSource, SourceSpec, identity
 
-from .context import Context, Job, ModelSpec, open_context
-from .maps_step import STEP as MAPS
-from .numbering import SEEDS, number_seeds
-from .object_steps import OBJECTS
 from .overlay import reduced
-from .plan import BLOCK, MARGIN
-from .result import Result
-from .steps import Executor, ThisProcess
-from .work import WorkFolder
 
 LIMITS = "limits"
 """The piece with the image's limits."""

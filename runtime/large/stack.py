@@ -17,17 +17,17 @@ from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Labels3D, Progress
 from samzoo.runtime.images.overlay import write_overlay
 from samzoo.runtime.model import Model
+from samzoo.runtime.pieces.context import Job, open_context
+from samzoo.runtime.pieces.plane_step import STEP
+from samzoo.runtime.pieces.work import WorkFolder
 from samzoo.runtime.slice_merging import merge_slices
 from samzoo.runtime.windows.limits import Limits
 from samzoo.runtime.windows.opening import open_source, stack_shape
 from samzoo.runtime.windows.source import identity
 
-from .context import Job, open_context
-from .plane_step import STEP
 from .segment import Request, base_state, run_step
 from .stack_looks import contact_sheet, write_stack_table
 from .stack_output import write_stack
-from .work import WorkFolder
 
 MAX_STACK = 2**31
 """Voxels of a stack: labels and what joins them take some 30 bytes each (own choice)."""

@@ -10,8 +10,8 @@ from scipy import ndimage
 
 from samzoo.runtime import load
 from samzoo.runtime.formats.config import AisParameters
-from samzoo.runtime.large.context import ModelSpec
 from samzoo.runtime.large.segment import Request, segment_large
+from samzoo.runtime.pieces.context import ModelSpec
 from samzoo.runtime.windows.source import SourceSpec
 
 PARAMETERS = AisParameters(

@@ -10,7 +10,7 @@ from samzoo.runtime import load
 from samzoo.runtime.errors import ImageError, InputError, ShapeError, StorageError
 from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.large.segment import check_request, segment_large
-from samzoo.runtime.large.steps import STEPS, ThisProcess
+from samzoo.runtime.pieces.steps import STEPS, ThisProcess
 
 
 @pytest.mark.parametrize("size", [(300, 410), (256, 128), (129, 257), (64, 64), (33, 500), (1, 1)])

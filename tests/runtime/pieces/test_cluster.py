@@ -8,9 +8,9 @@ import pytest
 import tifffile
 
 from samzoo.runtime.errors import ImageError, InputError, StorageError
-from samzoo.runtime.large import cluster as cluster_module
-from samzoo.runtime.large.cluster import connected, local
 from samzoo.runtime.large.segment import segment_large
+from samzoo.runtime.pieces import cluster as cluster_module
+from samzoo.runtime.pieces.cluster import connected, local
 
 distributed = pytest.importorskip("distributed")
 
