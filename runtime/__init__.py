@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from .large.embedding_store import EmbeddingStore
     from .model import Model
     from .package import load
-    from .slice_merging import merge_slices
-    from .volume_prompting import Following, follow_object
+    from .volumes.following import Following, follow_object
+    from .volumes.slices import merge_slices
 
 __all__ = [
     "AisParameters",
@@ -67,7 +67,7 @@ _MODULES = {
     "ApgParameters": "automatic.apg",
     "Candidate": "automatic.candidates",
     "EmbeddingStore": "large.embedding_store",
-    "Following": "volume_prompting",
+    "Following": "volumes.following",
     "ImageEmbeddings": "engine.embeddings",
     "InputError": "errors",
     "Manifest": "formats.manifest",
@@ -81,9 +81,9 @@ _MODULES = {
     "available_providers": "engine.providers",
     "draw_overlay": "images.overlay",
     "evaluate": "evaluation.scoring",
-    "follow_object": "volume_prompting",
+    "follow_object": "volumes.following",
     "load": "package",
-    "merge_slices": "slice_merging",
+    "merge_slices": "volumes.slices",
     "read_image": "images.reading",
     "read_labels": "images.reading",
     "write_labels": "images.reading",

@@ -29,9 +29,9 @@ from samzoo.runtime.images.reading import (
     write_labels,
 )
 from samzoo.runtime.large.segment import Request, check_request, segment_large
-from samzoo.runtime.large.stack import StackOptions, segment_stack
 from samzoo.runtime.pieces.context import ModelSpec
 from samzoo.runtime.pieces.steps import Executor, ThisProcess
+from samzoo.runtime.volumes.stack import StackOptions, segment_stack
 from samzoo.runtime.windows.opening import open_source, stack_shape
 from samzoo.runtime.windows.source import SourceSpec
 from samzoo.runtime.windows.zarr_source import is_zarr

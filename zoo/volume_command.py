@@ -25,9 +25,9 @@ from samzoo.runtime.large.micro_sam_embeddings import (
     micro_sam_slices,
     read_micro_sam_embeddings,
 )
-from samzoo.runtime.large.stack_output import write_stack
 from samzoo.runtime.model import Model
-from samzoo.runtime.volume_prompting import Following, follow_object
+from samzoo.runtime.volumes.following import Following, follow_object
+from samzoo.runtime.volumes.writing import write_stack
 from samzoo.runtime.windows.opening import open_source, stack_shape
 from samzoo.runtime.windows.source import SourceSpec
 from samzoo.runtime.windows.zarr_source import is_zarr

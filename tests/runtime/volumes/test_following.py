@@ -10,7 +10,7 @@ from samzoo.runtime.errors import InputError
 from samzoo.runtime.images.tiles import whole
 from samzoo.runtime.model import Model
 from samzoo.runtime.prompts.derivation import box_of_mask, mask_as_logits, peaks, points_of_mask
-from samzoo.runtime.volume_prompting import Following, follow, follow_object
+from samzoo.runtime.volumes.following import Following, follow, follow_object
 
 PROJECTIONS = ("box", "mask", "points", "points_and_mask", "single_point")
 

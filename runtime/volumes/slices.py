@@ -19,9 +19,8 @@ from bioimage_cpp.graph.multicut import KernighanLinMulticut, MulticutDecomposer
 from bioimage_cpp.segmentation import label
 from numpy.typing import NDArray
 
+from samzoo.runtime.errors import InputError, ShapeError, shown
 from samzoo.runtime.formats.arrays import Labels2D, Labels3D, Masks
-
-from .errors import InputError, ShapeError, shown
 
 PROBABILITY_MARGIN = 0.001
 """Keeps logarithms of overlaps finite. Source: elf 0.9.2, ``multicut.py``."""

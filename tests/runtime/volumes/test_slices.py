@@ -8,9 +8,9 @@ import pytest
 from bioimage_cpp.segmentation import label
 
 from samzoo.runtime.errors import InputError, ShapeError
-from samzoo.runtime.slice_merging import close_gaps, merge_slices
+from samzoo.runtime.volumes.slices import close_gaps, merge_slices
 
-GOLDENS = np.load(Path(__file__).parents[1] / "goldens" / "volumes.npz")
+GOLDENS = np.load(Path(__file__).parents[2] / "goldens" / "volumes.npz")
 VARIATIONS = json.loads(str(GOLDENS["variations"]))
 
 

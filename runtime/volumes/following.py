@@ -18,8 +18,10 @@ import numpy as np
 
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.engine.encoding import check_origin
+from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Masks, Progress
 from samzoo.runtime.formats.config import MASK_THRESHOLD
+from samzoo.runtime.model import Model
 from samzoo.runtime.prompts.batches import central_tile, decode
 from samzoo.runtime.prompts.derivation import (
     Projection,
@@ -29,9 +31,6 @@ from samzoo.runtime.prompts.derivation import (
 )
 from samzoo.runtime.prompts.enlargement import draw_mask
 from samzoo.runtime.prompts.tokens import Prompt
-
-from .errors import InputError
-from .model import Model
 
 IOU_THRESHOLD = 0.8
 """Two slices' masks that agree less are of different objects. Source: micro-sam's preset for light

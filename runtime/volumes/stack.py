@@ -16,18 +16,18 @@ from samzoo.runtime.automatic.maps import require_ais
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Labels3D, Progress
 from samzoo.runtime.images.overlay import write_overlay
+from samzoo.runtime.large.segment import Request, base_state, run_step
 from samzoo.runtime.model import Model
 from samzoo.runtime.pieces.context import Job, open_context
 from samzoo.runtime.pieces.plane_step import STEP
 from samzoo.runtime.pieces.work import WorkFolder
-from samzoo.runtime.slice_merging import merge_slices
 from samzoo.runtime.windows.limits import Limits
 from samzoo.runtime.windows.opening import open_source, stack_shape
 from samzoo.runtime.windows.source import identity
 
-from .segment import Request, base_state, run_step
-from .stack_looks import contact_sheet, write_stack_table
-from .stack_output import write_stack
+from .looks import contact_sheet, write_stack_table
+from .slices import merge_slices
+from .writing import write_stack
 
 MAX_STACK = 2**31
 """Voxels of a stack: labels and what joins them take some 30 bytes each (own choice)."""

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from samzoo.runtime.large import stack_looks
-from samzoo.runtime.large.stack_looks import GAP, MOST_PLANES, contact_sheet
+from samzoo.runtime.volumes import looks as stack_looks
+from samzoo.runtime.volumes.looks import GAP, MOST_PLANES, contact_sheet
 from samzoo.runtime.windows.source import SourceSpec
 
 
