@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from .images.overlay import draw_overlay, write_overlay
     from .images.reading import read_image, read_labels, write_labels
     from .large.embedding_store import EmbeddingStore
+    from .loading import load
     from .model import Model
-    from .package import load
     from .volumes.following import Following, follow_object
     from .volumes.slices import merge_slices
 
@@ -82,7 +82,7 @@ _MODULES = {
     "draw_overlay": "images.overlay",
     "evaluate": "evaluation.scoring",
     "follow_object": "volumes.following",
-    "load": "package",
+    "load": "loading",
     "merge_slices": "volumes.slices",
     "read_image": "images.reading",
     "read_labels": "images.reading",

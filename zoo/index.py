@@ -12,8 +12,8 @@ from pathlib import Path
 from samzoo.runtime.engine.providers import CPU
 from samzoo.runtime.errors import NotFoundError, shown
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
+from samzoo.runtime.loading import load as load_package
 from samzoo.runtime.model import Model
-from samzoo.runtime.package import load as load_package
 
 DEFAULT_MODEL = "nuclei-vit-t"
 """What runs when no model is named; it ships with samzoo, so that works offline."""

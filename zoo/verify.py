@@ -23,8 +23,8 @@ from samzoo.runtime.formats.manifest import (
     Manifest,
     read_entry,
 )
+from samzoo.runtime.loading import load
 from samzoo.runtime.model import Model
-from samzoo.runtime.package import load
 
 from .encoder_package import find_encoder
 from .graph_contracts import check_graph

@@ -15,8 +15,8 @@ from samzoo.runtime.engine.providers import CPU
 from samzoo.runtime.errors import ImageError
 from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.images.geometry import Size
+from samzoo.runtime.loading import load
 from samzoo.runtime.model import Model
-from samzoo.runtime.package import load
 from samzoo.runtime.windows.limits import Limits
 from samzoo.runtime.windows.opening import open_source
 from samzoo.runtime.windows.source import ImageSource, SourceSpec, identity

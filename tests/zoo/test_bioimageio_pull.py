@@ -16,7 +16,7 @@ from fake_hub import FakeHub
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, StorageError
 from samzoo.runtime.formats.config import UnetrDecoderConfig
 from samzoo.runtime.formats.manifest import Manifest
-from samzoo.runtime.package import load
+from samzoo.runtime.loading import load
 from samzoo.zoo import cache, download, export, resolve, web_document, write_checkpoint
 from samzoo.zoo.bioimageio_pull import pull_from_bioimageio
 from samzoo.zoo.bioimageio_rdf import load_yaml
