@@ -55,7 +55,7 @@ def require_packages(adapter: Path) -> None:
     """
     require("torch", extra="train")
     if get_method(open_adapter(adapter)[0].method).trained_base is not None:
-        import_module("samzoo.training.quantized")
+        import_module("samzoo.training.methods.four_bit_layers")
 
 
 def merge_differences(

@@ -202,7 +202,7 @@ def test_verifying_without_bitsandbytes_is_refused_before_the_merge(
 
     adapter = write_random_adapter(tmp_path / "adapter", bases["vit"], "qlora", rank=3)
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
-    monkeypatch.delitem(sys.modules, "samzoo.training.quantized", raising=False)
+    monkeypatch.delitem(sys.modules, "samzoo.training.methods.four_bit_layers", raising=False)
     with pytest.raises(MissingDependencyError, match="qlora"):
         require_packages(adapter)
 

@@ -60,7 +60,7 @@ def attach(
     Raises:
         MissingDependencyError: bitsandbytes is not installed.
     """
-    from samzoo.training.quantized import quantize_linears
+    from .four_bit_layers import quantize_linears
 
     quantize_linears(encoder, hyperparameters["quantization"])
     lora.attach(encoder, architecture, hyperparameters)

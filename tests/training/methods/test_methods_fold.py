@@ -23,7 +23,7 @@ TOLERANCE = 1e-5
 """Relative to the largest value; folding sums in float64 and rounds once, the network sums what is
 added in float32."""
 
-GOLDENS = Path(__file__).parents[1] / "goldens" / "peft.npz"
+GOLDENS = Path(__file__).parents[2] / "goldens" / "peft.npz"
 
 CASES = {
     "lora": ("lora", {"rank": 3, "scale": 0.7, "blocks": [0]}),

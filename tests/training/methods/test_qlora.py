@@ -155,7 +155,7 @@ def test_evaluating_first_does_not_cut_the_gradients():
 @pytest.mark.parametrize("shape", [(64, 48), (480, 160), (36, 12), (32, 64)])
 def test_layers_whose_rows_are_no_multiple_of_a_block_are_right(shape):
     from samzoo.runtime.formats.four_bit import dequantize, quantize
-    from samzoo.training.quantized import FourBitLinear
+    from samzoo.training.methods.four_bit_layers import FourBitLinear
 
     generator = torch.Generator().manual_seed(0)
     linear = torch.nn.Linear(shape[1], shape[0])
@@ -169,7 +169,7 @@ def test_layers_whose_rows_are_no_multiple_of_a_block_are_right(shape):
 def test_a_layer_agrees_with_bitsandbytes_own():
     from bitsandbytes.nn.modules import Linear4bit
 
-    from samzoo.training.quantized import FourBitLinear
+    from samzoo.training.methods.four_bit_layers import FourBitLinear
 
     linear = torch.nn.Linear(128, 64)
     theirs = Linear4bit(128, 64, quant_type="fp4")
@@ -183,7 +183,7 @@ def test_a_layer_agrees_with_bitsandbytes_own():
 
 
 def test_a_layer_survives_copies_and_moves():
-    from samzoo.training.quantized import FourBitLinear
+    from samzoo.training.methods.four_bit_layers import FourBitLinear
 
     layer = FourBitLinear(torch.nn.Linear(64, 32), "nf4")
     x = torch.randn(2, 64, generator=torch.Generator().manual_seed(0))
@@ -204,6 +204,6 @@ def test_without_bitsandbytes_the_error_names_the_extra(monkeypatch):
     for name in [n for n in sys.modules if n == "bitsandbytes" or n.startswith("bitsandbytes.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
-    monkeypatch.delitem(sys.modules, "samzoo.training.quantized", raising=False)
+    monkeypatch.delitem(sys.modules, "samzoo.training.methods.four_bit_layers", raising=False)
     with pytest.raises(MissingDependencyError, match=r"pip install 'samzoo\[qlora\]'"):
         with_qlora()
