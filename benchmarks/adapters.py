@@ -93,7 +93,7 @@ def write_base(arch: str, folder: Path) -> None:
     """Write a base folder with random weights."""
     from samzoo.runtime.formats.digest import weights_digest
     from samzoo.runtime.formats.files import write_json, write_tensors
-    from samzoo.training.sam import weights_of
+    from samzoo.training.networks.sam import weights_of
 
     sam = make_sam(arch)
     tensors = weights_of(sam)

@@ -66,7 +66,7 @@ def make_package(arch: str, decoder: str, work: Path) -> None:
     """Export a random model, and once its checkpoint for micro-sam, unless they are there."""
     import torch
 
-    from samzoo.training.sam import Sam, weights_of
+    from samzoo.training.networks.sam import Sam, weights_of
     from samzoo.zoo import export
     from samzoo.zoo.checkpoint_writer import write_checkpoint
 

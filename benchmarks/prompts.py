@@ -41,7 +41,7 @@ def prepare(folder: Path, objects: int) -> None:
     import torch
 
     from samzoo.runtime.formats.manifest import MASK_DECODER
-    from samzoo.training.sam import Sam
+    from samzoo.training.networks.sam import Sam
     from samzoo.zoo.onnx_export import export_graphs
 
     torch.manual_seed(0)

@@ -102,7 +102,7 @@ def make_sam(arch: str) -> Any:
     """A ``Sam`` with random weights of sizes as in a trained one."""
     import torch
 
-    from samzoo.training.sam import Sam
+    from samzoo.training.networks.sam import Sam
 
     torch.manual_seed(0)
     sam = Sam(ModelConfig(architecture=Architecture(image_encoder=ARCHITECTURES[arch])))

@@ -138,8 +138,8 @@ def randomise(module, seed=0):
 
 
 def make_sam(config=None, seed=0):
-    """A randomised ``samzoo.training.sam.Sam`` whose config has its digest."""
-    from samzoo.training.sam import Sam, weights_of
+    """A randomised ``samzoo.training.networks.sam.Sam`` whose config has its digest."""
+    from samzoo.training.networks.sam import Sam, weights_of
 
     sam = randomise(Sam(config or make_config()), seed)
     sam.config = dataclasses.replace(sam.config, weights_digest=weights_digest(weights_of(sam)))
@@ -209,7 +209,7 @@ def make_original(sam):
 
 def write_base(folder, sam):
     """Write a base folder with the weights of ``sam``; returns the folder."""
-    from samzoo.training.sam import weights_of
+    from samzoo.training.networks.sam import weights_of
 
     return write_weights(folder, sam.config, weights_of(sam))
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from .config import TrainConfig
     from .data import Annotated, read_annotated, split
     from .fit import train
-    from .graphs import TorchNetworks
     from .methods import METHODS, get_method
-    from .sam import Sam, load_sam
+    from .networks.graphs import TorchNetworks
+    from .networks.sam import Sam, load_sam
 
 __all__ = [
     "METHODS",
@@ -38,11 +38,11 @@ __all__ = [
 _MODULES = {
     "METHODS": "samzoo.training.methods",
     "Annotated": "samzoo.training.data",
-    "Sam": "samzoo.training.sam",
-    "TorchNetworks": "samzoo.training.graphs",
+    "Sam": "samzoo.training.networks.sam",
+    "TorchNetworks": "samzoo.training.networks.graphs",
     "TrainConfig": "samzoo.training.config",
     "get_method": "samzoo.training.methods",
-    "load_sam": "samzoo.training.sam",
+    "load_sam": "samzoo.training.networks.sam",
     "read_adapter": "samzoo.runtime.formats.adapter",
     "read_annotated": "samzoo.training.data",
     "split": "samzoo.training.data",

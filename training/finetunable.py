@@ -15,10 +15,10 @@ import torch
 
 from samzoo.runtime.formats.config import ModelConfig, Preprocessing
 from samzoo.training.methods import mask_decoder_lora
+from samzoo.training.networks.sam import Sam, load_sam
 
 from .config import TrainConfig
 from .methods import Method
-from .sam import Sam, load_sam
 
 
 def finetunable(

@@ -24,8 +24,7 @@ from samzoo.runtime.evaluation.prompt_simulation import (
     random_points,
 )
 from samzoo.runtime.formats.arrays import Labels2D, Masks
-
-from .sam import Sam
+from samzoo.training.networks.sam import Sam
 
 EPSILON = 1e-7
 """Keeps Dice finite on empty maps. Source: torch-em 0.10.9."""

@@ -106,7 +106,7 @@ def export(
     for path in files or {}:
         check_relative(path, where="files")
     require("torch", extra="export")
-    from samzoo.training.sam import Sam, load_weights
+    from samzoo.training.networks.sam import Sam, load_weights
 
     package, config, tensors = _read_source(source, base, qlora_base)
     if package is not None:

@@ -16,7 +16,7 @@ from samzoo.runtime.formats.lora_factors import factor_names
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from samzoo.training.sam import Sam
+    from samzoo.training.networks.sam import Sam
 
 EXAMPLE_RANK = 2
 """While tracing; neither 0 nor 1, so that nothing is taken for a constant."""
@@ -40,7 +40,7 @@ def with_factors(
     """
     import torch
 
-    from samzoo.training.weight_inputs import EncoderWithFactors
+    from samzoo.training.networks.weight_inputs import EncoderWithFactors
 
     shapes: dict[str, tuple[int, ...]] = {}
     factors = []

@@ -80,7 +80,7 @@ def merge_differences(
         MissingDependencyError: torch is not installed, or bitsandbytes for QLoRA.
     """
     require("torch", extra="train")
-    from samzoo.training.sam import Sam, load_weights
+    from samzoo.training.networks.sam import Sam, load_weights
 
     config, tensors = read_adapter(adapter)
     model_config, weights = read_model_folder(model)
@@ -114,13 +114,13 @@ def _networks(config: AdapterConfig) -> list[tuple[str, AdapterConfig]]:
 
 
 def _adapted(base: Path, config: AdapterConfig, tensors: Mapping[str, Any]) -> Any:
-    from samzoo.training.adapted import adapted
+    from samzoo.training.networks.adapted import adapted
 
     return adapted(*read_model_folder(base), config, tensors)
 
 
 def _embeddings(sam: Any, image: Array) -> Array:
-    from samzoo.training.graphs import TorchNetworks
+    from samzoo.training.networks.graphs import TorchNetworks
 
     values: Array = np.asarray(Model(sam.config, TorchNetworks(sam)).embed(image).values)
     return values

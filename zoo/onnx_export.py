@@ -1,7 +1,7 @@
 """Tracing a model's three graphs to ONNX.
 
 In: a ``Sam`` in torch. Out: the bytes of each graph. Called by ``export.py``. Contracts of the
-graphs: ``docs/formats.md``; the modules that are traced: ``samzoo.training.graphs``.
+graphs: ``docs/formats.md``; the modules that are traced: ``samzoo.training.networks.graphs``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .weight_storage import store_as_half, store_as_int8
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from samzoo.training.sam import Sam
+    from samzoo.training.networks.sam import Sam
 
 OPSET = 17
 """What every consumer reads: LayerNormalization is there from 17 on, Fiji's engine stops at 18."""
@@ -71,7 +71,7 @@ def export_graphs(
     """
     torch = require("torch", extra="export")
     require("onnx", extra="export")
-    from samzoo.training.graphs import AisGraph, EncoderGraph, MaskDecoderGraph
+    from samzoo.training.networks.graphs import AisGraph, EncoderGraph, MaskDecoderGraph
 
     grid = sam.config.grid
     embeddings = torch.randn(1, EMBEDDING_CHANNELS, grid, grid)

@@ -43,7 +43,7 @@ def decoders(
     Raises:
         FormatError: A file is damaged, or they do not belong together.
     """
-    from samzoo.training.sam import Sam, load_weights
+    from samzoo.training.networks.sam import Sam, load_weights
 
     config, tensors = merged(adapter, base=base, qlora_base=qlora_base)
     sam = Sam(config)
@@ -78,7 +78,7 @@ def shared_encoder(
     Raises:
         FormatError: The weights do not belong to the config.
     """
-    from samzoo.training.sam import Sam, load_weights
+    from samzoo.training.networks.sam import Sam, load_weights
 
     if quantization is not None:
         adapter = next(iter(adapters.values()))

@@ -27,7 +27,7 @@ from samzoo.runtime.formats.config import Architecture, ModelConfig, UnetrDecode
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.formats.files import read_tensors, write_json, write_tensors
 from samzoo.runtime.formats.shapes import tensor_shapes
-from samzoo.training.sam import load_sam
+from samzoo.training.networks.sam import load_sam
 from samzoo.zoo.checkpoint_writer import write_checkpoint
 from samzoo.zoo.convert import convert
 

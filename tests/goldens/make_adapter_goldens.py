@@ -203,7 +203,7 @@ def make():
 
 def load_base(folder):
     """Segment-anything's SAM with a base folder's weights."""
-    from samzoo.training.sam import load_sam
+    from samzoo.training.networks.sam import load_sam
 
     return tiny.make_original(load_sam(folder))
 
@@ -241,7 +241,7 @@ def check_micro_sam(file, base, model, arguments):
         sam = peft_sam.PEFT_Sam(sam, **kwargs).sam
     state = torch.load(file, weights_only=True)
     print(sam.load_state_dict(state.get("model_state", state)))
-    from samzoo.training.sam import load_sam
+    from samzoo.training.networks.sam import load_sam
 
     found, expected = results(sam.eval(), image), results(load_sam(model), image)
     for kind, value, want in zip(("embeddings", "logits", "iou"), found, expected, strict=True):

@@ -191,7 +191,7 @@ def test_the_adapter_holds_what_was_trained_and_nothing_frozen(trained):
 
 @torch.no_grad()
 def test_merging_the_adapter_gives_the_network_that_was_trained(trained):
-    from samzoo.training.sam import Sam, load_weights
+    from samzoo.training.networks.sam import Sam, load_weights
 
     _, method, run, config, tensors, weights = trained
     delta = {n: v for n, v in tensors.items() if n.startswith("image_encoder.")}

@@ -46,7 +46,7 @@ def test_images_without_a_large_object_are_refused_by_name():
 
 def test_scores_are_means_over_images_and_tasks():
     from samzoo.runtime.model import Model
-    from samzoo.training.graphs import TorchNetworks
+    from samzoo.training.networks.graphs import TorchNetworks
 
     sam = tiny.make_sam(tiny.make_config(scale=1.0))
     model = Model(sam.config, TorchNetworks(sam))

@@ -93,7 +93,7 @@ def with_hooks(sam, tensors):
 def test_outputs_equal_a_network_that_adds_each_lora(read, seeded_base, tmp_path):
     torch = pytest.importorskip("torch")
     pytest.importorskip("segment_anything")
-    from samzoo.training.sam import load_sam
+    from samzoo.training.networks.sam import load_sam
     from samzoo.zoo.merge import merge
 
     config = read()
@@ -194,7 +194,7 @@ def test_a_resized_base_interpolates_as_torch_does(seeded_base, tmp_path):
 def test_a_resized_base_runs(seeded_base, tmp_path):
     torch = pytest.importorskip("torch")
     pytest.importorskip("segment_anything")
-    from samzoo.training.sam import load_sam
+    from samzoo.training.networks.sam import load_sam
 
     resize_base(seeded_base, tmp_path / "large", image_size=96)
     with torch.no_grad():

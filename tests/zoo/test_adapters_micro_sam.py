@@ -91,7 +91,7 @@ def test_method_rank_matrices_and_blocks_are_told_by_the_names(read, method):
 def test_outputs_equal_micro_sams_own_module(read, method, seeded_base, tmp_path):
     torch = pytest.importorskip("torch")
     pytest.importorskip("segment_anything")
-    from samzoo.training.sam import load_sam
+    from samzoo.training.networks.sam import load_sam
     from samzoo.zoo.merge import merge
 
     read(method)

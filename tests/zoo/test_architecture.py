@@ -95,7 +95,7 @@ ARCHITECTURES = {
 
 def shapes_of(architecture):
     """The names and shapes of a network's weights, without the weights."""
-    from samzoo.training.sam import Sam
+    from samzoo.training.networks.sam import Sam
 
     with torch.device("meta"):
         return dict(Sam(ModelConfig(architecture=architecture)).state_dict())

@@ -108,8 +108,8 @@ def test_tensors_have_the_graph_s_names_in_its_order(tmp_path):
 
 @pytest.mark.parametrize("scale", [None, 1.5, 0.5])
 def test_it_computes_what_the_runtime_computes(tmp_path, scale):
-    from samzoo.training.bioimageio_graphs import AisPackage, PromptPackage, image_side
-    from samzoo.training.graphs import TorchNetworks
+    from samzoo.training.networks.bioimageio_graphs import AisPackage, PromptPackage, image_side
+    from samzoo.training.networks.graphs import TorchNetworks
 
     sam = make_sam(scale=scale, intensity="min_max")
     model = Model(sam.config, TorchNetworks(sam))

@@ -96,7 +96,7 @@ def original_sam():
 
 def mobile_sam_like():
     """A narrow TinyViT SAM with MobileSAM's stem, as the network of ``samzoo.training``."""
-    from samzoo.training.sam import Sam
+    from samzoo.training.networks.sam import Sam
 
     encoder = TinyVitConfig(
         image_size=1024,
@@ -167,7 +167,7 @@ def assert_same_prompts(ours, theirs, embeddings, size):
 
 @torch.no_grad()
 def test_converted_vit_gives_the_outputs_of_segment_anything(sam, checkpoint, tmp_path):
-    from samzoo.training.sam import load_sam
+    from samzoo.training.networks.sam import load_sam
 
     assert convert(checkpoint, tmp_path / "base") == tmp_path / "base"
     ours = load_sam(tmp_path / "base")
@@ -236,7 +236,7 @@ def test_what_describes_no_new_base_is_refused(checkpoint, tmp_path, capsys, mor
 
 
 def test_mobile_sam_loses_its_classification_head_only(tmp_path, caplog):
-    from samzoo.training.sam import load_sam
+    from samzoo.training.networks.sam import load_sam
 
     sam = mobile_sam_like()
     extra = {
@@ -263,7 +263,7 @@ def test_mobile_sam_loses_its_classification_head_only(tmp_path, caplog):
 @pytest.fixture(scope="module", params=["bilinear", "transposed"])
 def decoder(request):
     """A random decoder of micro-sam's, with few channels."""
-    from samzoo.training.unetr import UnetrDecoder
+    from samzoo.training.networks.unetr import UnetrDecoder
 
     config = UnetrDecoderConfig(features=(12, 10, 8, 6), upsampling=request.param)
     return config, randomise(UnetrDecoder(config))
@@ -272,7 +272,7 @@ def decoder(request):
 @torch.no_grad()
 @pytest.mark.parametrize("separate", [True, False])
 def test_micro_sams_decoder_becomes_the_models(sam, decoder, checkpoint, tmp_path, separate):
-    from samzoo.training.sam import load_sam
+    from samzoo.training.networks.sam import load_sam
 
     config, network = decoder
     state = {**network.state_dict(), "encoder.pos_embed": torch.ones(1)}
@@ -366,7 +366,7 @@ def test_other_lite_medsam_is_refused(tmp_path, monkeypatch):
 @pytest.mark.slow
 @torch.no_grad()
 def test_converted_lite_medsam_gives_the_outputs_of_the_original(tmp_path):
-    from samzoo.training.sam import load_sam
+    from samzoo.training.networks.sam import load_sam
 
     try:
         path = find_lite_medsam()

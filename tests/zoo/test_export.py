@@ -140,7 +140,7 @@ def test_many_objects_equal_the_predictor_one_by_one(package, predictor):
 
 def test_the_package_segments_as_the_model_in_torch_does(package, tiny_sam, model):
     from samzoo.runtime.model import Model
-    from samzoo.training.graphs import TorchNetworks
+    from samzoo.training.networks.graphs import TorchNetworks
 
     config = ModelConfig.read(model / "config.json")
     in_torch = Model(config, TorchNetworks(tiny_sam("vit", seed=SEED)))

@@ -83,7 +83,7 @@ def test_the_ais_decoder_of_the_tables_has_this_many_parameters():
 def test_counted_parameters_are_those_of_the_networks_in_torch(arch):
     torch = pytest.importorskip("torch")
     from samzoo.runtime.formats.config import ModelConfig
-    from samzoo.training.sam import Sam
+    from samzoo.training.networks.sam import Sam
 
     with torch.device("meta"):
         sam = Sam(ModelConfig(architecture=ARCHITECTURES[arch]))

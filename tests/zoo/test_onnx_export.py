@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("segment_anything")
-graphs_module = pytest.importorskip("samzoo.training.graphs")
+graphs_module = pytest.importorskip("samzoo.training.networks.graphs")
 onnx_export = pytest.importorskip("samzoo.zoo.onnx_export")
 AisGraph, EncoderGraph = graphs_module.AisGraph, graphs_module.EncoderGraph
 MaskDecoderGraph = graphs_module.MaskDecoderGraph

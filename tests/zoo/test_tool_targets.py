@@ -178,7 +178,7 @@ def test_cvats_decoder_crops_the_mask_to_its_box(package, predictor, prompt):
     [[[0, 0], [0, 0]], [[0, 0], [0, 1]], [[1, 0], [0, 0]], [[1, 1], [1, 1]], [[0, 1], [0, 0]]],
 )
 def test_a_span_holds_first_and_last(mask):
-    from samzoo.training.tool_graphs import _span
+    from samzoo.training.networks.tool_graphs import _span
 
     rows = np.flatnonzero(np.any(mask, axis=1))
     wanted = (rows[0], rows[-1]) if rows.size else (0, 0)
@@ -282,7 +282,7 @@ def test_graphs_are_what_every_engine_reads(package, target):
     ],
 )  # fmt: skip
 def test_a_model_of_256_pixels_works_behind_an_interface_of_1024(tmp_path, picture, settings):
-    from samzoo.training.graphs import TorchNetworks
+    from samzoo.training.networks.graphs import TorchNetworks
 
     sam = tiny.make_sam(big_config(LITE, **settings))
     base = tiny.write_base(tmp_path / "base", sam)
@@ -313,7 +313,7 @@ def test_a_model_of_256_pixels_works_behind_an_interface_of_1024(tmp_path, pictu
 def test_the_encoder_resizes_as_pillow(shape):
     from PIL import Image
 
-    from samzoo.training.tool_graphs import ToolEncoder
+    from samzoo.training.networks.tool_graphs import ToolEncoder
 
     encoder = ToolEncoder(tiny.make_sam(big_config(LITE)))
     x = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)

@@ -51,7 +51,7 @@ def refusal(config: ModelConfig) -> str:
 def write(folder: Path, source: Source) -> None:
     """Write ``NAME-prompts.zip``, and ``NAME-ais.zip`` where the model has an AIS decoder."""
     require("bioimageio.spec", extra="bioimageio")
-    from samzoo.training.bioimageio_graphs import AisPackage, PromptPackage, image_side
+    from samzoo.training.networks.bioimageio_graphs import AisPackage, PromptPackage, image_side
 
     sam = make_sam(source)
     side = image_side(sam)

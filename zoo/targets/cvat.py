@@ -111,7 +111,7 @@ def handler(context, event):
 
 def write(folder: Path, source: Source) -> None:
     """Write ``decoder.onnx``, and ``function/`` for nuclio."""
-    from samzoo.training.tool_graphs import CroppedDecoder
+    from samzoo.training.networks.tool_graphs import CroppedDecoder
 
     sam = make_sam(source)
     decoder = Graph(

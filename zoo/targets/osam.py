@@ -66,7 +66,7 @@ def normalised_encoder(sam: object) -> Graph:
     """``x (1, 3, 1024, 1024)``, whose sides osam reads from the file."""
     import torch
 
-    from samzoo.training.tool_graphs import NormalisedToolEncoder
+    from samzoo.training.networks.tool_graphs import NormalisedToolEncoder
 
     example = torch.randn(1, 3, 1024, 1024)
     example[:, :, 700:] = 0

@@ -22,7 +22,7 @@ from .target import Source
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from samzoo.training.sam import Sam
+    from samzoo.training.networks.sam import Sam
 
 TOOL_GRID = 64
 """Side of the embeddings that tools have built in."""
@@ -59,7 +59,7 @@ def refusal(config: ModelConfig) -> str:
 def make_sam(source: Source) -> Sam:
     """Build the network of a model, once for all targets."""
     require("torch", extra="export")
-    from samzoo.training.sam import Sam, load_weights
+    from samzoo.training.networks.sam import Sam, load_weights
 
     def build() -> Sam:
         sam = Sam(source.config)
@@ -132,7 +132,7 @@ def image_encoder(sam: Sam, name: str = "input_image") -> Graph:
     """``(height, width, 3)`` RGB in 0..255, as AnyLabeling, X-AnyLabeling and samexporter feed."""
     import torch
 
-    from samzoo.training.tool_graphs import ToolEncoder
+    from samzoo.training.networks.tool_graphs import ToolEncoder
 
     return Graph(
         ToolEncoder(sam),
@@ -159,7 +159,7 @@ def decoder_example() -> tuple[Tensor, ...]:
 
 def mask_decoder(sam: Sam) -> Graph:
     """segment-anything's six inputs and three outputs, one mask an object."""
-    from samzoo.training.tool_graphs import ToolDecoder
+    from samzoo.training.networks.tool_graphs import ToolDecoder
 
     return Graph(
         ToolDecoder(sam), decoder_example(), DECODER_INPUTS, DECODER_OUTPUTS,

@@ -34,7 +34,7 @@ def write(folder: Path, source: Source) -> None:
 
     import torch
 
-    from samzoo.training.tool_graphs import HuggingFaceDecoder, HuggingFaceEncoder
+    from samzoo.training.networks.tool_graphs import HuggingFaceDecoder, HuggingFaceEncoder
 
     sam = make_sam(source)
     encoder = Graph(

@@ -48,7 +48,7 @@ def sam():
 
 @pytest.fixture(scope="module")
 def model(sam):
-    from samzoo.training.graphs import TorchNetworks
+    from samzoo.training.networks.graphs import TorchNetworks
 
     return Model(sam.config, TorchNetworks(sam))
 
@@ -88,7 +88,7 @@ def test_masks_equal_those_of_segment_anything(sam, model, changes, size):
 
 
 def test_a_model_without_ais_decoder_segments_with_a_grid(sam):
-    from samzoo.training.graphs import TorchNetworks
+    from samzoo.training.networks.graphs import TorchNetworks
 
     architecture = dataclasses.replace(sam.config.architecture, ais_decoder=None)
     model = Model(dataclasses.replace(sam.config, architecture=architecture), TorchNetworks(sam))

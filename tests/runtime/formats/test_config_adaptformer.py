@@ -52,7 +52,7 @@ def test_bypasses_that_cannot_be_are_errors(given, message):
 @pytest.mark.parametrize("encoder", tiny.ENCODERS)
 def test_the_network_has_the_tensors_that_the_config_names(encoder):
     pytest.importorskip("torch")
-    from samzoo.training.sam import Sam
+    from samzoo.training.networks.sam import Sam
 
     config = with_bypasses(encoder, projection=3, blocks=(1,))
     network = {name: tuple(value.shape) for name, value in Sam(config).state_dict().items()}

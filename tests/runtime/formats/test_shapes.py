@@ -59,7 +59,7 @@ ARCHITECTURES = {
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_shapes_are_those_of_the_network(name):
     torch = pytest.importorskip("torch")
-    from samzoo.training.sam import Sam
+    from samzoo.training.networks.sam import Sam
 
     with torch.device("meta"):
         state = Sam(ModelConfig(architecture=ARCHITECTURES[name])).state_dict()

@@ -28,7 +28,7 @@ TOLERANCE = 1e-4
 
 @pytest.fixture(scope="module")
 def model():
-    from samzoo.training.graphs import TorchNetworks
+    from samzoo.training.networks.graphs import TorchNetworks
 
     sam = tiny.make_sam(tiny.make_config("vit", ais=False))
     return Model(sam.config, TorchNetworks(sam))

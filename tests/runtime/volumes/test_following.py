@@ -23,7 +23,7 @@ ALLOWED = {"mask": 4, "points_and_mask": 4}
 def model():
     pytest.importorskip("torch")
     pytest.importorskip("segment_anything")
-    from samzoo.training.graphs import TorchNetworks
+    from samzoo.training.networks.graphs import TorchNetworks
 
     sam = tiny.make_sam(tiny.make_config("vit_1024", ais=False))
     return Model(sam.config, TorchNetworks(sam))

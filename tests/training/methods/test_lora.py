@@ -46,7 +46,7 @@ def factors_of(sam):
 
 
 def base_of(encoder):
-    from samzoo.training.sam import weights_of
+    from samzoo.training.networks.sam import weights_of
 
     return weights_of(tiny.make_sam(tiny.make_config(encoder)))
 
@@ -76,7 +76,7 @@ def test_a_fresh_adapter_changes_nothing(encoder):
 @pytest.mark.parametrize("matrices", MATRICES, ids="".join)
 def test_merged_weights_give_the_output_of_the_unmerged_network(encoder, matrices):
     torch = pytest.importorskip("torch")
-    from samzoo.training.sam import load_weights
+    from samzoo.training.networks.sam import load_weights
 
     values = hyperparameters(matrices=matrices)
     sam = with_lora(encoder, values)

@@ -16,8 +16,8 @@ from samzoo.training.methods import adaptformer, fact, ssf
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-from samzoo.training.acting import dropout_acting  # noqa: E402
-from samzoo.training.sam import Sam, load_weights, weights_of  # noqa: E402
+from samzoo.training.networks.acting import dropout_acting  # noqa: E402
+from samzoo.training.networks.sam import Sam, load_weights, weights_of  # noqa: E402
 
 TOLERANCE = 1e-5
 """Relative to the largest value; folding sums in float64 and rounds once, the network sums what is

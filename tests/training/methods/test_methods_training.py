@@ -17,8 +17,8 @@ pytestmark = pytest.mark.torch
 
 from samzoo.training import fit  # noqa: E402
 from samzoo.training.data import Annotated  # noqa: E402
+from samzoo.training.networks.sam import load_sam  # noqa: E402
 from samzoo.training.run import Run  # noqa: E402
-from samzoo.training.sam import load_sam  # noqa: E402
 from samzoo.zoo.merge import merge  # noqa: E402
 
 TOLERANCE = 1e-5

@@ -84,7 +84,7 @@ def test_gamma_acts_on_intensities_before_the_statistics():
 @torch.no_grad()
 @pytest.mark.parametrize("encoder", tiny.ENCODERS)
 def test_load_sam_gives_back_what_was_written(tmp_path, encoder):
-    from samzoo.training.sam import load_sam
+    from samzoo.training.networks.sam import load_sam
 
     sam = tiny.make_sam(tiny.make_config(encoder))
     loaded = load_sam(tiny.write_base(tmp_path / "base", sam))
@@ -95,7 +95,7 @@ def test_load_sam_gives_back_what_was_written(tmp_path, encoder):
 
 
 def test_load_sam_refuses_weights_of_another_config(sam, tmp_path):
-    from samzoo.training.sam import load_sam, weights_of
+    from samzoo.training.networks.sam import load_sam, weights_of
 
     folder = tiny.write_base(tmp_path / "base", sam)
     tensors = weights_of(sam)
@@ -109,7 +109,7 @@ def test_load_sam_refuses_weights_of_another_config(sam, tmp_path):
 
 
 def test_load_sam_refuses_an_unknown_key_of_the_config(sam, tmp_path):
-    from samzoo.training.sam import load_sam
+    from samzoo.training.networks.sam import load_sam
 
     folder = tiny.write_base(tmp_path / "base", sam)
     config = json.loads((folder / "config.json").read_text())
@@ -119,7 +119,7 @@ def test_load_sam_refuses_an_unknown_key_of_the_config(sam, tmp_path):
 
 
 def test_load_weights_names_a_missing_tensor(sam):
-    from samzoo.training.sam import load_weights, weights_of
+    from samzoo.training.networks.sam import load_weights, weights_of
 
     tensors = weights_of(sam)
     del tensors["image_encoder.pos_embed"]
@@ -128,7 +128,7 @@ def test_load_weights_names_a_missing_tensor(sam):
 
 
 def test_load_weights_names_an_unknown_tensor(sam):
-    from samzoo.training.sam import load_weights, weights_of
+    from samzoo.training.networks.sam import load_weights, weights_of
 
     tensors = {**weights_of(sam), "extra": np.zeros(1)}
     with pytest.raises(FormatError, match=r"x: has unknown 'extra' \(0 missing, 1 unknown"):
@@ -136,7 +136,7 @@ def test_load_weights_names_an_unknown_tensor(sam):
 
 
 def test_load_weights_names_a_wrong_shape_even_where_it_would_broadcast(sam):
-    from samzoo.training.sam import load_weights, weights_of
+    from samzoo.training.networks.sam import load_weights, weights_of
 
     tensors = weights_of(sam)
     tensors["image_encoder.blocks.0.norm1.weight"] = np.ones(1, np.float32)
@@ -145,7 +145,7 @@ def test_load_weights_names_a_wrong_shape_even_where_it_would_broadcast(sam):
 
 
 def test_weights_stored_as_float16_become_float32(sam):
-    from samzoo.training.sam import load_weights, weights_of
+    from samzoo.training.networks.sam import load_weights, weights_of
 
     halves = {
         name: value.astype(np.float16) if value.dtype == np.float32 else value
@@ -159,7 +159,7 @@ def test_weights_stored_as_float16_become_float32(sam):
 
 
 def test_weights_of_are_copies(sam):
-    from samzoo.training.sam import weights_of
+    from samzoo.training.networks.sam import weights_of
 
     weights_of(sam)["image_encoder.pos_embed"][:] = 0
     assert sam.image_encoder.pos_embed.abs().min() > 0

@@ -7,8 +7,8 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
 from samzoo.runtime.formats.config import Architecture, VitConfig  # noqa: E402
-from samzoo.training import vit_graph  # noqa: E402
-from samzoo.training.sam import _image_encoder  # noqa: E402
+from samzoo.training.networks import vit_graph  # noqa: E402
+from samzoo.training.networks.sam import _image_encoder  # noqa: E402
 
 EXACT = 1e-12
 """In float64, relative to the largest value: the two are the same function."""

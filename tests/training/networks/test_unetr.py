@@ -12,7 +12,7 @@ from samzoo.runtime.model import Model
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-GOLDENS = Path(__file__).parents[1] / "goldens" / "unetr_decoder.npz"
+GOLDENS = Path(__file__).parents[2] / "goldens" / "unetr_decoder.npz"
 
 TOLERANCE = 1e-5
 """Of values in 0..1: float32 sums in another order."""
@@ -22,7 +22,7 @@ SMALL = (16, 10, 6, 4)
 
 
 def build(**options):
-    from samzoo.training.unetr import UnetrDecoder
+    from samzoo.training.networks.unetr import UnetrDecoder
 
     return UnetrDecoder(UnetrDecoderConfig(**options)).eval()
 
@@ -105,7 +105,7 @@ def test_every_weight_learns(upsampling, mode):
 def test_a_model_segments_with_it(mode):
     import dataclasses
 
-    from samzoo.training.graphs import AisGraph, TorchNetworks
+    from samzoo.training.networks.graphs import AisGraph, TorchNetworks
 
     config = tiny.make_config()
     decoder = UnetrDecoderConfig(features=SMALL, batch_norm=mode)

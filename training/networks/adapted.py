@@ -14,9 +14,9 @@ import torch
 
 from samzoo.runtime.formats.adapter import AdapterConfig
 from samzoo.runtime.formats.config import ModelConfig
+from samzoo.training.methods import get_method
+from samzoo.training.methods.layers import PREFIX
 
-from .methods import get_method
-from .methods.layers import PREFIX
 from .sam import Sam, load_weights
 
 

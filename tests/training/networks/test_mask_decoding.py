@@ -8,8 +8,8 @@ import tiny
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-from samzoo.training.mask_decoding import draw_masks, predict_tokens  # noqa: E402
 from samzoo.training.methods import mask_decoder_lora  # noqa: E402
+from samzoo.training.networks.mask_decoding import draw_masks, predict_tokens  # noqa: E402
 
 TOLERANCE = 1e-4
 """Of the largest value, in float32: sums run in another order."""

@@ -33,10 +33,10 @@ from samzoo.runtime.formats.config import (
 )
 from samzoo.runtime.formats.folders import read_model_folder
 from samzoo.runtime.formats.tensor_files import check_names
+from samzoo.training.methods.adaptformer import add_bypasses
 
 from .ais_decoder import build_ais_decoder
 from .mask_decoding import draw_masks, predict_tokens
-from .methods.adaptformer import add_bypasses
 from .tiny_vit import TinyVit
 
 

@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .methods.lora import effective_weight
+from samzoo.training.methods.lora import effective_weight
 
 
 def predict_tokens(

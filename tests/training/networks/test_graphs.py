@@ -25,7 +25,7 @@ def sam():
 
 @pytest.fixture(scope="module")
 def model(sam):
-    from samzoo.training.graphs import TorchNetworks
+    from samzoo.training.networks.graphs import TorchNetworks
 
     return Model(sam.config, TorchNetworks(sam))
 
@@ -127,7 +127,7 @@ def test_many_objects_in_one_call_equal_one_call_each(model):
 
 @torch.no_grad()
 def test_has_mask_input_of_minus_one_means_none(sam):
-    from samzoo.training.graphs import MaskDecoderGraph
+    from samzoo.training.networks.graphs import MaskDecoderGraph
 
     graph = MaskDecoderGraph(sam)
     arguments = (
@@ -144,7 +144,7 @@ def test_has_mask_input_of_minus_one_means_none(sam):
 
 @torch.no_grad()
 def test_padding_tokens_do_not_change_which_mask_is_chosen(sam):
-    from samzoo.training.graphs import MaskDecoderGraph
+    from samzoo.training.networks.graphs import MaskDecoderGraph
 
     iou = torch.tensor([[0.9, 0.1, 0.8, 0.2]]).expand(3, 4)
     labels = torch.tensor([[1, -1, -1, -1], [1, 0, -1, -1], [2, 3, -1, -1]])
@@ -180,7 +180,7 @@ def test_multimask_output_is_that_of_segment_anything(model, predictor, prompt):
 
 
 def test_a_model_with_single_output_answers_a_point_with_the_first_mask(sam, predictor):
-    from samzoo.training.graphs import TorchNetworks
+    from samzoo.training.networks.graphs import TorchNetworks
 
     decoder = dataclasses.replace(tiny.MASK_DECODER, point_output="single")
     architecture = dataclasses.replace(sam.config.architecture, mask_decoder=decoder)
@@ -196,7 +196,7 @@ def test_a_model_with_single_output_answers_a_point_with_the_first_mask(sam, pre
 
 def test_a_declared_scale_crops_the_masks_by_that_scale(sam):
     """Twice the pixels at scale 1 give what the scaled model gives, up to the last resizing."""
-    from samzoo.training.graphs import MaskDecoderGraph
+    from samzoo.training.networks.graphs import MaskDecoderGraph
 
     scaled = tiny.make_sam(tiny.make_config(scale=2.0))
     arguments = (
@@ -225,7 +225,7 @@ def test_ais_maps_of_the_networks_are_those_of_the_decoder(sam, model):
 
 
 def test_a_graph_without_ais_decoder_says_so():
-    from samzoo.training.graphs import AisGraph
+    from samzoo.training.networks.graphs import AisGraph
 
     graph = AisGraph(tiny.make_sam(tiny.make_config(ais=False)))
     with pytest.raises(ValueError, match="no AIS decoder"):

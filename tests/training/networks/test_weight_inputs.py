@@ -21,8 +21,8 @@ def layers_of(sam):
 
 
 def with_factors(sam):
-    from samzoo.training.graphs import EncoderGraph
-    from samzoo.training.weight_inputs import EncoderWithFactors
+    from samzoo.training.networks.graphs import EncoderGraph
+    from samzoo.training.networks.weight_inputs import EncoderWithFactors
 
     return EncoderWithFactors(EncoderGraph(sam), sam.image_encoder, layers_of(sam)).eval()
 
@@ -40,7 +40,7 @@ def random_factors(sam, rank, seed=0):
 @pytest.mark.parametrize("encoder", tiny.ENCODERS)
 @torch.no_grad()
 def test_the_graph_computes_with_weights_plus_products(encoder):
-    from samzoo.training.graphs import EncoderGraph
+    from samzoo.training.networks.graphs import EncoderGraph
 
     changed, sam = (tiny.make_sam(tiny.make_config(encoder)) for _ in range(2))
     plain = EncoderGraph(sam)(IMAGE)
@@ -60,7 +60,7 @@ def test_the_graph_computes_with_weights_plus_products(encoder):
 @pytest.mark.parametrize("encoder", tiny.ENCODERS)
 @torch.no_grad()
 def test_factors_of_rank_0_change_nothing(encoder):
-    from samzoo.training.graphs import EncoderGraph
+    from samzoo.training.networks.graphs import EncoderGraph
 
     sam = tiny.make_sam(tiny.make_config(encoder))
     expected = EncoderGraph(sam)(IMAGE)
