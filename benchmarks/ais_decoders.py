@@ -27,7 +27,7 @@ from samzoo.runtime.automatic.maps import decode_maps
 from samzoo.runtime.evaluation.metrics import mean_segmentation_accuracy
 from samzoo.runtime.formats.config import AisParameters, LightDecoderConfig, UnetrDecoderConfig
 from samzoo.training import read_annotated
-from samzoo.training.data import CropSampler, prepare
+from samzoo.training.data.reading import CropSampler, prepare
 from samzoo.training.networks.ais_decoder import build_ais_decoder
 from samzoo.training.objectives import distance_loss
 from samzoo.training.thresholds import search_thresholds

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from samzoo.runtime.formats.adapter import read_adapter
 
     from .config import TrainConfig
-    from .data import Annotated, read_annotated, split
+    from .data.reading import Annotated, read_annotated, split
     from .fit import train
     from .methods import METHODS, get_method
     from .networks.graphs import TorchNetworks
@@ -37,15 +37,15 @@ __all__ = [
 
 _MODULES = {
     "METHODS": "samzoo.training.methods",
-    "Annotated": "samzoo.training.data",
+    "Annotated": "samzoo.training.data.reading",
     "Sam": "samzoo.training.networks.sam",
     "TorchNetworks": "samzoo.training.networks.graphs",
     "TrainConfig": "samzoo.training.config",
     "get_method": "samzoo.training.methods",
     "load_sam": "samzoo.training.networks.sam",
     "read_adapter": "samzoo.runtime.formats.adapter",
-    "read_annotated": "samzoo.training.data",
-    "split": "samzoo.training.data",
+    "read_annotated": "samzoo.training.data.reading",
+    "split": "samzoo.training.data.reading",
     "train": "samzoo.training.fit",
 }
 """Where each public name is defined."""

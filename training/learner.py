@@ -19,12 +19,18 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from samzoo.runtime.errors import InputError
+from samzoo.training.data.embedding_cache import EmbeddingCache
+from samzoo.training.data.reading import (
+    Crop,
+    CropSampler,
+    Sample,
+    jitter_intensity,
+    training_objects,
+)
 from samzoo.training.networks.acting import dropout_acting, statistics_learned, statistics_of
 from samzoo.training.networks.sam import Sam
 
 from .config import TrainConfig
-from .data import Crop, CropSampler, Sample, jitter_intensity, training_objects
-from .embedding_cache import EmbeddingCache
 from .objectives import InteractiveSettings, distance_loss, interactive_step
 
 

@@ -23,14 +23,14 @@ from samzoo.runtime.formats.adapter import AdapterConfig, adapter_tensors, write
 from samzoo.runtime.formats.config import from_json, to_json
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.model import Model
+from samzoo.training.data.embedding_cache import cache_identity
+from samzoo.training.data.reading import Annotated, data_digest, median_diameter, prepare
 from samzoo.training.methods import mask_decoder_lora
 from samzoo.training.networks.graphs import TorchNetworks
 from samzoo.training.networks.sam import weights_of
 
 from .average import WeightAverage
 from .config import TrainConfig
-from .data import Annotated, data_digest, median_diameter, prepare
-from .embedding_cache import cache_identity
 from .finetunable import finetunable
 from .learner import Learner
 from .memory import keep_freed_memory

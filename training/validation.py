@@ -13,9 +13,9 @@ import numpy as np
 from samzoo.runtime.errors import ImageError, InputError
 from samzoo.runtime.evaluation.scoring import check_tasks, evaluate_image
 from samzoo.runtime.model import Model
+from samzoo.training.data.reading import Annotated
 
 from .config import TrainConfig
-from .data import Annotated
 
 
 def possible_tasks(config: TrainConfig) -> list[str]:

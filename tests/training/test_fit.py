@@ -30,7 +30,7 @@ pytest.importorskip("lightning_fabric")
 pytestmark = pytest.mark.torch
 
 from samzoo.training import fit, learner  # noqa: E402
-from samzoo.training.data import Annotated, median_diameter  # noqa: E402
+from samzoo.training.data.reading import Annotated, median_diameter  # noqa: E402
 from samzoo.training.objectives import distance_loss, interactive_step  # noqa: E402
 from samzoo.training.run import BEST, LAST, LOG, Run  # noqa: E402
 from samzoo.training.validation import validate  # noqa: E402

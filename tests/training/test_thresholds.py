@@ -8,7 +8,7 @@ import tiny
 
 from samzoo.runtime.automatic.ais import segment_from_maps
 from samzoo.runtime.formats.config import AisParameters
-from samzoo.training.targets import distance_targets
+from samzoo.training.data.targets import distance_targets
 from samzoo.training.thresholds import SMOOTHINGS, THRESHOLDS, placements, search_thresholds
 
 START = AisParameters()

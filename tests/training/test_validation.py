@@ -11,7 +11,7 @@ from samzoo.training.config import TrainConfig
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-from samzoo.training.data import Annotated  # noqa: E402
+from samzoo.training.data.reading import Annotated  # noqa: E402
 from samzoo.training.validation import (  # noqa: E402
     check_validation_data,
     possible_tasks,

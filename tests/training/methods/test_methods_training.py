@@ -16,7 +16,7 @@ pytest.importorskip("lightning_fabric")
 pytestmark = pytest.mark.torch
 
 from samzoo.training import fit  # noqa: E402
-from samzoo.training.data import Annotated  # noqa: E402
+from samzoo.training.data.reading import Annotated  # noqa: E402
 from samzoo.training.networks.sam import load_sam  # noqa: E402
 from samzoo.training.run import Run  # noqa: E402
 from samzoo.zoo.merge import merge  # noqa: E402

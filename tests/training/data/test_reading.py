@@ -6,7 +6,7 @@ import tiny
 
 from samzoo.runtime.errors import ImageError, NotFoundError
 from samzoo.runtime.formats.config import Preprocessing
-from samzoo.training.data import (
+from samzoo.training.data.reading import (
     VARIANTS,
     Annotated,
     CropSampler,
@@ -21,7 +21,7 @@ from samzoo.training.data import (
     training_objects,
     turn,
 )
-from samzoo.training.targets import distance_targets
+from samzoo.training.data.targets import distance_targets
 
 
 def annotated(seed=0, shape=(80, 96)):

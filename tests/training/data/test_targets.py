@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samzoo.training.targets import distance_targets
+from samzoo.training.data.targets import distance_targets
 
-GOLDENS = Path(__file__).parents[1] / "goldens" / "distance_targets.npz"
+GOLDENS = Path(__file__).parents[2] / "goldens" / "distance_targets.npz"
 
 
 @pytest.mark.parametrize("index", [0, 1])

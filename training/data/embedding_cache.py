@@ -18,7 +18,7 @@ from samzoo.runtime.formats.config import Preprocessing
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.formats.files import read_tensors, write_tensors
 
-from .data import Crop
+from .reading import Crop
 
 NAME = "image_embeddings"
 

@@ -8,8 +8,8 @@ from samzoo.runtime.formats.config import Preprocessing
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-from samzoo.training.data import Crop  # noqa: E402
-from samzoo.training.embedding_cache import EmbeddingCache, cache_identity  # noqa: E402
+from samzoo.training.data.embedding_cache import EmbeddingCache, cache_identity  # noqa: E402
+from samzoo.training.data.reading import Crop  # noqa: E402
 
 
 class Encoder:
