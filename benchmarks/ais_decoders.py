@@ -28,9 +28,9 @@ from samzoo.runtime.evaluation.metrics import mean_segmentation_accuracy
 from samzoo.runtime.formats.config import AisParameters, LightDecoderConfig, UnetrDecoderConfig
 from samzoo.training import read_annotated
 from samzoo.training.data.reading import CropSampler, prepare
+from samzoo.training.fit.objectives import distance_loss
+from samzoo.training.fit.thresholds import search_thresholds
 from samzoo.training.networks.ais_decoder import build_ais_decoder
-from samzoo.training.objectives import distance_loss
-from samzoo.training.thresholds import search_thresholds
 from samzoo.zoo import load
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from samzoo.runtime import load, read_image
 from samzoo.training import TrainConfig, read_annotated
-from samzoo.training.fit import train
+from samzoo.training.fit.loop import train
 from samzoo.zoo import export
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

@@ -25,7 +25,7 @@ from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.files import read_json, write_json
 from samzoo.runtime.formats.folders import read_model_folder
 from samzoo.training import TorchNetworks, TrainConfig, read_adapter, read_annotated
-from samzoo.training.fit import train
+from samzoo.training.fit.loop import train
 from samzoo.training.networks.adapted import adapted
 from samzoo.training.networks.sam import Sam, load_weights
 from samzoo.zoo.merge import merged

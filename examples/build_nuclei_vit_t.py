@@ -31,7 +31,7 @@ from samzoo.runtime.formats.files import read_json, write_json
 from samzoo.runtime.images.overlay import draw_overlay
 from samzoo.runtime.prompts.cutouts import labels_from_masks
 from samzoo.training import TorchNetworks, TrainConfig, load_sam, read_annotated
-from samzoo.training.fit import Status, train
+from samzoo.training.fit.loop import Status, train
 from samzoo.training.networks.sam import Preprocess
 from samzoo.zoo import convert, export
 from samzoo.zoo.convert import find_lite_medsam

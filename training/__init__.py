@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .config import TrainConfig
     from .data.reading import Annotated, read_annotated, split
-    from .fit import train
+    from .fit.loop import train
     from .methods import METHODS, get_method
     from .networks.graphs import TorchNetworks
     from .networks.sam import Sam, load_sam
@@ -46,7 +46,7 @@ _MODULES = {
     "read_adapter": "samzoo.runtime.formats.adapter",
     "read_annotated": "samzoo.training.data.reading",
     "split": "samzoo.training.data.reading",
-    "train": "samzoo.training.fit",
+    "train": "samzoo.training.fit.loop",
 }
 """Where each public name is defined."""
 

@@ -58,7 +58,7 @@ def train(options: Namespace) -> Result:
 
     require("torch", extra="train")
     from samzoo.training import TrainConfig, read_annotated, split
-    from samzoo.training.fit import train as fit
+    from samzoo.training.fit.loop import train as fit
 
     config = TrainConfig.read(options.config)
     if options.seed is not None:

@@ -52,7 +52,7 @@ class TrainingBar:
         self._bar: Any = None
 
     def __call__(self, status: Any) -> None:
-        """Draw a status of ``samzoo.training.fit``."""
+        """Draw a status of ``samzoo.training.fit.loop``."""
         if self._bar is None:
             from tqdm import tqdm
 

@@ -214,7 +214,7 @@ def test_a_trained_qlora_adapter_merges_into_what_it_was_trained_as(
     pytest.importorskip("bitsandbytes")
     pytest.importorskip("lightning_fabric")
     from samzoo.training import Annotated, TrainConfig
-    from samzoo.training.fit import train
+    from samzoo.training.fit.loop import train
 
     pictures = [tiny.make_cells((64, 64), seed) for seed in (0, 1)]
     cells = [Annotated(image, labels, "cells") for image, labels in pictures]

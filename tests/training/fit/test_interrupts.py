@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from samzoo.training.interrupts import interrupts_held_back
+from samzoo.training.fit.interrupts import interrupts_held_back
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="os.kill ends the process on Windows")
 

@@ -23,20 +23,19 @@ from samzoo.runtime.formats.adapter import AdapterConfig, adapter_tensors, write
 from samzoo.runtime.formats.config import from_json, to_json
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.model import Model
+from samzoo.training.config import TrainConfig
 from samzoo.training.data.embedding_cache import cache_identity
 from samzoo.training.data.reading import Annotated, data_digest, median_diameter, prepare
-from samzoo.training.methods import mask_decoder_lora
+from samzoo.training.methods import get_method, mask_decoder_lora
+from samzoo.training.methods.adaptformer import ALPHA
+from samzoo.training.methods.layers import PREFIX
 from samzoo.training.networks.graphs import TorchNetworks
 from samzoo.training.networks.sam import weights_of
 
+from .allocation import keep_freed_memory
 from .average import WeightAverage
-from .config import TrainConfig
 from .finetunable import finetunable
 from .learner import Learner
-from .memory import keep_freed_memory
-from .methods import get_method
-from .methods.adaptformer import ALPHA
-from .methods.layers import PREFIX
 from .schedule import History, fraction_done, learning_rate_factor
 from .state import load_state, read_progress, save_state
 from .thresholds import placements, search_thresholds

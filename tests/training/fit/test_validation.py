@@ -12,11 +12,7 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
 from samzoo.training.data.reading import Annotated  # noqa: E402
-from samzoo.training.validation import (  # noqa: E402
-    check_validation_data,
-    possible_tasks,
-    validate,
-)
+from samzoo.training.fit.validation import check_validation_data, possible_tasks, validate  # noqa: E402
 
 
 def annotated(seed):

@@ -6,7 +6,7 @@ import pytest
 
 from samzoo.runtime.formats.config import from_json, to_json
 from samzoo.training.config import TrainConfig
-from samzoo.training.schedule import (
+from samzoo.training.fit.schedule import (
     History,
     finished,
     learning_rate_factor,

@@ -19,6 +19,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from samzoo.runtime.errors import InputError
+from samzoo.training.config import TrainConfig
 from samzoo.training.data.embedding_cache import EmbeddingCache
 from samzoo.training.data.reading import (
     Crop,
@@ -30,7 +31,6 @@ from samzoo.training.data.reading import (
 from samzoo.training.networks.acting import dropout_acting, statistics_learned, statistics_of
 from samzoo.training.networks.sam import Sam
 
-from .config import TrainConfig
 from .objectives import InteractiveSettings, distance_loss, interactive_step
 
 

@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-from samzoo.training.average import WeightAverage  # noqa: E402
+from samzoo.training.fit.average import WeightAverage  # noqa: E402
 
 
 @pytest.fixture

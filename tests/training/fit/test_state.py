@@ -13,7 +13,7 @@ from samzoo.runtime.formats.files import read_tensors, write_tensors
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-from samzoo.training.state import load_state, read_progress, save_state  # noqa: E402
+from samzoo.training.fit.state import load_state, read_progress, save_state  # noqa: E402
 
 PROGRESS = {"step": 3, "best": {"score": 0.1 + 0.2}, "last_score": None}
 

@@ -13,9 +13,8 @@ import numpy as np
 from samzoo.runtime.errors import ImageError, InputError
 from samzoo.runtime.evaluation.scoring import check_tasks, evaluate_image
 from samzoo.runtime.model import Model
+from samzoo.training.config import TrainConfig
 from samzoo.training.data.reading import Annotated
-
-from .config import TrainConfig
 
 
 def possible_tasks(config: TrainConfig) -> list[str]:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.errors import NotFoundError, OutputExistsError
+from samzoo.training.config import TrainConfig
 from samzoo.training.data.reading import Annotated
 
-from .config import TrainConfig
 from .interrupts import interrupts_held_back
 from .run import LAST, Run
 from .schedule import Status, finished, out_of_time, status

@@ -14,11 +14,9 @@ from typing import Any
 import torch
 
 from samzoo.runtime.formats.config import ModelConfig, Preprocessing
-from samzoo.training.methods import mask_decoder_lora
+from samzoo.training.config import TrainConfig
+from samzoo.training.methods import Method, mask_decoder_lora
 from samzoo.training.networks.sam import Sam, load_sam
-
-from .config import TrainConfig
-from .methods import Method
 
 
 def finetunable(

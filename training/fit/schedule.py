@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .config import TrainConfig
+from samzoo.training.config import TrainConfig
 
 PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.9, 3
 """Source: micro-sam 1.8.14, ``train_sam``."""

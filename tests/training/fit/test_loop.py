@@ -29,11 +29,12 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning_fabric")
 pytestmark = pytest.mark.torch
 
-from samzoo.training import fit, learner  # noqa: E402
 from samzoo.training.data.reading import Annotated, median_diameter  # noqa: E402
-from samzoo.training.objectives import distance_loss, interactive_step  # noqa: E402
-from samzoo.training.run import BEST, LAST, LOG, Run  # noqa: E402
-from samzoo.training.validation import validate  # noqa: E402
+from samzoo.training.fit import learner  # noqa: E402
+from samzoo.training.fit import loop as fit  # noqa: E402
+from samzoo.training.fit.objectives import distance_loss, interactive_step  # noqa: E402
+from samzoo.training.fit.run import BEST, LAST, LOG, Run  # noqa: E402
+from samzoo.training.fit.validation import validate  # noqa: E402
 
 CONFIG = TrainConfig(
     epochs=2,
@@ -262,7 +263,7 @@ def test_the_same_seed_gives_the_same_adapter_and_another_seed_another(train, tm
 
 
 def test_the_best_epoch_is_written_not_the_last(train, tmp_path, monkeypatch):
-    from samzoo.training import run
+    from samzoo.training.fit import run
 
     scores = iter([0.1, 0.7, 0.3])
     monkeypatch.setattr(run, "validate", lambda *_: {"ais": 0.0, "score": next(scores)})
@@ -289,9 +290,9 @@ def test_with_an_average_that_is_what_is_written(train, tmp_path):
 
 
 def test_the_thresholds_found_become_the_adapters(train, tmp_path, monkeypatch):
-    monkeypatch.setattr("samzoo.training.thresholds.SMOOTHINGS", (1.0,))
+    monkeypatch.setattr("samzoo.training.fit.thresholds.SMOOTHINGS", (1.0,))
     found = AisParameters(center_distance_threshold=0.3, min_size=12)
-    monkeypatch.setattr("samzoo.training.run.search_thresholds", lambda *_: (found, 0.9))
+    monkeypatch.setattr("samzoo.training.fit.run.search_thresholds", lambda *_: (found, 0.9))
     assert train(search_ais=True, epochs=1)["ais"] == 0.9
     assert read_adapter(tmp_path / "run")[0].ais == found
 
@@ -332,7 +333,8 @@ def test_corrections_begin_when_they_shall(train, monkeypatch):
 def test_a_checkpoint_from_before_the_corrections_is_not_the_best(train, monkeypatch):
     scores = iter([0.9, 0.2, 0.1])
     monkeypatch.setattr(
-        "samzoo.training.run.validate", lambda *_: {"ais": (score := next(scores)), "score": score}
+        "samzoo.training.fit.run.validate",
+        lambda *_: {"ais": (score := next(scores)), "score": score},
     )
     best = train(corrections_after=0.3, epochs=3)
     assert best["score"] == 0.2
@@ -458,7 +460,7 @@ def test_a_loss_that_is_not_finite_is_an_error_and_the_last_checkpoint_stays(
 
 
 def progress_of(folder):
-    from samzoo.training.state import read_progress
+    from samzoo.training.fit.state import read_progress
 
     return json.dumps(read_progress(folder / LAST))
 
@@ -580,7 +582,7 @@ def test_ctrl_c_inside_of_a_step_waits_for_its_end(train, whole, tmp_path, monke
 
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_an_interrupted_validation_is_done_again(train, tmp_path, monkeypatch, epoch):
-    from samzoo.training import run
+    from samzoo.training.fit import run
 
     train("whole", ema_decay=0.9)
     original: Any = validate
@@ -616,7 +618,7 @@ def test_a_full_disk_leaves_a_run_that_can_go_on(train, whole, tmp_path, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", full)
         patch.setattr(
-            "samzoo.training.run.validate", lambda *_: {"ais": 0.0, "score": len(calls) + 1.0}
+            "samzoo.training.fit.run.validate", lambda *_: {"ais": 0.0, "score": len(calls) + 1.0}
         )
         with pytest.raises(StorageError, match=r"cannot be written .No space left on device"):
             train("parts")

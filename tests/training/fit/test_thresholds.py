@@ -9,7 +9,7 @@ import tiny
 from samzoo.runtime.automatic.ais import segment_from_maps
 from samzoo.runtime.formats.config import AisParameters
 from samzoo.training.data.targets import distance_targets
-from samzoo.training.thresholds import SMOOTHINGS, THRESHOLDS, placements, search_thresholds
+from samzoo.training.fit.thresholds import SMOOTHINGS, THRESHOLDS, placements, search_thresholds
 
 START = AisParameters()
 
@@ -23,8 +23,8 @@ def perfect_maps(seed=0):
 def small_grid():
     """A smaller grid: the whole one takes seconds."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("samzoo.training.thresholds.SMOOTHINGS", (1.0, 1.6))
-        patch.setattr("samzoo.training.thresholds.THRESHOLDS", (0.3, 0.5, 0.7))
+        patch.setattr("samzoo.training.fit.thresholds.SMOOTHINGS", (1.0, 1.6))
+        patch.setattr("samzoo.training.fit.thresholds.THRESHOLDS", (0.3, 0.5, 0.7))
         yield
 
 

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
 from samzoo.runtime.evaluation.prompt_simulation import object_boxes  # noqa: E402
-from samzoo.training.objectives import (  # noqa: E402
+from samzoo.training.fit.objectives import (  # noqa: E402
     InteractiveSettings,
     dice_loss,
     distance_loss,
@@ -19,7 +19,7 @@ from samzoo.training.objectives import (  # noqa: E402
     mask_loss,
 )
 
-GOLDENS = Path(__file__).parents[1] / "goldens" / "dice_loss.npz"
+GOLDENS = Path(__file__).parents[2] / "goldens" / "dice_loss.npz"
 
 TOLERANCE = 1e-6
 """Relative; sums of some hundred float32 numbers in another order."""
@@ -248,7 +248,7 @@ def test_the_same_seed_gives_the_same_loss_and_gradients(sam, labels, box):
 
 def test_a_crop_smaller_than_the_encoder_input_is_compared_where_it_lies(sam, monkeypatch):
     """The padding below and right of the crop is background."""
-    from samzoo.training import objectives
+    from samzoo.training.fit import objectives
 
     targets = []
     original = objectives.mask_loss

@@ -1,0 +1,1 @@
+"""The training loop: its steps, state, schedule and validation."""
