@@ -34,7 +34,7 @@ from samzoo.training import TorchNetworks, TrainConfig, load_sam, read_annotated
 from samzoo.training.fit.loop import Status, train
 from samzoo.training.networks.sam import Preprocess
 from samzoo.zoo import convert, export
-from samzoo.zoo.convert import find_lite_medsam
+from samzoo.zoo.checkpoints.conversion import find_lite_medsam
 
 HERE = Path(__file__).parent
 TASKS = ("ais", "point", "box", "ip", "ib")

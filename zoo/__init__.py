@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .adapter_export import export_adapters
-    from .checkpoint_writer import write_checkpoint
-    from .convert import convert
+    from .checkpoints.conversion import convert
+    from .checkpoints.writing import write_checkpoint
     from .export import export
     from .index import DEFAULT_MODEL, load, resolve, shipped
     from .merge import merge
@@ -41,7 +41,7 @@ _MODULES = {
     "DEFAULT_MODEL": "index",
     "Report": "verify",
     "add_adapters": "shared_export",
-    "convert": "convert",
+    "convert": "checkpoints.conversion",
     "export": "export",
     "export_adapters": "adapter_export",
     "export_shared": "shared_export",
@@ -50,7 +50,7 @@ _MODULES = {
     "resolve": "index",
     "shipped": "index",
     "verify": "verify",
-    "write_checkpoint": "checkpoint_writer",
+    "write_checkpoint": "checkpoints.writing",
 }
 """Where each public name is defined."""
 

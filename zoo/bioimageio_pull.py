@@ -67,8 +67,9 @@ def pull_from_bioimageio(reference: str, *, progress: Progress | None = None) ->
 
 def _exported(found: Found, rdf: Rdf, partial: Path, report: Progress) -> Path:
     """Fetch, convert and export in the partial folder, whose lock is held."""
-    from .checkpoints import read_state_dicts
-    from .convert import convert
+    from samzoo.zoo.checkpoints.conversion import convert
+    from samzoo.zoo.checkpoints.reading import read_state_dicts
+
     from .export import export, package_name
 
     stage = f"pull {found.name}"

@@ -19,10 +19,11 @@ Result = dict[str, Any]
 
 def convert(options: Namespace) -> Result:
     """Turn a checkpoint into a base folder, or a base or model folder into a checkpoint."""
+    from samzoo.zoo.checkpoints.conversion import convert as convert_checkpoint
+    from samzoo.zoo.checkpoints.conversion import find_lite_medsam
+    from samzoo.zoo.checkpoints.writing import write_checkpoint
+
     from .adapter_commands import convert_adapter, is_about_adapters
-    from .checkpoint_writer import write_checkpoint
-    from .convert import convert as convert_checkpoint
-    from .convert import find_lite_medsam
     from .hub import check_repository
 
     given = {key: getattr(options, key) for key in ("name", "license", "huggingface")}

@@ -28,8 +28,8 @@ from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.formats.files import read_tensors, write_json, write_tensors
 from samzoo.runtime.formats.shapes import tensor_shapes
 from samzoo.training.networks.sam import load_sam
-from samzoo.zoo.checkpoint_writer import write_checkpoint
-from samzoo.zoo.convert import convert
+from samzoo.zoo.checkpoints.conversion import convert
+from samzoo.zoo.checkpoints.writing import write_checkpoint
 
 TOLERANCE = 1e-5
 """float32 sums in another order."""

@@ -11,7 +11,7 @@ from samzoo.runtime.formats.adapter import read_adapter
 from samzoo.runtime.formats.files import write_tensors
 from samzoo.runtime.formats.folders import read_model_folder
 from samzoo.zoo.adapters import read_foreign_adapter, resize_base
-from samzoo.zoo.adapters.image_size import interpolated
+from samzoo.zoo.checkpoints.resizing import interpolated
 
 TOLERANCE = 1e-5
 """Relative, issue 3; float32 sums in another order."""

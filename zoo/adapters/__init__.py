@@ -7,7 +7,8 @@ up, ``image_size.py`` resizes a base. Importing this package needs no torch.
 
 from __future__ import annotations
 
-from .image_size import resize_base
+from samzoo.zoo.checkpoints.resizing import resize_base
+
 from .reading import read_foreign_adapter
 from .sums import merge_sum, sum_adapters
 from .writing import TARGETS, write_foreign_adapter

@@ -12,7 +12,7 @@ from typing import Any
 
 from samzoo.runtime.errors import require
 from samzoo.runtime.formats.arrays import Tensors
-from samzoo.zoo.checkpoints import as_weights, read_state_dicts
+from samzoo.zoo.checkpoints.reading import as_weights, read_state_dicts
 
 from .foreign import AIS
 from .micro_sam_names import split_quantized

@@ -22,7 +22,7 @@ from samzoo.runtime.formats.config import AisDecoderConfig
 from samzoo.runtime.formats.files import read_tensors, sha256_of
 from samzoo.runtime.formats.outputs import check_output_folder, write_folder
 from samzoo.runtime.formats.tensor_files import BFLOAT16, DTYPES, TensorFile
-from samzoo.zoo.architecture import architecture_of
+from samzoo.zoo.checkpoints.detection import architecture_of
 
 from . import cellseg1, huggingface_peft, micro_sam
 from .foreign import AIS, DECODERS, ENCODER, Base, Foreign, completed, read_base

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from samzoo.runtime.formats.config import ModelConfig, VitConfig
-from samzoo.zoo.checkpoint_writer import split_ais, write_huggingface
+from samzoo.zoo.checkpoints.writing import split_ais, write_huggingface
 
 from .sam_sizes import bottlenecks
 from .target import Source, Target

@@ -11,8 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from samzoo.runtime.formats.config import ModelConfig, UnetrDecoderConfig
-from samzoo.zoo.checkpoint_writer import bare_state_dict, save_torch, split_ais
-from samzoo.zoo.checkpoints import DECODER_STATE, MODEL_STATE
+from samzoo.zoo.checkpoints.reading import DECODER_STATE, MODEL_STATE
+from samzoo.zoo.checkpoints.writing import bare_state_dict, save_torch, split_ais
 
 from .sam_sizes import plain_sizes_only, sam_size
 from .target import Source, Target

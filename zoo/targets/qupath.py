@@ -9,7 +9,7 @@ from pathlib import Path
 
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.outputs import write_bytes
-from samzoo.zoo.checkpoint_writer import bare_state_dict, save_torch
+from samzoo.zoo.checkpoints.writing import bare_state_dict, save_torch
 
 from .sam_sizes import plain_sizes_only, sam_size
 from .target import Source, Target

@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from samzoo.runtime.formats.config import ModelConfig
-from samzoo.zoo.checkpoint_writer import bare_state_dict, save_torch
+from samzoo.zoo.checkpoints.writing import bare_state_dict, save_torch
 
 from .sam_sizes import bottlenecks, sam_size
 from .target import Source, Target

@@ -20,8 +20,8 @@ from samzoo.runtime.errors import (
 )
 from samzoo.runtime.formats.config import LightDecoderConfig, ModelConfig, UnetrDecoderConfig
 from samzoo.runtime.formats.files import read_tensors
-from samzoo.zoo.checkpoint_writer import write_checkpoint
-from samzoo.zoo.convert import convert
+from samzoo.zoo.checkpoints.conversion import convert
+from samzoo.zoo.checkpoints.writing import write_checkpoint
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
@@ -142,7 +142,7 @@ def test_huggingface_folders_need_no_torch(tmp_path):
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "from pathlib import Path\n"
-        "from samzoo.zoo.checkpoint_writer import write_checkpoint\n"
+        "from samzoo.zoo.checkpoints.writing import write_checkpoint\n"
         "write_checkpoint(Path('base'), Path('hf'), to='huggingface')\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -13,7 +13,7 @@ import tiny
 
 from samzoo.runtime.errors import FormatError, NotFoundError
 from samzoo.runtime.formats.files import read_tensors
-from samzoo.zoo.convert import convert
+from samzoo.zoo.checkpoints.conversion import convert
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
@@ -100,7 +100,7 @@ def test_no_checkpoint_needs_torch(sam, tmp_path, name):
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "from pathlib import Path\n"
-        "from samzoo.zoo.convert import convert\n"
+        "from samzoo.zoo.checkpoints.conversion import convert\n"
         f"convert(Path({name!r}), Path('base'))\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -31,10 +31,10 @@ from samzoo.runtime.formats.outputs import (
     write_folder,
 )
 
-from .checkpoints import DECODER_STATE, MODEL_STATE
-from .convert import check_shapes
+from .conversion import check_shapes
 from .huggingface import CONFIG_FILE, WEIGHTS_FILE, config_of, processors_of
 from .huggingface_names import to_huggingface
+from .reading import DECODER_STATE, MODEL_STATE
 
 logger = logging.getLogger(__name__)
 

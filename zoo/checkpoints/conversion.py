@@ -22,9 +22,9 @@ from samzoo.runtime.formats.outputs import check_output, check_output_folder, wr
 from samzoo.runtime.formats.shapes import tensor_shapes
 from samzoo.runtime.formats.tensor_files import check_names
 
-from .architecture import architecture_of, preprocessing_of
-from .checkpoints import Checkpoint, read_checkpoint
-from .known_checkpoints import KNOWN, LITE_MEDSAM, describe
+from .detection import architecture_of, preprocessing_of
+from .known import KNOWN, LITE_MEDSAM, describe
+from .reading import Checkpoint, read_checkpoint
 
 logger = logging.getLogger(__name__)
 

@@ -18,12 +18,16 @@ from samzoo.runtime.formats.config import (
 )
 from samzoo.runtime.formats.files import read_tensors, write_json, write_tensors
 from samzoo.runtime.formats.shapes import tensor_shapes
-from samzoo.zoo.convert import convert
-from samzoo.zoo.huggingface import config_of, processors_of
-from samzoo.zoo.huggingface_names import SHARED_POSITIONS, from_huggingface, to_huggingface
+from samzoo.zoo.checkpoints.conversion import convert
+from samzoo.zoo.checkpoints.huggingface import config_of, processors_of
+from samzoo.zoo.checkpoints.huggingface_names import (
+    SHARED_POSITIONS,
+    from_huggingface,
+    to_huggingface,
+)
 
 GOLDEN = json.loads(
-    (Path(__file__).parents[1] / "goldens" / "huggingface_sam.json").read_text(encoding="utf-8")
+    (Path(__file__).parents[2] / "goldens" / "huggingface_sam.json").read_text(encoding="utf-8")
 )
 ARCHITECTURE = Architecture(
     image_encoder=VitConfig(

@@ -26,9 +26,9 @@ from samzoo.runtime.formats.config import (
 )
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.formats.files import read_tensors, sha256_of
+from samzoo.zoo.checkpoints.conversion import convert, find_lite_medsam
+from samzoo.zoo.checkpoints.known import KNOWN, describe
 from samzoo.zoo.cli import main
-from samzoo.zoo.convert import convert, find_lite_medsam
-from samzoo.zoo.known_checkpoints import KNOWN, describe
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
@@ -246,7 +246,7 @@ def test_mobile_sam_loses_its_classification_head_only(tmp_path, caplog):
         "image_encoder.head.bias": torch.ones(1000),
     }
     torch.save({**sam.state_dict(), **extra}, tmp_path / "mobile_sam.pt")
-    with caplog.at_level("INFO", logger="samzoo.zoo.convert"):
+    with caplog.at_level("INFO", logger="samzoo.zoo.checkpoints.conversion"):
         base = convert(tmp_path / "mobile_sam.pt", tmp_path / "base")
     config = ModelConfig.read(base / "config.json")
     assert config.architecture == sam.config.architecture
@@ -342,7 +342,7 @@ def test_interrupted_write_leaves_nothing(checkpoint, tmp_path, monkeypatch, ste
         path.write_bytes(b"half")
         raise error
 
-    monkeypatch.setattr(sys.modules["samzoo.zoo.convert"], step, fail)
+    monkeypatch.setattr(sys.modules["samzoo.zoo.checkpoints.conversion"], step, fail)
     with pytest.raises(raised):
         convert(checkpoint, tmp_path / "base")
     assert os.listdir(tmp_path) == ["sam.pth"]

@@ -16,7 +16,7 @@ from samzoo.runtime.formats.config import (
     UnetrDecoderConfig,
     VitConfig,
 )
-from samzoo.zoo.architecture import architecture_of, preprocessing_of
+from samzoo.zoo.checkpoints.detection import architecture_of, preprocessing_of
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch

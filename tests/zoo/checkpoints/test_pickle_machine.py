@@ -12,8 +12,13 @@ import subprocess
 import numpy as np
 import pytest
 
-from samzoo.zoo import pickle_machine
-from samzoo.zoo.pickle_machine import MalformedPickleError, Name, Placeholder, read_pickle
+from samzoo.zoo.checkpoints import pickle_machine
+from samzoo.zoo.checkpoints.pickle_machine import (
+    MalformedPickleError,
+    Name,
+    Placeholder,
+    read_pickle,
+)
 
 
 def no_reference(reference):

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from samzoo.runtime.errors import FormatError
-from samzoo.zoo import stored_tensors, torch_file
-from samzoo.zoo.pickle_machine import Placeholder
-from samzoo.zoo.stored_tensors import StoredTensor, load_tensors
+from samzoo.zoo.checkpoints import stored_tensors, torch_file
+from samzoo.zoo.checkpoints.pickle_machine import Placeholder
+from samzoo.zoo.checkpoints.stored_tensors import StoredTensor, load_tensors
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
