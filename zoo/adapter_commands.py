@@ -13,15 +13,11 @@ from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.adapter import CONFIG_FILE, is_adapter
 from samzoo.runtime.formats.files import read_json
 from samzoo.runtime.formats.manifest import Manifest
+from samzoo.zoo.checkpoints.resizing import resize_base
 
-from .adapters import (
-    TARGETS,
-    merge_sum,
-    read_foreign_adapter,
-    resize_base,
-    sum_adapters,
-    write_foreign_adapter,
-)
+from .adapters.reading import read_foreign_adapter
+from .adapters.sums import merge_sum, sum_adapters
+from .adapters.writing import TARGETS, write_foreign_adapter
 
 Result = dict[str, Any]
 

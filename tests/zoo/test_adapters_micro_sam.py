@@ -12,9 +12,10 @@ from samzoo.runtime.errors import FormatError, InputError, OutputExistsError, Wr
 from samzoo.runtime.formats.adapter import read_adapter
 from samzoo.runtime.formats.files import read_tensors, write_tensors
 from samzoo.runtime.formats.folders import read_model_folder
-from samzoo.zoo.adapters import read_foreign_adapter, write_foreign_adapter
 from samzoo.zoo.adapters.foreign import read_base
 from samzoo.zoo.adapters.micro_sam_writing import state_dict
+from samzoo.zoo.adapters.reading import read_foreign_adapter
+from samzoo.zoo.adapters.writing import write_foreign_adapter
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 NAMES = json.loads((GOLDENS / "micro_sam_names.json").read_text())

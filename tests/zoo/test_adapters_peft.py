@@ -16,8 +16,9 @@ from samzoo.runtime.formats.files import read_tensors, write_tensors
 from samzoo.runtime.formats.folders import read_model_folder
 from samzoo.training.methods import get_method
 from samzoo.training.methods.layers import matrix_rows
-from samzoo.zoo.adapters import read_foreign_adapter, write_foreign_adapter
 from samzoo.zoo.adapters.fused_lora import fuse, split
+from samzoo.zoo.adapters.reading import read_foreign_adapter
+from samzoo.zoo.adapters.writing import write_foreign_adapter
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 

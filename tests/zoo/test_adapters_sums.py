@@ -11,7 +11,6 @@ from samzoo.runtime.formats.adapter import read_adapter, write_adapter
 from samzoo.runtime.formats.folders import read_model_folder
 from samzoo.runtime.formats.shapes import tensor_shapes
 from samzoo.training.methods import get_method
-from samzoo.zoo.adapters import merge_sum, sum_adapters
 from samzoo.zoo.adapters.foreign import (
     AIS,
     ENCODER,
@@ -20,6 +19,7 @@ from samzoo.zoo.adapters.foreign import (
     parameter_shapes,
     read_base,
 )
+from samzoo.zoo.adapters.sums import merge_sum, sum_adapters
 from samzoo.zoo.merge import merged
 
 TOLERANCE = 1e-5
