@@ -28,7 +28,7 @@ from samzoo.training import TorchNetworks, TrainConfig, read_adapter, read_annot
 from samzoo.training.fit.loop import train
 from samzoo.training.networks.adapted import adapted
 from samzoo.training.networks.sam import Sam, load_weights
-from samzoo.zoo.merge import merged
+from samzoo.zoo.merging.folding import merged
 
 HERE = Path(__file__).parent
 DATA = HERE.parent / "examples"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .checkpoints.writing import write_checkpoint
     from .export import export
     from .index import DEFAULT_MODEL, load, resolve, shipped
-    from .merge import merge
+    from .merging.folding import merge
     from .shared_export import add_adapters, export_shared
     from .verify import Report, verify
 
@@ -46,7 +46,7 @@ _MODULES = {
     "export_adapters": "adapter_export",
     "export_shared": "shared_export",
     "load": "index",
-    "merge": "merge",
+    "merge": "merging.folding",
     "resolve": "index",
     "shipped": "index",
     "verify": "verify",
@@ -58,8 +58,8 @@ _MODULES = {
 class _Package(ModuleType):
     """This package, in which a function keeps the name it shares with its module.
 
-    Importing ``samzoo.zoo.merge`` would bind the name ``merge`` to the module, after which
-    ``from samzoo.zoo import merge`` would no longer give the function.
+    Importing ``samzoo.zoo.merging.folding`` would bind the name ``merge`` to the module, after
+    which ``from samzoo.zoo import merge`` would no longer give the function.
     """
 
     def __setattr__(self, name: str, value: object) -> None:

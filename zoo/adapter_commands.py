@@ -14,9 +14,9 @@ from samzoo.runtime.formats.adapter import CONFIG_FILE, is_adapter
 from samzoo.runtime.formats.files import read_json
 from samzoo.runtime.formats.manifest import Manifest
 from samzoo.zoo.checkpoints.resizing import resize_base
+from samzoo.zoo.merging.sums import merge_sum, sum_adapters
 
 from .adapters.reading import read_foreign_adapter
-from .adapters.sums import merge_sum, sum_adapters
 from .adapters.writing import TARGETS, write_foreign_adapter
 
 Result = dict[str, Any]
@@ -114,9 +114,10 @@ def merge_several(options: Namespace) -> Result:
 
 def export_several(options: Namespace) -> Result:
     """Make a package of adapters that share one encoder."""
+    from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE
+
     from .export import package_name
     from .index import resolve
-    from .merged_weights import DEFAULT_QLORA_BASE
     from .shared_export import add_adapters, export_shared
 
     folders = [Path(folder) for folder in (options.source, *options.others)]

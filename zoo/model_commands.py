@@ -91,11 +91,11 @@ def merge(options: Namespace) -> Result:
     """Fold an adapter, or the sum of several, into their base."""
     from samzoo.runtime.formats.config import to_json
     from samzoo.training.methods import get_method
+    from samzoo.zoo.merging.comparison import merge_differences, require_packages
+    from samzoo.zoo.merging.folding import merge as merge_adapter
+    from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE
 
     from .adapter_commands import merge_several
-    from .merge import merge as merge_adapter
-    from .merge_check import merge_differences, require_packages
-    from .merged_weights import DEFAULT_QLORA_BASE
 
     if options.others or options.weights or options.as_adapter:
         return merge_several(options)
@@ -125,9 +125,10 @@ def merge(options: Namespace) -> Result:
 
 def export(options: Namespace) -> Result:
     """Make a package."""
+    from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE
+
     from .adapter_commands import export_several
     from .export import export as export_package
-    from .merged_weights import DEFAULT_QLORA_BASE
 
     shared = options.shared_encoder or options.add_to or options.over
     if shared or options.others or options.adapter_names:

@@ -14,8 +14,7 @@ from samzoo.runtime.formats.adapter import CONFIG_FILE as ADAPTER_CONFIG_FILE
 from samzoo.runtime.formats.adapter import AdapterConfig, is_adapter, read_adapter_config
 from samzoo.runtime.formats.manifest import check_name
 from samzoo.training.methods import get_method
-
-from .merged_weights import QloraBase
+from samzoo.zoo.merging.merged_weights import QloraBase
 
 SHAREABLE = ("lora", "late_lora", "qlora", "late_qlora")
 """Methods whose change of the encoder is a product of two factors a layer."""

@@ -2,7 +2,7 @@
 
 In: a trained ``Sam``. Out: ``adapter_config.json`` and ``adapter_model.safetensors``: the encoder's
 delta, and the finetuned prompt encoder, mask decoder and AIS decoder, never the frozen encoder.
-Written by ``fit.py``, read by ``samzoo.zoo.merge`` (which needs no torch for it).
+Written by ``fit.py``, read by ``samzoo.zoo.merging.folding`` (which needs no torch for it).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 In: a path. Out: ``TensorFile``, a mapping that reads a tensor when it is asked for; or a file made
 from such a mapping. Called by ``files.py``, which reads and writes whole files, and by
-``samzoo.zoo.merge``, which folds models larger than the memory.
+``samzoo.zoo.merging.folding``, which folds models larger than the memory.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def test_outputs_equal_a_network_that_adds_each_lora(read, seeded_base, tmp_path
     torch = pytest.importorskip("torch")
     pytest.importorskip("segment_anything")
     from samzoo.training.networks.sam import load_sam
-    from samzoo.zoo.merge import merge
+    from samzoo.zoo.merging.folding import merge
 
     config = read()
     assert config.method == "lora"

@@ -93,7 +93,7 @@ def test_outputs_equal_micro_sams_own_module(read, method, seeded_base, tmp_path
     torch = pytest.importorskip("torch")
     pytest.importorskip("segment_anything")
     from samzoo.training.networks.sam import load_sam
-    from samzoo.zoo.merge import merge
+    from samzoo.zoo.merging.folding import merge
 
     read(method)
     merge(tmp_path / "adapter", tmp_path / "model", base=seeded_base)

@@ -54,7 +54,7 @@ def test_outputs_equal_pefts_own(name, seeded_base, tmp_path):
     torch = pytest.importorskip("torch")
     pytest.importorskip("segment_anything")
     from samzoo.training.networks.sam import load_sam
-    from samzoo.zoo.merge import merge
+    from samzoo.zoo.merging.folding import merge
 
     config = read_foreign_adapter(GOLDENS / name, tmp_path / "adapter", base=seeded_base)
     assert config.method == "lora"

@@ -2,7 +2,7 @@
 
 One row a method: its formula, its hyperparameters, what it does to the encoder (``attach``, needs
 torch), which parameters it trains (``trainable``), and how it folds into plain weights (``fold``,
-numpy only; ``samzoo.zoo.merge`` calls it). Importing this package needs no torch.
+numpy only; ``samzoo.zoo.merging.folding`` calls it). Importing this package needs no torch.
 """
 
 from __future__ import annotations

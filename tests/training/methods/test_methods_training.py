@@ -19,7 +19,7 @@ from samzoo.training.data.reading import Annotated  # noqa: E402
 from samzoo.training.fit import loop as fit  # noqa: E402
 from samzoo.training.fit.run import Run  # noqa: E402
 from samzoo.training.networks.sam import load_sam  # noqa: E402
-from samzoo.zoo.merge import merge  # noqa: E402
+from samzoo.zoo.merging.folding import merge  # noqa: E402
 
 TOLERANCE = 1e-5
 """Relative to the largest value; see ``test_methods_fold.py``."""

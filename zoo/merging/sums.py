@@ -37,9 +37,8 @@ from samzoo.runtime.formats.arrays import Array, Tensors
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.outputs import check_output_folder, write_folder
 from samzoo.runtime.formats.tensor_files import check_finite
-
-from .foreign import AIS, DECODERS, Base, Foreign, completed, read_base
-from .lora_layers import Layers, grouped, matrices_found, ungrouped
+from samzoo.zoo.adapters.foreign import AIS, DECODERS, Base, Foreign, completed, read_base
+from samzoo.zoo.adapters.lora_layers import Layers, grouped, matrices_found, ungrouped
 
 SUMMABLE = {"lora": "lora", "late_lora": "lora", "qlora": "qlora", "late_qlora": "qlora"}
 """Methods whose deltas add up to one of the same kind."""
@@ -92,7 +91,7 @@ def merge_sum(
     force: bool = False,
     **options: Any,
 ) -> ModelConfig:
-    """Sum adapters and merge the sum; see ``sum_adapters`` and ``samzoo.zoo.merge``.
+    """Sum adapters and merge the sum; see ``sum_adapters`` and ``samzoo.zoo.merging.folding``.
 
     Args:
         adapters: At least two adapter folders.
@@ -105,7 +104,7 @@ def merge_sum(
     Returns:
         The model's config.
     """
-    from samzoo.zoo.merge import merge
+    from .folding import merge
 
     inputs = [*adapters, *([base] if base is not None else [])]
     check_output_folder(output, force=force, inputs=inputs)

@@ -19,8 +19,8 @@ from samzoo.zoo.adapters.foreign import (
     parameter_shapes,
     read_base,
 )
-from samzoo.zoo.adapters.sums import merge_sum, sum_adapters
-from samzoo.zoo.merge import merged
+from samzoo.zoo.merging.folding import merged
+from samzoo.zoo.merging.sums import merge_sum, sum_adapters
 
 TOLERANCE = 1e-5
 """Absolute, on weights of size 1: the factors are float32, their sums float64."""

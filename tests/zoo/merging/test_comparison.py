@@ -14,8 +14,8 @@ from samzoo.runtime.formats.files import read_tensors
 from samzoo.runtime.formats.folders import read_model_folder
 from samzoo.training import METHODS
 from samzoo.zoo import merge
-from samzoo.zoo.merge_check import merge_differences
-from samzoo.zoo.merged_weights import QLORA_BASES
+from samzoo.zoo.merging.comparison import merge_differences
+from samzoo.zoo.merging.merged_weights import QLORA_BASES
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("segment_anything")
@@ -198,7 +198,7 @@ def test_verifying_without_bitsandbytes_is_refused_before_the_merge(
 ):
     import sys
 
-    from samzoo.zoo.merge_check import require_packages
+    from samzoo.zoo.merging.comparison import require_packages
 
     adapter = write_random_adapter(tmp_path / "adapter", bases["vit"], "qlora", rank=3)
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)

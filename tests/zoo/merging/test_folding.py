@@ -26,7 +26,7 @@ from samzoo.runtime.formats.config import (
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.formats.files import read_tensors, write_tensors
 from samzoo.zoo import merge
-from samzoo.zoo.merge import merged
+from samzoo.zoo.merging.folding import merged
 
 MERGE_TOLERANCE = 1e-6
 """Products are summed in float64 and rounded to float32 once."""
