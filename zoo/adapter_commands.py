@@ -14,10 +14,9 @@ from samzoo.runtime.formats.adapter import CONFIG_FILE, is_adapter
 from samzoo.runtime.formats.files import read_json
 from samzoo.runtime.formats.manifest import Manifest
 from samzoo.zoo.checkpoints.resizing import resize_base
+from samzoo.zoo.exchange.reading import read_foreign_adapter
+from samzoo.zoo.exchange.writing import TARGETS, write_foreign_adapter
 from samzoo.zoo.merging.sums import merge_sum, sum_adapters
-
-from .adapters.reading import read_foreign_adapter
-from .adapters.writing import TARGETS, write_foreign_adapter
 
 Result = dict[str, Any]
 

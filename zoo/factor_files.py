@@ -16,9 +16,8 @@ from samzoo.runtime.formats.adapter import read_adapter
 from samzoo.runtime.formats.config import EncoderConfig
 from samzoo.runtime.formats.lora_factors import Factors, factor_names
 from samzoo.training.methods import get_method
-
-from .adapters.fused_lora import fuse
-from .adapters.lora_layers import grouped
+from samzoo.zoo.exchange.fused_lora import fuse
+from samzoo.zoo.exchange.lora_layers import grouped
 
 
 def encoder_factors(adapter: Path, encoder: EncoderConfig) -> Factors:

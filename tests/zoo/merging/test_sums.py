@@ -11,7 +11,7 @@ from samzoo.runtime.formats.adapter import read_adapter, write_adapter
 from samzoo.runtime.formats.folders import read_model_folder
 from samzoo.runtime.formats.shapes import tensor_shapes
 from samzoo.training.methods import get_method
-from samzoo.zoo.adapters.foreign import (
+from samzoo.zoo.exchange.foreign import (
     AIS,
     ENCODER,
     Foreign,

@@ -24,7 +24,8 @@ from samzoo.runtime.formats.outputs import check_output_folder, write_folder
 from samzoo.runtime.formats.tensor_files import BFLOAT16, DTYPES, TensorFile
 from samzoo.zoo.checkpoints.detection import architecture_of
 
-from . import cellseg1, huggingface_peft, micro_sam
+from . import cellseg1, micro_sam
+from . import peft as huggingface_peft
 from .foreign import AIS, DECODERS, ENCODER, Base, Foreign, completed, read_base
 from .micro_sam_files import read_checkpoint_file
 

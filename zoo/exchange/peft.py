@@ -23,8 +23,8 @@ from samzoo.runtime.formats.files import read_json
 
 from .foreign import DECODERS, ENCODER, Base, Foreign, as_float32
 from .fused_lora import Factors, fuse, padded, split
-from .huggingface_peft_config import read_scaling
 from .lora_layers import grouped, matrices_found, ungrouped
+from .peft_config import read_scaling
 
 PREFIX = "base_model.model."
 """What ``PeftModel`` puts before the names of the model it wraps."""

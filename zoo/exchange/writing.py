@@ -30,7 +30,7 @@ from samzoo.runtime.formats.outputs import (
 )
 from samzoo.training.methods import get_method
 
-from . import huggingface_peft
+from . import peft as huggingface_peft
 from .foreign import AIS, Base, check_adapter, read_base
 from .micro_sam_files import save_checkpoint
 from .micro_sam_writing import decoder_state, peft_kwargs, state_dict

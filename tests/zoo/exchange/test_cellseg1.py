@@ -10,8 +10,8 @@ from samzoo.runtime.errors import FormatError, InputError
 from samzoo.runtime.formats.adapter import read_adapter
 from samzoo.runtime.formats.files import write_tensors
 from samzoo.runtime.formats.folders import read_model_folder
-from samzoo.zoo.adapters.reading import read_foreign_adapter
 from samzoo.zoo.checkpoints.resizing import interpolated, resize_base
+from samzoo.zoo.exchange.reading import read_foreign_adapter
 
 TOLERANCE = 1e-5
 """Relative, issue 3; float32 sums in another order."""

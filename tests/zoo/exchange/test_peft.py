@@ -16,11 +16,11 @@ from samzoo.runtime.formats.files import read_tensors, write_tensors
 from samzoo.runtime.formats.folders import read_model_folder
 from samzoo.training.methods import get_method
 from samzoo.training.methods.layers import matrix_rows
-from samzoo.zoo.adapters.fused_lora import fuse, split
-from samzoo.zoo.adapters.reading import read_foreign_adapter
-from samzoo.zoo.adapters.writing import write_foreign_adapter
+from samzoo.zoo.exchange.fused_lora import fuse, split
+from samzoo.zoo.exchange.reading import read_foreign_adapter
+from samzoo.zoo.exchange.writing import write_foreign_adapter
 
-GOLDENS = Path(__file__).parents[1] / "goldens"
+GOLDENS = Path(__file__).parents[2] / "goldens"
 
 TOLERANCE = 1e-5
 """Relative, issue 3; float32 sums in another order."""
@@ -79,7 +79,7 @@ def make_adapter(folder, base, *, seed=3, ais=True, **hyperparameters):
     """Write a LoRA adapter of ours with seeded tensors; returns them."""
     from samzoo.runtime.formats.adapter import write_adapter
     from samzoo.runtime.formats.shapes import ais_decoder_shapes
-    from samzoo.zoo.adapters.foreign import Foreign, completed, parameter_shapes, read_base
+    from samzoo.zoo.exchange.foreign import Foreign, completed, parameter_shapes, read_base
 
     read = read_base(base)
     method = get_method("lora")
