@@ -42,7 +42,7 @@ def prepare(folder: Path, objects: int) -> None:
 
     from samzoo.runtime.formats.manifest import MASK_DECODER
     from samzoo.training.networks.sam import Sam
-    from samzoo.zoo.onnx_export import export_graphs
+    from samzoo.zoo.graphs.tracing import export_graphs
 
     torch.manual_seed(0)
     sam = Sam(CONFIG).eval()

@@ -120,7 +120,7 @@ def make_graphs(arch: str, folder: Path) -> None:
     import torch
 
     from samzoo.runtime.formats.manifest import ENCODER
-    from samzoo.zoo.onnx_export import export_graphs
+    from samzoo.zoo.graphs.tracing import export_graphs
 
     folder.mkdir(parents=True, exist_ok=True)
     sam = make_sam(arch)

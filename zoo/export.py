@@ -24,12 +24,12 @@ from samzoo.runtime.formats.folders import CONFIG_FILE, read_model_folder
 from samzoo.runtime.formats.manifest import WEIGHTS, FileEntry, Manifest, check_relative, read_entry
 from samzoo.runtime.formats.outputs import check_output_folder, write_bytes, write_folder
 from samzoo.runtime.model import Model
+from samzoo.zoo.graphs.memory_release import return_freed_memory
+from samzoo.zoo.graphs.tracing import export_graphs
 from samzoo.zoo.merging.folding import input_folders, merged
 from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE, QloraBase
 
 from .card import render_card
-from .freed_memory import return_freed_memory
-from .onnx_export import export_graphs
 from .package_test import TEST_FILE, TEST_ROLE, write_test
 from .package_weights import WEIGHTS_FILE, is_package, read_weights, write_weights
 from .targets import Source, select_targets

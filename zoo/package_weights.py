@@ -14,8 +14,7 @@ from samzoo.runtime.errors import FormatError, InputError
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.files import read_tensors, write_tensors
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, WEIGHTS, Manifest, read_entry
-
-from .weight_storage import MAX_HALF, MIN_BYTES
+from samzoo.zoo.graphs.storage import MAX_HALF, MIN_BYTES
 
 WEIGHTS_FILE = "model.safetensors"
 

@@ -28,6 +28,7 @@ from samzoo.runtime.formats.manifest import (
 )
 from samzoo.runtime.formats.outputs import check_output_folder
 from samzoo.runtime.model import Model
+from samzoo.zoo.graphs.factor_files import encoder_factors, write_factors
 from samzoo.zoo.merging.folding import input_folders
 from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE, QloraBase
 
@@ -41,7 +42,6 @@ from .export import (
     software_versions,
     write_package,
 )
-from .factor_files import encoder_factors, write_factors
 from .package_test import TEST_ROLE, adapter_test_file, answers_file
 from .shareable import check_quantization, common_quantization, read_configs
 from .shared_graphs import decoders, shared_encoder

@@ -25,9 +25,9 @@ from samzoo.runtime.formats.manifest import (
 )
 from samzoo.runtime.loading import load
 from samzoo.runtime.model import Model
+from samzoo.zoo.graphs.contracts import check_graph
 
 from .encoder_package import find_encoder
-from .graph_contracts import check_graph
 from .package_test import TEST_ROLE, TOLERANCES, run_test
 
 GRAPHS = (ENCODER, MASK_DECODER, AIS_DECODER)

@@ -23,7 +23,7 @@ from samzoo.runtime.formats.files import read_tensors, sha256_of
 from samzoo.runtime.formats.lora_factors import factor_names
 from samzoo.training.methods import get_method
 from samzoo.zoo import add_adapters, export, export_shared, verify
-from samzoo.zoo.factor_files import encoder_factors
+from samzoo.zoo.graphs.factor_files import encoder_factors
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")

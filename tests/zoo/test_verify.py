@@ -14,7 +14,7 @@ from samzoo.runtime.formats.files import read_tensors, sha256_of, write_tensors
 from samzoo.runtime.formats.manifest import FileEntry, Manifest
 from samzoo.zoo import resolve, verify
 from samzoo.zoo.cli import main
-from samzoo.zoo.onnx_reader import summarise
+from samzoo.zoo.graphs.reader import summarise
 from samzoo.zoo.package_test import TEST_FILE, TOLERANCES, picture
 
 FLIPS = 1000

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from samzoo.runtime.errors import require
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.outputs import write_bytes
-from samzoo.zoo.onnx_export import OPSET
+from samzoo.zoo.graphs.tracing import OPSET
 
 from .target import Source
 

@@ -70,7 +70,7 @@ def test_factors_of_rank_0_change_nothing(encoder):
 @pytest.mark.onnx
 def test_a_graph_that_leaves_a_weight_out_is_not_exported():
     onnx = pytest.importorskip("onnx")
-    from samzoo.zoo.factor_inputs import with_defaults
+    from samzoo.zoo.graphs.factor_inputs import with_defaults
 
     value = onnx.helper.make_tensor_value_info("input_image", 1, [1])
     node = onnx.helper.make_node("Identity", ["input_image"], ["y"])

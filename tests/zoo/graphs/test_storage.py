@@ -11,8 +11,8 @@ pytestmark = [pytest.mark.onnx, pytest.mark.torch]
 import onnxruntime  # noqa: E402
 
 from samzoo.runtime.formats.manifest import ENCODER, MASK_DECODER  # noqa: E402
-from samzoo.zoo.onnx_export import export_graphs  # noqa: E402
-from samzoo.zoo.weight_storage import LEVELS, MIN_BYTES, round_to_int8  # noqa: E402
+from samzoo.zoo.graphs.storage import LEVELS, MIN_BYTES, round_to_int8  # noqa: E402
+from samzoo.zoo.graphs.tracing import export_graphs  # noqa: E402
 
 TOLERANCE = 0.02
 """Relative distance of embeddings; up to 0.008 was found."""

@@ -19,7 +19,7 @@ from samzoo.runtime.formats.manifest import AIS_DECODER, ENCODER, MASK_DECODER
 
 from .factor_inputs import rank_axes, with_defaults, with_factors
 from .int8 import quantize_linears
-from .weight_storage import store_as_half, store_as_int8
+from .storage import store_as_half, store_as_int8
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -14,7 +14,7 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("segment_anything")
 graphs_module = pytest.importorskip("samzoo.training.networks.graphs")
-onnx_export = pytest.importorskip("samzoo.zoo.onnx_export")
+onnx_export = pytest.importorskip("samzoo.zoo.graphs.tracing")
 AisGraph, EncoderGraph = graphs_module.AisGraph, graphs_module.EncoderGraph
 MaskDecoderGraph = graphs_module.MaskDecoderGraph
 OPSET, export_graphs = onnx_export.OPSET, onnx_export.export_graphs

@@ -14,7 +14,7 @@ from samzoo.runtime.errors import SamzooError, shown
 from samzoo.runtime.formats.config import AIS_CHANNELS, EMBEDDING_CHANNELS, ModelConfig
 from samzoo.runtime.formats.manifest import ENCODER, MASK_DECODER, FileEntry
 
-from .onnx_reader import summarise
+from .reader import summarise
 
 MIN_OPSET, MAX_OPSET = 17, 17
 """17 has LayerNormalization; engines of Fiji stop at 18 and IR 8."""

@@ -1,0 +1,1 @@
+"""ONNX graphs: traced, stored in fewer bytes, and read without running them."""
