@@ -44,7 +44,7 @@ HEAVY = (
 """What the modules below must not load when they are imported."""
 
 LIGHT_TRAINING = ("training/__init__.py", "runtime/formats/adapter.py", "training/config.py")
-HEAVY_ZOO = ("zoo/export.py", "zoo/graphs/tracing.py")
+HEAVY_ZOO = ("zoo/packages/assembly.py", "zoo/graphs/tracing.py")
 """Modules of ``zoo`` that may load torch; the others import these inside functions."""
 
 

@@ -12,14 +12,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .adapter_export import export_adapters
     from .checkpoints.conversion import convert
     from .checkpoints.writing import write_checkpoint
-    from .export import export
     from .index import DEFAULT_MODEL, load, resolve, shipped
     from .merging.folding import merge
-    from .shared_export import add_adapters, export_shared
-    from .verify import Report, verify
+    from .packages.adapter_assembly import export_adapters
+    from .packages.assembly import export
+    from .packages.shared_assembly import add_adapters, export_shared
+    from .packages.verification import Report, verify
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -39,17 +39,17 @@ __all__ = [
 
 _MODULES = {
     "DEFAULT_MODEL": "index",
-    "Report": "verify",
-    "add_adapters": "shared_export",
+    "Report": "packages.verification",
+    "add_adapters": "packages.shared_assembly",
     "convert": "checkpoints.conversion",
-    "export": "export",
-    "export_adapters": "adapter_export",
-    "export_shared": "shared_export",
+    "export": "packages.assembly",
+    "export_adapters": "packages.adapter_assembly",
+    "export_shared": "packages.shared_assembly",
     "load": "index",
     "merge": "merging.folding",
     "resolve": "index",
     "shipped": "index",
-    "verify": "verify",
+    "verify": "packages.verification",
     "write_checkpoint": "checkpoints.writing",
 }
 """Where each public name is defined."""

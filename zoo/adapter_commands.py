@@ -114,10 +114,10 @@ def merge_several(options: Namespace) -> Result:
 def export_several(options: Namespace) -> Result:
     """Make a package of adapters that share one encoder."""
     from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE
+    from samzoo.zoo.packages.assembly import package_name
+    from samzoo.zoo.packages.shared_assembly import add_adapters, export_shared
 
-    from .export import package_name
     from .index import resolve
-    from .shared_export import add_adapters, export_shared
 
     folders = [Path(folder) for folder in (options.source, *options.others)]
     if not (options.shared_encoder or options.over):
@@ -168,7 +168,8 @@ def _export_over(
     options: Namespace, sources: dict[str, Path], output: Path, common: dict[str, Any]
 ) -> Manifest:
     """Make a package of adapters alone, over the encoder of another."""
-    from .adapter_export import export_adapters
+    from samzoo.zoo.packages.adapter_assembly import export_adapters
+
     from .hub import pinned
     from .index import HUB_PREFIX, resolve
 

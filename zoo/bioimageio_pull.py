@@ -69,8 +69,7 @@ def _exported(found: Found, rdf: Rdf, partial: Path, report: Progress) -> Path:
     """Fetch, convert and export in the partial folder, whose lock is held."""
     from samzoo.zoo.checkpoints.conversion import convert
     from samzoo.zoo.checkpoints.reading import read_state_dicts
-
-    from .export import export, package_name
+    from samzoo.zoo.packages.assembly import export, package_name
 
     stage = f"pull {found.name}"
     weights = partial / "files" / "weights.pt"

@@ -14,10 +14,10 @@ from typing import Any
 from samzoo.runtime.errors import InputError, SamzooError
 from samzoo.runtime.formats.manifest import Manifest
 from samzoo.runtime.formats.outputs import check_output
+from samzoo.zoo.packages.summary import summarise
 
 from .index import DEFAULT_MODEL, HUB_PREFIX, resolve, shipped
 from .progress import progress_bar
-from .summary import summarise
 from .text_table import text_table
 
 Result = dict[str, Any]
@@ -27,7 +27,8 @@ COLUMNS = ("name", "segments", "base", "method", "megabytes", "license", "scores
 
 def pull(options: Namespace) -> Result:
     """Download a model into the cache."""
-    from .encoder_package import bring_encoder
+    from samzoo.zoo.packages.encoder_package import bring_encoder
+
     from .references import pull as pull_reference
 
     reference = options.reference
@@ -59,8 +60,9 @@ def publish(options: Namespace) -> Result:
 
 def remove(options: Namespace) -> Result:
     """Delete a downloaded model."""
+    from samzoo.zoo.packages.encoder_package import dependents
+
     from . import cache
-    from .encoder_package import dependents
     from .hub import parse_reference
 
     if options.reference in {listed.name for listed in shipped()}:

@@ -155,7 +155,7 @@ def load(
         SamzooError: It holds adapters alone, and the package with their encoder could not be
             pulled.
     """
-    from .encoder_package import bring_encoder
+    from samzoo.zoo.packages.encoder_package import bring_encoder
 
     folder = resolve(reference)
     base = bring_encoder(folder)

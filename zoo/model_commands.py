@@ -126,9 +126,9 @@ def merge(options: Namespace) -> Result:
 def export(options: Namespace) -> Result:
     """Make a package."""
     from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE
+    from samzoo.zoo.packages.assembly import export as export_package
 
     from .adapter_commands import export_several
-    from .export import export as export_package
 
     shared = options.shared_encoder or options.add_to or options.over
     if shared or options.others or options.adapter_names:

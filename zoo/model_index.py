@@ -18,9 +18,9 @@ from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.fields import check_format, from_json
 from samzoo.runtime.formats.files import MAX_JSON_BYTES, sha256_of, write_json
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest, check_name
+from samzoo.zoo.packages.summary import Summary, summarise
 
 from .pull import Place, pull_package
-from .summary import Summary, summarise
 from .web_document import read_object
 
 FORMAT, VERSION = "samzoo-index", 1

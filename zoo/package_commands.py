@@ -19,7 +19,7 @@ Result = dict[str, Any]
 
 def verify(options: Namespace) -> Result:
     """Check a package."""
-    from .verify import verify as verify_package
+    from samzoo.zoo.packages.verification import verify as verify_package
 
     folder = resolve(options.model)
     report = verify_package(folder)
@@ -38,8 +38,8 @@ def verify(options: Namespace) -> Result:
 
 def card(options: Namespace) -> Result:
     """Render a package's card again."""
-    from .card import card_problems
-    from .package_files import CARD_FILE, update_package
+    from samzoo.zoo.packages.card import card_problems
+    from samzoo.zoo.packages.changes import CARD_FILE, update_package
 
     folder = Path(options.package)
     manifest = update_package(folder, Manifest.read(folder))

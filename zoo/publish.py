@@ -22,12 +22,12 @@ from samzoo.runtime.errors import (
 )
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
 from samzoo.runtime.formats.outputs import check_output, replacing
+from samzoo.zoo.packages.card import card_problems
+from samzoo.zoo.packages.verification import verify
 
-from .card import card_problems
 from .downloadable import check_downloadable
 from .hub import check_repository, endpoint
 from .index import HUB_PREFIX
-from .verify import verify
 
 HUB, BIOIMAGEIO = "huggingface:", "bioimageio:"
 KEPT = (".gitattributes",)

@@ -1,7 +1,7 @@
 """The package's manifest ``samzoo.json``: what is in a package and how it must be run.
 
-In: a package folder. Out: a checked ``Manifest``. Written by ``samzoo.zoo.export``, read by
-``package.py`` and by everything that lists or shows models. Format: ``docs/formats.md``.
+In: a package folder. Out: a checked ``Manifest``. Written by ``samzoo.zoo.packages.assembly``,
+read by ``package.py`` and by everything that lists or shows models. Format: ``docs/formats.md``.
 """
 
 from __future__ import annotations

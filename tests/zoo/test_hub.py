@@ -382,7 +382,7 @@ def test_a_package_that_does_not_verify_is_not_published(hub, nuclei):
 
 def test_a_card_without_licence_is_not_published(hub, nuclei):
     manifest = Manifest.read(nuclei)
-    from samzoo.zoo.package_files import update_package
+    from samzoo.zoo.packages.changes import update_package
 
     update_package(nuclei, dataclasses.replace(manifest, license=""))
     done = publish(nuclei, "--to", "huggingface:lab/nuclei")

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from samzoo.runtime.errors import require
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.zoo.graphs.tracing import OPSET
-from samzoo.zoo.package_test import picture
+from samzoo.zoo.packages.self_test import picture
 
 from .bioimageio_texts import describe_model, quiet_spec, spec
 from .sam_sizes import bottlenecks

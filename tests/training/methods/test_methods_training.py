@@ -140,7 +140,7 @@ def test_factors_of_the_mask_decoder_train_and_its_attention_stays(trained):
 def test_a_model_with_bypasses_is_exported_to_onnx(trained, tmp_path):
     pytest.importorskip("onnx")
     from samzoo.runtime import load
-    from samzoo.zoo.export import export
+    from samzoo.zoo.packages.assembly import export
 
     _, _, adapter, run = trained
     export(adapter, tmp_path / "package")

@@ -32,7 +32,7 @@ from samzoo.zoo.graphs.factor_files import encoder_factors, write_factors
 from samzoo.zoo.merging.folding import input_folders
 from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE, QloraBase
 
-from .export import (
+from .assembly import (
     CARD_FILE,
     PackageFile,
     Precision,
@@ -42,7 +42,7 @@ from .export import (
     software_versions,
     write_package,
 )
-from .package_test import TEST_ROLE, adapter_test_file, answers_file
+from .self_test import TEST_ROLE, adapter_test_file, answers_file
 from .shareable import check_quantization, common_quantization, read_configs
 from .shared_graphs import decoders, shared_encoder
 

@@ -28,11 +28,11 @@ from samzoo.zoo.graphs.memory_release import return_freed_memory
 from samzoo.zoo.graphs.tracing import export_graphs
 from samzoo.zoo.merging.folding import input_folders, merged
 from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE, QloraBase
+from samzoo.zoo.targets import Source, select_targets
 
 from .card import render_card
-from .package_test import TEST_FILE, TEST_ROLE, write_test
-from .package_weights import WEIGHTS_FILE, is_package, read_weights, write_weights
-from .targets import Source, select_targets
+from .self_test import TEST_FILE, TEST_ROLE, write_test
+from .stored_weights import WEIGHTS_FILE, is_package, read_weights, write_weights
 
 logger = logging.getLogger(__name__)
 

@@ -28,7 +28,7 @@ from samzoo.runtime.model import Model
 from samzoo.zoo.graphs.contracts import check_graph
 
 from .encoder_package import find_encoder
-from .package_test import TEST_ROLE, TOLERANCES, run_test
+from .self_test import TEST_ROLE, TOLERANCES, run_test
 
 GRAPHS = (ENCODER, MASK_DECODER, AIS_DECODER)
 

@@ -15,7 +15,7 @@ from samzoo.runtime.formats.manifest import FileEntry, Manifest
 from samzoo.zoo import resolve, verify
 from samzoo.zoo.cli import main
 from samzoo.zoo.graphs.reader import summarise
-from samzoo.zoo.package_test import TEST_FILE, TOLERANCES, picture
+from samzoo.zoo.packages.self_test import TEST_FILE, TOLERANCES, picture
 
 FLIPS = 1000
 

@@ -11,7 +11,7 @@ from samzoo.runtime.errors import FormatError, InputError
 from samzoo.runtime.formats.files import read_tensors
 from samzoo.runtime.formats.manifest import WEIGHTS, Manifest
 from samzoo.zoo import export
-from samzoo.zoo.export import Precision
+from samzoo.zoo.packages.assembly import Precision
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")

@@ -8,8 +8,8 @@ import pytest
 
 from samzoo.runtime.formats.config import Architecture, ModelConfig, Preprocessing, TinyVitConfig
 from samzoo.runtime.formats.manifest import LoadProof, Manifest
-from samzoo.zoo.card import MANDATORY, SECTIONS, card_problems, render_card
-from samzoo.zoo.card_header import header_of
+from samzoo.zoo.packages.card import MANDATORY, SECTIONS, card_problems, render_card
+from samzoo.zoo.packages.card_header import header_of
 
 SCORES = {"msa": 0.66123, "sa50": 0.9, "sa75": 0.75, "dice": 0.88}
 

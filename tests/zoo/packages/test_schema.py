@@ -7,11 +7,11 @@ import pytest
 import tiny
 
 from samzoo.zoo import resolve
-from samzoo.zoo.schema import package_schema
+from samzoo.zoo.packages.schema import package_schema
 
 jsonschema = pytest.importorskip("jsonschema")
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "samzoo-package.schema.json"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "samzoo-package.schema.json"
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def manifest():
 
 
 def test_the_published_schema_is_that_of_the_classes():
-    """If this fails: python -m samzoo.zoo.schema > docs/samzoo-package.schema.json."""
+    """If this fails: python -m samzoo.zoo.packages.schema > docs/samzoo-package.schema.json."""
     assert json.loads(PAGE.read_text(encoding="utf-8")) == package_schema()
 
 

@@ -1,0 +1,1 @@
+"""Packages: assembled, described by a card, changed and verified."""
