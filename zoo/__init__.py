@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .checkpoints.conversion import convert
     from .checkpoints.writing import write_checkpoint
-    from .index import DEFAULT_MODEL, load, resolve, shipped
+    from .hub.names import DEFAULT_MODEL, load, resolve, shipped
     from .merging.folding import merge
     from .packages.adapter_assembly import export_adapters
     from .packages.assembly import export
@@ -38,17 +38,17 @@ __all__ = [
 ]
 
 _MODULES = {
-    "DEFAULT_MODEL": "index",
+    "DEFAULT_MODEL": "hub.names",
     "Report": "packages.verification",
     "add_adapters": "packages.shared_assembly",
     "convert": "checkpoints.conversion",
     "export": "packages.assembly",
     "export_adapters": "packages.adapter_assembly",
     "export_shared": "packages.shared_assembly",
-    "load": "index",
+    "load": "hub.names",
     "merge": "merging.folding",
-    "resolve": "index",
-    "shipped": "index",
+    "resolve": "hub.names",
+    "shipped": "hub.names",
     "verify": "packages.verification",
     "write_checkpoint": "checkpoints.writing",
 }

@@ -113,11 +113,10 @@ def merge_several(options: Namespace) -> Result:
 
 def export_several(options: Namespace) -> Result:
     """Make a package of adapters that share one encoder."""
+    from samzoo.zoo.hub.names import resolve
     from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE
     from samzoo.zoo.packages.assembly import package_name
     from samzoo.zoo.packages.shared_assembly import add_adapters, export_shared
-
-    from .index import resolve
 
     folders = [Path(folder) for folder in (options.source, *options.others)]
     if not (options.shared_encoder or options.over):
@@ -168,10 +167,9 @@ def _export_over(
     options: Namespace, sources: dict[str, Path], output: Path, common: dict[str, Any]
 ) -> Manifest:
     """Make a package of adapters alone, over the encoder of another."""
+    from samzoo.zoo.hub.huggingface_hub import pinned
+    from samzoo.zoo.hub.names import HUB_PREFIX, resolve
     from samzoo.zoo.packages.adapter_assembly import export_adapters
-
-    from .hub import pinned
-    from .index import HUB_PREFIX, resolve
 
     if options.add_to or options.precision:
         raise InputError("--over takes the encoder as it is; leave out --add-to and --precision")

@@ -18,9 +18,9 @@ from samzoo.runtime.formats.files import write_json
 from samzoo.runtime.formats.outputs import check_output
 from samzoo.runtime.images.reading import match_pairs
 from samzoo.runtime.model import Model
+from samzoo.zoo.hub.names import DEFAULT_MODEL
 
 from .hub_commands import gallery, index, list, publish, pull, remove
-from .index import DEFAULT_MODEL
 from .model_commands import convert, export, merge, methods, train
 from .model_options import load_model
 from .package_commands import card, doctor, show, verify

@@ -21,8 +21,7 @@ import numpy as np
 from samzoo.runtime.engine.providers import PROVIDERS, available_providers
 from samzoo.runtime.errors import SamzooError
 from samzoo.runtime.formats.arrays import Array
-
-from .index import DEFAULT_MODEL, load, resolve
+from samzoo.zoo.hub.names import DEFAULT_MODEL, load, resolve
 
 GROUPS: dict[str, dict[str, str]] = {
     "core": {

@@ -14,9 +14,9 @@ from samzoo.runtime.errors import SamzooError
 from samzoo.runtime.formats.files import write_json
 from samzoo.runtime.formats.manifest import FileEntry, Manifest, read_entry
 from samzoo.runtime.formats.outputs import write_bytes, write_folder
+from samzoo.zoo.hub.names import DEFAULT_MODEL
 from samzoo.zoo.packages.summary import summarise
 
-from .index import DEFAULT_MODEL
 from .markdown import to_html, without_header
 
 LISTING = "samzoo-gallery.json"

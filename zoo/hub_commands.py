@@ -14,9 +14,9 @@ from typing import Any
 from samzoo.runtime.errors import InputError, SamzooError
 from samzoo.runtime.formats.manifest import Manifest
 from samzoo.runtime.formats.outputs import check_output
+from samzoo.zoo.hub.names import DEFAULT_MODEL, HUB_PREFIX, resolve, shipped
 from samzoo.zoo.packages.summary import summarise
 
-from .index import DEFAULT_MODEL, HUB_PREFIX, resolve, shipped
 from .progress import progress_bar
 from .text_table import text_table
 
@@ -27,9 +27,8 @@ COLUMNS = ("name", "segments", "base", "method", "megabytes", "license", "scores
 
 def pull(options: Namespace) -> Result:
     """Download a model into the cache."""
+    from samzoo.zoo.hub.references import pull as pull_reference
     from samzoo.zoo.packages.encoder_package import bring_encoder
-
-    from .references import pull as pull_reference
 
     reference = options.reference
     if reference in {listed.name for listed in shipped()} or Path(reference).exists():
@@ -50,7 +49,7 @@ def pull(options: Namespace) -> Result:
 
 def publish(options: Namespace) -> Result:
     """Publish a package."""
-    from .publish import publish as publish_package
+    from samzoo.zoo.hub.publication import publish as publish_package
 
     return publish_package(
         Path(options.package), options.to, version=options.version, dry_run=options.dry_run,
@@ -60,10 +59,9 @@ def publish(options: Namespace) -> Result:
 
 def remove(options: Namespace) -> Result:
     """Delete a downloaded model."""
+    from samzoo.zoo.hub import cache
+    from samzoo.zoo.hub.huggingface_hub import parse_reference
     from samzoo.zoo.packages.encoder_package import dependents
-
-    from . import cache
-    from .hub import parse_reference
 
     if options.reference in {listed.name for listed in shipped()}:
         raise InputError(f"{options.reference}: ships with samzoo, and is not in the cache")
@@ -82,8 +80,8 @@ def remove(options: Namespace) -> Result:
 
 def list(options: Namespace) -> Result:
     """List the models that can be named: shipped ones, those in the cache, and in indexes."""
-    from . import cache
-    from .model_index import locations, read_index
+    from samzoo.zoo.hub import cache
+    from samzoo.zoo.hub.model_index import locations, read_index
 
     rows = [_row(listed.name, listed.manifest, "samzoo") for listed in shipped()]
     notes = []
@@ -117,7 +115,8 @@ def list(options: Namespace) -> Result:
 
 def gallery(options: Namespace) -> Result:
     """Write a static page of models."""
-    from . import cache
+    from samzoo.zoo.hub import cache
+
     from .gallery import write_gallery
 
     packages = {reference: resolve(reference) for reference in options.packages}
@@ -133,7 +132,7 @@ def gallery(options: Namespace) -> Result:
 
 def index(options: Namespace) -> Result:
     """Write an index of packages."""
-    from .model_index import write_index
+    from samzoo.zoo.hub.model_index import write_index
 
     output = Path(options.output)
     if output.suffix != ".json":

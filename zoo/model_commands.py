@@ -22,9 +22,9 @@ def convert(options: Namespace) -> Result:
     from samzoo.zoo.checkpoints.conversion import convert as convert_checkpoint
     from samzoo.zoo.checkpoints.conversion import find_lite_medsam
     from samzoo.zoo.checkpoints.writing import write_checkpoint
+    from samzoo.zoo.hub.huggingface_hub import check_repository
 
     from .adapter_commands import convert_adapter, is_about_adapters
-    from .hub import check_repository
 
     given = {key: getattr(options, key) for key in ("name", "license", "huggingface")}
     source = {key: value for key, value in given.items() if value is not None}

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from samzoo.runtime.model import Model
 from samzoo.runtime.windows.source import SourceSpec
-
-from .index import DEFAULT_MODEL, load
+from samzoo.zoo.hub.names import DEFAULT_MODEL, load
 
 
 def load_model(options: Namespace) -> Model:

@@ -11,8 +11,7 @@ from typing import Any
 
 from samzoo.runtime.errors import FormatError, InputError
 from samzoo.runtime.formats.manifest import Manifest
-
-from .index import resolve
+from samzoo.zoo.hub.names import resolve
 
 Result = dict[str, Any]
 

@@ -35,9 +35,9 @@ from samzoo.runtime.volumes.stack import StackOptions, segment_stack
 from samzoo.runtime.windows.opening import open_source, stack_shape
 from samzoo.runtime.windows.source import SourceSpec
 from samzoo.runtime.windows.zarr_source import is_zarr
+from samzoo.zoo.hub.names import DEFAULT_MODEL, resolve
 from samzoo.zoo.packages.encoder_package import bring_encoder
 
-from .index import DEFAULT_MODEL, resolve
 from .label_outputs import check_overlay, check_table, label_output
 from .model_options import load_model, source_spec
 from .progress import progress_bar

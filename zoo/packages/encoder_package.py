@@ -12,7 +12,7 @@ from pathlib import Path
 from samzoo.runtime.errors import SamzooError, WrongBaseError, shown
 from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
-from samzoo.zoo import cache
+from samzoo.zoo.hub import cache
 
 
 def find_encoder(folder: Path) -> Path | None:
@@ -59,7 +59,7 @@ def bring_encoder(folder: Path, *, progress: Progress | None = None) -> Path | N
         return None
     if (found := find_encoder(folder)) is not None:
         return found
-    from samzoo.zoo.references import pull
+    from samzoo.zoo.hub.references import pull
 
     base = pull(source.reference, progress=progress)
     if not source.is_in(Manifest.read(base)):

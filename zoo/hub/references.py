@@ -11,9 +11,9 @@ from pathlib import Path
 from samzoo.runtime.formats.arrays import Progress
 
 from .bioimageio_pull import pull_from_bioimageio
-from .hub import pull_from_hub
-from .index import BIOIMAGEIO_PREFIX, HUB_PREFIX
+from .huggingface_hub import pull_from_hub
 from .model_index import pull_from_index
+from .names import BIOIMAGEIO_PREFIX, HUB_PREFIX
 
 
 def pull(reference: str, *, progress: Progress | None = None) -> Path:

@@ -26,8 +26,8 @@ from samzoo.zoo.packages.card import card_problems
 from samzoo.zoo.packages.verification import verify
 
 from .downloadable import check_downloadable
-from .hub import check_repository, endpoint
-from .index import HUB_PREFIX
+from .huggingface_hub import check_repository, endpoint
+from .names import HUB_PREFIX
 
 HUB, BIOIMAGEIO = "huggingface:", "bioimageio:"
 KEPT = (".gitattributes",)

@@ -23,7 +23,7 @@ from .bioimageio_rdf import MAX_RDF_BYTES, RdfFile
 from .bioimageio_zip import copy_out, open_package, read_description
 from .download import download
 from .downloadable import MAX_FILE_BYTES
-from .index import BIOIMAGEIO_PREFIX
+from .names import BIOIMAGEIO_PREFIX
 from .web_document import read_document, read_object, size_of
 
 INDEX_VARIABLE = "BIOIMAGEIO_COLLECTION_INDEX_URL"

@@ -17,10 +17,11 @@ from samzoo.runtime.errors import FormatError, InputError, NotFoundError, Storag
 from samzoo.runtime.formats.config import UnetrDecoderConfig
 from samzoo.runtime.formats.manifest import Manifest
 from samzoo.runtime.loading import load
-from samzoo.zoo import cache, download, export, resolve, web_document, write_checkpoint
-from samzoo.zoo.bioimageio_pull import pull_from_bioimageio
-from samzoo.zoo.bioimageio_rdf import load_yaml
+from samzoo.zoo import export, resolve, write_checkpoint
 from samzoo.zoo.cli import main
+from samzoo.zoo.hub import cache, download, web_document
+from samzoo.zoo.hub.bioimageio_pull import pull_from_bioimageio
+from samzoo.zoo.hub.bioimageio_rdf import load_yaml
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")

@@ -111,7 +111,7 @@ def _from_indexes(name: str) -> Path | None:
 
 def _from_hub(reference: str) -> Path:
     from . import cache
-    from .hub import parse_reference, pull_from_hub
+    from .huggingface_hub import parse_reference, pull_from_hub
 
     found = cache.find(str(parse_reference(reference)))
     return pull_from_hub(reference) if found is None else found

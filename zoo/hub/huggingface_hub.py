@@ -17,8 +17,8 @@ from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.files import MAX_JSON_BYTES
 
 from . import cache
-from .index import HUB_PREFIX
-from .pull import Place, pull_package
+from .names import HUB_PREFIX
+from .retrieval import Place, pull_package
 from .web_document import read_object
 
 _PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"

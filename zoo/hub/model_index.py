@@ -20,7 +20,7 @@ from samzoo.runtime.formats.files import MAX_JSON_BYTES, sha256_of, write_json
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest, check_name
 from samzoo.zoo.packages.summary import Summary, summarise
 
-from .pull import Place, pull_package
+from .retrieval import Place, pull_package
 from .web_document import read_object
 
 FORMAT, VERSION = "samzoo-index", 1

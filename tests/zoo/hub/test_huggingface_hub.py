@@ -17,9 +17,10 @@ from fake_hub import FakeHub
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, StorageError
 from samzoo.runtime.formats.files import sha256_of
 from samzoo.runtime.formats.manifest import FileEntry, Manifest
-from samzoo.zoo import cache, download, resolve, web_document
+from samzoo.zoo import resolve
 from samzoo.zoo.cli import main
-from samzoo.zoo.hub import parse_reference, pull_from_hub
+from samzoo.zoo.hub import cache, download, web_document
+from samzoo.zoo.hub.huggingface_hub import parse_reference, pull_from_hub
 
 BIG = "onnx/encoder.onnx"
 
@@ -237,7 +238,10 @@ def test_a_token_goes_to_the_hub_only(hub, package, monkeypatch):
     assert contents(pull_from_hub("hf:lab/cells")) == contents(package)
 
 
-PULL = "import sys; from samzoo.zoo.hub import pull_from_hub; print(pull_from_hub(sys.argv[1]))"
+PULL = (
+    "import sys; from samzoo.zoo.hub.huggingface_hub import pull_from_hub; "
+    "print(pull_from_hub(sys.argv[1]))"
+)
 
 
 def test_eight_processes_pull_at_once_and_a_third_is_killed(hub, package):
@@ -296,7 +300,7 @@ def test_the_shipped_model_is_never_removed(hub, capsys):
 
 def test_a_pulled_model_segments(hub, tmp_path, capsys):
     hub.put("lab/nuclei", resolve("nuclei-vit-t"))
-    image = Path(__file__).resolve().parents[2] / "examples" / "nuclei.tif"
+    image = Path(__file__).resolve().parents[3] / "examples" / "nuclei.tif"
     if not image.exists():
         pytest.skip("the examples are not beside these tests")
     output = tmp_path / "labels.tif"

@@ -19,7 +19,7 @@ from . import cache
 from .bioimageio_rdf import Rdf, read_rdf
 from .bioimageio_source import Found, find_model, is_zip
 from .file_lock import locked
-from .index import BIOIMAGEIO_PREFIX
+from .names import BIOIMAGEIO_PREFIX
 
 
 def canonical(reference: str) -> str:

@@ -10,9 +10,10 @@ import pytest
 
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, StorageError
 from samzoo.runtime.formats.manifest import Manifest
-from samzoo.zoo import cache, resolve, web_document
+from samzoo.zoo import resolve
 from samzoo.zoo.cli import main
-from samzoo.zoo.model_index import pull_from_index, read_index, write_index
+from samzoo.zoo.hub import cache, web_document
+from samzoo.zoo.hub.model_index import pull_from_index, read_index, write_index
 
 
 class Quiet(SimpleHTTPRequestHandler):
