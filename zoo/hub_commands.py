@@ -115,9 +115,8 @@ def list(options: Namespace) -> Result:
 
 def gallery(options: Namespace) -> Result:
     """Write a static page of models."""
+    from samzoo.zoo.gallery.site import write_gallery
     from samzoo.zoo.hub import cache
-
-    from .gallery import write_gallery
 
     packages = {reference: resolve(reference) for reference in options.packages}
     if not packages:

@@ -11,8 +11,8 @@ import pytest
 from samzoo.runtime.formats.manifest import Manifest
 from samzoo.zoo import resolve
 from samzoo.zoo.cli import main
-from samzoo.zoo.gallery import write_gallery
-from samzoo.zoo.markdown import to_html, without_header
+from samzoo.zoo.gallery.markdown import to_html, without_header
+from samzoo.zoo.gallery.site import write_gallery
 from samzoo.zoo.packages.changes import update_package
 
 HOSTILE = '<script>alert(1)</script><img src=x onerror=alert(1)> [x](javascript:alert(1)) "&'
