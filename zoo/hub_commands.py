@@ -16,9 +16,9 @@ from samzoo.runtime.formats.manifest import Manifest
 from samzoo.runtime.formats.outputs import check_output
 from samzoo.zoo.hub.names import DEFAULT_MODEL, HUB_PREFIX, resolve, shipped
 from samzoo.zoo.packages.summary import summarise
+from samzoo.zoo.reports.text_table import text_table
 
 from .progress import progress_bar
-from .text_table import text_table
 
 Result = dict[str, Any]
 

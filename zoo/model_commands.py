@@ -155,8 +155,8 @@ def export(options: Namespace) -> Result:
 
 def methods(options: Namespace) -> Result:
     """List the finetuning methods."""
-    from .method_rows import architecture_named, method_rows, method_table
-    from .methods_page import methods_page
+    from samzoo.zoo.reports.method_rows import architecture_named, method_rows, method_table
+    from samzoo.zoo.reports.methods_page import methods_page
 
     architecture = architecture_named(options.arch)
     text = methods_page().rstrip("\n") if options.markdown else method_table(architecture)

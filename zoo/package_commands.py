@@ -65,7 +65,7 @@ def show(options: Namespace) -> Result:
 
 def doctor(options: Namespace) -> Result:
     """Check the installation."""
-    from .doctor import check_installation
+    from samzoo.zoo.reports.installation import check_installation
 
     result = check_installation()
     if not result["ok"]:

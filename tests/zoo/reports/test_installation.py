@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from samzoo.runtime.errors import FormatError, InputError
-from samzoo.zoo import doctor
 from samzoo.zoo.cli import main
-from samzoo.zoo.doctor import GROUPS, check_installation
+from samzoo.zoo.reports import installation as doctor
+from samzoo.zoo.reports.installation import GROUPS, check_installation
 
-PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
+PYPROJECT = Path(__file__).resolve().parents[3] / "pyproject.toml"
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_the_report_of_problems_is_an_input_error(monkeypatch):
     ("version", "broken"), [("2.13.5", False), ("2.14.0", True), ("2.14.3", True), ("3.0", True)]
 )
 def test_a_pydantic_that_breaks_bioimageio_is_told(version, broken):
-    from samzoo.zoo.doctor import _bioimageio_problems
+    from samzoo.zoo.reports.installation import _bioimageio_problems
 
     problems = _bioimageio_problems(version)
     assert bool(problems) == broken

@@ -1,0 +1,1 @@
+"""Tables and pages that describe the methods and the installation."""
