@@ -32,10 +32,10 @@ STEPS = (
     ("samzoo.runtime.model", "segment_from_maps", "post-processing"),
     ("samzoo.runtime.model.Model", "embed_tiles", "cut and resize tiles"),
     ("samzoo.runtime.model.Model", "ais_maps", "join and resize maps"),
-    ("samzoo.zoo.segment_command", "load_model", "open the package"),
-    ("samzoo.zoo.segment_command", "read_image", "read the image"),
-    ("samzoo.zoo.segment_command", "write_labels", "write the labels"),
-    ("samzoo.zoo.commands", "segment", "the rest of the command, releasing the model"),
+    ("samzoo.zoo.cli.segment_command", "load_model", "open the package"),
+    ("samzoo.zoo.cli.segment_command", "read_image", "read the image"),
+    ("samzoo.zoo.cli.segment_command", "write_labels", "write the labels"),
+    ("samzoo.zoo.cli.commands", "segment", "the rest of the command, releasing the model"),
 )
 """Module or class, function, and the step's name."""
 
@@ -93,7 +93,7 @@ def child(options: argparse.Namespace) -> dict[str, float]:
     with watch("import samzoo and NumPy"):
         from samzoo.zoo.cli import main as command_line
 
-        importlib.import_module("samzoo.zoo.commands")
+        importlib.import_module("samzoo.zoo.cli.commands")
     with watch("import onnxruntime"):
         importlib.import_module("onnxruntime")
     for place, name, step in STEPS:

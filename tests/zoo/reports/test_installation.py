@@ -128,7 +128,7 @@ def test_the_doctor_of_this_installation_loads_no_torch(tmp_path):
 
 
 def test_the_report_of_problems_is_an_input_error(monkeypatch):
-    from samzoo.zoo import commands
+    from samzoo.zoo.cli import commands
 
     monkeypatch.setattr(doctor, "check_installation", lambda: {"ok": False, "text": "table"})
     with pytest.raises(InputError, match="table"):

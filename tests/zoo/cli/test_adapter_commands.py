@@ -13,7 +13,7 @@ from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.folders import read_model_folder
 from samzoo.zoo.cli import main
 
-GOLDENS = Path(__file__).parents[1] / "goldens"
+GOLDENS = Path(__file__).parents[2] / "goldens"
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError
-from samzoo.zoo import prompt_file
-from samzoo.zoo.prompt_file import from_options, read_prompts, to_arrays
+from samzoo.zoo.cli import prompt_file
+from samzoo.zoo.cli.prompt_file import from_options, read_prompts, to_arrays
 
 
 @pytest.mark.parametrize(

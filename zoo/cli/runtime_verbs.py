@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .cli_options import add_model, add_output, add_verb
+from .options import add_model, add_output, add_verb
 
 
 def add_runtime_verbs(verbs: Any) -> None:

@@ -13,8 +13,8 @@ from PIL import Image
 
 from samzoo.runtime import read_labels
 from samzoo.zoo.cli import main
-from samzoo.zoo.cli_options import EXAMPLES
-from samzoo.zoo.cli_verbs import build_parser
+from samzoo.zoo.cli.options import EXAMPLES
+from samzoo.zoo.cli.verbs import build_parser
 
 CENTERS = [(15, 20), (40, 90), (100, 30), (85, 110)]
 
@@ -59,7 +59,7 @@ def test_every_verbs_example_parses_and_is_in_its_help(verb, capsys):
 
 
 def test_every_verb_has_an_example_and_a_function():
-    from samzoo.zoo import commands
+    from samzoo.zoo.cli import commands
 
     (action,) = (a for a in build_parser()._actions if a.dest == "verb")
     verbs = set(action.choices or ())

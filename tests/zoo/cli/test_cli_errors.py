@@ -16,8 +16,7 @@ from PIL import Image
 
 from samzoo.runtime import read_labels
 from samzoo.runtime.errors import StorageError
-from samzoo.zoo import segment_command
-from samzoo.zoo.cli import main
+from samzoo.zoo.cli import main, segment_command
 
 GOOD = np.zeros((40, 50), np.uint8)
 GOOD[10:20, 10:20] = 255

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from samzoo.zoo import progress
-from samzoo.zoo.progress import ProgressBar, TrainingBar
+from samzoo.zoo.cli import progress
+from samzoo.zoo.cli.progress import ProgressBar, TrainingBar
 
 
 class Terminal(io.StringIO):

@@ -9,8 +9,8 @@ import argparse
 import sys
 from typing import Any
 
-from .cli_options import add_json, add_model, add_output, add_verb
-from .cli_runtime_verbs import add_runtime_verbs
+from .options import add_json, add_model, add_output, add_verb
+from .runtime_verbs import add_runtime_verbs
 
 
 def build_parser() -> argparse.ArgumentParser:

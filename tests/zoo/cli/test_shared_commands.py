@@ -97,7 +97,7 @@ def test_wrong_sources_of_a_shared_encoder_are_refused(run, options, message):
 def test_export_makes_a_package_of_adapters_by_their_folders_names(run, seeded_base):
     pytest.importorskip("torch")
     pytest.importorskip("onnx")
-    goldens = Path(__file__).parents[1] / "goldens"
+    goldens = Path(__file__).parents[2] / "goldens"
     for name in ("peft_qkv", "peft_all"):
         assert run("convert", goldens / name, "--base", seeded_base, "-o", name)[0] == 0
     common = ("export", "peft_qkv", "peft_all", "--shared-encoder", "--base", seeded_base)

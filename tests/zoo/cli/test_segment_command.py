@@ -10,8 +10,7 @@ import tifffile
 from PIL import Image
 
 from samzoo.runtime import load, merge_slices, read_labels
-from samzoo.zoo import segment_command
-from samzoo.zoo.cli import main
+from samzoo.zoo.cli import main, segment_command
 
 
 @pytest.fixture
@@ -235,7 +234,7 @@ def test_a_store_is_filled_and_prompted_from(run, toy_package, capsys):
 def test_an_image_too_large_for_masks_gets_its_labels_in_bands(run, toy_package, monkeypatch):
     common = ["--model", str(toy_package), "--store", "store", "--point", "96", "64"]
     assert main(["prompt", "cells.tif", "-o", "a.tif", *common]) == 0
-    monkeypatch.setattr("samzoo.zoo.prompt_command.MAX_PIXELS", 1000)
+    monkeypatch.setattr("samzoo.zoo.cli.prompt_command.MAX_PIXELS", 1000)
     assert main(["prompt", "cells.tif", "-o", "b.tif", *common]) == 0
     np.testing.assert_array_equal(tifffile.imread("a.tif"), tifffile.imread("b.tif"))
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from .cli_verbs import build_parser
+from .verbs import build_parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(stop.code or 0)
     options.command = ["samzoo", *(sys.argv[1:] if arguments is None else arguments)]
     try:
-        commands = importlib.import_module("samzoo.zoo.commands")
+        commands = importlib.import_module("samzoo.zoo.cli.commands")
         with _termination_interrupts():
             result = getattr(commands, options.verb)(options)
     except KeyboardInterrupt as stop:
