@@ -17,7 +17,8 @@ from samzoo.runtime.formats.config import ModelConfig, VitConfig
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.formats.files import write_json, write_tensors
 from samzoo.runtime.formats.outputs import check_output_folder, write_folder
-from samzoo.zoo.exchange.foreign import ENCODER, Base, read_base
+
+from .base import ENCODER, Base, read_base
 
 
 def resize_base(base: Path, output: Path, *, image_size: int, force: bool = False) -> ModelConfig:

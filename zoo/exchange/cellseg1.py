@@ -20,8 +20,9 @@ import numpy as np
 from samzoo.runtime.errors import FormatError, InputError, shown
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import VitConfig
+from samzoo.zoo.checkpoints.base import ENCODER, Base, as_float32
 
-from .foreign import DECODERS, ENCODER, Base, Foreign, as_float32, the_one
+from .foreign import DECODERS, Foreign, the_one
 
 IMAGE_SIZE = 512
 """CellSeg1's side of the encoder's input. It is not in the file."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -17,34 +16,15 @@ import numpy as np
 from samzoo.runtime.errors import FormatError, WrongBaseError, shown
 from samzoo.runtime.formats.adapter import AdapterConfig
 from samzoo.runtime.formats.arrays import Array, Tensors
-from samzoo.runtime.formats.config import AisParameters, ModelConfig, Preprocessing
-from samzoo.runtime.formats.folders import read_model_folder
+from samzoo.runtime.formats.config import AisParameters, Preprocessing
 from samzoo.runtime.formats.shapes import is_statistic, tensor_shapes
 from samzoo.runtime.formats.tensor_files import check_finite, check_names
 from samzoo.training.methods import get_method
+from samzoo.zoo.checkpoints.base import ENCODER, Base, as_float32
 
-ENCODER, AIS = "image_encoder.", "ais_decoder."
+AIS = "ais_decoder."
 DECODERS = ("prompt_encoder.", "mask_decoder.")
 """What every adapter holds in full, besides an AIS decoder."""
-
-
-@dataclass(frozen=True)
-class Base:
-    """The base that an adapter belongs to.
-
-    Attributes:
-        folder: Where it lies.
-        config: Its config.
-        tensors: All its weights by SAM's names, float32 where they are floating point.
-    """
-
-    folder: Path
-    config: ModelConfig
-    tensors: Tensors
-
-    def part(self, *prefixes: str) -> Tensors:
-        """Pick the tensors of some networks."""
-        return {name: value for name, value in self.tensors.items() if name.startswith(prefixes)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,22 +52,6 @@ class Foreign:
     ais: AisParameters | None = None
     point_output: Literal["multimask", "single"] | None = None
     source: dict[str, Any] = field(default_factory=dict)
-
-
-def read_base(folder: Path) -> Base:
-    """Read a base folder into memory.
-
-    Raises:
-        NotFoundError: A file is missing.
-        FormatError: A file is damaged, or they do not belong together.
-    """
-    config, tensors = read_model_folder(folder)
-    return Base(folder, config, {name: as_float32(value) for name, value in tensors.items()})
-
-
-def as_float32(value: Array) -> Array:
-    """Return floating-point values as float32; counters stay as they are."""
-    return value.astype(np.float32) if np.issubdtype(value.dtype, np.floating) else value
 
 
 def completed(foreign: Foreign, base: Base, *, where: str) -> tuple[AdapterConfig, Tensors]:

@@ -17,8 +17,8 @@ from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import EncoderConfig
 from samzoo.training.methods.blocks import block_names
 from samzoo.training.methods.layers import block_layers, linear_layers, matrix_rows
+from samzoo.zoo.checkpoints.base import ENCODER, Base
 
-from .foreign import ENCODER, Base
 from .fused_lora import Factors
 
 Layers = dict[str, dict[str, Factors]]

@@ -22,8 +22,9 @@ from samzoo.runtime.formats.config import VitConfig
 from samzoo.runtime.formats.tensor_files import check_names
 from samzoo.training.methods import METHODS, get_method
 from samzoo.training.methods.blocks import block_names, chosen_blocks
+from samzoo.zoo.checkpoints.base import ENCODER, Base
 
-from .foreign import ENCODER, Base, Foreign, check_frozen, parameter_shapes, same, the_one
+from .foreign import Foreign, check_frozen, parameter_shapes, same, the_one
 from .micro_sam_names import DELTA, WRAPPED, our_name, split_name
 from .quantized_bases import check_quantized_base, is_quantized
 

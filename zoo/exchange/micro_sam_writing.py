@@ -15,8 +15,9 @@ from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import VitConfig
 from samzoo.training.methods.blocks import chosen_blocks
+from samzoo.zoo.checkpoints.base import ENCODER, Base
 
-from .foreign import AIS, DECODERS, ENCODER, Base
+from .foreign import AIS, DECODERS
 from .micro_sam_names import DELTA, WRAPPED, split_name
 
 SURGERY = {

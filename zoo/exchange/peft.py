@@ -20,8 +20,9 @@ from samzoo.runtime.errors import FormatError, InputError, shown
 from samzoo.runtime.formats.adapter import CONFIG_FILE, WEIGHTS_FILE
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.files import read_json
+from samzoo.zoo.checkpoints.base import ENCODER, Base, as_float32
 
-from .foreign import DECODERS, ENCODER, Base, Foreign, as_float32
+from .foreign import DECODERS, Foreign
 from .fused_lora import Factors, fuse, padded, split
 from .lora_layers import grouped, matrices_found, ungrouped
 from .peft_config import read_scaling

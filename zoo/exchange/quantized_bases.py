@@ -25,8 +25,9 @@ from samzoo.runtime.formats.four_bit import (
     quantize,
     unpack,
 )
+from samzoo.zoo.checkpoints.base import ENCODER, Base
 
-from .foreign import ENCODER, Base, check_frozen
+from .foreign import check_frozen
 from .micro_sam_names import split_quantized
 
 STATE = ".quant_state.bitsandbytes__"

@@ -22,11 +22,12 @@ from samzoo.runtime.formats.config import AisDecoderConfig
 from samzoo.runtime.formats.files import read_tensors, sha256_of
 from samzoo.runtime.formats.outputs import check_output_folder, write_folder
 from samzoo.runtime.formats.tensor_files import BFLOAT16, DTYPES, TensorFile
+from samzoo.zoo.checkpoints.base import ENCODER, Base, read_base
 from samzoo.zoo.checkpoints.detection import architecture_of
 
 from . import cellseg1, micro_sam
 from . import peft as huggingface_peft
-from .foreign import AIS, DECODERS, ENCODER, Base, Foreign, completed, read_base
+from .foreign import AIS, DECODERS, Foreign, completed
 from .micro_sam_files import read_checkpoint_file
 
 OUR_CONFIG, AIS_FILE = "samzoo_adapter.json", "ais_decoder.safetensors"

@@ -29,9 +29,10 @@ from samzoo.runtime.formats.outputs import (
     write_folder,
 )
 from samzoo.training.methods import get_method
+from samzoo.zoo.checkpoints.base import Base, read_base
 
 from . import peft as huggingface_peft
-from .foreign import AIS, Base, check_adapter, read_base
+from .foreign import AIS, check_adapter
 from .micro_sam_files import save_checkpoint
 from .micro_sam_writing import decoder_state, peft_kwargs, state_dict
 from .reading import AIS_FILE, OUR_CONFIG

@@ -37,7 +37,8 @@ from samzoo.runtime.formats.arrays import Array, Tensors
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.outputs import check_output_folder, write_folder
 from samzoo.runtime.formats.tensor_files import check_finite
-from samzoo.zoo.exchange.foreign import AIS, DECODERS, Base, Foreign, completed, read_base
+from samzoo.zoo.checkpoints.base import Base, read_base
+from samzoo.zoo.exchange.foreign import AIS, DECODERS, Foreign, completed
 from samzoo.zoo.exchange.lora_layers import Layers, grouped, matrices_found, ungrouped
 
 SUMMABLE = {"lora": "lora", "late_lora": "lora", "qlora": "qlora", "late_qlora": "qlora"}

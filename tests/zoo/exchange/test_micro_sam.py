@@ -12,7 +12,7 @@ from samzoo.runtime.errors import FormatError, InputError, OutputExistsError, Wr
 from samzoo.runtime.formats.adapter import read_adapter
 from samzoo.runtime.formats.files import read_tensors, write_tensors
 from samzoo.runtime.formats.folders import read_model_folder
-from samzoo.zoo.exchange.foreign import read_base
+from samzoo.zoo.checkpoints.base import read_base
 from samzoo.zoo.exchange.micro_sam_writing import state_dict
 from samzoo.zoo.exchange.reading import read_foreign_adapter
 from samzoo.zoo.exchange.writing import write_foreign_adapter

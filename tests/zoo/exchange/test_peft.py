@@ -79,7 +79,8 @@ def make_adapter(folder, base, *, seed=3, ais=True, **hyperparameters):
     """Write a LoRA adapter of ours with seeded tensors; returns them."""
     from samzoo.runtime.formats.adapter import write_adapter
     from samzoo.runtime.formats.shapes import ais_decoder_shapes
-    from samzoo.zoo.exchange.foreign import Foreign, completed, parameter_shapes, read_base
+    from samzoo.zoo.checkpoints.base import read_base
+    from samzoo.zoo.exchange.foreign import Foreign, completed, parameter_shapes
 
     read = read_base(base)
     method = get_method("lora")

@@ -11,14 +11,8 @@ from samzoo.runtime.formats.adapter import read_adapter, write_adapter
 from samzoo.runtime.formats.folders import read_model_folder
 from samzoo.runtime.formats.shapes import tensor_shapes
 from samzoo.training.methods import get_method
-from samzoo.zoo.exchange.foreign import (
-    AIS,
-    ENCODER,
-    Foreign,
-    completed,
-    parameter_shapes,
-    read_base,
-)
+from samzoo.zoo.checkpoints.base import ENCODER, read_base
+from samzoo.zoo.exchange.foreign import AIS, Foreign, completed, parameter_shapes
 from samzoo.zoo.merging.folding import merged
 from samzoo.zoo.merging.sums import merge_sum, sum_adapters
 
