@@ -59,7 +59,7 @@ def publish(options: Namespace) -> Result:
 
 def remove(options: Namespace) -> Result:
     """Delete a downloaded model."""
-    from samzoo.zoo.hub import cache
+    from samzoo.zoo.downloads import cache
     from samzoo.zoo.hub.huggingface_hub import parse_reference
     from samzoo.zoo.packages.encoder_package import dependents
 
@@ -80,7 +80,7 @@ def remove(options: Namespace) -> Result:
 
 def list(options: Namespace) -> Result:
     """List the models that can be named: shipped ones, those in the cache, and in indexes."""
-    from samzoo.zoo.hub import cache
+    from samzoo.zoo.downloads import cache
     from samzoo.zoo.hub.model_index import locations, read_index
 
     rows = [_row(listed.name, listed.manifest, "samzoo") for listed in shipped()]
@@ -115,8 +115,8 @@ def list(options: Namespace) -> Result:
 
 def gallery(options: Namespace) -> Result:
     """Write a static page of models."""
+    from samzoo.zoo.downloads import cache
     from samzoo.zoo.gallery.site import write_gallery
-    from samzoo.zoo.hub import cache
 
     packages = {reference: resolve(reference) for reference in options.packages}
     if not packages:

@@ -14,11 +14,11 @@ from pathlib import Path
 from samzoo.runtime.errors import FormatError, require
 from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.manifest import MANIFEST_FILE
+from samzoo.zoo.downloads import cache
+from samzoo.zoo.downloads.file_lock import locked
 
-from . import cache
 from .bioimageio_rdf import Rdf, read_rdf
 from .bioimageio_source import Found, find_model, is_zip
-from .file_lock import locked
 from .names import BIOIMAGEIO_PREFIX
 
 

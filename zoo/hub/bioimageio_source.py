@@ -18,13 +18,13 @@ from urllib.parse import quote, urljoin
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, shown
 from samzoo.runtime.formats.files import MAX_JSON_BYTES, sha256_of
 from samzoo.runtime.formats.manifest import FileEntry
+from samzoo.zoo.downloads.documents import read_document, read_object, size_of
+from samzoo.zoo.downloads.downloadable import MAX_FILE_BYTES
+from samzoo.zoo.downloads.transfer import download
 
 from .bioimageio_rdf import MAX_RDF_BYTES, RdfFile
 from .bioimageio_zip import copy_out, open_package, read_description
-from .download import download
-from .downloadable import MAX_FILE_BYTES
 from .names import BIOIMAGEIO_PREFIX
-from .web_document import read_document, read_object, size_of
 
 INDEX_VARIABLE = "BIOIMAGEIO_COLLECTION_INDEX_URL"
 INDEX_URL = "https://bioimage-io.github.io/collection/index.json"

@@ -17,8 +17,7 @@ from typing import NamedTuple
 
 from samzoo.runtime.errors import FormatError, NotFoundError, StorageError, shown
 from samzoo.runtime.formats.manifest import FileEntry, check_relative
-
-from .downloadable import MAX_FILE_BYTES, MAX_FILES, MAX_PACKAGE_BYTES
+from samzoo.zoo.downloads.downloadable import MAX_FILE_BYTES, MAX_FILES, MAX_PACKAGE_BYTES
 
 RDF_NAMES = ("rdf.yaml", "bioimageio.yaml")
 

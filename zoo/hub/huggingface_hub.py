@@ -15,11 +15,11 @@ from urllib.parse import quote
 from samzoo.runtime.errors import FormatError, InputError, shown
 from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.files import MAX_JSON_BYTES
+from samzoo.zoo.downloads import cache
+from samzoo.zoo.downloads.documents import read_object
+from samzoo.zoo.downloads.retrieval import Place, pull_package
 
-from . import cache
 from .names import HUB_PREFIX
-from .retrieval import Place, pull_package
-from .web_document import read_object
 
 _PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
 _REPOSITORY = re.compile(f"{_PART}/{_PART}")

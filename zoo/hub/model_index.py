@@ -18,10 +18,9 @@ from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.fields import check_format, from_json
 from samzoo.runtime.formats.files import MAX_JSON_BYTES, sha256_of, write_json
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest, check_name
+from samzoo.zoo.downloads.documents import read_object
+from samzoo.zoo.downloads.retrieval import Place, pull_package
 from samzoo.zoo.packages.summary import Summary, summarise
-
-from .retrieval import Place, pull_package
-from .web_document import read_object
 
 FORMAT, VERSION = "samzoo-index", 1
 VARIABLE = "SAMZOO_INDEX"

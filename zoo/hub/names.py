@@ -98,7 +98,8 @@ def resolve(reference: str | Path) -> Path:
 
 def _from_indexes(name: str) -> Path | None:
     """A package that was pulled by its name, or that an index has; None where neither is so."""
-    from . import cache
+    from samzoo.zoo.downloads import cache
+
     from .model_index import find_entry, locations, pull_from_index
 
     if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
@@ -110,7 +111,8 @@ def _from_indexes(name: str) -> Path | None:
 
 
 def _from_hub(reference: str) -> Path:
-    from . import cache
+    from samzoo.zoo.downloads import cache
+
     from .huggingface_hub import parse_reference, pull_from_hub
 
     found = cache.find(str(parse_reference(reference)))
@@ -118,7 +120,8 @@ def _from_hub(reference: str) -> Path:
 
 
 def _from_bioimageio(reference: str) -> Path:
-    from . import cache
+    from samzoo.zoo.downloads import cache
+
     from .bioimageio_pull import canonical, pull_from_bioimageio
 
     found = cache.find(canonical(reference))

@@ -22,10 +22,10 @@ from samzoo.runtime.errors import (
 )
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
 from samzoo.runtime.formats.outputs import check_output, replacing
+from samzoo.zoo.downloads.downloadable import check_downloadable
 from samzoo.zoo.packages.card import card_problems
 from samzoo.zoo.packages.verification import verify
 
-from .downloadable import check_downloadable
 from .huggingface_hub import check_repository, endpoint
 from .names import HUB_PREFIX
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from samzoo.runtime.errors import SamzooError, WrongBaseError, shown
 from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
-from samzoo.zoo.hub import cache
+from samzoo.zoo.downloads import cache
 
 
 def find_encoder(folder: Path) -> Path | None:

@@ -19,7 +19,9 @@ from samzoo.runtime.formats.manifest import Manifest
 from samzoo.runtime.loading import load
 from samzoo.zoo import export, resolve, write_checkpoint
 from samzoo.zoo.cli import main
-from samzoo.zoo.hub import cache, download, web_document
+from samzoo.zoo.downloads import cache
+from samzoo.zoo.downloads import documents as web_document
+from samzoo.zoo.downloads import transfer as download
 from samzoo.zoo.hub.bioimageio_pull import pull_from_bioimageio
 from samzoo.zoo.hub.bioimageio_rdf import load_yaml
 

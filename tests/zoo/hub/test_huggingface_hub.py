@@ -19,7 +19,9 @@ from samzoo.runtime.formats.files import sha256_of
 from samzoo.runtime.formats.manifest import FileEntry, Manifest
 from samzoo.zoo import resolve
 from samzoo.zoo.cli import main
-from samzoo.zoo.hub import cache, download, web_document
+from samzoo.zoo.downloads import cache
+from samzoo.zoo.downloads import documents as web_document
+from samzoo.zoo.downloads import transfer as download
 from samzoo.zoo.hub.huggingface_hub import parse_reference, pull_from_hub
 
 BIG = "onnx/encoder.onnx"

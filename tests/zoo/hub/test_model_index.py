@@ -12,7 +12,8 @@ from samzoo.runtime.errors import FormatError, InputError, NotFoundError, Storag
 from samzoo.runtime.formats.manifest import Manifest
 from samzoo.zoo import resolve
 from samzoo.zoo.cli import main
-from samzoo.zoo.hub import cache, web_document
+from samzoo.zoo.downloads import cache
+from samzoo.zoo.downloads import documents as web_document
 from samzoo.zoo.hub.model_index import pull_from_index, read_index, write_index
 
 

@@ -14,7 +14,7 @@ from samzoo.runtime.errors import FormatError, NotFoundError, WrongBaseError
 from samzoo.zoo import add_adapters, export_adapters, export_shared, verify
 from samzoo.zoo import load as load_by_name
 from samzoo.zoo.cli import main
-from samzoo.zoo.hub import cache
+from samzoo.zoo.downloads import cache
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")

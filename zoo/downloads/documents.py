@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from samzoo.runtime.errors import FormatError
 
-from .download import ATTEMPTS, PAUSE
+from .transfer import ATTEMPTS, PAUSE
 from .web import TemporaryError, open_url
 
 T = TypeVar("T")

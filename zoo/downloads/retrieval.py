@@ -19,10 +19,10 @@ from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
 from samzoo.runtime.formats.outputs import write_bytes
 
 from . import cache
-from .download import download
+from .documents import read_document
 from .downloadable import check_downloadable
 from .file_lock import locked
-from .web_document import read_document
+from .transfer import download
 
 
 @dataclass(frozen=True)
