@@ -29,6 +29,7 @@ from samzoo.runtime.formats.manifest import (
 from samzoo.runtime.formats.outputs import check_output_folder
 from samzoo.runtime.model import Model
 from samzoo.zoo.graphs.factor_files import encoder_factors, write_factors
+from samzoo.zoo.graphs.shared_graphs import decoders, shared_encoder
 from samzoo.zoo.merging.folding import input_folders
 from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE, QloraBase
 
@@ -44,7 +45,6 @@ from .assembly import (
 )
 from .self_test import TEST_ROLE, adapter_test_file, answers_file
 from .shareable import check_quantization, common_quantization, read_configs
-from .shared_graphs import decoders, shared_encoder
 
 ROUNDED_TO = "encoder_rounded_to"
 """In the source of a shared encoder's model: the quantization whose rounded weights it holds."""

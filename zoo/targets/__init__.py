@@ -11,8 +11,7 @@ from importlib import import_module
 
 from samzoo.runtime.errors import InputError, shown
 from samzoo.runtime.formats.config import ModelConfig
-
-from .target import Source, Target
+from samzoo.zoo.packages.target import Source, Target
 
 __all__ = ["ALL", "MODULES", "Source", "Target", "get_target", "select_targets"]
 

@@ -21,10 +21,10 @@ from samzoo.runtime.errors import require
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.zoo.graphs.tracing import OPSET
 from samzoo.zoo.packages.self_test import picture
+from samzoo.zoo.packages.target import Source, Target
 
 from .bioimageio_texts import describe_model, quiet_spec, spec
 from .sam_sizes import bottlenecks
-from .target import Source, Target
 from .tool_export import Graph, make_sam, write_graph
 
 if TYPE_CHECKING:

@@ -15,8 +15,7 @@ from typing import Any
 
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.manifest import Manifest
-
-from .target import Source
+from samzoo.zoo.packages.target import Source
 
 SAM_PAPER = ("Kirillov et al., Segment Anything, 2023", "10.48550/arXiv.2304.02643")
 TAGS = ["segment-anything", "instance-segmentation", "2d", "microscopy", "samzoo"]

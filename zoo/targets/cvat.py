@@ -11,8 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from samzoo.runtime.formats.outputs import write_bytes
+from samzoo.zoo.packages.target import Source, Target
 
-from .target import Source, Target
 from .tool_export import (
     DECODER_INPUTS,
     DECODER_OUTPUTS,

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from samzoo.runtime.formats.config import ModelConfig, VitConfig
 from samzoo.zoo.checkpoints.writing import split_ais, write_huggingface
+from samzoo.zoo.packages.target import Source, Target
 
 from .sam_sizes import bottlenecks
-from .target import Source, Target
 
 
 def refusal(config: ModelConfig) -> str:

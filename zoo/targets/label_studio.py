@@ -10,9 +10,9 @@ from pathlib import Path
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.outputs import write_bytes
 from samzoo.zoo.checkpoints.writing import bare_state_dict, save_torch
+from samzoo.zoo.packages.target import Source, Target
 
 from .sam_sizes import plain_sizes_only
-from .target import Source, Target
 from .tool_export import make_sam, mask_decoder, write_graph
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from samzoo.runtime.formats.config import ModelConfig, UnetrDecoderConfig
 from samzoo.zoo.checkpoints.reading import DECODER_STATE, MODEL_STATE
 from samzoo.zoo.checkpoints.writing import bare_state_dict, save_torch, split_ais
+from samzoo.zoo.packages.target import Source, Target
 
 from .sam_sizes import plain_sizes_only, sam_size
-from .target import Source, Target
 
 
 def refusal(config: ModelConfig) -> str:

@@ -12,8 +12,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from samzoo.runtime.formats.outputs import write_bytes
+from samzoo.zoo.packages.target import Source, Target
 
-from .target import Source, Target
 from .tool_export import Graph, make_sam, mask_decoder, refusal, write_graph
 
 REGISTER = '''"""Register this model in osam as {name!r}: import this file before osam is used.

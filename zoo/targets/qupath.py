@@ -10,9 +10,9 @@ from pathlib import Path
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.outputs import write_bytes
 from samzoo.zoo.checkpoints.writing import bare_state_dict, save_torch
+from samzoo.zoo.packages.target import Source, Target
 
 from .sam_sizes import plain_sizes_only, sam_size
-from .target import Source, Target
 
 STEPS = """\
 {name} in QuPath

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .target import Source, Target
+from samzoo.zoo.packages.target import Source, Target
+
 from .tool_export import refusal, write_pair
 
 

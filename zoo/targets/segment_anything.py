@@ -13,9 +13,9 @@ from pathlib import Path
 
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.zoo.checkpoints.writing import bare_state_dict, save_torch
+from samzoo.zoo.packages.target import Source, Target
 
 from .sam_sizes import bottlenecks, sam_size
-from .target import Source, Target
 
 
 def write(folder: Path, source: Source) -> None:

@@ -16,8 +16,7 @@ from samzoo.runtime.errors import require
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.outputs import write_bytes
 from samzoo.zoo.graphs.tracing import OPSET
-
-from .target import Source
+from samzoo.zoo.packages.target import Source
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -12,8 +12,8 @@ from pathlib import Path
 from samzoo.runtime.formats.config import ModelConfig, Preprocessing, VitConfig
 from samzoo.runtime.formats.files import write_json
 from samzoo.zoo.checkpoints.huggingface import config_of, processors_of
+from samzoo.zoo.packages.target import Source, Target
 
-from .target import Source, Target
 from .tool_export import TOOL_GRID, Graph, make_sam, write_graph
 from .tool_export import refusal as grid_refusal
 

@@ -5,8 +5,9 @@ Source: X-AnyLabeling 4.2.1, ``services/auto_labeling/segment_anything.py``.
 
 from __future__ import annotations
 
+from samzoo.zoo.packages.target import Target
+
 from . import anylabeling
-from .target import Target
 from .tool_export import refusal
 
 TARGET = Target(

@@ -16,9 +16,10 @@ from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.manifest import AIS_DECODER, ENCODER, MASK_DECODER
 from samzoo.training.methods import get_method
 from samzoo.training.methods.layers import PREFIX, linear_layers
-from samzoo.zoo.graphs.tracing import export_graphs
 from samzoo.zoo.merging.folding import merged
 from samzoo.zoo.merging.merged_weights import QloraBase
+
+from .tracing import export_graphs
 
 
 def decoders(
