@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from .packages.assembly import export
     from .packages.shared_assembly import add_adapters, export_shared
     from .packages.verification import Report, verify
+    from .targets import choose_targets
 
 __all__ = [
     "DEFAULT_MODEL",
     "Report",
     "add_adapters",
+    "choose_targets",
     "convert",
     "export",
     "export_adapters",
@@ -41,6 +43,7 @@ _MODULES = {
     "DEFAULT_MODEL": "hub.names",
     "Report": "packages.verification",
     "add_adapters": "packages.shared_assembly",
+    "choose_targets": "targets",
     "convert": "checkpoints.conversion",
     "export": "packages.assembly",
     "export_adapters": "packages.adapter_assembly",

@@ -167,8 +167,8 @@ def _export_over(
     options: Namespace, sources: dict[str, Path], output: Path, common: dict[str, Any]
 ) -> Manifest:
     """Make a package of adapters alone, over the encoder of another."""
-    from samzoo.zoo.hub.huggingface_hub import pinned
-    from samzoo.zoo.hub.names import HUB_PREFIX, resolve
+    from samzoo.zoo.hub.huggingface_hub import HUB_PREFIX, pinned
+    from samzoo.zoo.hub.names import resolve
     from samzoo.zoo.packages.adapter_assembly import export_adapters
 
     if options.add_to or options.precision:

@@ -14,7 +14,8 @@ from typing import Any
 from samzoo.runtime.errors import InputError, SamzooError
 from samzoo.runtime.formats.manifest import Manifest
 from samzoo.runtime.formats.outputs import check_output
-from samzoo.zoo.hub.names import DEFAULT_MODEL, HUB_PREFIX, resolve, shipped
+from samzoo.zoo.hub.huggingface_hub import HUB_PREFIX
+from samzoo.zoo.hub.names import DEFAULT_MODEL, resolve, shipped
 from samzoo.zoo.packages.summary import summarise
 from samzoo.zoo.reports.text_table import text_table
 
@@ -28,14 +29,14 @@ COLUMNS = ("name", "segments", "base", "method", "megabytes", "license", "scores
 def pull(options: Namespace) -> Result:
     """Download a model into the cache."""
     from samzoo.zoo.hub.references import pull as pull_reference
-    from samzoo.zoo.packages.encoder_package import bring_encoder
+    from samzoo.zoo.hub.references import pull_encoder
 
     reference = options.reference
     if reference in {listed.name for listed in shipped()} or Path(reference).exists():
         raise InputError(f"{reference}: is here already, and needs no pull")
     with progress_bar() as bar:
         folder = pull_reference(reference, progress=bar)
-        encoder = bring_encoder(folder, progress=bar)
+        encoder = pull_encoder(folder, progress=bar)
     manifest = Manifest.read(folder)
     return {
         "text": str(folder),

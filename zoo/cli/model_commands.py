@@ -127,6 +127,7 @@ def export(options: Namespace) -> Result:
     """Make a package."""
     from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE
     from samzoo.zoo.packages.assembly import export as export_package
+    from samzoo.zoo.targets import choose_targets
 
     from .adapter_commands import export_several
 
@@ -141,7 +142,7 @@ def export(options: Namespace) -> Result:
         precision=options.precision or "fp32",
         name=options.name,
         segments=options.segments,
-        targets=options.target,
+        targets=choose_targets(options.target),
         weights=options.with_weights,
         force=options.force,
     )

@@ -36,7 +36,7 @@ from samzoo.runtime.windows.opening import open_source, stack_shape
 from samzoo.runtime.windows.source import SourceSpec
 from samzoo.runtime.windows.zarr_source import is_zarr
 from samzoo.zoo.hub.names import DEFAULT_MODEL, resolve
-from samzoo.zoo.packages.encoder_package import bring_encoder
+from samzoo.zoo.hub.references import pull_encoder
 
 from .label_outputs import check_overlay, check_table, label_output
 from .model_options import load_model, source_spec
@@ -136,7 +136,7 @@ def _in_pieces(
 
 def _request(path: Path, output: Path, options: Namespace) -> Request:
     package = resolve(options.model or DEFAULT_MODEL)
-    base = bring_encoder(package)
+    base = pull_encoder(package)
     threads = options.threads
     if threads is None and options.workers:
         threads = max(1, (os.cpu_count() or 1) // options.workers)

@@ -18,8 +18,7 @@ from samzoo.zoo.downloads import cache
 from samzoo.zoo.downloads.file_lock import locked
 
 from .bioimageio_rdf import Rdf, read_rdf
-from .bioimageio_source import Found, find_model, is_zip
-from .names import BIOIMAGEIO_PREFIX
+from .bioimageio_source import BIOIMAGEIO_PREFIX, Found, find_model, is_zip
 
 
 def canonical(reference: str) -> str:

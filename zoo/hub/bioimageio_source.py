@@ -24,7 +24,9 @@ from samzoo.zoo.downloads.transfer import download
 
 from .bioimageio_rdf import MAX_RDF_BYTES, RdfFile
 from .bioimageio_zip import copy_out, open_package, read_description
-from .names import BIOIMAGEIO_PREFIX
+
+BIOIMAGEIO_PREFIX = "bioimageio:"
+"""How a reference to a BioImage.IO model starts."""
 
 INDEX_VARIABLE = "BIOIMAGEIO_COLLECTION_INDEX_URL"
 INDEX_URL = "https://bioimage-io.github.io/collection/index.json"

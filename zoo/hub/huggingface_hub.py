@@ -19,7 +19,8 @@ from samzoo.zoo.downloads import cache
 from samzoo.zoo.downloads.documents import read_object
 from samzoo.zoo.downloads.retrieval import Place, pull_package
 
-from .names import HUB_PREFIX
+HUB_PREFIX = "hf:"
+"""How a reference to the Hugging Face Hub starts."""
 
 _PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
 _REPOSITORY = re.compile(f"{_PART}/{_PART}")

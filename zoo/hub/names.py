@@ -14,16 +14,16 @@ from samzoo.runtime.errors import NotFoundError, shown
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
 from samzoo.runtime.loading import load as load_package
 from samzoo.runtime.model import Model
+from samzoo.zoo.downloads import cache
+
+from .bioimageio_pull import canonical, pull_from_bioimageio
+from .bioimageio_source import BIOIMAGEIO_PREFIX
+from .huggingface_hub import HUB_PREFIX, parse_reference, pull_from_hub
+from .model_index import find_entry, locations, pull_from_index
+from .references import pull_encoder
 
 DEFAULT_MODEL = "nuclei-vit-t"
 """What runs when no model is named; it ships with samzoo, so that works offline."""
-
-
-HUB_PREFIX = "hf:"
-"""How a reference to the Hugging Face Hub starts."""
-
-BIOIMAGEIO_PREFIX = "bioimageio:"
-"""How a reference to a BioImage.IO model starts."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,6 @@ def resolve(reference: str | Path) -> Path:
 
 def _from_indexes(name: str) -> Path | None:
     """A package that was pulled by its name, or that an index has; None where neither is so."""
-    from samzoo.zoo.downloads import cache
-
-    from .model_index import find_entry, locations, pull_from_index
-
     if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
         return None  # a path, not a name
     found = cache.find(name)
@@ -111,19 +107,11 @@ def _from_indexes(name: str) -> Path | None:
 
 
 def _from_hub(reference: str) -> Path:
-    from samzoo.zoo.downloads import cache
-
-    from .huggingface_hub import parse_reference, pull_from_hub
-
     found = cache.find(str(parse_reference(reference)))
     return pull_from_hub(reference) if found is None else found
 
 
 def _from_bioimageio(reference: str) -> Path:
-    from samzoo.zoo.downloads import cache
-
-    from .bioimageio_pull import canonical, pull_from_bioimageio
-
     found = cache.find(canonical(reference))
     return pull_from_bioimageio(reference) if found is None else found
 
@@ -158,8 +146,6 @@ def load(
         SamzooError: It holds adapters alone, and the package with their encoder could not be
             pulled.
     """
-    from samzoo.zoo.packages.encoder_package import bring_encoder
-
     folder = resolve(reference)
-    base = bring_encoder(folder)
+    base = pull_encoder(folder)
     return load_package(folder, base=base, threads=threads, provider=provider)

@@ -26,8 +26,7 @@ from samzoo.zoo.downloads.downloadable import check_downloadable
 from samzoo.zoo.packages.card import card_problems
 from samzoo.zoo.packages.verification import verify
 
-from .huggingface_hub import check_repository, endpoint
-from .names import HUB_PREFIX
+from .huggingface_hub import HUB_PREFIX, check_repository, endpoint
 
 HUB, BIOIMAGEIO = "huggingface:", "bioimageio:"
 KEPT = (".gitattributes",)

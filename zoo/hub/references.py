@@ -1,7 +1,7 @@
 """From a reference to a package in the cache, wherever it is published.
 
 In: ``hf:ORG/NAME[@REVISION]``, ``bioimageio:NICKNAME-or-ZIP`` or a name in an index. Out: its
-folder. Called by the verb ``pull`` and by ``encoder_package.py``.
+folder.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from samzoo.runtime.formats.arrays import Progress
+from samzoo.zoo.packages.encoder_package import bring_encoder
 
 from .bioimageio_pull import pull_from_bioimageio
-from .huggingface_hub import pull_from_hub
+from .bioimageio_source import BIOIMAGEIO_PREFIX
+from .huggingface_hub import HUB_PREFIX, pull_from_hub
 from .model_index import pull_from_index
-from .names import BIOIMAGEIO_PREFIX, HUB_PREFIX
 
 
 def pull(reference: str, *, progress: Progress | None = None) -> Path:
@@ -35,3 +36,20 @@ def pull(reference: str, *, progress: Progress | None = None) -> Path:
     if reference.startswith(BIOIMAGEIO_PREFIX):
         return pull_from_bioimageio(reference, progress=progress)
     return pull_from_index(reference, progress=progress)
+
+
+def pull_encoder(folder: Path, *, progress: Progress | None = None) -> Path | None:
+    """Find the package with a package's encoder, or pull it.
+
+    Args:
+        folder: A package.
+        progress: As in ``pull_package``.
+
+    Returns:
+        The other package's folder; None where the package has an encoder of its own.
+
+    Raises:
+        WrongBaseError: What the manifest's reference leads to has another encoder.
+        SamzooError: As ``pull``.
+    """
+    return bring_encoder(folder, pull=lambda reference: pull(reference, progress=progress))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -28,13 +27,11 @@ from samzoo.zoo.graphs.memory_release import return_freed_memory
 from samzoo.zoo.graphs.tracing import export_graphs
 from samzoo.zoo.merging.folding import input_folders, merged
 from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE, QloraBase
-from samzoo.zoo.targets import Source, select_targets
 
 from .card import render_card
 from .self_test import TEST_FILE, TEST_ROLE, write_test
 from .stored_weights import WEIGHTS_FILE, is_package, read_weights, write_weights
-
-logger = logging.getLogger(__name__)
+from .target import Source, Target, fitting
 
 Precision = Literal["fp32", "fp16", "int8-weights", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -62,7 +59,7 @@ def export(
     metrics: Mapping[str, Any] | None = None,
     card: Mapping[str, str] | None = None,
     files: Mapping[str, bytes] | None = None,
-    targets: Sequence[str] = (),
+    targets: Sequence[Target] = (),
     weights: bool = False,
     ais: AisParameters | None = None,
     force: bool = False,
@@ -82,8 +79,7 @@ def export(
         metrics: Measured scores for manifest and card; see ``docs/formats.md``.
         card: Texts of the model card by section; see ``card.SECTIONS``.
         files: More files to put into the package, by relative path.
-        targets: Other tools' formats to write as well, by name; see ``targets.MODULES``. ``all``
-            stands for every one that can take the model.
+        targets: Other tools' formats to write as well; ``choose_targets`` finds them by name.
         weights: Also store the merged weights, so that the package can be exported again.
         ais: Thresholds of the automatic segmentation to declare instead of the source's.
         force: Replace an existing ``output``.
@@ -113,9 +109,7 @@ def export(
         files = {**_other_files(source, package), **(files or {})}
     if ais is not None:
         config = dataclasses.replace(config, ais=ais)
-    chosen, refused = select_targets(targets, config)
-    for target, reason in refused.items():
-        logger.warning("target %s left out: %s", target, reason)
+    chosen = fitting(targets, config)
     manifest = Manifest(  # refuses a bad name before the work
         name=name or (package.name if package else package_name(output)),
         segments=segments or (package.segments if package else ""),

@@ -1,16 +1,15 @@
 """The package whose encoder a package of adapters alone runs: where it is, or how it gets here.
 
 In: a package. Out: the folder of the one with its encoder, told by that file's sha256, so that one
-copy serves every model over it. Called by ``index.py``, ``verify.py`` and the verb ``pull``.
+copy serves every model over it. The hubs lie above this room: who can pull passes it in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from samzoo.runtime.errors import SamzooError, WrongBaseError, shown
-from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
 from samzoo.zoo.downloads import cache
 
@@ -40,12 +39,13 @@ def find_encoder(folder: Path) -> Path | None:
     return None
 
 
-def bring_encoder(folder: Path, *, progress: Progress | None = None) -> Path | None:
+def bring_encoder(folder: Path, *, pull: Callable[[str], Path]) -> Path | None:
     """Find the package with a package's encoder, or pull it.
 
     Args:
         folder: A package.
-        progress: As in ``pull_package``.
+        pull: Downloads the package of a reference into the cache and returns its folder;
+            ``samzoo.zoo.hub.references.pull``.
 
     Returns:
         As ``find_encoder``, but never None where one is needed.
@@ -59,9 +59,7 @@ def bring_encoder(folder: Path, *, progress: Progress | None = None) -> Path | N
         return None
     if (found := find_encoder(folder)) is not None:
         return found
-    from samzoo.zoo.hub.references import pull
-
-    base = pull(source.reference, progress=progress)
+    base = pull(source.reference)
     if not source.is_in(Manifest.read(base)):
         raise WrongBaseError(
             f"{folder}: encoder_from: {shown(source.reference)} has another encoder than the one "

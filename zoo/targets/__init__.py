@@ -6,14 +6,14 @@ one is adding a module and a line of ``MODULES``.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from importlib import import_module
 
 from samzoo.runtime.errors import InputError, shown
-from samzoo.runtime.formats.config import ModelConfig
 from samzoo.zoo.packages.target import Source, Target
 
-__all__ = ["ALL", "MODULES", "Source", "Target", "get_target", "select_targets"]
+__all__ = ["ALL", "MODULES", "Source", "Target", "choose_targets", "get_target"]
 
 MODULES = {
     "segment-anything": "segment_anything",
@@ -47,33 +47,23 @@ def get_target(name: str) -> Target:
     return target
 
 
-def select_targets(
-    names: Sequence[str], config: ModelConfig
-) -> tuple[list[Target], dict[str, str]]:
-    """Find the targets that are wanted and can take a model.
+def choose_targets(names: Sequence[str]) -> list[Target]:
+    """Look targets up by their names, for ``samzoo.zoo.export``.
 
     Args:
         names: As the user gave them; ``all`` means every one that can take the model.
-        config: Of the model.
 
     Returns:
-        The targets, each once, in the order of ``MODULES``; and why the others of ``all`` cannot
-        take the model, by name.
+        The targets, each once, in the order of ``MODULES``. Those that only ``all`` stands for are
+        optional: ``export`` leaves out what cannot take the model.
 
     Raises:
-        InputError: A name is not known, or a target that was named cannot take the model.
+        InputError: A name is not known; lists those there are.
     """
-    wanted = {name: get_target(name) for name in names if name != ALL}
-    for name, target in wanted.items():
-        if reason := target.refusal(config):
-            raise InputError(f"target {name}: {reason}")
-    refused = {}
-    for name in MODULES if ALL in names else ():
-        if name in wanted:
-            continue
-        target = get_target(name)
-        if reason := target.refusal(config):
-            refused[name] = reason
-        else:
-            wanted[name] = target
-    return [wanted[name] for name in MODULES if name in wanted], refused
+    named = {name: get_target(name) for name in names if name != ALL}
+    others = {
+        name: dataclasses.replace(get_target(name), optional=True)
+        for name in (MODULES if ALL in names else ())
+    }
+    wanted = {**others, **named}
+    return [wanted[name] for name in MODULES if name in wanted]

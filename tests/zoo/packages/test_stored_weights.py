@@ -12,6 +12,7 @@ from samzoo.runtime.formats.files import read_tensors
 from samzoo.runtime.formats.manifest import WEIGHTS, Manifest
 from samzoo.zoo import export
 from samzoo.zoo.packages.assembly import Precision
+from samzoo.zoo.targets import choose_targets
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
@@ -33,7 +34,9 @@ def test_a_package_with_weights_is_exported_again(tmp_path, base):
         base, tmp_path / "first", name="cells", segments="cells", weights=True,
         card={"authors": "me"}, files={"cover.png": b"picture"},
     )  # fmt: skip
-    second = export(tmp_path / "first", tmp_path / "second", targets=["huggingface"])
+    second = export(
+        tmp_path / "first", tmp_path / "second", targets=choose_targets(["huggingface"])
+    )
     assert (second.name, second.segments, second.card) == ("cells", "cells", {"authors": "me"})
     assert (tmp_path / "second" / "cover.png").read_bytes() == b"picture"
     for role in ("encoder", "mask_decoder", "ais_decoder"):

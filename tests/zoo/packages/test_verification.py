@@ -16,6 +16,7 @@ from samzoo.zoo import resolve, verify
 from samzoo.zoo.cli import main
 from samzoo.zoo.graphs.reader import summarise
 from samzoo.zoo.packages.self_test import TEST_FILE, TOLERANCES, picture
+from samzoo.zoo.targets import choose_targets
 
 FLIPS = 1000
 
@@ -30,7 +31,8 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("verify")
     base = tiny.write_base(folder / "base", tiny.make_sam(tiny.make_config("vit", wider=True)))
     export(
-        base, folder / "package", name="cells", weights=True, targets=["huggingface"],
+        base, folder / "package", name="cells", weights=True,
+        targets=choose_targets(["huggingface"]),
         card={"authors": "Jürgen"}, files={"cover.png": b"picture"},
     )  # fmt: skip
     return folder / "package"

@@ -11,6 +11,7 @@ import tiny
 from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.model import Model
 from samzoo.zoo import export
+from samzoo.zoo.targets import choose_targets
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
@@ -60,7 +61,8 @@ def offline(monkeypatch, tmp_path):
 def write(tmp_path, sam):
     base = tiny.write_base(tmp_path / "base", sam)
     export(
-        base, tmp_path / "package", name="tiny-cells", segments="cells", targets=["bioimageio"],
+        base, tmp_path / "package", name="tiny-cells", segments="cells",
+        targets=choose_targets(["bioimageio"]),
         card=CARD, metrics=METRICS,
     )  # fmt: skip
     return tmp_path / "package" / "bioimageio"

@@ -6,7 +6,7 @@ import tiny
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.manifest import Manifest
 from samzoo.zoo import export
-from samzoo.zoo.targets import ALL, MODULES, get_target, select_targets
+from samzoo.zoo.targets import ALL, MODULES, choose_targets, get_target
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
@@ -27,9 +27,14 @@ def test_an_unknown_target_is_refused_with_those_there_are():
 def test_all_targets_are_written_into_folders_of_the_package(tmp_path):
     sam = tiny.make_sam(tiny.make_config("vit"))
     base = tiny.write_base(tmp_path / "base", sam)
-    export(base, tmp_path / "package", targets=[ALL])
-    chosen, refused = select_targets([ALL], sam.config)
-    assert {target.name for target in chosen} | set(refused) == set(MODULES)
+    export(base, tmp_path / "package", targets=choose_targets([ALL]))
+    every = choose_targets([ALL])
+    assert [target.name for target in every] == list(MODULES)
+    assert all(target.optional for target in every)
+    chosen = [target for target in every if not target.refusal(sam.config)]
+    refused = [target.name for target in every if target.refusal(sam.config)]
+    assert chosen
+    assert refused
     listed = {entry.path for entry in Manifest.read(tmp_path / "package").files}
     for target in chosen:
         assert any(path.startswith(f"{target.name}/") for path in listed)
@@ -37,10 +42,14 @@ def test_all_targets_are_written_into_folders_of_the_package(tmp_path):
         assert not (tmp_path / "package" / name).exists()
 
 
+def test_a_target_that_is_named_beside_all_is_not_optional():
+    assert [t.name for t in choose_targets([ALL, "osam"]) if not t.optional] == ["osam"]
+
+
 def test_segment_anything_s_file_is_a_bare_state_dict(tmp_path):
     sam = tiny.make_sam(tiny.make_config("vit"))
     base = tiny.write_base(tmp_path / "base", sam)
-    export(base, tmp_path / "package", targets=["segment-anything"], name="cells")
+    export(base, tmp_path / "package", targets=choose_targets(["segment-anything"]), name="cells")
     (path,) = (tmp_path / "package" / "segment-anything").iterdir()
     assert path.name == "cells.pth"
     state = torch.load(path, weights_only=True)

@@ -10,6 +10,7 @@ import tiny
 from samzoo.runtime.formats.config import TinyVitConfig, VitConfig
 from samzoo.runtime.model import Model
 from samzoo.zoo import export
+from samzoo.zoo.targets import choose_targets
 
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
@@ -61,7 +62,7 @@ def sam():
 def package(sam, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tools")
     base = tiny.write_base(folder / "base", sam)
-    export(base, folder / "package", targets=TARGETS, name="cells")
+    export(base, folder / "package", targets=choose_targets(TARGETS), name="cells")
     return folder / "package"
 
 
@@ -286,7 +287,9 @@ def test_a_model_of_256_pixels_works_behind_an_interface_of_1024(tmp_path, pictu
 
     sam = tiny.make_sam(big_config(LITE, **settings))
     base = tiny.write_base(tmp_path / "base", sam)
-    export(base, tmp_path / "package", targets=["anylabeling", "osam"], name="cells")
+    export(
+        base, tmp_path / "package", targets=choose_targets(["anylabeling", "osam"]), name="cells"
+    )
     model = Model(sam.config, TorchNetworks(sam))
     ours = model.embed(picture)
     folder = tmp_path / "package"
@@ -332,5 +335,5 @@ def test_another_grid_is_refused_with_a_reason(tmp_path):
 
     base = tiny.write_base(tmp_path / "base", tiny.make_sam(tiny.make_config("vit", ais=False)))
     with pytest.raises(InputError, match="target osam: its embeddings have a grid of 8"):
-        export(base, tmp_path / "package", targets=["osam"])
+        export(base, tmp_path / "package", targets=choose_targets(["osam"]))
     assert not (tmp_path / "package").exists()
