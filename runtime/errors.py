@@ -18,6 +18,7 @@ A message says what was expected, what came, where, and what to do next.
 
 from __future__ import annotations
 
+import importlib
 from types import ModuleType
 
 
@@ -84,8 +85,6 @@ def require(name: str, *, extra: str) -> ModuleType:
     Raises:
         MissingDependencyError: The package is not installed.
     """
-    import importlib
-
     try:
         return importlib.import_module(name)
     except ImportError as error:

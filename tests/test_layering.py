@@ -43,7 +43,8 @@ HEAVY = (
 )
 """What the modules below must not load when they are imported."""
 
-LIGHT_TRAINING = ("training/__init__.py", "runtime/formats/adapter.py", "training/config.py")
+LIGHT_TRAINING = ("training/__init__.py", "training/config.py")
+HEAVY_METHOD = "training/methods/four_bit_layers.py"
 HEAVY_ZOO = ("zoo/packages/assembly.py", "zoo/graphs/tracing.py")
 """Modules of ``zoo`` that may load torch; the others import these inside functions."""
 
@@ -78,7 +79,8 @@ def is_light(path):
     if path.name == "__main__.py":
         return False
     if name.startswith("training/"):
-        return name in LIGHT_TRAINING or name.startswith("training/methods/")
+        methods = name.startswith("training/methods/") and name != HEAVY_METHOD
+        return methods or name in LIGHT_TRAINING
     return name not in HEAVY_ZOO
 
 
@@ -99,6 +101,70 @@ def run(code, *arguments, cwd):
 def test_parts_import_nothing_forbidden(part):
     assert files_of(part)
     assert offences(part, FORBIDDEN[part]) == []
+
+
+LATE = (
+    *HEAVY,
+    "PIL",
+    "bioimageio",
+    "dask",
+    "loguru",
+    "numpy",
+    "onnxruntime",
+    "safetensors",
+    "tifffile",
+)
+"""Libraries that are worth an import inside a function: they take long to load, or are optional."""
+
+
+def late_imports(path):
+    """Modules of samzoo, and others, that a file imports inside of functions."""
+    package = module_name(path).rpartition(".")[0]
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
+    for function in functions:
+        for node in ast.walk(function):
+            if isinstance(node, ast.Import):
+                yield from ((alias.name, node.lineno) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                inner = f"{package}.{node.module}" if node.module else package
+                yield (inner if node.level else node.module), node.lineno
+
+
+def is_late(name):
+    return any(name == other or name.startswith(f"{other}.") for other in LATE)
+
+
+def needs_late(name, *, seen):
+    """Whether a module of samzoo, or one that it imports at its top, uses such a library."""
+    path = ROOT / (name.removeprefix("samzoo.").replace(".", "/") + ".py")
+    path = path if path.is_file() else path.with_suffix("") / "__init__.py"
+    if name in seen or not path.is_file():
+        return False
+    seen.add(name)
+    package = module_name(path).rpartition(".")[0]
+    if path.name == "__init__.py":
+        package = module_name(path)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{package}.{node.module}" if node.level else str(node.module)]
+        if any(is_late(each) or needs_late(each, seen=seen) for each in names):
+            return True
+    return False
+
+
+def test_imports_inside_functions_are_of_heavy_libraries():
+    found = [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for part in PARTS
+        for path in files_of(part)
+        for name, line in late_imports(path)
+        if not is_late(name) and not needs_late(name, seen=set())
+    ]
+    assert found == []
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

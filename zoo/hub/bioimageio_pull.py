@@ -14,6 +14,8 @@ from pathlib import Path
 from samzoo.runtime.errors import FormatError, require
 from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.manifest import MANIFEST_FILE
+from samzoo.zoo.checkpoints.conversion import convert
+from samzoo.zoo.checkpoints.reading import read_state_dicts
 from samzoo.zoo.downloads import cache
 from samzoo.zoo.downloads.file_lock import locked
 
@@ -66,8 +68,6 @@ def pull_from_bioimageio(reference: str, *, progress: Progress | None = None) ->
 
 def _exported(found: Found, rdf: Rdf, partial: Path, report: Progress) -> Path:
     """Fetch, convert and export in the partial folder, whose lock is held."""
-    from samzoo.zoo.checkpoints.conversion import convert
-    from samzoo.zoo.checkpoints.reading import read_state_dicts
     from samzoo.zoo.packages.assembly import export, package_name
 
     stage = f"pull {found.name}"

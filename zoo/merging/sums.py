@@ -41,6 +41,8 @@ from samzoo.zoo.checkpoints.base import Base, read_base
 from samzoo.zoo.exchange.foreign import AIS, DECODERS, Foreign, completed
 from samzoo.zoo.exchange.lora_layers import Layers, grouped, matrices_found, ungrouped
 
+from .folding import merge
+
 SUMMABLE = {"lora": "lora", "late_lora": "lora", "qlora": "qlora", "late_qlora": "qlora"}
 """Methods whose deltas add up to one of the same kind."""
 
@@ -105,8 +107,6 @@ def merge_sum(
     Returns:
         The model's config.
     """
-    from .folding import merge
-
     inputs = [*adapters, *([base] if base is not None else [])]
     check_output_folder(output, force=force, inputs=inputs)
     with tempfile.TemporaryDirectory(prefix="samzoo-sum-") as folder:

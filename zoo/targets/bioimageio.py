@@ -10,6 +10,8 @@ Source: bioimageio.spec 0.5.12, ``model/v0_5.py``; its pull request 768.
 
 from __future__ import annotations
 
+import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -185,9 +187,6 @@ def write_package(
         source: The model.
         purpose: What the package is for, in a few words.
     """
-    import tempfile
-    import warnings
-
     import torch
 
     with tempfile.TemporaryDirectory() as name, quiet_spec(), torch.no_grad():

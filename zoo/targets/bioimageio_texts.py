@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -160,8 +161,6 @@ def spec() -> Any:
 @contextmanager
 def quiet_spec() -> Iterator[None]:
     """Let the library look at files only, not at the network, and keep its advice to itself."""
-    import warnings
-
     from bioimageio.spec import ValidationContext
     from loguru import logger
 

@@ -5,6 +5,7 @@ In: a ``Source``. Out: ONNX files in a target's folder. Called by the targets' m
 
 from __future__ import annotations
 
+import json
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
@@ -172,6 +173,4 @@ def mask_decoder(sam: Sam) -> Graph:
 
 def yaml_of(value: Mapping[str, Any]) -> str:
     """Write a flat mapping of text and numbers as YAML."""
-    import json
-
     return "".join(f"{key}: {json.dumps(item)}\n" for key, item in value.items())

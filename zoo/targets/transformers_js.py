@@ -7,6 +7,7 @@ Source: @huggingface/transformers 4.3.1, ``models/sam``, and the layout of ``Xen
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from samzoo.runtime.formats.config import ModelConfig, Preprocessing, VitConfig
@@ -30,8 +31,6 @@ def refusal(config: ModelConfig) -> str:
 
 def write(folder: Path, source: Source) -> None:
     """Write the config, both processor files and ``onnx/``."""
-    import dataclasses
-
     import torch
 
     from samzoo.training.networks.tool_graphs import HuggingFaceDecoder, HuggingFaceEncoder
