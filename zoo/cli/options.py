@@ -10,7 +10,7 @@ from typing import Any
 
 EXAMPLES = {
     "segment": "samzoo segment examples/nuclei.tif -o labels.tif --overlay overlay.png",
-    "prompt": "samzoo prompt examples/nuclei.tif -o nucleus.tif --box 100 200 140 240",
+    "prompt": "samzoo prompt examples/nuclei.tif -o nucleus.tif --box 129 60 152 85",
     "embed": "samzoo embed examples/nuclei.tif -o nuclei.safetensors",
     "convert": "samzoo convert lite_medsam -o base",
     "train": "samzoo train --images examples/train/images --labels examples/train/labels "
