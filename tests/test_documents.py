@@ -1,0 +1,53 @@
+"""Links between the pages lead somewhere, and every page explains its words."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")],
+    key=lambda path: path.relative_to(ROOT).as_posix(),
+)
+NAMES = [path.relative_to(ROOT).as_posix() for path in PAGES]
+GLOSSARY = "docs/glossary.md"
+DECISIONS = [name for name in NAMES if name.startswith("docs/decisions/")]
+
+
+def read(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def anchors(text):
+    """What a heading is called in an address, as GitHub makes it."""
+    headings = re.findall(
+        r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE
+    )
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links(text):
+    prose = re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)
+    return re.findall(r"\]\(([^)\s]+)\)", prose)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_link_leads_to_a_file_and_a_heading(name):
+    broken = []
+    for link in links(read(name)):
+        if link.startswith(("https://", "http://")):
+            continue
+        path, _, heading = link.partition("#")
+        target = (ROOT / name).parent / path if path else ROOT / name
+        if not target.exists() or (heading and heading not in anchors(target.read_text("utf-8"))):
+            broken.append(link)
+    assert broken == []
+
+
+def test_the_glossary_explains_a_word_once():
+    words = re.findall(r"^### (.+)$", read(GLOSSARY), flags=re.MULTILINE)
+    assert len(words) > 50
+    assert len(words) == len({word.lower() for word in words})
+    entries = re.split(r"^### .+$", read(GLOSSARY), flags=re.MULTILINE)[1:]
+    assert [word for word, entry in zip(words, entries, strict=True) if not entry.strip()] == []
