@@ -51,3 +51,23 @@ def test_the_glossary_explains_a_word_once():
     assert len(words) == len({word.lower() for word in words})
     entries = re.split(r"^### .+$", read(GLOSSARY), flags=re.MULTILINE)[1:]
     assert [word for word, entry in zip(words, entries, strict=True) if not entry.strip()] == []
+
+
+@pytest.mark.parametrize("name", [name for name in DECISIONS if not name.endswith("README.md")])
+def test_each_decision_has_the_same_form_and_a_row(name):
+    number = int(Path(name).name[:4])
+    title, rest = read(name).split("\n", 1)
+    assert re.fullmatch(rf"# {number}\. [A-Z].*[^.]", title)
+    assert re.match(r"\n- Date: 20\d\d-\d\d-\d\d\n- Status: (accepted|superseded by \d+)\n", rest)
+    assert re.findall(r"^## (.+)$", rest, flags=re.MULTILINE) == [
+        "Context",
+        "Choice",
+        "Not chosen",
+        "How we would notice",
+    ]
+    assert f"| [{number}]({Path(name).name}) |" in read("docs/decisions/README.md")
+
+
+def test_decisions_are_numbered_without_gaps():
+    numbers = sorted(int(Path(name).name[:4]) for name in DECISIONS if "README" not in name)
+    assert numbers == list(range(1, len(numbers) + 1))
