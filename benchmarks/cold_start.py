@@ -33,8 +33,8 @@ STEPS = (
     ("samzoo.runtime.model.Model", "embed_tiles", "cut and resize tiles"),
     ("samzoo.runtime.model.Model", "ais_maps", "join and resize maps"),
     ("samzoo.zoo.cli.segment_command", "load_model", "open the package"),
-    ("samzoo.zoo.cli.segment_command", "read_image", "read the image"),
-    ("samzoo.zoo.cli.segment_command", "write_labels", "write the labels"),
+    ("samzoo.runtime.large.file_segmentation", "read_image", "read the image"),
+    ("samzoo.runtime.large.file_segmentation", "write_labels", "write the labels"),
     ("samzoo.zoo.cli.commands", "segment", "the rest of the command, releasing the model"),
 )
 """Module or class, function, and the step's name."""

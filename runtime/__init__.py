@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from .images.overlay import draw_overlay, write_overlay
     from .images.reading import read_image, read_labels, write_labels
     from .large.embedding_store import EmbeddingStore
+    from .large.file_segmentation import segment_file
     from .loading import load
     from .model import Model
+    from .pieces.request import SegmentedFile
     from .volumes.following import Following, follow_object
     from .volumes.slices import merge_slices
 
@@ -48,6 +50,7 @@ __all__ = [
     "NotFoundError",
     "Preprocessing",
     "SamzooError",
+    "SegmentedFile",
     "StorageError",
     "available_providers",
     "draw_overlay",
@@ -57,6 +60,7 @@ __all__ = [
     "merge_slices",
     "read_image",
     "read_labels",
+    "segment_file",
     "write_labels",
     "write_overlay",
 ]
@@ -77,6 +81,7 @@ _MODULES = {
     "NotFoundError": "errors",
     "Preprocessing": "formats.config",
     "SamzooError": "errors",
+    "SegmentedFile": "pieces.request",
     "StorageError": "errors",
     "available_providers": "engine.providers",
     "draw_overlay": "images.overlay",
@@ -86,6 +91,7 @@ _MODULES = {
     "merge_slices": "volumes.slices",
     "read_image": "images.reading",
     "read_labels": "images.reading",
+    "segment_file": "large.file_segmentation",
     "write_labels": "images.reading",
     "write_overlay": "images.overlay",
 }

@@ -1,9 +1,10 @@
-"""From a package folder to a model that runs. Called by users and by the command line."""
+"""From a package folder to a model that runs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from samzoo.runtime.engine.model_spec import ModelSpec
 from samzoo.runtime.engine.providers import CPU
 from samzoo.runtime.engine.sessions import OnnxNetworks
 from samzoo.runtime.engine.shared_encoder import open_adapters
@@ -51,13 +52,17 @@ is missing)
     """
     folder = Path(package)
     manifest = Manifest.read(folder)
+    spec = ModelSpec(
+        str(folder.resolve()), None if base is None else str(Path(base).resolve()),
+        threads=threads, provider=provider,
+    )  # fmt: skip
     if manifest.adapters:
         adapters = open_adapters(
             folder, manifest, base=None if base is None else Path(base), threads=threads,
             provider=provider,
         )  # fmt: skip
         first = next(iter(adapters.values()))
-        return Model(first.config, first.networks, adapters=adapters)
+        return Model(first.config, first.networks, adapters=adapters, spec=spec)
     roles = [ENCODER, MASK_DECODER]
     if manifest.model.architecture.ais_decoder is not None:
         roles.append(AIS_DECODER)
@@ -65,4 +70,22 @@ is missing)
     networks = OnnxNetworks(
         read, mask_side=4 * manifest.model.grid, threads=threads, provider=provider
     )
-    return Model(manifest.model, networks)
+    return Model(manifest.model, networks, spec=spec)
+
+
+def open_model(spec: ModelSpec) -> Model:
+    """Open the model that another process uses.
+
+    Args:
+        spec: ``Model.spec`` of that process.
+
+    Returns:
+        The model, with the same adapter in use.
+
+    Raises:
+        SamzooError: As ``load``.
+    """
+    model = load(spec.package, base=spec.base, threads=spec.threads, provider=spec.provider)
+    if spec.adapter is not None:
+        model.use(spec.adapter)
+    return model

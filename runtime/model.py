@@ -1,11 +1,11 @@
 """The runtime's main path: embed an image once, then prompt it or segment it automatically.
 
-In: a ``ModelConfig``, the model's networks, and images. Out: embeddings, masks, labels. Made by
-``package.load``, and by training for validation.
+In: a ``ModelConfig``, the model's networks, and images. Out: embeddings, masks, labels.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
@@ -26,6 +26,7 @@ from samzoo.runtime.engine.encoding import (
     choose_tiles,
     encode_tiles,
 )
+from samzoo.runtime.engine.model_spec import ModelSpec
 from samzoo.runtime.engine.networks import Networks
 from samzoo.runtime.engine.variants import Variant, Variants
 from samzoo.runtime.formats.arrays import Array, Float3D, Float4D, Labels2D, Masks, Progress
@@ -51,7 +52,7 @@ def _with_one_adapter(
 
     @wraps(method)
     def call(self: Model, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return method(self._fixed(), *args, **kwargs)
+        return method(self.snapshot(), *args, **kwargs)
 
     return call
 
@@ -71,6 +72,7 @@ class Model:
         networks: Networks,
         *,
         adapters: Mapping[str, Variant] | None = None,
+        spec: ModelSpec | None = None,
     ) -> None:
         """Make a model of its networks.
 
@@ -79,10 +81,12 @@ class Model:
             networks: Compute it.
             adapters: What ``use`` switches between; the first of them is in use, ``config`` and
                 ``networks`` are its.
+            spec: The package that it was opened from, for workers that open it too.
         """
         others = adapters or {}
         first = next(iter(others.values()), Variant(config, networks))
         self._variants = Variants(first, others)
+        self._spec = spec
 
     @property
     def config(self) -> ModelConfig:
@@ -119,8 +123,23 @@ class Model:
         """
         self._variants.use(adapter)
 
-    def _fixed(self) -> Model:
-        return Model(*self._variants.current[:2]) if self.adapters else self
+    @property
+    def spec(self) -> ModelSpec | None:
+        """How another process opens this model; None where it was not opened from a package."""
+        return self._spec and dataclasses.replace(self._spec, adapter=self.adapter)
+
+    def snapshot(self) -> Model:
+        """Return the model as it is now, which a later ``use`` does not change.
+
+        Returns:
+            A model over the same networks; this one where it has no adapters to switch.
+        """
+        if not self.adapters:
+            return self
+        now = self._variants.current
+        fixed = Model(now.config, now.networks, spec=self._spec)
+        fixed._variants = Variants(now, {})
+        return fixed
 
     @property
     def field(self) -> int:

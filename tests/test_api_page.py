@@ -42,7 +42,15 @@ def public_functions(part):
         ("README.md", ["examples"]),
         (
             "docs/api.md",
-            ["embeddings", "examples", "labels.tif", "nuclei.safetensors", "overlay.png"],
+            [
+                "embeddings",
+                "examples",
+                "labels.tif",
+                "nuclei.csv",
+                "nuclei.safetensors",
+                "nuclei.tif",
+                "overlay.png",
+            ],
         ),
         ("docs/large.md", ["examples", "labels.tif", "objects.csv"]),
     ],

@@ -1,7 +1,7 @@
 """What every step works with, and how another process makes the same from a description.
 
-In: a ``Job``, plain values. Out: a ``Context`` with the model and the image opened. Called by
-``segment.py`` and, on a cluster, once in each worker.
+In: a ``Job``, plain values. Out: a ``Context`` with the model and the image opened, once in each
+process.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from samzoo.runtime.engine.encoding import choose_placements
-from samzoo.runtime.engine.providers import CPU
-from samzoo.runtime.errors import ImageError
+from samzoo.runtime.engine.model_spec import ModelSpec
+from samzoo.runtime.errors import ImageError, InputError
 from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.images.geometry import Size
-from samzoo.runtime.loading import load
+from samzoo.runtime.loading import open_model
 from samzoo.runtime.model import Model
 from samzoo.runtime.windows.limits import Limits
 from samzoo.runtime.windows.opening import open_source
@@ -24,35 +24,10 @@ from samzoo.runtime.windows.source import ImageSource, SourceSpec, identity
 from .plan import BLOCK, MARGIN, Plan
 from .work import WorkFolder
 
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """Which model; enough to open it in another process.
-
-    Attributes:
-        package: Its folder.
-        base: Of a package of adapters alone.
-        adapter: Of a package with several; None: the first.
-        threads: Of one operator; None: all cores.
-        provider: Where it runs.
-    """
-
-    package: str
-    base: str | None = None
-    adapter: str | None = None
-    threads: int | None = None
-    provider: str = CPU
-
-    def open(self) -> Model:
-        """Open it.
-
-        Raises:
-            SamzooError: As ``runtime.load``.
-        """
-        model = load(self.package, base=self.base, threads=self.threads, provider=self.provider)
-        if self.adapter is not None:
-            model.use(self.adapter)
-        return model
+NO_PACKAGE = (
+    "workers open the model themselves, and this one was not opened from a package folder; use "
+    "samzoo.runtime.load, or leave out workers and scheduler"
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +38,7 @@ class Job:
         source: Which image.
         source_state: Of its file, as ``identity`` tells it.
         limits: Of its intensities.
-        model: Which model.
+        model: How a worker opens the model; None where only this process has it.
         ais: Smoothings and thresholds.
         work: The work folder.
         tile_shape: Of the model's tiles.
@@ -76,7 +51,7 @@ class Job:
     source: SourceSpec
     source_state: str
     limits: Limits
-    model: ModelSpec
+    model: ModelSpec | None
     ais: AisParameters
     work: str
     tile_shape: Size | None = None
@@ -114,22 +89,17 @@ class Context:
             )
 
 
-def open_context(
-    job: Job, model: Model | None = None, source: ImageSource | None = None
-) -> Context:
-    """Open a job's image and model.
+def open_context(job: Job, model: Model, source: ImageSource) -> Context:
+    """Plan a job whose model and image are open.
 
     Args:
         job: What to do.
-        model: The model, where it is open already.
-        source: The image, likewise.
+        model: The model.
+        source: The image.
 
     Raises:
-        SamzooError: One of them cannot be opened.
         ShapeError: A tile with its halo does not fit the model's field of view.
     """
-    model = job.model.open() if model is None else model
-    source = open_source(job.source) if source is None else source
     found = choose_placements(model.config, source.size, job.tile_shape, job.halo, job.placements)
     plan = Plan(source.size, tuple(map(tuple, found)), job.ais, job.block, job.margin)
     return Context(job, model, source, plan, WorkFolder(Path(job.work)))
@@ -137,5 +107,12 @@ def open_context(
 
 @lru_cache(maxsize=1)
 def worker_context(job: Job) -> Context:
-    """Open a job once in a process that does many of its pieces."""
-    return open_context(job)
+    """Open a job once in a process that does many of its pieces.
+
+    Raises:
+        InputError: The model was made in another process, not opened from a package.
+        SamzooError: The model or the image cannot be opened.
+    """
+    if job.model is None:
+        raise InputError(NO_PACKAGE)
+    return open_context(job, open_model(job.model), open_source(job.source))

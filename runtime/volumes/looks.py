@@ -1,6 +1,6 @@
 """What one looks at of a stack: a table of its objects, and a picture of some of its planes.
 
-In: labels of all planes and the file. Out: a CSV and a PNG file. Called by ``stack.py``.
+In: labels of all planes and the file. Out: a CSV and a PNG file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from samzoo.runtime.formats.arrays import Array, Labels2D, Labels3D
 from samzoo.runtime.images.label_table import LabelTable, write_tables
-from samzoo.runtime.large.overlay import LARGEST
+from samzoo.runtime.pieces.reduction import LARGEST
 from samzoo.runtime.windows.block_means import block_means
 from samzoo.runtime.windows.opening import open_source
 from samzoo.runtime.windows.source import SourceSpec

@@ -1,14 +1,14 @@
 """Stacks: each plane segmented on its own, and the objects of a volume joined over its slices.
 
-In: a file with planes. Out: labels of all of them. Called by the ``segment`` verb with ``--stack``.
-Against micro-sam's volumes: see ``slice_merging.py``. A plane is stretched by its own intensities.
+In: a file with planes. Out: labels of all of them.
+Against micro-sam's volumes: see ``slices.py``. A plane is stretched by its own intensities.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from contextlib import closing
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -16,10 +16,9 @@ from samzoo.runtime.automatic.maps import require_ais
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Labels3D, Progress
 from samzoo.runtime.images.overlay import write_overlay
-from samzoo.runtime.large.segment import Request, base_state, run_step
-from samzoo.runtime.model import Model
 from samzoo.runtime.pieces.context import Job, open_context
 from samzoo.runtime.pieces.plane_step import STEP
+from samzoo.runtime.pieces.request import Request, SegmentedFile, base_state, run_step
 from samzoo.runtime.pieces.work import WorkFolder
 from samzoo.runtime.windows.limits import Limits
 from samzoo.runtime.windows.opening import open_source, stack_shape
@@ -52,26 +51,22 @@ class StackOptions:
 
 
 def segment_stack(
-    request: Request,
-    options: StackOptions,
-    progress: Progress | None = None,
-    model: Model | None = None,
-) -> dict[str, Any]:
+    request: Request, options: StackOptions, progress: Progress | None = None
+) -> SegmentedFile:
     """Segment all planes of a file; go on where an earlier run of the same was interrupted.
 
     Args:
         request: What to do; its source's plane does not matter.
         options: How planes belong together.
         progress: Called with ("planes", done, total).
-        model: The request's model, where it is open already.
 
     Returns:
-        ``objects``, ``size``, ``resumed`` and ``notes`` as ``segment_large``; ``size`` is that of
-        the stack.
+        What came of it; its size is that of the stack.
 
     Raises:
-        SamzooError: As ``segment_large``, or the stack is larger than the memory can be, or a
-            volume has no slices.
+        SamzooError: The file cannot be read, the model has no AIS decoder, the work folder is of
+            other work, a disk is full, or the cluster is lost. What was done stays for the next
+            run. Or the stack is larger than the memory can be, or a volume has no slices.
     """
     shape = stack_shape(request.source)
     if options.kind == "volume" and len(shape) < 3:
@@ -84,7 +79,7 @@ def segment_stack(
             f"{request.source.path}: a stack of {shape}, allowed are {MAX_STACK} voxels; segment "
             "its planes one by one with --plane, or a smaller --level"
         )
-    model = request.model.open() if model is None else model
+    model = request.model
     require_ais(model.config)
     work = WorkFolder(request.work)
     with closing(open_source(dataclasses.replace(request.source, plane=0))) as source:
@@ -94,7 +89,7 @@ def segment_stack(
             source=dataclasses.replace(request.source, plane=0),
             source_state=identity(request.source.path),
             limits=Limits(0, 0, False),  # of the first plane only: not used
-            model=request.model,
+            model=request.worker_model,
             ais=request.parameters or model.config.ais,
             work=str(request.work.resolve()),
             tile_shape=request.tile_shape,
@@ -115,12 +110,14 @@ def segment_stack(
             write_stack_table(request.table, labels, inner=_inner(options))
         if request.overlay is not None:
             write_overlay(request.overlay, *contact_sheet(request.source, labels))
-        notes = source.notes
+        notes = tuple(source.notes)
     work.remove()
     objects = int(labels.max(initial=0))
     if options.kind == "frames" or labels.ndim > 3:
         objects = sum(len(np.unique(part[part > 0])) for part in _parts(labels, options))
-    return {"objects": objects, "size": list(shape), "resumed": resumed, "notes": notes}
+    return SegmentedFile(
+        request.output, objects, shape, in_pieces=True, resumed=resumed, notes=notes
+    )
 
 
 def _parts(labels: Labels3D, options: StackOptions) -> list[Labels3D]:

@@ -1,6 +1,6 @@
 """Writing the labels of a stack: as a TIFF with an axis a letter, or as OME-Zarr.
 
-In: labels in memory. Out: a file or a group, complete or not at all. Called by ``stack.py``.
+In: labels in memory. Out: a file or a group, complete or not at all.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def write_stack(
     """Write labels, uint16 up to label 65535 and int32 above.
 
     Args:
-        output: As ``segment.check_request`` allows.
+        output: As ``check_large_output`` allows.
         labels: ``(..., height, width)``.
         spec: Which file.
         frames: One axis before height and width counts time, not slices.

@@ -10,8 +10,8 @@ from scipy import ndimage
 
 from samzoo.runtime import load
 from samzoo.runtime.formats.config import AisParameters
-from samzoo.runtime.large.segment import Request, segment_large
-from samzoo.runtime.pieces.context import ModelSpec
+from samzoo.runtime.large.large_image import segment_large
+from samzoo.runtime.pieces.request import Request
 from samzoo.runtime.windows.source import SourceSpec
 
 PARAMETERS = AisParameters(
@@ -70,7 +70,7 @@ def make_request(tmp_path, package):
                 tifffile.imwrite(path, image)
         source = dataclasses.replace(spec or SourceSpec(""), path=str(path))
         small = {"block": 128, "margin": 48, **fields}
-        return Request(source, ModelSpec(str(package), threads=1), tmp_path / output, **small)
+        return Request(source, load(package, threads=1), tmp_path / output, **small)
 
     return make
 

@@ -1,7 +1,4 @@
-"""The outputs of the verbs that make labels, checked before any work is done.
-
-Called by ``commands.py`` and ``segment_command.py``.
-"""
+"""The outputs of the verbs that make labels, checked before any work is done."""
 
 from __future__ import annotations
 
@@ -10,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from samzoo.runtime.errors import InputError
-from samzoo.runtime.formats.outputs import check_output
-from samzoo.runtime.images.reading import LABEL_SUFFIXES
+from samzoo.runtime.images.output_checks import check_labels_output, check_overlay_output
 
 
 def label_output(image: Path, options: Namespace) -> Path:
@@ -21,9 +17,7 @@ def label_output(image: Path, options: Namespace) -> Path:
         InputError: It has another suffix, or exists.
     """
     output = Path(options.output)
-    if output.suffix.lower() not in LABEL_SUFFIXES:
-        raise InputError(f"{output}: labels are written as {', '.join(LABEL_SUFFIXES)}")
-    check_output(output, force=options.force, inputs=[image])
+    check_labels_output(output, image, force=options.force)
     return output
 
 
@@ -33,31 +27,23 @@ def check_overlay(options: Namespace, outputs: Sequence[tuple[Path, Path]]) -> P
     Raises:
         InputError: It is no PNG, exists, or there are several images.
     """
-    return _beside(options, "overlay", ".png", outputs)
+    overlay = of_one_image(options, "overlay", outputs)
+    if overlay is not None:
+        check_overlay_output(overlay, *outputs[0], force=options.force)
+    return overlay
 
 
-def check_table(options: Namespace, outputs: Sequence[tuple[Path, Path]]) -> Path | None:
-    """Return ``--table`` if it can be written; None where it was not asked for.
+def of_one_image(
+    options: Namespace, name: str, outputs: Sequence[tuple[Path, Path]]
+) -> Path | None:
+    """Return the path of an option that takes one image; None where it was not given.
 
     Raises:
-        InputError: It is no CSV file, exists, or there are several images.
+        InputError: There are several images.
     """
-    return _beside(options, "table", ".csv", outputs)
-
-
-def _beside(
-    options: Namespace, name: str, suffix: str, outputs: Sequence[tuple[Path, Path]]
-) -> Path | None:
     given = getattr(options, name)
     if not given:
         return None
     if len(outputs) > 1:
         raise InputError(f"--{name} takes one image; run it for each")
-    path = Path(given)
-    if path.suffix.lower() != suffix:
-        raise InputError(f"{path}: {name}s are written as {suffix}; name it so")
-    image, output = outputs[0]
-    check_output(path, force=options.force, inputs=[image])
-    if path.resolve() == output.resolve():
-        raise InputError(f"{path}: is the output for the labels as well; choose another name")
-    return path
+    return Path(given)

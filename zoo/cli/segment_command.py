@@ -1,80 +1,51 @@
-"""The verb ``segment``: which way an image goes, whole or in pieces, and what is reported.
+"""The verb ``segment``: which images, where their labels go, and what is reported.
 
 Takes parsed options, calls public functions, and returns a dict as ``commands.py`` says.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import os
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from samzoo.runtime.errors import InputError, NotFoundError, SamzooError
-from samzoo.runtime.formats.arrays import Labels2D
+from samzoo.runtime.errors import InputError, NotFoundError
 from samzoo.runtime.formats.outputs import check_output
 from samzoo.runtime.images.decoding import SUFFIXES
-from samzoo.runtime.images.label_table import LabelTable
-from samzoo.runtime.images.overlay import write_overlay
-from samzoo.runtime.images.reading import (
-    LABEL_SUFFIXES,
-    TIFF_SUFFIXES,
-    list_images,
-    read_image,
-    write_labels,
-)
-from samzoo.runtime.large.segment import Request, check_request, segment_large
-from samzoo.runtime.pieces.context import ModelSpec
-from samzoo.runtime.pieces.steps import Executor, ThisProcess
-from samzoo.runtime.volumes.stack import StackOptions, segment_stack
-from samzoo.runtime.windows.opening import open_source, stack_shape
-from samzoo.runtime.windows.source import SourceSpec
+from samzoo.runtime.images.reading import LABEL_SUFFIXES, list_images, read_image
+from samzoo.runtime.large.file_segmentation import run_task
+from samzoo.runtime.large.file_task import FileTask
 from samzoo.runtime.windows.zarr_source import is_zarr
-from samzoo.zoo.hub.names import DEFAULT_MODEL, resolve
-from samzoo.zoo.hub.references import pull_encoder
+from samzoo.zoo.hub.names import DEFAULT_MODEL
 
-from .label_outputs import check_overlay, check_table, label_output
-from .model_options import load_model, source_spec
+from .label_outputs import of_one_image
+from .model_options import load_model
 from .progress import progress_bar
 
 Result = dict[str, Any]
 Pairs = Sequence[tuple[Path, Path]]
-
-WHOLE_PIXELS = 2**24
-"""Larger TIFFs go in pieces (own choice: 4096 x 4096; the labels are the same)."""
-
-PIECEWISE = ("level", "series", "channel", "plane", "stack", "workers", "scheduler")
-"""Options that only images in pieces have."""
 
 
 def segment(options: Namespace) -> Result:
     """Segment images automatically."""
     images = _images(options.images)
     pairs = _outputs(images, options)
-    overlay = check_overlay(options, pairs)
-    table = check_table(options, pairs)
-    in_pieces = [_goes_in_pieces(image, output, options) for image, output in pairs]
-    if any(in_pieces) and options.mode != "ais":
-        raise InputError(
-            f"--mode: found {options.mode!r}, allowed for images in pieces: ais; such are large "
-            f"ones, Zarr, and those with --{', --'.join(PIECEWISE)}"
-        )
-    if len(pairs) > 1:  # an unusable one is found before the first takes its time
-        for (image, _), piecewise in zip(pairs, in_pieces, strict=True):
-            if not piecewise:
-                read_image(image)
+    overlay = of_one_image(options, "overlay", pairs)
+    table = of_one_image(options, "table", pairs)
+    tasks = [_task(image, output, overlay, table, options) for image, output in pairs]
+    for task in tasks:
+        task.check()
+    if len(tasks) > 1:  # an unusable one is found before the first takes its time
+        for task in tasks:
+            if not task.in_pieces:
+                read_image(task.path)
     rows: list[Result] = []
-    for (image, output), piecewise in zip(pairs, in_pieces, strict=True):
-        if piecewise:
-            rows.append(_in_pieces(image, output, overlay, table, options))
-        else:
-            rows.append(_whole(image, output, overlay, table, options))
-    notes = [note for row in rows for note in row.pop("notes", [])]
+    notes: list[str] = []
+    for task in tasks:
+        row, of_image = _segmented(task, options)
+        rows.append(row)
+        notes += of_image
     text = "\n".join(str(output) for _, output in pairs)
     result: Result = {"text": text, "images": rows, "model": options.model or DEFAULT_MODEL}
     if (adapter := load_model(options).adapter) is not None:
@@ -84,103 +55,44 @@ def segment(options: Namespace) -> Result:
     return {**result, "notes": notes} if notes else result
 
 
-def _whole(
+def _task(
     path: Path, output: Path, overlay: Path | None, table: Path | None, options: Namespace
-) -> Result:
-    """Segment an image that fits into memory several times."""
-    image = read_image(path)
-    with progress_bar() as progress:
-        labels = load_model(options).segment(
-            image,
-            tile_shape=tuple(options.tile_shape) if options.tile_shape else None,
-            halo=tuple(options.halo) if options.halo else None,
-            placements=options.placements,
-            mode=options.mode,
-            progress=progress,
-        )
-    write_labels(output, labels)
-    if overlay is not None:
-        write_overlay(overlay, image, labels)
-    if table is not None:
-        rows = LabelTable((labels.shape[0], labels.shape[1]))
-        rows.add(labels)
-        rows.write(table)
-    return {"image": str(path), "labels": str(output), "objects": _count(labels)}
-
-
-def _in_pieces(
-    path: Path, output: Path, overlay: Path | None, table: Path | None, options: Namespace
-) -> Result:
-    """Segment an image of any size, or a stack."""
-    request = _request(path, output, options)
-    check_request(request)
-    planes = stack_shape(request.source)[:-2]
-    if planes and options.stack is None and options.plane is None and np.prod(planes) > 1:
-        count = " x ".join(map(str, planes))
-        raise InputError(
-            f"{path}: holds {count} planes; pass --stack volume to join objects over slices, "
-            "--stack frames to keep the planes apart, or --plane N"
-        )
-    try:
-        with _executor(options) as executor, progress_bar() as progress:
-            request = dataclasses.replace(request, executor=executor, overlay=overlay, table=table)
-            if options.stack is not None:
-                stack = StackOptions(options.stack, options.gap_closing, options.min_z_extent)
-                result = segment_stack(request, stack, progress, load_model(options))
-            else:
-                result = segment_large(request, progress, load_model(options))
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("run the same command again to go on") from None
-    return {"image": str(path), "labels": str(output), **result}
-
-
-def _request(path: Path, output: Path, options: Namespace) -> Request:
-    package = resolve(options.model or DEFAULT_MODEL)
-    base = pull_encoder(package)
-    threads = options.threads
-    if threads is None and options.workers:
-        threads = max(1, (os.cpu_count() or 1) // options.workers)
-    model = ModelSpec(
-        str(package.resolve()), None if base is None else str(base.resolve()), options.adapter,
-        threads, options.provider,
-    )  # fmt: skip
-    return Request(
-        source_spec(path, options),
-        model,
-        output,
+) -> FileTask:
+    return FileTask(
+        path=path,
+        output=output,
+        overlay=overlay,
+        table=table,
+        mode=options.mode,
         tile_shape=tuple(options.tile_shape) if options.tile_shape else None,
         halo=tuple(options.halo) if options.halo else None,
         placements=options.placements,
+        level=options.level,
+        series=options.series,
+        channel=options.channel,
+        plane=options.plane,
+        stack=options.stack,
+        gap_closing=options.gap_closing,
+        min_z_extent=options.min_z_extent,
+        workers=options.workers,
+        scheduler=options.scheduler,
         force=options.force,
     )
 
 
-@contextmanager
-def _executor(options: Namespace) -> Iterator[Executor]:
-    if options.scheduler and options.workers:
-        raise InputError("give either --scheduler or --workers, not both")
-    if not (options.scheduler or options.workers is not None):
-        yield ThisProcess()
-        return
-    from samzoo.runtime.pieces.cluster import connected, local
-
-    chosen = connected(options.scheduler) if options.scheduler else local(options.workers)
-    with chosen as cluster:
-        yield cluster
-
-
-def _goes_in_pieces(image: Path, output: Path, options: Namespace) -> bool:
-    if is_zarr(image) or any(part.endswith(".zarr") for part in output.parts):
-        return True
-    if any(getattr(options, name) is not None for name in PIECEWISE):
-        return True
-    if image.suffix.lower() not in TIFF_SUFFIXES:
-        return False
+def _segmented(task: FileTask, options: Namespace) -> tuple[Result, Sequence[str]]:
+    """Do a task; returns what is reported of its image, and notes on it."""
     try:
-        with closing(open_source(SourceSpec(str(image)))) as source:
-            return source.size[0] * source.size[1] > WHOLE_PIXELS
-    except SamzooError:
-        return False  # reading it as a whole says best what is wrong
+        with progress_bar() as progress:
+            found = run_task(load_model(options), task, progress=progress)
+    except KeyboardInterrupt:
+        if task.in_pieces:
+            raise KeyboardInterrupt("run the same command again to go on") from None
+        raise
+    row: Result = {"image": str(task.path), "labels": str(task.output), "objects": found.objects}
+    if found.in_pieces:
+        row.update(size=list(found.size), resumed=found.resumed)
+    return row, found.notes
 
 
 def _images(given: Sequence[str]) -> list[Path]:
@@ -206,10 +118,7 @@ def _outputs(images: list[Path], options: Namespace) -> Pairs:
     """Pairs of image and label path; a folder of outputs for several images."""
     given = [Path(name) for name in options.images]
     if images == given and len(images) == 1:
-        output = Path(options.output)
-        if not any(part.endswith(".zarr") for part in output.parts):
-            label_output(images[0], options)
-        return [(images[0], output)]
+        return [(images[0], Path(options.output))]
     folder = Path(options.output)
     if folder.suffix in LABEL_SUFFIXES:
         raise InputError(f"{folder}: {len(images)} images need a folder as output, not one file")
@@ -220,7 +129,3 @@ def _outputs(images: list[Path], options: Namespace) -> Pairs:
     for path in outputs:
         check_output(path, force=options.force, inputs=images)
     return [*zip(images, outputs, strict=True)]
-
-
-def _count(labels: Labels2D) -> int:
-    return int(np.count_nonzero(np.unique(labels)))

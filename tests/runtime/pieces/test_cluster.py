@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from samzoo.runtime.errors import ImageError, InputError, StorageError
-from samzoo.runtime.large.segment import segment_large
+from samzoo.runtime.large.large_image import segment_large
 from samzoo.runtime.pieces import cluster as cluster_module
 from samzoo.runtime.pieces.cluster import connected, local
 

@@ -7,7 +7,8 @@ import pytest
 import tifffile
 
 from samzoo.runtime.errors import ImageError, InputError, OutputExistsError
-from samzoo.runtime.large.segment import check_request, segment_large
+from samzoo.runtime.large.large_image import segment_large
+from samzoo.runtime.pieces.request import check_large_output
 from samzoo.runtime.windows.opening import count_planes, open_source
 from samzoo.runtime.windows.source import SourceSpec
 
@@ -88,7 +89,7 @@ def test_labels_written_into_an_image_open_in_ome_zarr_py(
     assert inside.get("ome", inside)["image-label"]["source"] == {"image": "../../"}
 
     with pytest.raises(OutputExistsError, match="exists already; pass --force"):
-        check_request(request)
+        check_large_output(request.output, request.source, force=request.force)
     second = make_request(path, output=f"{path.name}/labels/more")
     segment_large(second)
     names = zarr.open_group(str(path / "labels")).attrs.asdict()
@@ -103,7 +104,7 @@ def test_a_new_store_holds_the_image_and_its_labels(colours, cells, whole, make_
         grey = (array >> 8).astype(np.uint8)
         array = np.stack([grey, grey // 2, grey // 3], axis=-1)
     request = make_request(array, output="new.zarr")
-    check_request(request)
+    check_large_output(request.output, request.source, force=request.force)
     segment_large(request)
     found, _ = labels_by_ome_zarr(tmp_path / "new.zarr", "objects")
     np.testing.assert_array_equal(found[0], whole(array))
@@ -168,7 +169,7 @@ def test_labels_of_another_image_are_refused(make_image, cells, make_request, tm
     tifffile.imwrite(tmp_path / "other.tif", cells((30, 31)))
     request = make_request(tmp_path / "other.tif", output=f"{path.name}/labels/cells")
     with pytest.raises(InputError, match=r"is of the image .*image\.zarr, but .*other\.tif"):
-        check_request(request)
+        check_large_output(request.output, request.source, force=request.force)
     inside = make_request(path, output=f"{path.name}/0/cells")
     with pytest.raises(InputError, match="belong into IMAGE/labels/NAME"):
-        check_request(inside)
+        check_large_output(inside.output, inside.source, force=inside.force)

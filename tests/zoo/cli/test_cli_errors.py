@@ -16,7 +16,8 @@ from PIL import Image
 
 from samzoo.runtime import read_labels
 from samzoo.runtime.errors import StorageError
-from samzoo.zoo.cli import main, segment_command
+from samzoo.runtime.large import file_segmentation
+from samzoo.zoo.cli import main
 
 GOOD = np.zeros((40, 50), np.uint8)
 GOOD[10:20, 10:20] = 255
@@ -419,7 +420,7 @@ def test_a_folder_that_cannot_be_written_is_exit_3(run, folder):
 
 
 def test_an_interrupt_is_exit_130_without_a_traceback(run, folder, monkeypatch):
-    monkeypatch.setattr(segment_command, "write_labels", fail_with(KeyboardInterrupt()))
+    monkeypatch.setattr(file_segmentation, "write_labels", fail_with(KeyboardInterrupt()))
     assert run("segment", "cells.tif", "-o", "l.tif") == (130, "", "samzoo: interrupted\n")
     assert names_in(folder) == ["cells.tif"]
 
@@ -428,7 +429,7 @@ def test_an_interrupt_is_exit_130_without_a_traceback(run, folder, monkeypatch):
 def test_the_end_of_a_batch_jobs_time_is_an_interrupt(run, folder, monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(
-        segment_command, "write_labels", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)
+        file_segmentation, "write_labels", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)
     )
     assert run("segment", "cells.tif", "-o", "l.tif") == (130, "", "samzoo: interrupted\n")
     assert names_in(folder) == ["cells.tif"]
@@ -436,7 +437,7 @@ def test_the_end_of_a_batch_jobs_time_is_an_interrupt(run, folder, monkeypatch):
 
 
 def test_our_own_error_is_exit_1_and_asks_for_a_report(run, monkeypatch):
-    monkeypatch.setattr(segment_command, "write_labels", fail_with(KeyError("boom")))
+    monkeypatch.setattr(file_segmentation, "write_labels", fail_with(KeyError("boom")))
     status, out, err = run("segment", "cells.tif", "-o", "l.tif")
     assert (status, out) == (1, "")
     assert err == (
@@ -449,7 +450,7 @@ def test_our_own_error_is_exit_1_and_asks_for_a_report(run, monkeypatch):
     ("error", "status"), [(KeyError("boom"), 1), (StorageError("full"), 3), (FULL, 3)]
 )
 def test_debug_shows_the_traceback_and_keeps_the_exit_code(run, monkeypatch, error, status):
-    monkeypatch.setattr(segment_command, "write_labels", fail_with(error))
+    monkeypatch.setattr(file_segmentation, "write_labels", fail_with(error))
     found, out, err = run("segment", "cells.tif", "-o", "l.tif", "--debug")
     assert (found, out) == (status, "")
     assert err.startswith("Traceback")

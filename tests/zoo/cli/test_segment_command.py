@@ -10,7 +10,8 @@ import tifffile
 from PIL import Image
 
 from samzoo.runtime import load, merge_slices, read_labels
-from samzoo.zoo.cli import main, segment_command
+from samzoo.runtime.large import file_task
+from samzoo.zoo.cli import main
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def stack(discs):
 
 def test_a_large_image_goes_in_pieces_with_the_same_labels(run, monkeypatch):
     assert run("cells.tif", "-o", "whole.tif")[0] == 0
-    monkeypatch.setattr(segment_command, "WHOLE_PIXELS", 1000)
+    monkeypatch.setattr(file_task, "WHOLE_PIXELS", 1000)
     status, result, _ = run(
         "cells.tif", "-o", "pieces.tif", "--overlay", "o.png", "--table", "t.csv"
     )
@@ -54,7 +55,7 @@ def test_a_large_image_goes_in_pieces_with_the_same_labels(run, monkeypatch):
 
 def test_a_table_of_a_whole_image_is_the_same(run, monkeypatch):
     assert run("cells.tif", "-o", "a.tif", "--table", "a.csv")[0] == 0
-    monkeypatch.setattr(segment_command, "WHOLE_PIXELS", 1000)
+    monkeypatch.setattr(file_task, "WHOLE_PIXELS", 1000)
     assert run("cells.tif", "-o", "b.tif", "--table", "b.csv")[0] == 0
     assert Path("a.csv").read_text() == Path("b.csv").read_text()
 
@@ -172,9 +173,9 @@ def test_an_interrupted_run_says_that_it_can_go_on(run, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(segment_command, "WHOLE_PIXELS", 1000)
+    monkeypatch.setattr(file_task, "WHOLE_PIXELS", 1000)
     with monkeypatch.context() as patch:
-        patch.setattr("samzoo.runtime.large.segment.write_label_tiff", stop)
+        patch.setattr("samzoo.runtime.large.large_image.write_label_tiff", stop)
         status, _, errors = run("cells.tif", "-o", "l.tif")
     assert (status, errors) == (130, "samzoo: interrupted; run the same command again to go on\n")
     status, result, _ = run("cells.tif", "-o", "l.tif")

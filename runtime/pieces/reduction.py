@@ -1,7 +1,6 @@
-"""The overlay of an image that is too large to draw whole: reduced until it fits a screen or so.
+"""An image that is too large to draw whole, and its labels: reduced until they fit a screen or so.
 
-In: the image and its labels, band by band. Out: both, reduced by a whole factor, for
-``runtime.overlay``. Called by ``segment.py``.
+In: the image and its labels, band by band. Out: both, reduced by a whole factor, for the overlay.
 """
 
 from __future__ import annotations
@@ -9,9 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from samzoo.runtime.formats.arrays import Array, Labels2D
-from samzoo.runtime.pieces.result import Result
 from samzoo.runtime.windows.block_means import block_means
 from samzoo.runtime.windows.source import ImageSource
+
+from .result import Result
 
 LARGEST = 4096
 """Pixels of the longer side of the picture (own choice)."""

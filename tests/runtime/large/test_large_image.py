@@ -1,15 +1,16 @@
 """Segmenting in pieces: what the whole image gives, however it is cut, also after interruptions."""
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
 import tifffile
 
-from samzoo.runtime import load
 from samzoo.runtime.errors import ImageError, InputError, ShapeError, StorageError
 from samzoo.runtime.formats.config import AisParameters
-from samzoo.runtime.large.segment import check_request, segment_large
+from samzoo.runtime.large.large_image import segment_large
+from samzoo.runtime.pieces.request import check_large_output
 from samzoo.runtime.pieces.steps import STEPS, ThisProcess
 
 
@@ -43,8 +44,8 @@ def test_placements_give_what_they_give_in_the_whole_image(
 ):
     image = cells((310, 333), seed=5)
     request = make_request(image, tile_shape=tile_shape, placements=3)
-    model = leaning_model(load(request.model.package).config)
-    segment_large(request, model=model)
+    model = leaning_model(request.model.config)
+    segment_large(dataclasses.replace(request, model=model))
     labels = tifffile.imread(request.output)
     expected = model.segment(image, tile_shape=tile_shape, placements=3)
     np.testing.assert_array_equal(labels, expected)
@@ -116,7 +117,7 @@ def test_an_interrupted_run_goes_on(pieces, cells, whole, make_request):
     assert not request.output.exists()
     counter = Counter()
     result = segment_large(make_request(image, executor=counter))
-    assert result["resumed"]
+    assert result.resumed
     np.testing.assert_array_equal(tifffile.imread(request.output), whole(image))
     assert not request.work.exists()
     all_pieces = Counter()
@@ -145,7 +146,7 @@ def test_a_full_disk_leaves_no_output_and_is_gone_on_from(cells, whole, make_req
         with pytest.raises(StorageError, match="No space left"):
             segment_large(request)
     assert not request.output.exists()
-    assert segment_large(request)["resumed"]
+    assert segment_large(request).resumed
     np.testing.assert_array_equal(tifffile.imread(request.output), whole(image))
 
 
@@ -157,7 +158,7 @@ def test_work_of_another_image_is_not_gone_on_with(cells, make_request):
         InputError, match=r"labels\.tif\.partial: was begun with other input: source_state"
     ):
         segment_large(make_request(other))
-    assert segment_large(make_request(other, force=True))["objects"] > 10
+    assert segment_large(make_request(other, force=True)).objects > 10
 
 
 def test_other_parameters_are_not_gone_on_with(cells, make_request):
@@ -198,7 +199,7 @@ def test_a_table_lists_the_objects(cells, make_request, tmp_path):
     result = segment_large(request)
     with (tmp_path / "table.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == result["objects"] > 50
+    assert len(rows) == result.objects > 50
     areas = np.bincount(tifffile.imread(request.output).ravel())
     assert [int(row["area"]) for row in rows] == areas[1:].tolist()
 
@@ -212,5 +213,6 @@ def test_progress_names_the_stages_and_ends_complete(cells, make_request):
 
 
 def test_other_outputs_are_refused(make_request, cells):
+    request = make_request(cells((20, 20)), output="labels.png")
     with pytest.raises(InputError, match=r"written as \.tif, as \.zarr"):
-        check_request(make_request(cells((20, 20)), output="labels.png"))
+        check_large_output(request.output, request.source, force=False)

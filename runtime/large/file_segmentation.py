@@ -1,0 +1,217 @@
+"""Segmenting a file of any size: whole where it is small, else in pieces or plane by plane.
+
+In: a model, an image file and an output. Out: a label image, and an overlay and a table where asked
+for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from samzoo.runtime.automatic.modes import Mode, Parameters, parameters_of
+from samzoo.runtime.engine.model_spec import ModelSpec
+from samzoo.runtime.errors import InputError
+from samzoo.runtime.formats.arrays import Progress
+from samzoo.runtime.formats.config import AisParameters
+from samzoo.runtime.images.geometry import Size
+from samzoo.runtime.images.label_table import LabelTable
+from samzoo.runtime.images.overlay import write_overlay
+from samzoo.runtime.images.reading import read_image, write_labels
+from samzoo.runtime.model import Model
+from samzoo.runtime.pieces.cluster import connected, local
+from samzoo.runtime.pieces.context import NO_PACKAGE
+from samzoo.runtime.pieces.request import Request, SegmentedFile
+from samzoo.runtime.pieces.steps import Executor, ThisProcess
+from samzoo.runtime.volumes.stack import Kind, StackOptions, segment_stack
+
+from .file_task import FileTask
+from .large_image import segment_large
+
+
+def segment_file(
+    model: Model,
+    path: str | Path,
+    output: str | Path,
+    *,
+    overlay: str | Path | None = None,
+    table: str | Path | None = None,
+    mode: Mode = "ais",
+    parameters: Parameters | None = None,
+    tile_shape: Size | None = None,
+    halo: Size | None = None,
+    placements: int = 1,
+    level: int | None = None,
+    series: int | None = None,
+    channel: int | None = None,
+    plane: int | None = None,
+    stack: Kind | None = None,
+    gap_closing: int = 0,
+    min_z_extent: int = 0,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> SegmentedFile:
+    """Segment all objects in an image file of any size, or in a stack.
+
+    A small image is read and segmented whole. A TIFF of more than 4096 x 4096 pixels, a Zarr, and
+    a file with any of the options from ``level`` to ``scheduler`` is segmented in pieces: memory
+    stays constant, an interrupted call goes on when it is made again, and the labels are those of
+    the whole image. See ``docs/large.md``.
+
+    Args:
+        model: From ``load``; its adapter in use segments the whole file.
+        path: TIFF, PNG, JPEG, or an OME-Zarr folder.
+        output: Where the labels go: ``.tif``, ``.png`` (images that go whole), a new
+            ``NAME.zarr``, or ``IMAGE.zarr/labels/NAME`` for the image ``IMAGE.zarr``.
+        overlay: A PNG file for the labels drawn on the image.
+        table: A CSV file for a row an object: area, place, touch.
+        mode: As in ``Model.segment``; images in pieces know ``ais`` only.
+        parameters: As in ``Model.segment``.
+        tile_shape: (height, width) of the model's tiles; by default as few as cover the image.
+        halo: (height, width) of least context around each tile.
+        placements: Of the tiles on the image, 1 to 16; the maps are averaged over them.
+        level: Of a pyramid; 0 is full size.
+        series: Of a TIFF with several images.
+        channel: Of an image with several channels that are not colours.
+        plane: One plane of a stack.
+        stack: All planes: ``volume`` joins objects over slices, ``frames`` numbers each plane
+            apart.
+        gap_closing: Of a volume: close holes of up to twice as many slices.
+        min_z_extent: Of a volume: drop objects in fewer slices.
+        workers: Processes of this machine that share the work.
+        scheduler: Address of a Dask cluster that shares the work, ``tcp://HOST:PORT``.
+        force: Replace outputs, and begin anew where other work was interrupted.
+        progress: Called with stage, done and total.
+
+    Returns:
+        Where the labels are, how many objects there are, the size, whether the file went in
+        pieces and whether an interrupted call was resumed, and notes on the image.
+
+    Raises:
+        InputError: Options exclude each other, an output cannot be written as it is named or
+            exists, or the model has no AIS decoder and the mode needs one.
+        NotFoundError: There is no such file.
+        ImageError: The file is damaged, no image, or was changed while it was read.
+        ShapeError: A tile with its halo does not fit the model's field of view.
+        MissingDependencyError: Zarr, compressed slides and workers need the extra ``large``.
+        StorageError: The disk is full, a folder cannot be written, or the cluster is lost.
+    """
+    task = FileTask(
+        path=Path(path),
+        output=Path(output),
+        overlay=None if overlay is None else Path(overlay),
+        table=None if table is None else Path(table),
+        mode=mode,
+        parameters=parameters,
+        tile_shape=tile_shape,
+        halo=halo,
+        placements=placements,
+        level=level,
+        series=series,
+        channel=channel,
+        plane=plane,
+        stack=stack,
+        gap_closing=gap_closing,
+        min_z_extent=min_z_extent,
+        workers=workers,
+        scheduler=scheduler,
+        force=force,
+    )
+    task.check()
+    return run_task(model, task, progress=progress)
+
+
+def run_task(model: Model, task: FileTask, *, progress: Progress | None = None) -> SegmentedFile:
+    """Do a task that has been checked.
+
+    Args:
+        model: As in ``segment_file``.
+        task: What to do.
+        progress: Called with stage, done and total.
+
+    Returns:
+        As ``segment_file``.
+
+    Raises:
+        SamzooError: As ``segment_file``.
+    """
+    model = model.snapshot()
+    return (_in_pieces if task.in_pieces else _whole)(model, task, progress)
+
+
+def _whole(model: Model, task: FileTask, progress: Progress | None) -> SegmentedFile:
+    image = read_image(task.path)
+    labels = model.segment(
+        image,
+        tile_shape=task.tile_shape,
+        halo=task.halo,
+        placements=task.placements,
+        mode=task.mode,
+        parameters=task.parameters,
+        progress=progress,
+    )
+    write_labels(task.output, labels)
+    if task.overlay is not None:
+        write_overlay(task.overlay, image, labels)
+    size = (labels.shape[0], labels.shape[1])
+    if task.table is not None:
+        rows = LabelTable(size)
+        rows.add(labels)
+        rows.write(task.table)
+    objects = int(np.count_nonzero(np.unique(labels)))
+    return SegmentedFile(task.output, objects, size, in_pieces=False)
+
+
+def _in_pieces(model: Model, task: FileTask, progress: Progress | None) -> SegmentedFile:
+    parameters = parameters_of("ais", task.parameters, model.config.ais)
+    assert isinstance(parameters, AisParameters)
+    with _executor(model, task) as executor:
+        request = Request(
+            task.source,
+            model,
+            task.output,
+            tile_shape=task.tile_shape,
+            halo=task.halo,
+            placements=task.placements,
+            parameters=parameters,
+            table=task.table,
+            overlay=task.overlay,
+            force=task.force,
+            executor=executor,
+            workers_model=_workers_model(model, task),
+        )
+        if task.stack is None:
+            return segment_large(request, progress)
+        options = StackOptions(task.stack, task.gap_closing, task.min_z_extent)
+        return segment_stack(request, options, progress)
+
+
+@contextmanager
+def _executor(model: Model, task: FileTask) -> Iterator[Executor]:
+    if task.scheduler is None and task.workers is None:
+        yield ThisProcess()
+        return
+    if model.spec is None:
+        raise InputError(NO_PACKAGE)
+    if task.scheduler is not None:
+        with connected(task.scheduler) as cluster:
+            yield cluster
+    elif task.workers is not None:
+        with local(task.workers) as cluster:
+            yield cluster
+
+
+def _workers_model(model: Model, task: FileTask) -> ModelSpec | None:
+    """How the workers open the model: those of this machine share its cores."""
+    spec = model.spec
+    if spec is None or spec.threads is not None or not task.workers:
+        return spec
+    threads = max(1, (os.cpu_count() or 1) // task.workers)
+    return dataclasses.replace(spec, threads=threads)

@@ -1,0 +1,145 @@
+"""A file to be segmented, with every option: checked before any work, and which way it goes.
+
+In: a file, an output and options. Out: whether the file goes whole or in pieces, or an error.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import get_args
+
+from samzoo.runtime.automatic.modes import Mode, Parameters
+from samzoo.runtime.errors import InputError, SamzooError
+from samzoo.runtime.images.geometry import Size
+from samzoo.runtime.images.output_checks import (
+    check_labels_output,
+    check_overlay_output,
+    check_table_output,
+)
+from samzoo.runtime.images.reading import TIFF_SUFFIXES
+from samzoo.runtime.pieces.request import check_large_output
+from samzoo.runtime.volumes.stack import Kind
+from samzoo.runtime.windows.opening import open_source, stack_shape
+from samzoo.runtime.windows.source import SourceSpec
+from samzoo.runtime.windows.zarr_source import is_zarr
+
+WHOLE_PIXELS = 2**24
+"""Larger TIFFs go in pieces (own choice: 4096 x 4096; the labels are the same)."""
+
+PIECEWISE = ("level", "series", "channel", "plane", "stack", "workers", "scheduler")
+"""Options that only images in pieces have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileTask:
+    """A file, its outputs and every option.
+
+    Attributes:
+        path: The image file, or an OME-Zarr folder.
+        output: Where the labels go.
+        overlay: A PNG file with the labels drawn on the image.
+        table: A CSV file with a row an object.
+        mode: How objects are found; images in pieces know ``ais`` only.
+        parameters: Of the mode.
+        tile_shape: (height, width) of the model's tiles.
+        halo: (height, width) of least context around each tile.
+        placements: Of the tiles on the image.
+        level: Of a pyramid.
+        series: Of a file with several images.
+        channel: Of an image with several.
+        plane: One plane of a stack.
+        stack: All planes of a stack.
+        gap_closing: As in ``merge_slices``.
+        min_z_extent: As in ``merge_slices``.
+        workers: Processes of this machine that share the work.
+        scheduler: Address of a Dask cluster that does the work.
+        force: Replace outputs, and throw away what other work left in the work folder.
+    """
+
+    path: Path
+    output: Path
+    overlay: Path | None = None
+    table: Path | None = None
+    mode: Mode = "ais"
+    parameters: Parameters | None = None
+    tile_shape: Size | None = None
+    halo: Size | None = None
+    placements: int = 1
+    level: int | None = None
+    series: int | None = None
+    channel: int | None = None
+    plane: int | None = None
+    stack: Kind | None = None
+    gap_closing: int = 0
+    min_z_extent: int = 0
+    workers: int | None = None
+    scheduler: str | None = None
+    force: bool = False
+
+    @property
+    def source(self) -> SourceSpec:
+        """The plane of the file that is segmented."""
+        return SourceSpec(
+            str(self.path.resolve()), self.level or 0, self.series or 0, self.channel,
+            self.plane or 0,
+        )  # fmt: skip
+
+    @cached_property
+    def in_pieces(self) -> bool:
+        """Whether the file goes in pieces: large TIFFs, Zarr, and what ``PIECEWISE`` chooses."""
+        if is_zarr(self.path) or self._writes_zarr:
+            return True
+        if any(getattr(self, name) is not None for name in PIECEWISE):
+            return True
+        if self.path.suffix.lower() not in TIFF_SUFFIXES:
+            return False
+        try:
+            with closing(open_source(SourceSpec(str(self.path)))) as source:
+                return math.prod(source.size) > WHOLE_PIXELS
+        except SamzooError:
+            return False  # reading it as a whole says best what is wrong
+
+    @property
+    def _writes_zarr(self) -> bool:
+        return any(part.endswith(".zarr") for part in self.output.parts)
+
+    def check(self) -> None:
+        """Refuse what cannot be done, before any work.
+
+        Raises:
+            InputError: An output has a suffix that cannot be written, or options exclude each
+                other, or a stack lacks the choice what to do with its planes.
+            OutputExistsError: An output exists and ``force`` is false, or it is the image.
+            SamzooError: A file that goes in pieces cannot be opened.
+        """
+        if not self._writes_zarr:
+            check_labels_output(self.output, self.path, force=self.force)
+        if self.overlay is not None:
+            check_overlay_output(self.overlay, self.path, self.output, force=self.force)
+        if self.table is not None:
+            check_table_output(self.table, self.path, self.output, force=self.force)
+        if self.stack is not None and self.stack not in get_args(Kind):
+            raise InputError(
+                f"--stack: found {self.stack!r}, allowed are {', '.join(get_args(Kind))}"
+            )
+        if not self.in_pieces:
+            return
+        if self.mode != "ais":
+            raise InputError(
+                f"--mode: found {self.mode!r}, allowed for images in pieces: ais; such are large "
+                f"ones, Zarr, and those with --{', --'.join(PIECEWISE)}"
+            )
+        if self.scheduler and self.workers:
+            raise InputError("give either --scheduler or --workers, not both")
+        check_large_output(self.output, self.source, force=self.force)
+        planes = stack_shape(self.source)[:-2]
+        if self.stack is None and self.plane is None and math.prod(planes) > 1:
+            count = " x ".join(map(str, planes))
+            raise InputError(
+                f"{self.path}: holds {count} planes; pass --stack volume to join objects over "
+                "slices, --stack frames to keep the planes apart, or --plane N"
+            )

@@ -1,0 +1,125 @@
+"""The main path for images of any size: limits, maps, seeds, numbers, objects, output.
+
+In: a ``Request`` for one image. Out: a label image, and a table and an overlay where asked for.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import numpy as np
+
+from samzoo.runtime.automatic.maps import require_ais
+from samzoo.runtime.engine.encoding import choose_placements
+from samzoo.runtime.formats.arrays import Progress
+from samzoo.runtime.formats.config import ModelConfig
+from samzoo.runtime.images.label_table import LabelTable
+from samzoo.runtime.images.overlay import write_overlay
+from samzoo.runtime.images.reading import TIFF_SUFFIXES
+from samzoo.runtime.pieces.context import Context, Job, open_context
+from samzoo.runtime.pieces.maps_step import STEP as MAPS
+from samzoo.runtime.pieces.numbering import SEEDS, number_seeds
+from samzoo.runtime.pieces.object_steps import OBJECTS
+from samzoo.runtime.pieces.reduction import reduced
+from samzoo.runtime.pieces.request import Request, SegmentedFile, base_state, run_step
+from samzoo.runtime.pieces.result import Result
+from samzoo.runtime.pieces.steps import Executor
+from samzoo.runtime.pieces.work import WorkFolder
+from samzoo.runtime.windows.label_tiff import write_label_tiff
+from samzoo.runtime.windows.label_zarr import write_label_zarr
+from samzoo.runtime.windows.limits import Limits, image_limits
+from samzoo.runtime.windows.opening import open_source
+from samzoo.runtime.windows.source import ImageSource
+
+LIMITS = "limits"
+"""The piece with the image's limits."""
+
+
+def segment_large(request: Request, progress: Progress | None = None) -> SegmentedFile:
+    """Segment an image of any size; go on where an earlier run of the same was interrupted.
+
+    Args:
+        request: What to do; outputs have been checked.
+        progress: Called with stage, done and total.
+
+    Returns:
+        What came of it.
+
+    Raises:
+        SamzooError: The image cannot be read, the model has no AIS decoder, the work folder is of
+            other work, a disk is full, or the cluster is lost. What was done stays for the next
+            run; the output is not there.
+    """
+    work = WorkFolder(request.work)
+    require_ais(request.model.config)
+    with closing(open_source(request.source)) as source:
+        return _segment(request, source, work, progress)
+
+
+def _segment(
+    request: Request, source: ImageSource, work: WorkFolder, progress: Progress | None
+) -> SegmentedFile:
+    model = request.model
+    choose_placements(  # they must fit
+        model.config, source.size, request.tile_shape, request.halo, request.placements
+    )
+    state = base_state(request, source, model.config)
+    resumed = work.start(state, force=request.force)
+    job = Job(
+        source=request.source,
+        source_state=state["source_state"],
+        limits=_limits(work, source, model.config, progress),
+        model=request.worker_model,
+        ais=request.parameters or model.config.ais,
+        work=str(request.work.resolve()),
+        tile_shape=request.tile_shape,
+        halo=request.halo,
+        placements=request.placements,
+        block=request.block,
+        margin=request.margin,
+    )
+    context = open_context(job, model, source)
+    if not job.limits.constant:
+        run_step(context, MAPS, len(context.plan.units), request.executor, progress)
+    _finish_objects(context, request.executor, progress)
+    context.check_unchanged()
+    result = Result(context.plan, work)
+    _write(request, result, progress)
+    if request.table is not None:
+        table = LabelTable(result.size)
+        for band in result.bands():
+            table.add(band)
+        table.write(request.table)
+    if request.overlay is not None:
+        write_overlay(request.overlay, *reduced(source, result))
+    work.remove()
+    return SegmentedFile(
+        request.output, result.count, result.size, in_pieces=True, resumed=resumed,
+        notes=tuple(source.notes),
+    )  # fmt: skip
+
+
+def _finish_objects(context: Context, executor: Executor, progress: Progress | None) -> None:
+    plan = context.plan
+    run_step(context, SEEDS, plan.blocks, executor, progress)
+    number_seeds(plan, context.work, progress)
+    run_step(context, OBJECTS, plan.blocks, executor, progress)
+
+
+def _limits(
+    work: WorkFolder, source: ImageSource, config: ModelConfig, progress: Progress | None
+) -> Limits:
+    """The limits of the image's intensities, those of the earlier run where there was one."""
+    if not work.has(LIMITS, 0):
+        found = image_limits(source, config.preprocessing, progress)
+        values = np.array([found.low, found.high, found.constant], np.float64)
+        work.write(LIMITS, 0, {"limits": values})
+    low, high, constant = work.read(LIMITS, 0)["limits"].tolist()
+    return Limits(low, high, bool(constant))
+
+
+def _write(request: Request, result: Result, progress: Progress | None) -> None:
+    if request.output.suffix.lower() in TIFF_SUFFIXES:
+        write_label_tiff(request.output, result, progress)
+    else:
+        write_label_zarr(request.output, result, request.source, progress, force=request.force)
