@@ -77,7 +77,7 @@ class Model:
         """Make a model of its networks.
 
         Args:
-            config: Of the model.
+            config: The model's config.
             networks: Compute it.
             adapters: What ``use`` switches between; the first of them is in use, ``config`` and
                 ``networks`` are its.

@@ -1,1 +1,1 @@
-"""Automatic segmentation: AIS from maps, AMG from a grid of points, APG from points in the maps."""
+"""Automatic segmentation: AIS from maps, AMG from a grid of points, APG from seeds in the maps."""

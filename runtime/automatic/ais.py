@@ -1,7 +1,6 @@
 """AIS post-processing: from the decoder's three maps to instance labels.
 
-In: foreground, center distances and boundary distances at image size. Out: int32 labels. Called by
-the runtime's ``segment`` and by evaluation during training.
+In: foreground, center distances and boundary distances at image size. Out: int32 labels.
 """
 
 from __future__ import annotations
@@ -22,19 +21,19 @@ def segment_from_maps(
     *,
     parameters: AisParameters,
 ) -> Labels2D:
-    """Turn the three maps into instance labels by a seeded watershed.
+    """Turn the three maps into instance labels with a seeded watershed.
 
     Args:
         foreground: Probability of foreground, ``(height, width)`` float, in [0, 1].
-        center_distances: Distance to the object's centre, same shape, 0 at the centre, 1 outside.
+        center_distances: Distance to the object's centre, same shape, 0 at the centre, 1 outside
+            objects.
         boundary_distances: Inverted distance to the boundary, same shape, 1 at the boundary and
-            outside.
+            outside objects.
         parameters: Thresholds, smoothings (sigma in pixels) and minimal size (pixels).
 
     Returns:
-        Labels, ``(height, width)`` int32, numbered from 1 in the raster order of their seeds; all
-        zeros where nothing lies above the foreground threshold or no seed is found. Foreground
-        that touches no seed stays 0.
+        Labels, ``(height, width)`` int32, numbered from 1 in the raster order of their seeds.
+        Foreground that touches no seed stays 0; without foreground or seeds all is 0.
 
     Raises:
         ShapeError: A map is empty or not two-dimensional, or the shapes differ.
@@ -43,8 +42,8 @@ def segment_from_maps(
     Source:
         micro-sam 1.8.14, ``instance_segmentation.InstanceSegmentationWithDecoder.generate`` and
         torch-em 0.10.9, ``util.segmentation.watershed_from_center_and_boundary_distances``. The
-        watershed sorts heights into 65536 levels; among pixels of one level its order is not
-        defined, so that a tie between two objects may fall to either.
+        watershed sorts heights into 65536 levels. Its order within a level is not defined, so that
+        either of two objects may win a tie.
     """
     _check_maps(foreground, center_distances, boundary_distances)
     mask = smooth(foreground, parameters.foreground_smoothing) > parameters.foreground_threshold
@@ -59,7 +58,7 @@ def segment_from_maps(
         return seeds
     labels = flood(boundary, seeds, mask)
     if parameters.min_size <= 1:
-        return labels  # every seed lies in the mask and keeps its number: none is missing
+        return labels  # every seed lies in the mask and keeps its number, so none is missing
     return remove_small(labels, parameters.min_size)
 
 
@@ -71,7 +70,7 @@ def _check_maps(*maps: Float2D) -> None:
                 f"{name} must have shape (height, width) as the other two maps, got "
                 f"{values.shape} and {AIS_CHANNELS[0]} {first}; pass the decoder's three channels"
             )
-        # The two carry NaN and infinity without an array of answers.
+        # Minimum and maximum show NaN and infinity without another array.
         if not (np.isfinite(values.min()) and np.isfinite(values.max())):
             raise InputError(
                 f"{name} holds NaN or infinite values; the model or its input is damaged"
@@ -79,17 +78,18 @@ def _check_maps(*maps: Float2D) -> None:
 
 
 def smooth(values: Float2D, sigma: float) -> Float2D:
-    """Smooth a map with a Gaussian that is cut at three sigma.
+    """Smooth a map with a Gaussian that is cut off at three sigma.
 
     Args:
         values: ``(height, width)`` float, finite.
         sigma: Standard deviation in pixels; 0 changes nothing.
 
     Returns:
-        ``(height, width)`` float32. The border is mirrored without repeating the outermost pixel.
+        ``(height, width)`` float32. The map is mirrored at its border, without repeating the
+        outermost pixel.
 
     Source:
-        bioimage-cpp 0.10, which micro-sam 1.8.14 uses with the same defaults: a window of radius
+        bioimage-cpp 0.10, with the defaults that micro-sam 1.8.14 uses: a window of radius
         ``ceil(3 * sigma)``.
     """
     values = np.ascontiguousarray(values, dtype=np.float32)
@@ -107,14 +107,14 @@ def find_seeds(
     center_threshold: float,
     boundary_threshold: float,
 ) -> Labels2D:
-    """Find one seed region per object: where both distances are low inside the foreground.
+    """Find one seed region per object, where both distances are low inside the foreground.
 
     Args:
         mask: Foreground, ``(height, width)`` boolean.
         center: Smoothed center distances, same shape.
         boundary: Smoothed boundary distances, same shape.
-        center_threshold: Seeds lie strictly below it.
-        boundary_threshold: Seeds lie strictly below it.
+        center_threshold: Seeds lie where ``center`` is strictly below it.
+        boundary_threshold: Seeds lie where ``boundary`` is strictly below it.
 
     Returns:
         Seeds, ``(height, width)`` int32: the 8-connected components, numbered from 1 in raster
@@ -138,10 +138,10 @@ def flood(
 
     Args:
         boundary: Smoothed boundary distances, ``(height, width)``.
-        seeds: Of the objects, same shape, int32.
+        seeds: The objects' seeds, same shape, int32.
         mask: Foreground, same shape.
-        heights: Lowest and highest boundary distance in the foreground of the whole image, where
-            these arrays are a window of it: the watershed sorts into 65536 levels between them.
+        heights: Lowest and highest boundary distance in the foreground of the whole image, if the
+            arrays are a window of it. The watershed has 65536 levels between them.
 
     Returns:
         Labels, same shape, int32; foreground that touches no seed stays 0.
@@ -149,7 +149,7 @@ def flood(
     if heights is None:
         labels: Labels2D = watershed(boundary, seeds, mask=mask)
         return labels
-    # Two pixels beyond the window, apart from it, bring the whole image's levels.
+    # Two extra pixels beyond the window, apart from it, give the levels of the whole image.
     rows, columns = boundary.shape
     shape = (rows + 2, max(columns, 2))
     below = [np.zeros(shape, values.dtype) for values in (boundary, seeds, mask)]
@@ -162,14 +162,14 @@ def flood(
 
 
 def remove_small(labels: Labels2D, min_size: int) -> Labels2D:
-    """Drop objects below a size and number the others from 1 without gaps.
+    """Drop objects below a size, and number the others from 1 without gaps.
 
     Args:
         labels: ``(height, width)`` int32, numbered without large gaps.
-        min_size: Pixels; objects of exactly this size stay. 0 or 1 drops nothing.
+        min_size: Least size in pixels that stays; 0 or 1 drops nothing.
 
     Returns:
-        Labels of the same shape in the same order, int32; may be the same array.
+        Labels of the same shape, int32, in the same order; possibly the same array.
     """
     sizes = np.bincount(labels.ravel())
     keep = (sizes > 0) & (sizes >= min_size)

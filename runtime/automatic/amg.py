@@ -1,6 +1,6 @@
-"""AMG: masks of everything in an image, from a grid of points, without an AIS decoder.
+"""AMG: masks of everything in an image from a grid of points, without an AIS decoder.
 
-In: networks and embeddings. Out: ``Candidate`` masks or a label image. Called by ``model.py``.
+In: networks and embeddings. Out: ``Candidate`` masks or a label image.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from .candidates import Candidate, measure, merge_candidates
 from .suppression import suppress_boxes
 
 MAX_POINTS_PER_SIDE = 512
-"""A quarter of a million prompts (own choice: more is a mistake)."""
+"""Largest grid, with a quarter of a million prompts (own choice: more is a mistake)."""
 
 CHANGED_NMS_THRESH = 0.7
-"""Least threshold between masks whose small regions were removed. Source: segment-anything's
-default ``crop_nms_thresh``."""
+"""Least suppression threshold for masks whose small regions were removed. Source:
+segment-anything's default ``crop_nms_thresh``."""
 
 Coordinates: TypeAlias = NDArray[np.float64]
 Scores: TypeAlias = NDArray[np.float32]
@@ -37,21 +37,20 @@ Scores: TypeAlias = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class AmgParameters:
-    """Settings of AMG. Defaults: segment-anything's and, for ``with_background``, micro-sam's.
+    """The settings of AMG. Defaults: segment-anything's and, for ``with_background``, micro-sam's.
 
-    Crops of the image (``crop_n_layers``) are not done: what they are for, small objects, is better
-    served by tiles.
+    There are no crops of the image (``crop_n_layers``): tiles serve small objects better.
 
     Attributes:
-        points_per_side: Of the grid over each tile.
-        pred_iou_thresh: Masks with a predicted IoU of at most this are dropped; 0 drops none.
-        stability_score_thresh: Masks less stable than this are dropped.
-        stability_score_offset: Logits by which the mask threshold is raised and lowered to see how
-            stable a mask is.
-        box_nms_thresh: Of two masks whose boxes have a larger IoU, one is dropped.
-        min_mask_region_area: Holes and separate parts of fewer pixels are removed; 0 removes none.
-        with_background: Drop the largest segment of the label image, unless it is smaller than
-            what no mask covers.
+        points_per_side: Points along each side of the grid over a tile.
+        pred_iou_thresh: Drop masks with a predicted IoU of at most this; 0 drops none.
+        stability_score_thresh: Drop masks less stable than this.
+        stability_score_offset: Logits by which the mask threshold is raised and lowered to measure
+            how stable a mask is.
+        box_nms_thresh: Drop one of two masks whose boxes have a larger IoU than this.
+        min_mask_region_area: Remove holes and separate parts of fewer pixels; 0 removes none.
+        with_background: Drop the largest segment of the label image, unless it is smaller than the
+            area that no mask covers.
     """
 
     points_per_side: int = 32
@@ -79,7 +78,7 @@ def segment_by_grid(
     parameters: AmgParameters,
     progress: Progress | None = None,
 ) -> Labels2D:
-    """Merge the masks of ``generate_masks`` into labels, the small ones on top.
+    """Merge the masks of ``generate_masks`` into labels, with small masks on top.
 
     Returns:
         ``(height, width)`` int32, 0 where there is no object.
@@ -104,25 +103,26 @@ def generate_masks(
 ) -> list[Candidate]:
     """Find the masks of everything in an image.
 
-    In a tiled image each tile has its own grid, of which the points of the inner part are used; a
-    mask is kept where its box's centre lies in the inner part; duplicates are dropped over all.
+    In a tiled image each tile has a grid of its own. Only the points in its inner part prompt, and
+    only masks whose box has its centre in the inner part are kept. Duplicates are then dropped
+    over all tiles.
 
     Args:
-        networks: Of the model.
-        config: Of the model.
-        embeddings: Of the image.
+        networks: The model's networks.
+        config: The model's config.
+        embeddings: The image's embeddings.
         parameters: Thresholds.
         progress: Called with ("prompt", points done, points in all).
 
     Returns:
-        The masks, by predicted IoU, the best first.
+        The masks, ordered by predicted IoU, the best first.
 
     Raises:
         InputError: The package is too old to return multimask outputs.
 
     Source:
-        segment-anything 1.0, ``automatic_mask_generator.py``, without crops. Empty masks, which it
-        keeps if ``stability_score_thresh`` is 0, are dropped.
+        segment-anything 1.0, ``automatic_mask_generator.py``, without crops. It keeps empty masks
+        if ``stability_score_thresh`` is 0; here they are dropped.
     """
     found: list[Candidate] = []
     points, tiles = _grid(embeddings.tiles, parameters.points_per_side)
@@ -152,7 +152,7 @@ def generate_masks(
 
 
 def _grid(tiles: tuple[Tile, ...], per_side: int) -> tuple[Points, list[int]]:
-    """Points ``(n, 2)`` (x, y) in the image, row by row in each tile, and the tile of each."""
+    """Return points ``(n, 2)`` (x, y) in the image, row by row in each tile, and their tiles."""
     steps = (np.arange(per_side) + 0.5) / per_side
     points, owners = [], []
     for index, tile in enumerate(tiles):
@@ -166,7 +166,7 @@ def _grid(tiles: tuple[Tile, ...], per_side: int) -> tuple[Points, list[int]]:
 
 
 def _contains(tile: Tile, x: Coordinates, y: Coordinates) -> Masks:
-    """Whether points lie in a tile's inner part."""
+    """Tell which points lie in a tile's inner part."""
     y0, x0, y1, x1 = tile.inner
     inside: Masks = (x >= x0) & (x < x1) & (y >= y0) & (y < y1)
     return inside
@@ -185,7 +185,7 @@ def _suppressed(candidates: list[Candidate], scores: Scores, threshold: float) -
 def _without_small_regions(
     candidates: list[Candidate], size: Size, parameters: AmgParameters
 ) -> list[Candidate]:
-    """Remove small holes and parts; of masks that become alike, prefer those left unchanged."""
+    """Remove small holes and parts; if masks become alike, prefer the unchanged ones."""
     cleaned, unchanged = [], []
     for one in candidates:
         before = one.full(size)
@@ -209,12 +209,12 @@ def remove_small_regions(mask: Masks, area_thresh: int, *, holes: bool) -> Masks
     """Fill small holes, or remove small separate parts.
 
     Args:
-        mask: ``(height, width)`` bool, the whole image.
-        area_thresh: Regions of fewer pixels go.
+        mask: ``(height, width)`` bool, of the whole image.
+        area_thresh: Regions of fewer pixels are filled or removed.
         holes: Fill holes; otherwise remove parts, but never the largest.
 
     Returns:
-        The mask without them, 8-connected regions.
+        The mask without them. Regions are 8-connected.
 
     Source:
         segment-anything 1.0, ``utils/amg.py``, ``remove_small_regions``.

@@ -1,6 +1,6 @@
-"""APG: one point for each object that the AIS maps show, and the masks of these points.
+"""APG: masks of points, one for each object that the AIS maps show.
 
-In: the AIS maps, networks and embeddings. Out: a label image. Called by ``model.py``.
+In: the AIS maps, networks and embeddings. Out: a label image.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ from .suppression import suppress_masks
 
 @dataclass(frozen=True, kw_only=True)
 class ApgParameters:
-    """Settings of APG. Defaults: micro-sam 1.8.14's ``AutomaticPromptGenerator.generate``.
+    """The settings of APG. Defaults: micro-sam 1.8.14's ``AutomaticPromptGenerator.generate``.
 
     Attributes:
-        foreground_threshold: Seeds lie at or above it; the maps are not smoothed.
-        center_distance_threshold: Seeds lie below it.
-        boundary_distance_threshold: Seeds lie below it.
-        min_size: Only masks of more pixels are kept.
-        nms_threshold: Of two masks with a larger IoU, one is dropped.
-        intersection_over_min: Divide by the smaller mask instead of the union.
-        multimasking: Take the best of the three multimask outputs by predicted IoU instead of the
+        foreground_threshold: Seeds lie where the foreground is at or above it; the maps are not
+            smoothed.
+        center_distance_threshold: Seeds lie where the center distances are below it.
+        boundary_distance_threshold: Seeds lie where the boundary distances are below it.
+        min_size: Keep only masks of more pixels than this.
+        nms_threshold: Drop one of two masks with a larger IoU than this.
+        intersection_over_min: Divide the intersection by the smaller mask instead of the union.
+        multimasking: Take the multimask output with the best predicted IoU instead of the
             single-mask output.
     """
 
@@ -59,12 +60,12 @@ def segment_by_seeds(
     parameters: ApgParameters,
     progress: Progress | None = None,
 ) -> Labels2D:
-    """Prompt the seeds that the AIS maps show and merge the masks.
+    """Prompt the seeds that the AIS maps show, and merge their masks.
 
     Args:
-        networks: Of the model.
-        config: Of the model.
-        embeddings: Of the image.
+        networks: The model's networks.
+        config: The model's config.
+        embeddings: The image's embeddings.
         maps: AIS maps ``(3, height, width)`` of the whole image, in 0..1.
         parameters: Thresholds.
         progress: Called with ("prompt", points done, points in all).
@@ -113,13 +114,13 @@ def seed_points(
         parameters: Thresholds.
 
     Returns:
-        ``(n, 2)`` float32 (x, y), in raster order of the regions, which are 4-connected. Where a
-        region lies on the image's border only, its first pixel.
+        ``(n, 2)`` float32 (x, y), in raster order of the regions, which are 4-connected. A region
+        on the image's border only gives its first pixel.
 
     Source:
         micro-sam 1.8.14, ``instance_segmentation._derive_point_prompts`` and ``_get_centers``. In
-        images of more than 512 pixels a side, it computes distances in blocks that see 16 pixels
-        beyond; here they are exact.
+        images of more than 512 pixels a side micro-sam computes distances in blocks that overlap
+        by 16 pixels; here they are exact.
     """
     candidates = (
         (center_distances < parameters.center_distance_threshold)
@@ -137,10 +138,10 @@ def seed_points(
 
 
 def _inside(regions: Labels2D) -> Masks:
-    """All pixels but those of the image's border and of the regions' outer boundaries.
+    """Mark all pixels except the image's border and the regions' outer boundaries.
 
     The outer boundary is the background beside a region, and the pixels of a region that touch
-    another one at a corner. Source: scikit-image 0.26, ``find_boundaries`` with mode "outer".
+    another region at a corner. Source: scikit-image 0.26, ``find_boundaries`` with mode "outer".
     """
     padded = np.pad(regions, 1)
     middle = padded[1:-1, 1:-1]
@@ -159,7 +160,7 @@ def _inside(regions: Labels2D) -> Masks:
 
 
 def merge_by_score(candidates: list[Candidate], size: Size, parameters: ApgParameters) -> Labels2D:
-    """Drop small and doubled masks and paint the others.
+    """Drop small and duplicate masks, and paint the others.
 
     A mask's score is its predicted IoU times its stability.
 

@@ -1,7 +1,6 @@
-"""Masks that were found automatically: measured, stored small, merged into labels.
+"""Masks that were found automatically: measured, stored compactly, merged into labels.
 
-In: low-res logits of one mask. Out: a ``Candidate``; from many of them a label image. Called by
-``amg.py`` and ``apg.py``.
+In: low-res logits of one mask. Out: a ``Candidate``; from many of them a label image.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ from .ais import remove_small
 
 @dataclass(frozen=True)
 class Candidate:
-    """One mask with what segment-anything's generator says of it.
+    """One mask, with the numbers that segment-anything's generator gives it.
 
     Attributes:
-        row: Of the first pixel of its tight box.
-        column: Of that pixel.
-        shape: (height, width) of the tight box; neither is 0.
-        area: Pixels.
-        predicted_iou: By the model.
+        row: Row of the first pixel of its tight box.
+        column: Column of that pixel.
+        shape: (height, width) of the tight box, both at least 1.
+        area: Number of pixels.
+        predicted_iou: The model's own estimate of the mask's IoU.
         stability_score: IoU of the masks at a higher and a lower threshold.
-        point: The (x, y) that was prompted, in pixels of the image.
+        point: (x, y) of the prompted point, in pixels of the image.
     """
 
     row: int
@@ -56,18 +55,18 @@ class Candidate:
         stability_score: float,
         point: tuple[float, float],
     ) -> Candidate | None:
-        """Cut a mask to its tight box and store it in an eighth of its bytes.
+        """Cut a mask to its tight box and store it with one bit a pixel.
 
         Args:
             mask: ``(height, width)`` bool, part of an image.
-            row: Of its first pixel in the image.
-            column: Of that pixel.
-            predicted_iou: By the model.
+            row: Row of its first pixel in the image.
+            column: Column of that pixel.
+            predicted_iou: The model's own estimate of the mask's IoU.
             stability_score: IoU of the masks at a higher and a lower threshold.
-            point: The (x, y) that was prompted.
+            point: (x, y) of the prompted point.
 
         Returns:
-            The candidate, or None where the mask is empty.
+            The candidate, or None if the mask is empty.
         """
         first_row, first_column, tight = cut_out(mask)
         if not tight.size:
@@ -85,14 +84,14 @@ class Candidate:
 
     @property
     def mask(self) -> Masks:
-        """The tight box ``shape`` bool."""
+        """The mask within its tight box, ``shape`` bool."""
         height, width = self.shape
         bits = np.unpackbits(self._packed, count=height * width)
         return bits.view(np.bool_).reshape(self.shape)
 
     @property
     def box(self) -> tuple[int, int, int, int]:
-        """XYXY of the first and last pixels, as segment-anything gives boxes."""
+        """XYXY of the first and the last pixels, as in segment-anything."""
         return (
             self.column,
             self.row,
@@ -101,7 +100,7 @@ class Candidate:
         )
 
     def full(self, size: Size) -> Masks:
-        """Put the mask into an image.
+        """Draw the mask at image size.
 
         Args:
             size: (height, width) of the image.
@@ -136,15 +135,15 @@ def measure(
 
     Args:
         logits: Low-res logits ``(side, side)``.
-        enlargement: To the tile.
+        enlargement: Enlarges the logits to the tile.
         origin: Row and column of the tile in the image.
-        predicted_iou: By the model.
-        point: (x, y) that was prompted.
+        predicted_iou: The model's own estimate of the mask's IoU.
+        point: (x, y) of the prompted point.
         stability_score_offset: Logits by which the threshold is raised and lowered.
-        stability_score_thresh: Less stable masks are None.
+        stability_score_thresh: A less stable mask gives None.
 
     Returns:
-        The candidate, or None if it is empty or not stable enough.
+        The candidate, or None if the mask is empty or not stable enough.
 
     Source:
         segment-anything 1.0, ``utils/amg.py``, ``calculate_stability_score``.
@@ -179,14 +178,14 @@ def merge_candidates(
     Args:
         candidates: The masks; they may overlap.
         size: (height, width) of the image.
-        min_size: Smaller masks are not painted, smaller objects not kept.
-        exclusively: Never paint over a larger mask; otherwise the smaller lies on top.
-        with_background: Drop the largest segment if it is larger than what no mask covers: a grid
-            of points also finds the background.
+        min_size: Smaller masks are not painted, and smaller objects are not kept.
+        exclusively: Never paint over a larger mask; otherwise the smaller mask lies on top.
+        with_background: Drop the largest segment if it is larger than the area that no mask
+            covers, because a grid of points also finds the background.
 
     Returns:
-        ``(height, width)`` int32: the 4-connected components of what was painted, from 1 in raster
-        order, 0 elsewhere.
+        ``(height, width)`` int32: the 4-connected components of the painted labels, numbered from
+        1 in raster order, 0 elsewhere.
 
     Source:
         micro-sam 1.8.14, ``util.mask_data_to_segmentation``. It numbers images of more than 512

@@ -1,7 +1,7 @@
-"""The AIS maps of a whole image, joined from those of its tiles.
+"""The AIS maps of a whole image, joined from the maps of its tiles.
 
-In: embeddings and the networks. Out: foreground, center_distances and boundary_distances at image
-size. Called by ``model.py``; ``ais.py`` makes labels of them.
+In: embeddings and networks. Out: foreground, center_distances and boundary_distances at image
+size.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from samzoo.runtime.images.tiles import Tile
 
 
 def decode_maps(networks: Networks, config: ModelConfig, embeddings: ImageEmbeddings) -> Float3D:
-    """Decode each tile and keep its inner part.
+    """Decode the AIS maps of each tile and join their inner parts.
 
     Args:
-        networks: Of the model.
-        config: Of the model.
-        embeddings: Of the model.
+        networks: The model's networks.
+        config: The model's config.
+        embeddings: Image embeddings that the model computed.
 
     Returns:
         ``(3, height, width)`` float32 in 0..1, in the order of ``AIS_CHANNELS``.
@@ -45,11 +45,11 @@ def placed_maps(
     placements: Sequence[list[Tile]],
     progress: Progress | None,
 ) -> Float3D:
-    """Compute the maps of an image with the tiles at several placements, and average them.
+    """Average the AIS maps of an image over several placements of its tiles.
 
     Args:
-        networks: Of the model.
-        config: Of the model.
+        networks: The model's networks.
+        config: The model's config.
         image: Checked, ``(height, width)`` or ``(height, width, 3)``.
         placements: From ``encoding.choose_placements``.
         progress: Called with ("embed", tiles done, tiles in all).
@@ -75,10 +75,10 @@ def placed_maps(
 
 
 def mean_maps(maps: Iterable[Float3D]) -> Float3D:
-    """Average maps of one window, computed with the tiles at several placements.
+    """Average maps of one window that were computed at several placements of the tiles.
 
     Args:
-        maps: At least one; the first is changed and returned.
+        maps: At least one. The first is overwritten and returned.
     """
     rest = iter(maps)
     total, count = next(rest), 1
@@ -91,13 +91,13 @@ def mean_maps(maps: Iterable[Float3D]) -> Float3D:
 
 
 def tile_maps(networks: Networks, config: ModelConfig, value: Float3D, tile: Tile) -> Float3D:
-    """Decode one tile.
+    """Decode the AIS maps of one tile.
 
     Args:
-        networks: Of the model.
-        config: Of the model.
+        networks: The model's networks.
+        config: The model's config.
         value: The tile's embeddings, ``(channels, grid, grid)``.
-        tile: Its windows.
+        tile: The tile's windows.
 
     Returns:
         ``(3, height, width)`` float32 in 0..1 of the tile's inner window.
@@ -111,10 +111,10 @@ def tile_maps(networks: Networks, config: ModelConfig, value: Float3D, tile: Til
 
 
 def require_ais(config: ModelConfig) -> None:
-    """Refuse a model without AIS decoder.
+    """Refuse a model without an AIS decoder.
 
     Raises:
-        InputError: It has none; says what to do instead.
+        InputError: The model has none; the message says what to do instead.
     """
     if config.architecture.ais_decoder is None:
         raise InputError(

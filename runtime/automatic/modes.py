@@ -1,6 +1,6 @@
-"""The ways to segment automatically, and which parameters belong to which.
+"""The modes of automatic segmentation, each with its parameters.
 
-In: what a caller asks for. Out: checked parameters. Called by ``model.py`` and the command line.
+In: a mode and parameters from a caller. Out: checked parameters.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ def parameters_of(mode: Mode, parameters: Parameters | None, ais: AisParameters)
     Args:
         mode: One of ``MODES``.
         parameters: The caller's, or None for the defaults.
-        ais: The model's own for the mode ``ais``.
+        ais: The model's own parameters for the mode ``ais``.
 
     Raises:
-        InputError: The mode is not known, or the parameters belong to another.
+        InputError: The mode is unknown, or the parameters belong to another mode.
     """
     defaults: dict[str, Parameters] = {
         "ais": ais, "amg": AmgParameters(), "apg": ApgParameters(),

@@ -1,7 +1,6 @@
-"""Non-maximum suppression: of masks that show the same object, keep the best.
+"""Non-maximum suppression: among masks that show the same object only the best is kept.
 
-In: boxes or masks with scores. Out: indices of those kept, the best first. Called by ``amg.py`` and
-``apg.py``.
+In: boxes or masks, with scores. Out: indices of those kept, the best first.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from samzoo.runtime.formats.arrays import Boxes
 from .candidates import Candidate
 
 EPSILON = 1e-6
-"""Added to the smaller area. Source: micro-sam 1.8.14, ``util.py``."""
+"""Added to the smaller area before dividing by it. Source: micro-sam 1.8.14, ``util.py``."""
 
 
 def suppress_boxes(boxes: Boxes, scores: NDArray[np.float32], threshold: float) -> list[int]:
@@ -24,14 +23,14 @@ def suppress_boxes(boxes: Boxes, scores: NDArray[np.float32], threshold: float) 
 
     Args:
         boxes: ``(n, 4)`` XYXY.
-        scores: ``(n,)``; the earlier of two equal ones is better.
+        scores: ``(n,)``; the earlier of two equal scores is better.
         threshold: Boxes with an IoU above it show the same object.
 
     Returns:
         Indices of the boxes kept, the best first.
 
     Source:
-        Equal to torchvision's ``nms``, which computes in float32.
+        Equals torchvision's ``nms``, which computes in float32.
     """
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
@@ -44,7 +43,7 @@ def suppress_boxes(boxes: Boxes, scores: NDArray[np.float32], threshold: float) 
         width = np.minimum(others[:, 2], boxes[best, 2]) - np.maximum(others[:, 0], boxes[best, 0])
         height = np.minimum(others[:, 3], boxes[best, 3]) - np.maximum(others[:, 1], boxes[best, 1])
         shared = np.maximum(width, 0) * np.maximum(height, 0)
-        with np.errstate(invalid="ignore"):  # two boxes without area: neither drops the other
+        with np.errstate(invalid="ignore"):  # two boxes without area do not drop each other
             iou = shared / (areas[order] + areas[best] - shared)
         order = order[~(iou.astype(np.float64) > threshold)]
     return kept
@@ -61,10 +60,10 @@ def suppress_masks(
 
     Args:
         candidates: The masks.
-        scores: ``(n,)``; the earlier of two equal ones is better.
+        scores: ``(n,)``; the earlier of two equal scores is better.
         threshold: Masks with an IoU above it show the same object.
-        intersection_over_min: Divide by the smaller area instead of the union, which also drops
-            what lies inside of a better mask.
+        intersection_over_min: Divide the intersection by the smaller area instead of the union,
+            which also drops a mask inside a better one.
 
     Returns:
         Indices of the masks kept, the best first.
@@ -79,8 +78,8 @@ def suppress_masks(
         best, order = order[0], order[1:]
         kept.append(int(best))
         mine, others = boxes[best], boxes[order]
-        # Strictly, although boxes hold their last pixels: masks that share one row or column only
-        # count as apart there.
+        # Strictly, although boxes include their last pixels: micro-sam treats masks that share
+        # only one row or column as apart.
         near = (
             (np.minimum(others[:, 2], mine[2]) > np.maximum(others[:, 0], mine[0]))
             & (np.minimum(others[:, 3], mine[3]) > np.maximum(others[:, 1], mine[1]))

@@ -1,7 +1,7 @@
-"""Image embeddings of one image, in memory and on disk.
+"""The image embeddings of one image, in memory and on disk.
 
-In: what the encoder computed, tile by tile. Out: an ``ImageEmbeddings`` that prompts and the AIS
-decoder read, saved as safetensors. Called by ``model.py`` and the ``embed`` verb.
+In: the encoder's output, tile by tile. Out: an ``ImageEmbeddings``, which prompts and the AIS
+decoder read, and which is saved as safetensors.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ FORMAT, VERSION = "samzoo-embeddings", 1
 
 @dataclass(frozen=True)
 class ImageEmbeddings:
-    """Encoder output of one image.
+    """The encoder's output for one image.
 
     Attributes:
-        values: ``(tiles, 256, grid, grid)`` float32; an array, or tiles that are read or computed
+        values: ``(tiles, 256, grid, grid)`` float32: an array, or tiles that are read or computed
             when they are asked for.
-        tiles: Where each lies in the image; one tile is the whole image.
+        tiles: Where each tile lies in the image; one tile may be the whole image.
         original_size: (height, width) of the image.
-        weights_digest: The model that computed them; another model refuses them.
-        constant: The image had one value only, so there is nothing to segment in it.
+        weights_digest: Identity of the model that computed them; another model refuses them.
+        constant: True if all pixels of the image are equal, so that there is nothing to segment.
     """
 
     values: TileValues
@@ -45,7 +45,7 @@ class ImageEmbeddings:
     constant: bool = False
 
     def save(self, path: str | Path) -> None:
-        """Write them as safetensors, atomically.
+        """Write the embeddings as safetensors, atomically.
 
         Args:
             path: The file, which is replaced if it exists.
@@ -74,11 +74,11 @@ class ImageEmbeddings:
             path: The file.
 
         Returns:
-            The same embeddings; the model that computed them takes them as if just computed.
+            The same embeddings; the model that computed them accepts them.
 
         Raises:
             NotFoundError: There is no such file.
-            FormatError: Not such a file, a newer version, or a damaged one.
+            FormatError: The file holds no embeddings, is from a newer samzoo, or is damaged.
         """
         path = Path(path)
         try:

@@ -1,6 +1,6 @@
-"""From an image to its embeddings: choose the tiles, encode each, and tell whose they are.
+"""From an image to its embeddings: the choice of tiles, their encoding, and the model's mark.
 
-In: a checked image, a config and its networks. Out: ``ImageEmbeddings``. Called by ``model.py``.
+In: a checked image, a config and its networks. Out: ``ImageEmbeddings``.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from .embeddings import ImageEmbeddings
 from .networks import Networks
 
 MAX_PLACEMENTS = 16
-"""Of the tiles on an image (own choice)."""
+"""Most placements of the tiles on an image (own choice)."""
 
 
 def choose_placements(
     config: ModelConfig, size: Size, tile_shape: Size | None, halo: Size | None, placements: int
 ) -> list[list[Tile]]:
-    """Cut an image several times, each time elsewhere.
+    """Cut an image into tiles several times, each time at other places.
 
     Args:
         config: As in ``choose_tiles``.
         size: As in ``choose_tiles``.
         tile_shape: As in ``choose_tiles``.
         halo: As in ``choose_tiles``.
-        placements: How often.
+        placements: How many times.
 
     Returns:
-        Tiles by placement, the first those of ``choose_tiles``; one placement where the image is
-        one tile.
+        Tiles by placement; the first are those of ``choose_tiles``. There is one placement only if
+        the image is one tile.
 
     Raises:
         InputError: ``placements`` is not from 1 to ``MAX_PLACEMENTS``.
@@ -59,20 +59,20 @@ def choose_tiles(
     *,
     phase: float = 0.0,
 ) -> list[Tile]:
-    """Cut an image so that the encoder sees each tile at once.
+    """Cut an image into tiles that the encoder sees at once.
 
     Args:
-        config: Of the model.
+        config: The model's config.
         size: (height, width) of the image.
-        tile_shape: (height, width) of the inner tiles; by default as few as cover the image.
+        tile_shape: (height, width) of the inner tiles; by default as few tiles as cover the image.
         halo: (height, width) of the least context around each tile inside the image; an eighth of
             the field by default. With a declared scale each tile sees the whole field, which costs
-            the same; without one all see as much as ``tile_shape`` and ``halo`` say, so that none
-            is magnified more than others.
+            the same. Without one each sees what ``tile_shape`` and ``halo`` say, so that all have
+            the same magnification.
         phase: How far the tiles move, as in ``tiles.even_tiles``.
 
     Returns:
-        The tiles, row by row.
+        Tiles in row-major order.
 
     Raises:
         ShapeError: A tile with its halo does not fit the model's field of view.
@@ -104,10 +104,10 @@ def encode_tiles(
     """Encode the tiles of an image one after the other.
 
     Args:
-        networks: Of the model.
-        config: Of the model.
+        networks: The model's networks.
+        config: The model's config.
         image: Checked, ``(height, width)`` or ``(height, width, 3)``.
-        tiles: Of the image.
+        tiles: The image's tiles.
         progress: Called with ("embed", tiles done, tiles in all).
 
     Returns:
@@ -130,11 +130,11 @@ def encode_tiles(
 
 
 def encode_window(networks: Networks, config: ModelConfig, pixels: Array) -> Float4D:
-    """Encode what the network sees at once.
+    """Encode one window that the network sees at once.
 
     Args:
-        networks: Of the model.
-        config: Of the model.
+        networks: The model's networks.
+        config: The model's config.
         pixels: From ``to_0_255``, ``(height, width, 3)`` of a tile's outer window.
 
     Returns:
@@ -147,10 +147,10 @@ def encode_window(networks: Networks, config: ModelConfig, pixels: Array) -> Flo
 
 
 def check_origin(embeddings: ImageEmbeddings, config: ModelConfig) -> None:
-    """Refuse embeddings of another model.
+    """Refuse embeddings that another model computed.
 
     Raises:
-        InputError: Another model made them.
+        InputError: Another model computed them.
         ShapeError: Their shape is not this model's.
     """
     if embeddings.weights_digest != config.weights_digest:

@@ -1,7 +1,4 @@
-"""One pool of working memory for all networks of a process.
-
-Called by ``sessions.py`` for each session it makes.
-"""
+"""One pool of working memory for all networks of a process."""
 
 from __future__ import annotations
 
@@ -15,9 +12,10 @@ _registered = False
 def share_memory(options: Any) -> None:
     """Let a session take its working memory from a pool that all sessions share.
 
-    Each session would keep a pool of its own, as large as its largest run: encoder and AIS decoder
-    of a ViT-B together 2.6 GB, weights included, and 2.0 GB with one pool (measured). What one
-    network has used is used again by the next; runs at the same time extend it.
+    Without this, each session keeps a pool of its own, as large as its largest run. A ViT-B's
+    encoder and AIS decoder take 2.6 GB with two pools and 2.0 GB with one, weights included
+    (measured). The next network uses the memory of the last one again; simultaneous runs extend
+    the pool.
 
     Args:
         options: An ``onnxruntime.SessionOptions``.
@@ -33,8 +31,8 @@ def share_memory(options: Any) -> None:
                 0,
                 onnxruntime.OrtMemType.DEFAULT,
             )
-            # Doubling, onnxruntime's default: extended by just what is asked for, the shared pool
-            # was 0.6 GB larger.
+            # Doubling is onnxruntime's default. The shared pool was 0.6 GB larger when it was
+            # extended by just what was asked for.
             growth = onnxruntime.OrtArenaCfg({"arena_extend_strategy": 0})
             onnxruntime.create_and_register_allocator(where, growth)
             _registered = True

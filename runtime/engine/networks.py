@@ -1,7 +1,7 @@
-"""What the runtime asks of a model's networks, whatever computes them.
+"""The protocol of a model's networks, whatever computes them.
 
-``sessions.py`` computes them with onnxruntime; training computes them with torch during
-validation. ``model.py`` sees only this protocol, so both go through the same code.
+``sessions.py`` computes the networks with onnxruntime; training computes them with torch during
+validation. The rest of the runtime sees this protocol only, so both run the same code.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from samzoo.runtime.formats.arrays import Array, Float4D
 
 MULTIMASK_OUTPUT: dict[bool | None, float] = {None: 0.0, True: 1.0, False: -1.0}
-"""What the mask decoder's graph is told for each value of ``multimask_output``."""
+"""The value of the mask decoder's input for each value of ``multimask_output``."""
 
 
 class Networks(Protocol):
@@ -50,28 +50,29 @@ class Networks(Protocol):
             point_labels: ``(n, k)``.
             mask_input: ``(n, 1, 4 * grid, 4 * grid)`` logits, or None.
             multimask_output: True for the multimask outputs, False for the single-mask output, as
-                in segment-anything. None chooses one of all for each object: the single-mask output
-                where a box or several points say what is meant, else the multimask output with the
-                best predicted IoU (or what the config's ``point_output`` says).
+                in segment-anything. None chooses one output for each object: the single-mask
+                output if a box or several points say what is meant, else the multimask output with
+                the best predicted IoU (or what the config's ``point_output`` says).
 
         Returns:
             iou_predictions ``(n, c)`` and low_res_logits ``(n, c, 4 * grid, 4 * grid)``; c is 1, or
             3 with multimask outputs.
 
         Raises:
-            InputError: An older package that cannot be told ``multimask_output`` is.
+            InputError: ``multimask_output`` is given, and the package is too old to take it.
         """
         ...
 
     def decode_ais(self, image_embeddings: Float4D) -> Float4D:
-        """Map embeddings to the AIS maps ``(1, 3, side, side)`` in the order of AIS_CHANNELS."""
+        """Map embeddings to AIS maps ``(1, 3, side, side)``, in the order of ``AIS_CHANNELS``."""
         ...
 
 
 class RememberedEncoder:
-    """Networks that do not encode the same pixels twice in a row of calls.
+    """Networks that remember their last embeddings and do not encode the same pixels again.
 
-    For evaluation, where several tasks look at one image. Keeps the last ``capacity`` tiles.
+    Evaluation uses it, because several tasks look at one image. It keeps the last ``capacity``
+    tiles.
     """
 
     def __init__(self, networks: Networks, capacity: int = 32) -> None:

@@ -1,8 +1,8 @@
-"""Execution providers: on which device and with which library onnxruntime computes the graphs.
+"""Execution providers: the device and the library with which onnxruntime computes the graphs.
 
-In: one of the short names in ``PROVIDERS``. Out: what ``InferenceSession`` needs for it, or an
-error that says what is there and which package brings the rest. Called by ``sessions.py``,
-``package.py`` and ``samzoo doctor``. There is no silent fall back to another provider.
+In: one of the short names in ``PROVIDERS``. Out: the arguments of ``InferenceSession``, or an
+error that says which providers there are and which package brings the others. There is no silent
+fallback to another provider.
 """
 
 from __future__ import annotations
@@ -28,13 +28,12 @@ class ProviderRow:
 
     Attributes:
         onnxruntime: Its name in ``onnxruntime.get_available_providers()``.
-        package: The package whose onnxruntime has it.
-        system: Where that package exists, for people.
+        package: The package whose onnxruntime has the provider.
+        system: The systems for which that package exists, for people.
         threads_option: The provider's own option for the number of CPU threads, or empty.
-        takes_optional_inputs: Whether graph inputs that have a default may be fed. OpenVINO keeps
-            the default without a word (tried with onnxruntime-openvino 1.24.1); where nobody has
-            tried, feeding them is refused as well. In onnxruntime's own graphs, as on the CPU and
-            with CUDA, they are inputs like others.
+        takes_optional_inputs: Whether graph inputs that have a default may be fed. On the CPU and
+            with CUDA they are inputs like others. OpenVINO silently keeps the default (tried with
+            onnxruntime-openvino 1.24.1). Providers that nobody has tried are False too.
     """
 
     onnxruntime: str
@@ -67,9 +66,10 @@ PROVIDERS: dict[Provider, ProviderRow] = {
 
 
 def available_providers() -> list[Provider]:
-    """List what the installed onnxruntime was built with, in the order of ``PROVIDERS``.
+    """List the providers of the installed onnxruntime, in the order of ``PROVIDERS``.
 
-    A listed provider may still fail to load, for example without a driver; making a session tells.
+    A listed provider may still fail to load, for example without a driver; only making a session
+    shows that.
     """
     import onnxruntime
 
@@ -78,18 +78,18 @@ def available_providers() -> list[Provider]:
 
 
 def check_provider(provider: str) -> Provider:
-    """Check a provider's name and that this onnxruntime has it, before any work is done.
+    """Check, before any work is done, that a provider exists and that this onnxruntime has it.
 
     Args:
-        provider: A short name out of ``PROVIDERS``.
+        provider: A short name from ``PROVIDERS``.
 
     Returns:
         The same name.
 
     Raises:
-        InputError: There is no such name; lists the known ones.
-        MissingDependencyError: This build of onnxruntime does not have it; lists what it has and
-            names the package that brings it.
+        InputError: There is no such name; the message lists the known ones.
+        MissingDependencyError: This build of onnxruntime does not have it; the message lists what
+            it has and names the package that brings it.
     """
     known = get_args(Provider)
     if provider not in known:
@@ -112,9 +112,9 @@ def check_provider(provider: str) -> Provider:
 def _advice(row: ProviderRow) -> str:
     if row.package == "onnxruntime":
         return f"it is part of the package {row.package} on {row.system}"
-    # Both packages install the same folder, and the one that came last wins.
+    # Both packages install the same folder; the one installed last wins.
     return (
-        f"it comes with the package {row.package} ({row.system}), in the place of onnxruntime: "
+        f"it comes with the package {row.package} ({row.system}), which replaces onnxruntime: "
         f"run pip uninstall onnxruntime, then pip install {row.package}"
     )
 
@@ -123,12 +123,12 @@ def session_providers(provider: Provider, threads: int | None) -> list[Any]:
     """Return the ``providers`` argument of ``InferenceSession``.
 
     Args:
-        provider: Checked.
+        provider: A checked name.
         threads: CPU threads of one operator; None for the provider's own choice.
 
     Returns:
-        The provider with its options, then the CPU's: nodes that the provider cannot take run on
-        the CPU by onnxruntime's own partition, which is not a fall back.
+        The provider with its options, then the CPU. onnxruntime's partition runs nodes on the CPU
+        that the provider cannot take; that is not a fallback.
     """
     row = PROVIDERS[provider]
     if provider == CPU:
@@ -140,15 +140,15 @@ def session_providers(provider: Provider, threads: int | None) -> list[Any]:
 
 
 def check_optional_inputs(provider: Provider, names: Collection[str], *, role: str) -> None:
-    """Refuse to feed inputs that a provider would leave at their defaults in silence.
+    """Refuse to feed inputs that a provider would silently leave at their defaults.
 
     Args:
-        provider: The one in use.
+        provider: The provider in use.
         names: Inputs with a default that are about to be fed; may be empty.
-        role: Of the graph, for the message.
+        role: The graph's role, for the message.
 
     Raises:
-        InputError: There are such inputs and the provider does not take them.
+        InputError: There are such inputs, and the provider does not take them.
     """
     if names and not PROVIDERS[provider].takes_optional_inputs:
         able = ", ".join(name for name, row in PROVIDERS.items() if row.takes_optional_inputs)
@@ -161,13 +161,13 @@ def check_optional_inputs(provider: Provider, names: Collection[str], *, role: s
 
 
 def require_in_use(session: Any, provider: Provider) -> None:
-    """Refuse a session that runs elsewhere than asked, and keep it from changing later.
+    """Refuse a session that runs on another provider than asked, now or later.
 
-    onnxruntime drops a provider whose library does not load, with no more than a line in its log.
+    onnxruntime drops a provider whose library does not load, and tells only its log.
 
     Args:
         session: An ``InferenceSession``.
-        provider: What was asked for.
+        provider: The provider that was asked for.
 
     Raises:
         MissingDependencyError: The session's first provider is another one.
@@ -177,7 +177,7 @@ def require_in_use(session: Any, provider: Provider) -> None:
     if used[0] != row.onnxruntime:
         names = ", ".join(name.removesuffix(_EXECUTION_PROVIDER) for name in used)
         raise MissingDependencyError(
-            f"provider {provider!r} is in this onnxruntime but did not load, so that the session "
+            f"provider {provider!r} is in this onnxruntime but did not load, so the session "
             f"would run on {names}; install the driver and libraries that {row.package} needs "
             f"({row.system}), or choose provider {CPU!r}"
         )

@@ -1,7 +1,7 @@
 """The networks of a package, computed with onnxruntime, on the CPU unless asked otherwise.
 
-In: the bytes of the three ONNX files. Out: ``OnnxNetworks``, which ``model.py`` runs. Each session
-is made when it is first needed: a prompt needs no AIS decoder and the other way round.
+In: the bytes of the three ONNX files. Out: ``OnnxNetworks``, which a ``Model`` runs. Each session
+is made when it is first needed: prompts need no AIS decoder, and AIS needs no mask decoder.
 """
 
 from __future__ import annotations
@@ -49,16 +49,16 @@ OUTPUTS = {
 """Names of the graphs' inputs and outputs, in order; the mask decoder's are segment-anything's."""
 
 MULTIMASK_INPUT = "multimask_output"
-"""An overridable initializer of the mask decoder: an input that tools need not know."""
+"""An optional input of the mask decoder (an overridable initializer); tools need not know it."""
 
 EXTERNAL_DATA_FOLDER = "session.model_external_initializers_file_folder_path"
-"""A setting of onnxruntime for models that are loaded from bytes."""
+"""A setting of onnxruntime, for models that are loaded from bytes."""
 
 
 class OnnxNetworks:
-    """See ``networks.Networks``.
+    """The networks of a package, computed with onnxruntime; see ``networks.Networks``.
 
-    Sessions are made from bytes, so a graph cannot refer to files beside it.
+    Sessions are made from bytes, so that a graph cannot refer to files beside it.
     """
 
     def __init__(
@@ -72,10 +72,11 @@ class OnnxNetworks:
         """Prepare the sessions.
 
         Args:
-            read: Returns the bytes of the ONNX file of a role.
+            read: Returns the bytes of a role's ONNX file.
             mask_side: Side of ``mask_input``.
-            threads: Of one operator; None leaves it to onnxruntime (all cores).
-            provider: A name out of ``providers.PROVIDERS``.
+            threads: CPU threads of one operator; None leaves the number to onnxruntime (all
+                cores).
+            provider: A name from ``providers.PROVIDERS``.
 
         Raises:
             InputError: ``threads`` is below 1, or there is no such provider.
@@ -91,13 +92,13 @@ class OnnxNetworks:
         self._lock = threading.Lock()
 
     def encode(self, image: Array, factors: Mapping[str, Array] | None = None) -> Float4D:
-        """See ``Networks``; ``factors`` are those of an adapter, for an encoder that takes them."""
+        """See ``Networks``; ``factors`` are an adapter's, for an encoder that takes them."""
         feed = {"input_image": np.ascontiguousarray(image, dtype=np.float32), **(factors or {})}
         result: Float4D = self._run(ENCODER, feed)[0]
         return result
 
     def factor_shapes(self) -> dict[str, tuple[int | None, ...]]:
-        """Shapes of the LoRA factors that the encoder takes by input name; None is the rank."""
+        """Return the shapes of the encoder's LoRA inputs by name; None stands for the rank."""
         return self._optional_inputs(ENCODER)
 
     def decode_prompts(
@@ -119,8 +120,8 @@ class OnnxNetworks:
             "point_labels": point_labels,
             "mask_input": mask_input,
             "has_mask_input": has_mask_input,
-            # Masks are drawn from low_res_masks, only where they are needed. The graph draws them
-            # as well, whether asked for or not: a single row costs it next to nothing.
+            # The runtime draws masks from low_res_masks, only where they are needed. The graph
+            # always draws them too; a size of one row costs next to nothing.
             "orig_im_size": np.array([1, self._mask_side], np.float32),
         }
         if multimask_output is not None:
@@ -142,7 +143,7 @@ class OnnxNetworks:
             )
 
     def _optional_inputs(self, role: str) -> dict[str, tuple[int | None, ...]]:
-        """Shapes of the inputs that may be left out, by name; None where a side is free."""
+        """Return the shapes of the optional inputs by name; None stands for a free side."""
         return {
             value.name: tuple(size if isinstance(size, int) else None for size in value.shape)
             for value in self._session(role).get_overridable_initializers()
@@ -170,11 +171,11 @@ def _make_session(role: str, graph: bytes, threads: int | None, provider: Provid
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # an error is raised, and so need not be logged as well
-    # Weights outside of the graph would be read from the working folder: point at no folder.
+    options.log_severity_level = 4  # errors are raised, so they need not be logged
+    # onnxruntime would read external weights from the working folder; this points at no folder.
     options.add_session_config_entry(EXTERNAL_DATA_FOLDER, os.devnull)
-    # Patterns plan memory for a second run beside what the first one took: an encoder's ViT-B held
-    # 2.4 GB instead of 1.6 GB, and took no less time. DirectML refuses them.
+    # Memory patterns plan a second run's memory beside the first run's: a ViT-B encoder held 2.4
+    # GB instead of 1.6 GB and was not faster. DirectML refuses them.
     options.enable_mem_pattern = False
     share_memory(options)
     if threads is not None:
@@ -184,7 +185,7 @@ def _make_session(role: str, graph: bytes, threads: int | None, provider: Provid
             graph,
             options,
             providers=session_providers(provider, threads),
-            enable_fallback=0,  # else a provider's error makes it print and start on the CPU
+            enable_fallback=0,  # else it prints a provider's error and starts on the CPU
         )
     except Exception as error:  # onnxruntime's error classes share no public base
         where = "" if provider == CPU else f" for provider {provider!r}"
@@ -192,7 +193,7 @@ def _make_session(role: str, graph: bytes, threads: int | None, provider: Provid
             f"the {role} graph is not a usable ONNX model{where} ({error})"
         ) from error
     require_in_use(session, provider)
-    # onnxruntime keeps the bytes to be able to start over with other providers.
+    # onnxruntime keeps the bytes so that it can start again with other providers.
     session._model_bytes = None
     found = (
         tuple(value.name for value in session.get_inputs()),

@@ -1,8 +1,8 @@
 """Finetuned models that share one encoder, each with its own LoRA factors and decoders.
 
-In: a package folder and its manifest. Out: what ``Model.use`` switches between. Nothing is read
-before it is needed: the encoder and an adapter's factors at its first image, its decoders at the
-first prompt or segmentation. Called by ``package.py``.
+In: a package folder and its manifest. Out: the variants that ``Model.use`` switches between. Files
+are read when they are needed: the encoder and an adapter's factors at the adapter's first image,
+its decoders at its first prompt or segmentation.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .variants import Variant
 
 
 class AdaptedNetworks:
-    """See ``networks.Networks``: a shared encoder run with one adapter's factors."""
+    """A shared encoder with one adapter's factors and decoders; see ``networks.Networks``."""
 
     def __init__(
         self,
@@ -41,9 +41,9 @@ class AdaptedNetworks:
         """Prepare an adapter.
 
         Args:
-            encoder: Its encoder takes factors.
-            decoders: The adapter's own; its encoder is not used.
-            read_factors: Reads the factors for an encoder that takes such shapes.
+            encoder: Networks whose encoder takes factors.
+            decoders: Networks with the adapter's decoders; their encoder is not used.
+            read_factors: Reads the factors for an encoder that takes the given shapes.
         """
         self.encoder = encoder
         self._read = read_factors
@@ -57,11 +57,11 @@ class AdaptedNetworks:
         return self.encoder.encode(image, self.factors())
 
     def factors(self) -> Factors:
-        """Return the factors, which are read once.
+        """Return the factors; they are read at the first call.
 
         Raises:
-            NotFoundError: The file is not there.
-            FormatError: It differs from the manifest, or does not fit the encoder.
+            NotFoundError: The file does not exist.
+            FormatError: The file differs from the manifest, or does not fit the encoder.
             StorageError: There is no room for a temporary file.
         """
         with self._lock:
@@ -83,7 +83,7 @@ def open_adapters(
     Args:
         folder: The package.
         manifest: Its manifest, which has adapters.
-        base: The package that has the encoder, where this one has none.
+        base: The folder of the package with the encoder, if this package has none.
         threads: CPU threads of one operator; all cores by default.
         provider: Where the graphs run.
 
@@ -91,9 +91,9 @@ def open_adapters(
         Configs and networks by adapter name, in the manifest's order.
 
     Raises:
-        NotFoundError: The encoder is in another package, and ``base`` is not given.
+        NotFoundError: Another package has the encoder, and ``base`` is not given.
         WrongBaseError: ``base`` has another encoder.
-        FormatError: A file that an adapter needs is not listed.
+        FormatError: The manifest does not list a file that an adapter needs.
     """
     encoder = OnnxNetworks(
         _encoder_reader(folder, manifest, base),
@@ -127,13 +127,13 @@ def adapted_networks(
     threads: int | None = None,
     provider: str = CPU,
 ) -> AdaptedNetworks:
-    """Put an adapter's networks together, of a package's files or of one that is being written.
+    """Put an adapter's networks together, from a package that exists or is being written.
 
     Args:
-        encoder: Takes factors.
-        read: Gives the adapter's decoders and its ``.onnx_adapter`` file by role.
-        config: Of its model.
-        where: Begins messages about the factors.
+        encoder: Networks whose encoder takes factors.
+        read: Returns the bytes of the adapter's decoders and ``.onnx_adapter`` file, by role.
+        config: The config of the adapter's model.
+        where: Begins the messages about the factors.
         threads: As in ``open_adapters``.
         provider: As in ``open_adapters``.
 
@@ -152,8 +152,8 @@ def _encoder_reader(folder: Path, manifest: Manifest, base: Path | None) -> Call
         return reader(folder, manifest, [ENCODER])
     if base is None:
         raise NotFoundError(
-            f"{folder}: holds adapters alone; their encoder is in the package {source.name!r} "
-            f"({shown(source.reference)}), which samzoo pull brings: pass its folder as base"
+            f"{folder}: holds adapters without an encoder; it is in the package {source.name!r} "
+            f"({shown(source.reference)}): run samzoo pull, and pass its folder as base"
         )
     base_manifest = Manifest.read(base)
     if not source.is_in(base_manifest):

@@ -1,7 +1,7 @@
-"""Embeddings of tiles that are computed or read when they are first asked for.
+"""Embeddings of tiles, computed or read when they are first asked for.
 
-In: a function that gives one tile's embeddings. Out: what ``ImageEmbeddings.values`` may be instead
-of an array. Made by ``embedding_store.py``.
+In: a function that returns one tile's embeddings. Out: an object that ``ImageEmbeddings.values``
+may be instead of an array.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ class TileValues(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of all tiles."""
+        """The shape of all tiles together."""
 
     def __len__(self) -> int:
         """Return the number of tiles."""
 
     def __iter__(self) -> Iterator[Any]:
-        """Return each tile's values."""
+        """Yield each tile's values."""
 
     @overload
     def __getitem__(self, index: int) -> Float3D: ...
@@ -40,12 +40,12 @@ class TileValues(Protocol):
 
 
 class LazyTiles:
-    """See ``TileValues``.
+    """Tiles that are computed when they are first asked for; see ``TileValues``.
 
     Args:
         count: Number of tiles.
         grid: Side of the embeddings.
-        compute: Gives a tile's embeddings ``(256, grid, grid)``.
+        compute: Returns the embeddings ``(256, grid, grid)`` of the tile with a given number.
     """
 
     def __init__(self, count: int, grid: int, compute: Callable[[int], Float3D]) -> None:
@@ -58,7 +58,7 @@ class LazyTiles:
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Float3D]:
-        """Return each tile's values."""
+        """Yield each tile's values."""
         return (self[index] for index in range(len(self)))
 
     @overload

@@ -1,7 +1,7 @@
 """The finetuned models that a ``Model`` switches between, and which of them is in use.
 
-In: configs and networks by adapter name. Out: the pair in use, read and replaced as a whole, so
-that no thread sees one half of each. Called by ``model.py``.
+In: configs and networks by adapter name. Out: the pair in use. It is read and replaced as a whole,
+so that no thread sees the config of one and the networks of another.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ class Variant(NamedTuple):
 
 
 class Variants:
-    """Keeps the variants and the current one.
+    """All variants of a package, and the one in use.
 
     Args:
-        first: In use at the beginning.
-        others: What can be switched to, by adapter name; ``first`` is one of them or the only one.
+        first: The variant in use at the beginning.
+        others: The variants to switch to, by adapter name. ``first`` is one of them, or the only
+            one.
     """
 
     def __init__(self, first: Variant, others: Mapping[str, Variant]) -> None:
@@ -37,7 +38,7 @@ class Variants:
         self.current = first
 
     def use(self, adapter: str) -> None:
-        """Switch.
+        """Switch to the variant of an adapter.
 
         Raises:
             InputError: There is no adapter of that name.

@@ -1,7 +1,7 @@
 """A simulated annotator who prompts every object of an image and corrects the masks.
 
-In: a model, an image's embedding and the true labels. Out: the masks after the first prompt and
-after the last correction, ready to be scored. Called by ``evaluation.py``.
+In: a model, an image's embeddings and its true labels. Out: the masks after the first prompt and
+after the last correction, ready for scoring.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class Tally:
     """The masks of all objects of an image, cut out so that thousands fit into memory."""
 
     def __init__(self) -> None:
-        """Start without any mask."""
+        """Start without masks."""
         self._parts: list[MaskPart] = []
         self._dices: list[float] = []
 
     def add(self, masks: Masks, truths: Masks) -> None:
-        """Add masks with their truths, both ``(n, height, width)`` boolean."""
+        """Add masks and the true masks, both ``(n, height, width)`` boolean."""
         for mask, truth in zip(masks, truths, strict=True):
             self._parts.append(cut_out(mask))
             self._dices.append(binary_dice(mask, truth))
@@ -45,7 +45,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Tallies:
-    """What ``annotate`` collects: masks of the first prompt, of the last round, and the boxes."""
+    """The masks from ``annotate``: of the first prompt, of the last round, and of the boxes."""
 
     first: Tally = field(default_factory=Tally)
     last: Tally = field(default_factory=Tally)
@@ -68,14 +68,15 @@ def annotate(
         model: The model.
         embedding: From ``model.embed``.
         truth: ``(height, width)`` int32, labels 1 to n without gaps, n at least 1.
-        first: Start from each object's innermost pixel or its tight box.
-        rounds: Corrections; each adds one positive and one negative point to all earlier prompts.
+        first: The first prompt: each object's innermost pixel or its tight box.
+        rounds: Rounds of corrections. Each adds one positive and one negative point to all earlier
+            prompts.
         rng: Source of the correction points.
         progress: Called with ("objects", done, n).
 
     Returns:
-        Masks after the first prompt, after the last round (the same without rounds), and the
-        filled boxes.
+        The masks after the first prompt, the masks after the last round (without rounds they are
+        the same), and the filled boxes.
     """
     ids = np.arange(1, int(truth.max()) + 1)
     centers, boxes = object_centers(truth, ids), object_boxes(truth, ids)
@@ -117,7 +118,7 @@ def filled_boxes(boxes: Boxes, shape: tuple[int, ...]) -> Masks:
 
 
 class _Prompts:
-    """The prompts of a batch of objects, growing with each round of corrections."""
+    """The prompts of a batch of objects; each round of corrections adds to them."""
 
     def __init__(self, points: Points, *, boxes: Boxes | None) -> None:
         self.points = points

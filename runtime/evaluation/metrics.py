@@ -1,7 +1,6 @@
-"""How well labels and masks agree with the truth.
+"""Metrics of how well labels and masks agree with the truth.
 
-In: label images or boolean masks. Out: numbers in [0, 1]. Called by evaluation and by validation
-during training.
+In: label images or boolean masks. Out: numbers in [0, 1].
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from samzoo.runtime.errors import InputError, ShapeError
 from samzoo.runtime.formats.arrays import Labels2D, Masks
 
 IOU_PERCENT = tuple(range(50, 100, 5))
-"""IoU thresholds of the mean segmentation accuracy, in percent so that 0.55 is exact."""
+"""IoU thresholds of the mean segmentation accuracy, in percent, so that 0.55 is exact."""
 
 
 def mean_segmentation_accuracy(labels: Labels2D, truth: Labels2D) -> dict[str, float]:
@@ -22,29 +21,29 @@ def mean_segmentation_accuracy(labels: Labels2D, truth: Labels2D) -> dict[str, f
     ``SA(t) = TP / (TP + FP + FN)``, where TP counts pairs of one predicted and one true object
     with ``IoU >= t``, each object in at most one pair. Thresholds are compared in integers.
 
-    No assignment problem has to be solved. With ``IoU >= 1/2`` a prediction P covers
-    ``|P & T| >= |P | T| / 2 >= |P| / 2`` of itself by T. True objects do not overlap, so a second
-    one can only pair with P if both inequalities are equalities for both: ``|P | T| = |P|``, each
-    T lies inside P and is half of it. Such a T meets no other prediction. Hence the pairs form
-    single pairs, or one object with two halves (P and T may swap roles), which happens only at
-    IoU exactly 1/2. Both kinds allow one match, and both have (distinct predictions + distinct
-    true objects - pairs) = 1, which is what is summed here.
+    No assignment problem has to be solved. If ``IoU >= 1/2``, T covers ``|P & T| >= |P | T| / 2 >=
+    |P| / 2`` of a prediction P. True objects do not overlap, so a second one pairs with P only if
+    both inequalities are equalities for both: then ``|P | T| = |P|``, and each T lies inside P and
+    is half of it. Such a T meets no other prediction. Hence there are single pairs, and objects
+    with two halves (P and T may swap roles), which occur only at an IoU of exactly 1/2. Both kinds
+    allow one match, and for both (distinct predictions + distinct true objects - pairs) = 1. The
+    function sums this expression.
 
     Args:
         labels: Prediction, ``(height, width)`` integer, 0 is background.
         truth: True labels, same shape.
 
     Returns:
-        ``msa`` (mean over the ten thresholds), ``sa50``, ``sa75``; each in [0, 1]. Both images
-        without object: 1.0, nothing is wrong. Only one of them: 0.0.
+        ``msa`` (mean over the ten thresholds), ``sa50`` and ``sa75``, each in [0, 1]. They are 1.0
+        if both images have no object, and 0.0 if only one of them has none.
 
     Raises:
         ShapeError: The shapes differ.
 
     Source:
-        Caicedo et al., Nature Methods 2019 (Data Science Bowl 2018) as in PEFT-SAM's evaluation
-        (``elf.evaluation.mean_segmentation_accuracy``). There thresholds are floating point
-        numbers, so that an IoU of exactly 0.6 misses ``0.6000000000000001``.
+        Caicedo et al., Nature Methods 2019 (Data Science Bowl 2018), as in PEFT-SAM's evaluation
+        (``elf.evaluation.mean_segmentation_accuracy``). Its thresholds are floating point numbers,
+        so that an IoU of exactly 0.6 misses ``0.6000000000000001``.
     """
     _check_same_shape(labels, truth)
     predicted_ids, true_ids, intersection, union, n_predicted, n_true = _overlaps(labels, truth)
@@ -69,7 +68,7 @@ _Ints = NDArray[np.signedinteger]
 
 
 def _overlaps(labels: Labels2D, truth: Labels2D) -> tuple[_Ints, _Ints, _Ints, _Ints, int, int]:
-    """Return ids, ids, intersection and union of all overlapping pairs, and both object counts."""
+    """Return both ids, intersection and union of all overlapping pairs, and both object counts."""
     predicted_ids, predicted, predicted_sizes = _numbered(labels)
     true_ids, true, true_sizes = _numbered(truth)
     both = (labels.ravel() > 0) & (truth.ravel() > 0)
@@ -97,7 +96,7 @@ def binary_dice(mask: Masks, truth: Masks) -> float:
         truth: Boolean, same shape.
 
     Returns:
-        In [0, 1]; 1.0 where both are empty.
+        A value in [0, 1]; 1.0 if both are empty.
 
     Raises:
         ShapeError: The shapes differ.
@@ -108,14 +107,14 @@ def binary_dice(mask: Masks, truth: Masks) -> float:
 
 
 def foreground_dice(labels: Labels2D, truth: Labels2D) -> float:
-    """Return the Dice coefficient of all objects together against the background.
+    """Return the Dice coefficient of the foreground: all objects together.
 
     Args:
         labels: Prediction, ``(height, width)`` integer, 0 is background.
         truth: True labels, same shape.
 
     Returns:
-        In [0, 1]; 1.0 where both hold no object.
+        A value in [0, 1]; 1.0 if neither holds an object.
 
     Raises:
         ShapeError: The shapes differ.
@@ -131,11 +130,11 @@ def mean_iou(masks: Masks, truths: Masks) -> float:
         truths: Boolean, same shape; the n-th truth belongs to the n-th mask.
 
     Returns:
-        In [0, 1]; a pair of two empty masks counts 1.0.
+        A value in [0, 1]; a pair of two empty masks counts 1.0.
 
     Raises:
         ShapeError: The shapes differ or are not three-dimensional.
-        InputError: There is no mask, so that there is no mean.
+        InputError: There is no mask.
     """
     _check_same_shape(masks, truths)
     if masks.ndim != 3:

@@ -1,7 +1,7 @@
-"""Simulated annotators: prompts from true labels.
+"""A simulated annotator's prompts, drawn from true labels.
 
-In: label images or masks. Out: boxes and points as a user would give them. Called by evaluation
-and by training, so that both mean the same by "a point" and "a correction".
+In: label images or masks. Out: boxes and points as a user would give them. Evaluation and training
+share these functions, so that "a point" and "a correction" mean the same in both.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from samzoo.runtime.errors import InputError, ShapeError
 from samzoo.runtime.formats.arrays import Boxes, Labels2D, Masks, Points
 
 BOX_MARGIN = 3
-"""Pixels by which the box grows where a negative point is sought around a mask without false
+"""Pixels by which a box grows before a negative point is drawn around a mask without false
 positives. Source: micro-sam 1.8.14, ``prompt_generators.IterativePromptGenerator``."""
 
 POSITIVE, NEGATIVE, PADDING = 1, 0, -1
@@ -36,14 +36,14 @@ def object_boxes(labels: Labels2D, ids: Ids) -> Boxes:
 
     Returns:
         ``(n, 4)`` float32 XYXY: smallest column and row, largest column and row **plus one**, so
-        that x1 - x0 is the width in pixels; ``(0, 4)`` without ids.
+        that x1 - x0 is the width in pixels. The shape is ``(0, 4)`` without ids.
 
     Raises:
         InputError: An id is not in the image.
 
     Source:
-        The half-open box is the one micro-sam finetunes with (scikit-image's
-        ``regionprops(...).bbox`` in ``util.get_centers_and_bounding_boxes``).
+        micro-sam finetunes with the same half-open box (scikit-image's ``regionprops(...).bbox``
+        in ``util.get_centers_and_bounding_boxes``).
     """
     slices = _object_slices(labels, ids)
     boxes = [(x.start, y.start, x.stop, y.stop) for y, x in slices]
@@ -51,7 +51,7 @@ def object_boxes(labels: Labels2D, ids: Ids) -> Boxes:
 
 
 def object_centers(labels: Labels2D, ids: Ids) -> Points:
-    """Return each object's innermost pixel: the first maximum of its distance transform.
+    """Return each object's innermost pixel, the first maximum of its distance transform.
 
     Args:
         labels: ``(height, width)`` int32.
@@ -59,15 +59,16 @@ def object_centers(labels: Labels2D, ids: Ids) -> Points:
 
     Returns:
         ``(n, 2)`` float32 pixel coordinates (x, y), each inside its object. Distances are
-        Euclidean, to the nearest pixel that is not of this object; what lies outside of the image
-        counts as such. Of equal maxima the first in raster order is taken.
+        Euclidean, to the nearest pixel that does not belong to the object; pixels outside the
+        image do not. The first of equal maxima in raster order counts.
 
     Raises:
         InputError: An id is not in the image.
 
     Source:
         micro-sam 1.8.14 prompts at such a point (``util.get_centers_and_bounding_boxes``, mode
-        ``v``); its distances go to the innermost boundary pixels, which may move ties.
+        ``v``). It measures distances to the innermost boundary pixels, so that it may break ties
+        differently.
     """
     centers = np.zeros((len(ids), 2), dtype=np.float32)
     for index, (rows, columns) in enumerate(_object_slices(labels, ids)):
@@ -104,7 +105,7 @@ def random_points(mask: Masks, n: int, rng: np.random.Generator) -> Points:
 
     Args:
         mask: ``(height, width)`` boolean with at least one true pixel.
-        n: How many; without repetition, unless the mask has fewer pixels.
+        n: Number of points. They do not repeat, unless the mask has fewer pixels.
         rng: Source of randomness.
 
     Returns:
@@ -125,16 +126,17 @@ def correction_points(
 ) -> tuple[Points, NDArray[np.int32]]:
     """Draw one positive and one negative point where a prediction is wrong.
 
-    The positive point comes from the false negatives; without any, from where both agree. The
-    negative point comes from the false positives; without any, from the background inside the
-    object's box grown by ``BOX_MARGIN`` and outside of the truth dilated by ``dilation``; without
-    any such pixel, from that box without dilation; then from all background.
+    The positive point is drawn from the false negatives; if there are none, from where both agree.
+    The negative point is drawn from the first of these that has a pixel: the false positives; the
+    background inside the object's box, grown by ``BOX_MARGIN``, and outside the truth, dilated by
+    ``dilation``; the same without dilation; all background.
 
     Args:
         truth_mask: ``(height, width)`` boolean with at least one true pixel.
         predicted_mask: Same shape.
-        rng: Source of randomness; two draws a call.
-        dilation: Pixels (maximum norm) around the truth in which no fallback negative is drawn.
+        rng: Source of randomness; each call draws twice.
+        dilation: Distance around the truth, in pixels (maximum norm), within which no negative
+            point is drawn unless it is a false positive.
 
     Returns:
         Points ``(2, 2)`` float32 (x, y), and labels ``(2,)`` int32: 1 and 0. If the truth fills
@@ -145,9 +147,9 @@ def correction_points(
         InputError: The truth is empty.
 
     Source:
-        micro-sam 1.8.14, ``prompt_generators.IterativePromptGenerator``, which uses no dilation
-        here; its ``PointAndBoxPromptGenerator`` dilates by 10 in training and 5 in evaluation when
-        it draws the negative points of a first prompt.
+        micro-sam 1.8.14, ``prompt_generators.IterativePromptGenerator``, which does not dilate
+        here. Its ``PointAndBoxPromptGenerator`` dilates by 10 in training and by 5 in evaluation
+        when it draws the negative points of a first prompt.
     """
     if truth_mask.shape != predicted_mask.shape:
         raise ShapeError(

@@ -1,7 +1,7 @@
-"""Score a model on annotated images: automatically, and with a simulated annotator.
+"""The scores of a model on annotated images, automatic and with a simulated annotator.
 
 In: a model (anything with the three methods of ``Segmenter``), images and true labels. Out: metric
-values per task. Called by ``samzoo evaluate`` and by the training's report.
+values by task.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from .metrics import foreground_dice, mean_segmentation_accuracy
 from .segmenter import Segmenter
 
 TASKS = ("ais", "point", "box", "ip", "ib")
-"""Automatic; one point; one box; and the latter two with corrections."""
+"""Automatic segmentation; one point; one box; a point and a box with corrections."""
 
 CONTROL_TASK = "box_fill"
-"""The box itself taken as the mask: what a model must beat to have understood anything."""
+"""The control that takes the box itself as the mask; a useful model must beat it."""
 
 METRICS = ("msa", "sa50", "sa75", "dice")
 
@@ -33,7 +33,7 @@ N_CORRECTIONS = 7
 """Rounds after the first prompt. Source: PEFT-SAM's evaluation (8 iterations in all)."""
 
 MIN_OBJECT_SIZE = 20
-"""Pixels; smaller true objects are mostly annotation remains (own choice)."""
+"""Least size in pixels; smaller true objects are mostly remains of annotation (own choice)."""
 
 Scores = dict[str, dict[str, float]]
 """Metric values by task, then by metric."""
@@ -50,7 +50,7 @@ class ImageScores(TypedDict):
 
 
 class Report(TypedDict):
-    """What ``evaluate`` returns; ready for JSON."""
+    """The result of ``evaluate``, ready for JSON."""
 
     settings: dict[str, Any]
     n_images: int
@@ -73,7 +73,7 @@ def evaluate(
 
     Args:
         model: The model.
-        pairs: Image and label files, at least one pair, as from ``images.match_pairs``.
+        pairs: Image and label files, at least one pair, as from ``reading.match_pairs``.
         tasks: A choice of ``TASKS``.
         seed: Seed of the correction points.
         min_object_size: True objects with fewer pixels are left out.
@@ -81,11 +81,11 @@ def evaluate(
         progress: Called with ("image: task: objects", objects done, objects in all).
 
     Returns:
-        Settings, counts, the mean of each metric over images (each image weighs the same, as in
-        PEFT-SAM's evaluation), and one row an image.
+        The settings, counts, the mean of each metric over images (each image weighs the same, as
+        in PEFT-SAM's evaluation), and one row for each image.
 
     Raises:
-        InputError: An unknown task, or no pair.
+        InputError: A task is unknown, or there is no pair.
         ImageError: An image or its labels are not usable, or no object is large enough.
         NotFoundError: A file does not exist.
     """
@@ -137,7 +137,7 @@ def check_tasks(tasks: Sequence[str]) -> None:
     """Check task names before any work is done.
 
     Raises:
-        InputError: A name is unknown or there is none; the message lists the known ones.
+        InputError: A name is unknown, or there is none; the message lists the known names.
     """
     known = ", ".join(TASKS)
     unknown = [task for task in tasks if task not in TASKS]
@@ -162,29 +162,29 @@ def evaluate_image(
     """Score a model on one image.
 
     ``point`` prompts each true object at its innermost pixel, ``box`` with its tight box. ``ip``
-    and ``ib`` go on with ``n_corrections`` rounds of one positive and one negative point where the
-    last mask was wrong; masks are not fed back. The masks of all objects, painted from large to
-    small, give the label image for ``msa``, ``sa50`` and ``sa75``.
+    and ``ib`` continue with ``n_corrections`` rounds. Each round adds one positive and one
+    negative point where the last mask was wrong; masks are not fed back. All objects' masks,
+    painted from large to small, give the label image for ``msa``, ``sa50`` and ``sa75``.
 
     Args:
         model: The model.
         image: ``(height, width)`` or ``(height, width, 3)``.
         labels: ``(height, width)`` int32.
-        tasks: A choice of ``TASKS``. With ``box`` comes the control ``box_fill``.
-        seed: Seed of the correction points; each task starts from ``(seed, image_index)``, so that
-            it does not matter which tasks run.
+        tasks: A choice of ``TASKS``. ``box`` adds the control ``box_fill``.
+        seed: Seed of the correction points. Each task starts from ``(seed, image_index)``, so that
+            no task depends on the others.
         image_index: Position of the image in its data set.
         min_object_size: True objects with fewer pixels are left out before anything else.
         n_corrections: Rounds of corrections in ``ip`` and ``ib``.
         progress: Called with ("task: objects", objects done, objects in all).
 
     Returns:
-        By task: ``msa``, ``sa50``, ``sa75`` and ``dice``. The latter is the mean over objects of
-        each mask's Dice for prompted tasks, and the Dice of the whole foreground for ``ais``,
-        where no mask belongs to an object.
+        By task: ``msa``, ``sa50``, ``sa75`` and ``dice``. For prompted tasks ``dice`` is the mean
+        Dice of the objects' masks. For ``ais``, where no mask belongs to an object, it is the Dice
+        of the whole foreground.
 
     Raises:
-        InputError: An unknown task.
+        InputError: A task is unknown.
         ImageError: The sizes differ, or no object is large enough.
 
     Source:

@@ -1,8 +1,8 @@
-"""What a model must be able to do to be evaluated: three methods.
+"""The protocol of a model that can be evaluated: three methods.
 
-A protocol and no base class, so that models in torch (during training) and in onnxruntime (after
-export) are scored by the same code without knowing of each other. First arguments are positional,
-so that a model may name them as it likes.
+The same code scores models in torch (during training) and in onnxruntime (after export); a
+protocol, unlike a base class, lets them be independent of each other. First arguments are
+positional, so that a model may choose their names.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The adapter folder: what training adds to a base, and where it came from.
 
-In: a trained ``Sam``. Out: ``adapter_config.json`` and ``adapter_model.safetensors``: the encoder's
-delta, and the finetuned prompt encoder, mask decoder and AIS decoder, never the frozen encoder.
-Written by ``fit.py``, read by ``samzoo.zoo.merging.folding`` (which needs no torch for it).
+In: tensors of a trained model, or an adapter's folder. Out: ``adapter_config.json`` and
+``adapter_model.safetensors``, or what they hold: the encoder's delta, and the finetuned prompt
+encoder, mask decoder and AIS decoder, never the frozen encoder. Training writes adapters, the
+merge reads them without torch.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ class AdapterConfig:
     """The content of ``adapter_config.json``.
 
     Attributes:
-        method: Its name in ``samzoo.training.methods.METHODS``.
-        hyperparameters: Of the method.
+        method: The method's name in ``samzoo.training.methods.METHODS``.
+        hyperparameters: The method's settings.
         base_digest: Weights digest of the base it was trained on; merge refuses others.
         base_path: Where the base lay while training; a hint only.
-        architecture: Of the finetuned model, AIS decoder included.
-        preprocessing: That the adapter was trained with.
+        architecture: The finetuned model's networks, AIS decoder included.
+        preprocessing: What the adapter was trained with.
         ais: Thresholds for the automatic segmentation.
         adapter_digest: Weights digest of ``adapter_model.safetensors``.
         source: Provenance: the base's source, data, settings, seed, scores, software, licence.
@@ -87,7 +88,7 @@ def read_adapter_config(path: Path) -> AdapterConfig:
 
 
 def is_adapter(folder: Path) -> bool:
-    """Whether a folder holds an adapter."""
+    """Tell whether a folder holds an adapter."""
     return (folder / CONFIG_FILE).is_file()
 
 
@@ -103,10 +104,10 @@ def read_adapter(folder: Path) -> tuple[AdapterConfig, Tensors]:
 
 
 def open_adapter(folder: Path) -> tuple[AdapterConfig, TensorFile]:
-    """Check an adapter folder as ``read_adapter`` does, in the memory of one tensor.
+    """Open an adapter folder, with the checks of ``read_adapter``, without loading it.
 
     Returns:
-        The config, and the tensors as a mapping that reads each when it is asked for.
+        The config, and a mapping that reads each tensor when it is asked for.
 
     Raises:
         NotFoundError: A file is missing.
@@ -125,13 +126,13 @@ def open_adapter(folder: Path) -> tuple[AdapterConfig, TensorFile]:
 
 
 def base_folder(config: AdapterConfig, adapter: Path, base: Path | None) -> Path:
-    """Say where an adapter's base is: where the user says, or where it lay while training.
+    """Return the folder of an adapter's base: the user's, or the one it was trained with.
 
     Raises:
-        NotFoundError: Neither says it, or no base is there.
+        NotFoundError: Neither the user nor the adapter names a folder, or it holds no base.
     """
     if base is None and not config.base_path:
-        raise NotFoundError(f"{adapter}: does not say where its base is; pass it with --base")
+        raise NotFoundError(f"{adapter}: does not say where its base is; pass --base BASE")
     folder = base or Path(config.base_path)
     if not (folder / BASE_CONFIG_FILE).is_file():
         hint = "pass --base with the base's folder" if base is None else "check the path"
@@ -145,7 +146,7 @@ def check_base(config: AdapterConfig, adapter: Path, folder: Path, digest: str) 
     """Refuse a base that an adapter was not trained on.
 
     Raises:
-        WrongBaseError: ``digest``, the base's, is another.
+        WrongBaseError: The base's ``digest`` is not the one in the adapter's config.
     """
     if digest != config.base_digest:
         raise WrongBaseError(
@@ -155,7 +156,7 @@ def check_base(config: AdapterConfig, adapter: Path, folder: Path, digest: str) 
 
 
 def adapter_tensors(state: Mapping[str, Any], encoder_delta: set[str]) -> Tensors:
-    """Pick what an adapter stores out of a whole model's state.
+    """Pick the tensors that an adapter stores out of a whole model's state.
 
     Args:
         state: All tensors of a ``Sam`` by name.

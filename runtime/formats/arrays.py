@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
-"""Any array; only at borders to files and untyped packages."""
+"""Any array. Use it only at borders to files and untyped packages."""
 
 Float2D: TypeAlias = NDArray[np.float32]
 """``(height, width)`` float32."""

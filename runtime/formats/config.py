@@ -1,8 +1,8 @@
-"""What a model is: the dataclasses behind ``config.json``.
+"""The description of a model: the dataclasses behind ``config.json``.
 
-In: a JSON object. Out: frozen, checked dataclasses. Read by every part; no other module defines a
-pixel mean or a threshold. The networks' numbers are ``architecture.py``, the parsing is
-``json_fields.py``; their names can be imported from here as well.
+In: a JSON object. Out: frozen, checked dataclasses. No other module defines a pixel mean or a
+threshold. The networks' numbers are in ``architecture.py``, the parsing is in ``fields.py``; their
+names can be imported from here as well.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The weights digest: one identity for a set of tensors, whatever container they came in."""
+"""The weights digest: one identity for a set of tensors, in whatever file format they came."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RunningDigest:
         self._last: str | None = None
 
     def update(self, name: str, tensor: Any) -> None:
-        """Add a tensor of any dtype and shape, whose name comes after all earlier ones."""
+        """Add a tensor of any dtype and shape; its name must come after all earlier names."""
         assert self._last is None or self._last < name, "tensors must come sorted by name"
         self._last = name
         value = np.asarray(tensor, order="C")
@@ -39,8 +39,8 @@ def weights_digest(tensors: Mapping[str, Any]) -> str:
     """Hash the sorted (name, dtype, shape, bytes) of all tensors.
 
     Args:
-        tensors: Arrays by name, any dtype and shape. Each is asked for once and then let go, so
-            that a mapping that reads them from a file needs the memory of one.
+        tensors: Arrays by name, any dtype and shape. The function holds one at a time: a mapping
+            that reads them from a file needs the memory of one tensor.
 
     Returns:
         ``"sha256:"`` and 64 hex digits; equal for equal tensors in any file format and order.
@@ -58,7 +58,7 @@ def weights_digest(tensors: Mapping[str, Any]) -> str:
 
 
 def json_digest(value: Mapping[str, Any]) -> str:
-    """Digest of a JSON object, whatever the order of its keys and its layout in a file.
+    """Hash a JSON object, whatever the order of its keys and its layout in a file.
 
     Args:
         value: What ``json.dumps`` takes.

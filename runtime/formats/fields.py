@@ -1,7 +1,7 @@
 """Dataclasses to JSON and back, with every key and value checked.
 
 In: a JSON object and a frozen dataclass. Out: an instance, or an error that names file and field.
-Used for every config and manifest.
+Every config and manifest is read this way.
 """
 
 from __future__ import annotations

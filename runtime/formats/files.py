@@ -1,8 +1,7 @@
 """Files read and written as a whole: JSON and safetensors.
 
-In: paths and values. Out: checked values; files that are complete or not there at all. Called by
-every step that reads or writes an artefact. Larger than the memory: ``tensor_files.py``; whole
-folders: ``outputs.py``.
+In: paths and values. Out: checked values; files that are complete or not there at all. See
+``tensor_files.py`` for files larger than the memory, ``outputs.py`` for whole folders.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def read_tensors(path: Path) -> Tensors:
-    """Read a safetensors file into numpy arrays and check every value is finite.
+    """Read a safetensors file into numpy arrays and check that every value is finite.
 
     Args:
         path: A ``.safetensors`` file.
@@ -115,5 +114,5 @@ def write_tensors(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str,
     from safetensors.numpy import save
 
     ordered = {name: np.asarray(tensors[name], order="C") for name in sorted(tensors)}
-    # Of an empty dict and no tensors, safetensors' serializer makes a header that is no JSON.
+    # For no tensors and an empty dict, safetensors' serializer writes a header that is not JSON.
     write_bytes(path, save(ordered, metadata=dict(metadata) or None))

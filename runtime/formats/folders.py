@@ -1,7 +1,6 @@
-"""Reading a base or model folder: a config and the weights that belong to it.
+"""Base and model folders: a config and the weights that belong to it.
 
 In: a folder with ``config.json`` and ``model.safetensors``. Out: both, checked against each other.
-Called by training, by the merge and by the exporter.
 """
 
 from __future__ import annotations
@@ -40,10 +39,10 @@ def read_model_folder(folder: Path) -> tuple[ModelConfig, Tensors]:
 
 
 def open_model_folder(folder: Path) -> tuple[ModelConfig, TensorFile]:
-    """Check a base or model folder as ``read_model_folder`` does, in the memory of one tensor.
+    """Open a base or model folder, with the checks of ``read_model_folder``, without loading it.
 
     Returns:
-        The config, and the weights as a mapping that reads each tensor when it is asked for.
+        The config, and a mapping that reads each tensor when it is asked for.
 
     Raises:
         NotFoundError: A file is missing.

@@ -1,8 +1,7 @@
 """4-bit weights: bitsandbytes' FP4 and NF4 in numpy, bit for bit.
 
-In: a float32 weight. Out: its 4-bit form, and from that the float32 weight which a 4-bit layer
-really computes with. Called by training (QLoRA), by the merge, which folds an adapter into the
-weights it was trained on, and by the reader of quantized checkpoints.
+In: a float32 weight. Out: its 4-bit form, and the float32 weight that a 4-bit layer computes with.
+An adapter trained over 4-bit weights is folded into exactly these.
 
 A weight is cut into blocks of 64 values, each divided by its largest magnitude (``absmax``) and
 rounded to one of 16 levels. The magnitudes are themselves stored in 8 bits (double quantization):
@@ -29,7 +28,7 @@ Quantization = Literal["fp4", "nf4"]
 QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
 
 BLOCK, NESTED_BLOCK = 64, 256
-"""Values that share one scale, and scales that share one: bitsandbytes' defaults."""
+"""Values that share one scale, and scales that share one nested scale: bitsandbytes' defaults."""
 
 LEVELS: dict[Quantization, tuple[float, ...]] = {
     "fp4": tuple(
@@ -42,14 +41,14 @@ LEVELS: dict[Quantization, tuple[float, ...]] = {
         0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0,
     ),
 }  # fmt: skip
-"""What the codes 0 to 15 stand for, before the block's scale. FP4 is sign, 2 bits of exponent and
+"""The values of the codes 0 to 15, before the block's scale. FP4 is a sign, 2 bits of exponent and
 1 of mantissa, normalized to 1. Source: bitsandbytes 0.50.2, ``functional.get_4bit_type``."""
 
 _SMALLEST = np.float32(1e-38)
-"""Divides blocks of zeros, as in bitsandbytes."""
+"""Least divisor of a block, for blocks of zeros, as in bitsandbytes."""
 
 _CHUNK = 2**20
-"""Values handled at once, a multiple of the block: bounds the memory of large weights."""
+"""Values handled at once, a multiple of the block; it bounds the memory for large weights."""
 
 _GRID = 65536
 """The 8-bit kernel looks a value's code up in a table over this many steps from -1 to 1."""
@@ -62,11 +61,11 @@ class FourBit:
     Attributes:
         packed: Two codes a byte, the first in the high half, ``(ceil(n / 2),)`` uint8.
         absmax: Codes of the blocks' scales, ``(ceil(n / 64),)`` uint8.
-        nested_absmax: Scales of these in turn, ``(ceil(n / 64 / 256),)`` float32.
-        nested_levels: What the 256 codes in ``absmax`` stand for, ``(256,)`` float32.
+        nested_absmax: Scales of these scales, ``(ceil(n / 64 / 256),)`` float32.
+        nested_levels: The values of the 256 codes in ``absmax``, ``(256,)`` float32.
         offset: Mean of the scales.
         quantization: ``fp4`` or ``nf4``.
-        shape: Of the weight.
+        shape: The weight's shape.
     """
 
     packed: NDArray[np.uint8]
@@ -79,7 +78,7 @@ class FourBit:
 
     @property
     def scales(self) -> NDArray[np.float32]:
-        """The blocks' scales as they are after rounding to 8 bits, ``(ceil(n / 64),)``."""
+        """The blocks' scales after rounding to 8 bits, ``(ceil(n / 64),)``."""
         nested = np.repeat(self.nested_absmax, NESTED_BLOCK)[: len(self.absmax)]
         return self.nested_levels[self.absmax] * nested + self.offset
 
@@ -92,11 +91,11 @@ def quantize(weight: NDArray[np.float32], quantization: Quantization) -> FourBit
         quantization: ``fp4`` or ``nf4``.
 
     Returns:
-        Its 4-bit form. The codes are bitsandbytes' own; ``offset`` is the mean in float64 rounded
-        once, where bitsandbytes sums in float32 in an order that depends on the processor.
+        The 4-bit form. The codes equal bitsandbytes'. ``offset`` is the mean in float64, rounded
+        once; bitsandbytes sums in float32, in an order that depends on the processor.
 
     Raises:
-        FormatError: Another quantization.
+        FormatError: The quantization is unknown.
         ShapeError: The weight is empty.
     """
     if quantization not in QUANTIZATIONS:
@@ -147,7 +146,7 @@ def unpack(
         packed: Two codes a byte, ``(ceil(n / 2),)``.
         scales: One a block, ``(ceil(n / block),)``.
         quantization: Says what the codes stand for.
-        shape: Of the result, with ``n`` values.
+        shape: The result's shape, with ``n`` values.
         block: Values that share a scale; even.
 
     Returns:
@@ -171,7 +170,7 @@ def unpack(
 def _round_blocks(
     values: NDArray[np.float32], quantization: Quantization
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Codes and scales of whole blocks, and of a shorter last one."""
+    """Return codes and scales of whole blocks, and of a shorter last one."""
     whole = len(values) // BLOCK * BLOCK
     blocks = values[:whole].reshape(-1, BLOCK)
     scales = np.abs(blocks).max(axis=1)
@@ -179,8 +178,8 @@ def _round_blocks(
     scaled = scaled.reshape(-1)
     rest = values[whole:]
     if rest.size:
-        # Divided, where whole blocks are multiplied by the reciprocal, and the scale itself is
-        # kept from zero: both as in bitsandbytes.
+        # As in bitsandbytes: the last block is divided, whole blocks are multiplied by the
+        # reciprocal; and its scale itself is kept from zero.
         last = np.maximum(np.abs(rest).max(), _SMALLEST)
         scales = np.append(scales, last)
         scaled = np.append(scaled, rest / last)
@@ -188,7 +187,7 @@ def _round_blocks(
 
 
 def _nearest(scaled: NDArray[np.float32], quantization: Quantization) -> NDArray[np.uint8]:
-    """Codes of the levels nearest to values in -1 to 1; ties go to the lower level."""
+    """Return codes of the levels nearest to values in -1 to 1; ties go to the lower level."""
     levels = np.array(LEVELS[quantization], np.float32)
     order = np.argsort(levels, kind="stable")
     bounds = (levels[order[:-1]] + levels[order[1:]]) / np.float32(2)
@@ -205,7 +204,7 @@ def _round_scales(
     absmax = np.abs(blocks).max(axis=1)
     empty = absmax == 0
     scaled = blocks * (np.float32(1) / np.where(empty, np.float32(1), absmax))[:, None]
-    # In these float32 steps: the kernel's own, so that ties fall as they do there.
+    # These are the kernel's own float32 steps, so that ties fall as they do there.
     step = (scaled + np.float32(1)) * np.float32((_GRID - 1) / 2) + np.float32(0.5)
     codes = _grid_codes()[np.clip(step, 0, _GRID - 1).astype(np.int64)]
     codes[empty] = 0
@@ -214,16 +213,16 @@ def _round_scales(
 
 @cache
 def dynamic_levels() -> NDArray[np.float32]:
-    """The 256 levels of the 8-bit type, ascending from -0.993 to 1, float32.
+    """Return the 256 levels of the 8-bit type, ascending from -0.993 to 1, float32.
 
-    Seven decades with 1, 2, 4 to 64 levels each of either sign, zero and one. Source: bitsandbytes
-    0.50.2, ``functional.create_dynamic_map``.
+    They are seven decades with 1, 2, 4 to 64 levels of either sign, and zero and one. Source:
+    bitsandbytes 0.50.2, ``functional.create_dynamic_map``.
     """
     levels: list[float] = [0.0, 1.0]
     for decade in range(7):
         count = 2**decade + 1
         index = np.arange(count)
-        # As torch.linspace in float32: from both ends towards the middle, each rounded once.
+        # Like torch.linspace in float32: from both ends towards the middle, each rounded once.
         low, high = np.float64(np.float32(0.1)), np.float64(1)
         step = np.float64((np.float32(1) - np.float32(0.1)) / np.float32(count - 1))
         edges = np.where(
@@ -232,13 +231,13 @@ def dynamic_levels() -> NDArray[np.float32]:
         middles = np.float32(10 ** (decade - 6)) * ((edges[:-1] + edges[1:]) / np.float32(2))
         levels += [*middles.tolist(), *(-middles).tolist()]
     found = np.array(sorted(levels), np.float32)
-    found.flags.writeable = False  # shared by all who ask
+    found.flags.writeable = False  # one array for all callers
     return found
 
 
 @cache
 def _grid_codes() -> NDArray[np.uint8]:
-    """For each step of the kernel's table, the code of the nearest level; ties to the lower."""
+    """Return each table step's code of the nearest level; ties go to the lower."""
     levels = dynamic_levels().astype(np.float64)
     grid = np.arange(_GRID) * (2 / (_GRID - 1)) - 1
     above = np.clip(np.searchsorted(levels, grid), 1, len(levels) - 1)

@@ -1,7 +1,7 @@
-"""LoRA factors of an adapter, read from an ``.onnx_adapter`` file and checked.
+"""The LoRA factors of an adapter, read from an ``.onnx_adapter`` file and checked.
 
-In: the checked bytes of a file, and what the shared encoder takes. Out: arrays by input name that
-an encoder session is fed. Called by ``adapters.py``. The file format is onnxruntime's own.
+In: a file's bytes, whose hash was checked, and the inputs of the shared encoder. Out: the arrays
+that an encoder session is fed, by input name. The file format is onnxruntime's own.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from numpy.typing import NDArray
 from samzoo.runtime.errors import FormatError, StorageError, shown
 
 Factors = dict[str, NDArray[np.float32]]
-"""By name of the encoder's input: ``<layer>.lora_a (in, rank)``, ``<layer>.lora_b (rank, out)``."""
+"""Arrays by encoder input: ``<layer>.lora_a (in, rank)`` and ``<layer>.lora_b (rank, out)``."""
 
 FactorShapes = Mapping[str, tuple[int | None, ...]]
-"""What an encoder takes: shapes by input name, None where the rank stands."""
+"""Shapes that an encoder takes, by input name; None stands for the rank."""
 
 MAX_RANK = 4096
-"""Of one layer: above it a full weight is smaller in every network here (own choice)."""
+"""Largest rank of a layer; above it a full weight is smaller in all networks here (own choice)."""
 
 FLOAT = "tensor(float)"
-"""onnxruntime's name of float32."""
+"""onnxruntime's name for float32."""
 
 
 def factor_names(layer: str) -> tuple[str, str]:
-    """Name the two inputs of a linear layer.
+    """Return the names of a linear layer's two factor inputs.
 
     Args:
         layer: The layer's name in the image encoder.
@@ -42,18 +42,18 @@ def factor_names(layer: str) -> tuple[str, str]:
 
 
 def read_factors(data: bytes, accepted: FactorShapes, *, where: str) -> Factors:
-    """Read factors and check them against the encoder that is to take them.
+    """Read factors and check them against the encoder that will take them.
 
     Args:
-        data: Of an ``.onnx_adapter`` file whose hash has been checked.
-        accepted: The inputs that the encoder takes besides the image.
-        where: The file, for messages.
+        data: An ``.onnx_adapter`` file's bytes, whose hash has been checked.
+        accepted: The encoder's inputs besides the image.
+        where: Names the file in messages.
 
     Returns:
         float32 arrays, finite, in pairs that fit the encoder and each other.
 
     Raises:
-        FormatError: The bytes are no adapter of onnxruntime, or it does not fit the encoder.
+        FormatError: The bytes are not an onnxruntime adapter, or it does not fit the encoder.
         StorageError: There is no room for a temporary file.
     """
     factors = _parse(data, where=where)
@@ -83,12 +83,12 @@ def _parse(data: bytes, *, where: str) -> Factors:
     from onnxruntime import AdapterFormat
 
     try:
-        # onnxruntime reads adapters from paths only: a private copy of the checked bytes, so that
-        # nobody can change the file between the check and the reading.
+        # onnxruntime reads adapters from paths only. A private copy of the checked bytes makes
+        # sure that nobody changes the file between the check and the reading.
         with tempfile.TemporaryDirectory(prefix="samzoo-", ignore_cleanup_errors=True) as folder:
             path = Path(folder) / "checked.onnx_adapter"
             path.write_bytes(data)
-            file = AdapterFormat.read_adapter(str(path))  # which owns the memory of its values
+            file = AdapterFormat.read_adapter(str(path))  # owns the memory of its values
             values = file.get_parameters()
             types = sorted({value.data_type() for value in values.values()})
             size = 4 * sum(prod(value.shape()) for value in values.values())
@@ -109,7 +109,7 @@ def _parse(data: bytes, *, where: str) -> Factors:
 
 
 def _check_pairs(factors: Factors, *, where: str) -> None:
-    """Every A needs its B, of one rank; the encoder's own error would not name the file."""
+    """Check that every A has a B of its rank; the encoder's own error would not name the file."""
     for name in factors:
         layer = name.rpartition(".")[0]
         a, b = (factors.get(part) for part in factor_names(layer))

@@ -1,7 +1,6 @@
 """The package's manifest ``samzoo.json``: what is in a package and how it must be run.
 
-In: a package folder. Out: a checked ``Manifest``. Written by ``samzoo.zoo.packages.assembly``,
-read by ``package.py`` and by everything that lists or shows models. Format: ``docs/formats.md``.
+In: a package folder. Out: a checked ``Manifest``. Format: ``docs/formats.md``.
 """
 
 from __future__ import annotations
@@ -20,14 +19,15 @@ from .digest import json_digest
 from .files import read_json, write_json
 
 PACKAGE_FORMAT, PACKAGE_VERSION = "samzoo-package", 3
-"""Version 2 has adapters over a shared encoder, version 3 takes that encoder from another package;
-each package is written as the lowest version that says what it holds, so that older ones read it.
+"""Version 2 has adapters over a shared encoder; version 3 takes that encoder from another package.
+Each package is written in the lowest version that can describe it, so that an older samzoo reads
+it.
 """
 
 MANIFEST_FILE = "samzoo.json"
 
 DIGEST = "digest"
-"""Field with the digest of all others, since the manifest is the one file it cannot list."""
+"""The field with the digest of all others: the manifest is the one file that it cannot list."""
 
 ENCODER, MASK_DECODER, AIS_DECODER = "encoder", "mask_decoder", "ais_decoder"
 """Roles of the ONNX files."""
@@ -39,7 +39,7 @@ WEIGHTS = "weights"
 """Role of ``model.safetensors``, which a package may hold for other formats."""
 
 GRAPH_FIELDS = ("gamma", "pixel_mean", "pixel_std")
-"""Fields of the preprocessing that are inside the encoder graph, so that adapters share them."""
+"""Preprocessing fields that lie inside the encoder graph: adapters over one encoder share them."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,95}")
 _SEGMENT = re.compile(r"[A-Za-z0-9._ +-]+")
@@ -50,12 +50,12 @@ class FileEntry:
     """One file of a package.
 
     Attributes:
-        path: Relative, with forward slashes.
+        path: Relative to the package, with forward slashes.
         size: In bytes.
         sha256: 64 hex digits.
         role: ``encoder``, ``mask_decoder``, ``ais_decoder``, ``lora_factors``, ``weights``,
             ``test``, or empty.
-        adapter: The adapter it belongs to; empty: to all of the package.
+        adapter: The adapter that the file belongs to; empty if it belongs to the whole package.
     """
 
     path: str
@@ -67,12 +67,12 @@ class FileEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadProof:
-    """A tool that was seen to open the package.
+    """A record that a tool opened the package.
 
     Attributes:
-        target: Whose folder it opened.
-        tool: Its name.
-        version: Its version.
+        target: The target whose folder the tool opened.
+        tool: The tool's name.
+        version: The tool's version.
         date: Day of the proof, ISO 8601.
         result: What was compared, and how well it agreed.
     """
@@ -89,12 +89,12 @@ class AdapterEntry:
     """One of the finetuned models that share a package's encoder.
 
     Attributes:
-        name: What ``Model.use`` takes, lower case.
+        name: The name that ``Model.use`` takes, lower case.
         model: The whole model's config, as if it had been merged: its weights digest is that of
             the merged weights.
         segments: What it segments, in a few words.
         license: SPDX identifier, or empty if unknown.
-        metrics: Measured scores, as the manifest's.
+        metrics: Measured scores, as in the manifest.
     """
 
     name: str
@@ -109,12 +109,12 @@ class AdapterEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderSource:
-    """The package whose encoder a package of adapters alone runs.
+    """Another package, whose encoder runs the adapters of this one.
 
     Attributes:
-        name: Of that package.
-        reference: What to pull it as: a name in an index, or ``hf:ORG/NAME@COMMIT``.
-        sha256: Of its encoder's file; whichever package has that file will do.
+        name: That package's name.
+        reference: What to pull: a name in an index, or ``hf:ORG/NAME@COMMIT``.
+        sha256: Hash of the encoder's file; any package with that file will do.
     """
 
     name: str
@@ -130,7 +130,7 @@ class EncoderSource:
             )
 
     def is_in(self, manifest: Manifest) -> bool:
-        """Tell whether a package holds that encoder."""
+        """Tell whether the package of a manifest holds that encoder."""
         entry = manifest.graph(ENCODER)
         return entry is not None and entry.sha256 == self.sha256
 
@@ -145,15 +145,15 @@ class Manifest:
         license: SPDX identifier, or empty if unknown.
         model: Architecture, preprocessing, AIS thresholds and weights digest; with ``adapters``,
             those of the base in the shared encoder.
-        files: Every file of the package but the manifest.
+        files: Every file of the package except the manifest.
         precision: How weights are stored in the ONNX files; see ``docs/formats.md``.
         metrics: Measured scores, each with its data, split and command.
         card: Texts of the model card that numbers cannot give: intended use, limits, data, authors.
         software: Versions that made the package.
         adapters: The finetuned models of a shared encoder, the default one first; empty in a
             package that holds one model.
-        load_proofs: Tools that were seen to open it.
-        encoder_from: Where the adapters' encoder is, if not in this package.
+        load_proofs: Tools that opened the package, each with what was compared.
+        encoder_from: The package with the adapters' encoder, if this one has none.
     """
 
     name: str
@@ -205,7 +205,7 @@ class Manifest:
         return manifest
 
     def write(self, folder: Path) -> None:
-        """Write ``samzoo.json``; the last file of a package to be written.
+        """Write ``samzoo.json``, which must be the last file written into a package.
 
         Args:
             folder: The package, which must exist.
@@ -216,7 +216,7 @@ class Manifest:
         write_json(folder / MANIFEST_FILE, self.to_json())
 
     def to_json(self) -> dict[str, Any]:
-        """Return the content of ``samzoo.json``, with the digest of all the rest at its end."""
+        """Return the content of ``samzoo.json``; the last field is the digest of the others."""
         content = to_json(self)
         if not self.adapters:
             content.pop("adapters")
@@ -238,10 +238,10 @@ class Manifest:
 
         Args:
             role: ``encoder``, ``mask_decoder``, ``ais_decoder`` or ``lora_factors``.
-            adapter: Its name, for a file of an adapter's own.
+            adapter: The adapter's name, if the graph belongs to one adapter.
 
         Returns:
-            Its file's entry, or None where the package has no such graph.
+            The entry of the graph's file, or None if the package has no such graph.
         """
         wanted = (role, adapter)
         return next((entry for entry in self.files if (entry.role, entry.adapter) == wanted), None)
@@ -251,7 +251,8 @@ def check_name(name: str, where: str) -> None:
     """Check the name of a model or of an adapter.
 
     Raises:
-        FormatError: It has other characters than a name may have; begins with ``where``.
+        FormatError: The name holds a character that is not allowed; the message begins with
+            ``where``.
     """
     if not _NAME.fullmatch(name):
         raise FormatError(
@@ -261,11 +262,11 @@ def check_name(name: str, where: str) -> None:
 
 
 def _check_adapters(manifest: Manifest) -> None:
-    """Adapters must fit the one encoder, and their files must belong to one of them."""
+    """Check that the adapters fit the shared encoder, and that each file's adapter exists."""
     names = [entry.name for entry in manifest.adapters]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise FormatError(f"adapters: the name {shown(twice)} is there twice")
+        raise FormatError(f"adapters: two have the name {shown(twice)}; names must differ")
     for file in manifest.files:
         if file.adapter and file.adapter not in names:
             raise FormatError(
@@ -301,10 +302,10 @@ def _check_adapters(manifest: Manifest) -> None:
 
 
 def read_entry(folder: Path, entry: FileEntry) -> bytes:
-    """Read one file of a package and check its size and sha256 first.
+    """Read one file of a package and check its size and sha256.
 
     Raises:
-        NotFoundError: It is not there.
+        NotFoundError: The file does not exist.
         FormatError: It is not a plain file, or its content differs from the manifest.
     """
     path = folder / check_relative(entry.path, where=str(folder / MANIFEST_FILE))
@@ -325,32 +326,34 @@ def read_entry(folder: Path, entry: FileEntry) -> bytes:
 def reader(
     folder: Path, manifest: Manifest, roles: Sequence[str], adapter: str = ""
 ) -> Callable[[str], bytes]:
-    """Make a function that reads the checked file of a role.
+    """Make a function that reads and checks the file of a role.
 
     Args:
         folder: The package.
         manifest: Its manifest.
-        roles: Those that are needed.
-        adapter: Whose files; empty: those of all of the package.
+        roles: The roles that are needed.
+        adapter: The adapter whose files to read; empty for files of the whole package.
 
     Raises:
-        FormatError: None of the package's files has one of the roles.
+        FormatError: A role has no file in the package.
     """
     entries: dict[str, FileEntry] = {}
     for role in roles:
         entry = manifest.graph(role, adapter)
         if entry is None:
             owner = f" of the adapter {adapter!r}" if adapter else ""
-            raise FormatError(f"{folder / MANIFEST_FILE}: files: none{owner} has the role {role!r}")
+            raise FormatError(
+                f"{folder / MANIFEST_FILE}: files: no file{owner} has the role {role!r}"
+            )
         entries[role] = entry
     return lambda role: read_entry(folder, entries[role])
 
 
 def check_relative(path: str, *, where: str) -> PurePosixPath:
-    """Check a path that came out of a file: relative, plain names, inside its folder.
+    """Check a path from a file: it must be relative, of plain names, and inside its folder.
 
     Raises:
-        FormatError: It is anything else.
+        FormatError: The path is anything else.
     """
     parts = path.split("/")
     plain = all(_SEGMENT.fullmatch(part) and part.strip(". ") for part in parts)

@@ -1,8 +1,7 @@
-"""Writing so that a file or folder is either complete or not there at all.
+"""Output files and folders, which are either complete or not there at all.
 
-In: paths, and what to write there. Out: the same paths, replaced in one step. Called by every step
-that writes (convert, train, merge, export, embed, segment); it also refuses, before any work is
-done, to overwrite what may not be.
+In: paths, and what to write there. Out: the same paths, replaced in one step. Paths that may not
+be overwritten are refused before any work is done.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from samzoo.runtime.errors import NotFoundError, OutputExistsError, StorageError
 MARKER_FILES = (
     "config.json", "adapter_config.json", "samzoo.json", "samzoo-gallery.json", "zarr.json",
 )  # fmt: skip
-"""A folder with one of these is an artefact, which ``--force`` may replace."""
+"""A folder with one of these files is an artefact of samzoo, which ``--force`` may replace."""
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file so that it is whole or not there; an older one stays until then.
+    """Write a file in one step; an older file stays until the new one is complete.
 
     Raises:
         StorageError: The disk is full or the folder cannot be written.
@@ -36,7 +35,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path in the same folder; move it to ``path`` when the block succeeds.
 
-    The suffix stays the same, since image writers choose the format by it.
+    The temporary path has the same suffix, because image writers choose the format by it.
 
     Raises:
         StorageError: The disk is full or the folder cannot be written.
@@ -54,7 +53,7 @@ def replacing(path: Path) -> Iterator[Path]:
             raise
         raise StorageError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
-        with suppress(OSError):  # the folder itself may be what is wrong
+        with suppress(OSError):  # the folder itself may be unusable
             temporary.unlink(missing_ok=True)
 
 
@@ -69,12 +68,13 @@ def _sync_folder(folder: Path) -> None:
 
 
 def check_output(path: Path, *, force: bool, inputs: Sequence[Path] = ()) -> None:
-    """Refuse to overwrite, before any work is done.
+    """Refuse to overwrite a file or folder, before any work is done.
 
     Args:
         path: What will be written.
-        force: Allow to replace an existing file or folder.
-        inputs: What is read for it; never replaced, nor a folder around it.
+        force: Allow replacing an existing file or folder.
+        inputs: Files and folders that the work reads. Neither they nor folders around them are
+            ever replaced.
 
     Raises:
         OutputExistsError: ``path`` exists and ``force`` is false, or it is one of the inputs.
@@ -94,7 +94,7 @@ def check_output_folder(path: Path, *, force: bool, inputs: Sequence[Path] = ())
 
     Args:
         path: The folder that will be written.
-        force: Allow to replace an artefact of samzoo, never anything else.
+        force: Allow replacing an artefact of samzoo, never anything else.
         inputs: As in ``check_output``.
 
     Raises:
@@ -114,10 +114,10 @@ def write_folder(path: Path, fill: Callable[[Path], None], *, force: bool) -> No
     Args:
         path: The folder to make.
         fill: Writes all files into the folder it is given.
-        force: Replace an existing artefact; it stays whole until the new one is.
+        force: Replace an existing artefact, which stays until the new one is complete.
 
     Raises:
-        OutputExistsError: ``path`` exists and ``force`` is false, or it is not one of ours.
+        OutputExistsError: ``path`` exists and ``force`` is false, or it is not an artefact.
         StorageError: The disk is full or the folder cannot be written.
     """
     check_output_folder(path, force=force)
@@ -139,7 +139,7 @@ def write_folder(path: Path, fill: Callable[[Path], None], *, force: bool) -> No
 
 
 def _swap_in(folder: Path, path: Path) -> None:
-    """Move a complete folder to ``path``; what was there comes back if that fails."""
+    """Move a complete folder to ``path``; put the old one back if that fails."""
     if not path.exists():
         os.replace(folder, path)
         return

@@ -1,8 +1,7 @@
-"""Safetensors files, one tensor at a time: reading and writing in the memory of one tensor.
+"""Safetensors files, read and written in the memory of one tensor.
 
 In: a path. Out: ``TensorFile``, a mapping that reads a tensor when it is asked for; or a file made
-from such a mapping. Called by ``files.py``, which reads and writes whole files, and by
-``samzoo.zoo.merging.folding``, which folds models larger than the memory.
+from such a mapping. Models larger than the memory can be folded this way.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ _NUMPY = {
     "F16": "float16", "I32": "int32", "U32": "uint32", "F32": "float32", "F64": "float64",
     "I64": "int64", "U64": "uint64",
 }  # fmt: skip
-"""NumPy's own dtypes by their names in safetensors, in the order of the serializer: it writes
-the widest first, so that every tensor is aligned. Not bfloat16."""
+"""NumPy's dtypes by their names in safetensors; NumPy has no bfloat16. The order is that of the
+serializer, which writes the widest first, so that every tensor is aligned."""
 
 DTYPES = tuple(_NUMPY)
 
 BFLOAT16 = "BF16"
-"""Readable where it is asked for; becomes float32, of which it is the upper half."""
+"""Read only if the caller allows it. It becomes float32, of which it is the upper half."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,8 @@ class TensorInfo:
     """What a tensor is, without its values.
 
     Attributes:
-        dtype: NumPy's name for what reading gives.
-        shape: Its shape.
+        dtype: NumPy's name for the dtype that reading returns.
+        shape: The tensor's shape.
     """
 
     dtype: str
@@ -60,9 +59,8 @@ class TensorInfo:
 class TensorFile(Mapping[str, Array]):
     """A safetensors file whose tensors are read when they are asked for.
 
-    Opening reads and checks the header only. Each tensor is a copy of its own, read by plain
-    file access (pages of a memory map would count as the process's memory), and its values are
-    finite.
+    Opening reads and checks the header only. Each tensor is a copy, and its values are finite.
+    Reading is plain file access: pages of a memory map would count as the process's memory.
 
     Args:
         path: A ``.safetensors`` file.
@@ -97,7 +95,7 @@ class TensorFile(Mapping[str, Array]):
         """Read one tensor.
 
         Raises:
-            KeyError: There is none of that name.
+            KeyError: No tensor has that name.
             FormatError: A value is NaN or infinite, or the file has become shorter.
             StorageError: The file cannot be read.
         """
@@ -107,7 +105,7 @@ class TensorFile(Mapping[str, Array]):
         try:
             with self.path.open("rb") as file:
                 file.seek(offset)
-                # A flat view in bytes: readinto takes neither empty nor scalar arrays.
+                # A flat view of bytes, because readinto takes neither empty nor scalar arrays.
                 done = file.readinto(value.reshape(-1).view(np.uint8)) if value.nbytes else 0  # type: ignore[arg-type]
         except OSError as error:
             raise StorageError(f"{self.path}: cannot be read ({error})") from error
@@ -149,13 +147,13 @@ def check_names(
     """Refuse missing and unknown tensors.
 
     Args:
-        tensors: Their names, or a mapping from these.
-        expected: The same for what must be there.
+        tensors: The names found, or a mapping from names.
+        expected: The names that must be there, or a mapping from names.
         where: The file, for messages.
-        ending: Of the message, after ``(1 missing, 0 unknown tensors``.
+        ending: End of the message, after ``(1 missing, 0 unknown tensors``.
 
     Raises:
-        FormatError: Names the first and counts all.
+        FormatError: A tensor is missing or unknown; the message names the first and counts all.
     """
     missing = sorted(set(expected) - set(tensors))
     unknown = sorted(set(tensors) - set(expected))
@@ -170,7 +168,7 @@ def check_finite(tensors: Mapping[str, Any], *, where: str) -> None:
     """Refuse weights that hold NaN or infinity.
 
     Raises:
-        FormatError: Names the first tensor that does.
+        FormatError: A tensor does; the message names the first.
     """
     for name, value in tensors.items():
         if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
@@ -190,8 +188,8 @@ def stream_tensors(
 
     Args:
         path: The file.
-        tensors: Each is asked for once, in the order of the names, and then let go.
-        info: Dtype and shape of each, which the header needs before the values are known.
+        tensors: Arrays by name. The function holds one at a time, in the order of the names.
+        info: Dtype and shape of each tensor; the header needs them before the values are read.
         metadata: Strings for the header.
 
     Returns:
@@ -199,7 +197,7 @@ def stream_tensors(
 
     Raises:
         StorageError: The disk is full or the folder cannot be written.
-        FormatError: Whatever asking for a tensor raises; then no file appears.
+        FormatError: Reading a tensor failed; then no file appears.
     """
     header, offsets = _header(info, metadata)
     digest = RunningDigest()

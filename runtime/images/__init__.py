@@ -1,1 +1,1 @@
-"""Images and labels: read, brought to a model's size and intensities, cut into tiles, drawn."""
+"""Images and labels: reading, bringing to a model's size and intensities, tiling, drawing."""

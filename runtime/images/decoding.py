@@ -1,7 +1,7 @@
-"""Decode TIFF, PNG and JPEG files into arrays.
+"""TIFF, PNG and JPEG files decoded into arrays.
 
-In: a path to a file from a stranger. Out: the pixels as stored, ``(height, width)`` or
-``(height, width, 3)``. Called by ``images.py``, which checks dtypes and values.
+In: a path to a file from a stranger. Out: the pixels as stored, ``(height, width)`` or ``(height,
+width, 3)``; dtypes and values are not checked yet.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from samzoo.runtime.errors import ImageError, NotFoundError, SamzooError, Storag
 from samzoo.runtime.formats.arrays import Array
 
 MAX_PIXELS = 2**28
-"""Largest image that is decoded, 16384 x 16384 pixels (own choice: its embeddings' tiles and the
-float32 maps of the AIS decoder, 3 GB, still fit into a workstation)."""
+"""Largest image that is decoded, 16384 x 16384 pixels (own choice: its embeddings and the AIS
+decoder's float32 maps, 3 GB, still fit into a workstation's memory)."""
 
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
-"""File names that count as images in a folder; lower case."""
+"""Suffixes of the files that count as images in a folder; lower case."""
 
 ALLOWED_SHAPES = "(height, width) grey or (height, width, 3) RGB"
 
@@ -35,8 +35,8 @@ _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PILLOW_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 
 # Decoders answer damaged files with nearly any exception; each was seen on files with changed or
-# missing bytes. Our own mistakes inside this module would show as "cannot be decoded" too, so the
-# tests compare values and not only success.
+# missing bytes. A mistake in this module would show as "cannot be decoded" too, so the tests
+# compare values and not only success.
 _DECODER_ERRORS = (
     ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError,
     MemoryError, OSError, RuntimeError, SyntaxError, TypeError, ValueError,
@@ -45,14 +45,14 @@ _DECODER_ERRORS = (
 
 
 def decode(path: Path, *, keep_indices: bool = False) -> Array:
-    """Decode one image file, whatever its suffix says; the first bytes tell the format.
+    """Decode one image file; its first bytes tell the format, not its suffix.
 
-    Values are those stored: a TIFF's "white is zero" is not inverted, a JPEG's EXIF orientation is
-    not applied. PNG files with 16 bits a colour are read with 8, as Pillow does.
+    Values are returned as stored: a TIFF's "white is zero" is not inverted, a JPEG's EXIF
+    orientation is not applied. Pillow reads PNG files of 16 bits a colour with 8.
 
     Args:
         path: A TIFF, PNG or JPEG file with one two-dimensional image.
-        keep_indices: Return a palette image's indices and not its colours.
+        keep_indices: Return a palette image's indices instead of its colours.
 
     Returns:
         ``(height, width)`` or ``(height, width, 3)``, native byte order, any dtype. An alpha
@@ -107,11 +107,11 @@ def _first_bytes(path: Path) -> bytes:
 
 @contextmanager
 def decoding(path: str | Path, kind: str) -> Iterator[None]:
-    """Turn whatever a decoder raises on a damaged file into one error, and keep it quiet.
+    """Turn what a decoder raises on a damaged file into one error, and keep the decoder quiet.
 
     Args:
-        path: Of the file.
-        kind: Of file, for the message.
+        path: The file, for the message.
+        kind: The kind of file, for the message.
 
     Raises:
         ImageError: The file cannot be decoded.
@@ -132,8 +132,8 @@ def decoding(path: str | Path, kind: str) -> Iterator[None]:
 def _quiet_decoders() -> Iterator[None]:
     """Keep tifffile's log lines off stderr and Pillow's warnings away from the user.
 
-    A null handler only replaces Python's last resort (printing to stderr): an application that
-    has set up logging still gets the lines.
+    A null handler replaces only Python's last resort, printing to stderr. An application that has
+    set up logging still gets the lines.
     """
     logger = logging.getLogger("tifffile")
     handler = logging.NullHandler()
@@ -194,11 +194,11 @@ def _without_single_axes(shape: tuple[int, ...], axes: str) -> tuple[tuple[int, 
 
 
 def _channel_axis(path: Path, shape: tuple[int, ...], axes: str, *, is_rgb: bool) -> int | None:
-    """Return where the channels are, None for a grey image, or refuse the shape.
+    """Return the axis of the channels, None for a grey image, or refuse the shape.
 
     tifffile names axes: S samples, C channels, Z depth, T time, Q or I unknown. An unnamed axis of
-    length three is taken for colours (own choice: so it is written by common Python code); four
-    are colours and alpha unless the file calls them channels.
+    length three counts as colours (own choice: common Python code writes colours that way). An
+    axis of length four counts as colours and alpha, unless the file calls it channels.
     """
     if len(shape) == 2 and axes == "YX":
         return None
@@ -216,7 +216,7 @@ def _channel_axis(path: Path, shape: tuple[int, ...], axes: str, *, is_rgb: bool
 
 
 def _read_rare_codec(path: Path, keep_indices: bool, page: tifffile.TiffPage) -> Array:
-    """Read a TIFF whose compression tifffile has no decoder for (LZW, JPEG, PackBits) by Pillow."""
+    """Read a TIFF with Pillow whose compression tifffile cannot decode (LZW, JPEG, PackBits)."""
     advice = (
         f"{path}: TIFF compression {page.compression!s} of {page.dtype} pixels needs another "
         "package; run: pip install imagecodecs"
@@ -227,7 +227,7 @@ def _read_rare_codec(path: Path, keep_indices: bool, page: tifffile.TiffPage) ->
         if isinstance(error, SamzooError):
             raise
         raise ImageError(f"{advice} (Pillow: {shown(str(error))})") from error
-    # Pillow reads some 16-bit files as 8-bit ones; losing that silently is worse than refusing.
+    # Pillow reads some 16-bit files as 8-bit ones; refusing is better than losing bits silently.
     if page.photometric != 3 and pixels.dtype != page.dtype:
         raise ImageError(advice)
     return pixels

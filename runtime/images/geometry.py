@@ -1,7 +1,8 @@
 """Sizes, resizing and coordinates between an image and the encoder's input.
 
-Called by ``model.py`` and by training, so that both see the same pixels. Axes are (height, width);
-coordinates are (x, y).
+In: images, labels or maps, and sizes. Out: the same at another size. The runtime and training
+share these functions, so that both see the same pixels. Axes are (height, width); coordinates are
+(x, y).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ Size = tuple[int, int]
 
 
 def input_size(original_size: Size, image_size: int, scale: float | None) -> Size:
-    """Size after resizing and before padding.
+    """Return the size after resizing and before padding.
 
     Args:
         original_size: (height, width) of the image or tile.
@@ -28,10 +29,10 @@ def input_size(original_size: Size, image_size: int, scale: float | None) -> Siz
         (height, width), each between 1 and ``image_size``.
 
     Raises:
-        ShapeError: With a fixed ``scale`` the image does not fit into the square.
+        ShapeError: The image does not fit into the square at a fixed ``scale``.
 
     Source:
-        The rounding is that of segment-anything, ``utils/transforms.py``.
+        Rounds as segment-anything, ``utils/transforms.py``.
 
     >>> input_size((300, 450), 1024, None)
     (683, 1024)
@@ -49,7 +50,7 @@ def input_size(original_size: Size, image_size: int, scale: float | None) -> Siz
 
 
 def field_of_view(image_size: int, scale: float | None) -> int:
-    """Side in image pixels of what the encoder sees at once.
+    """Return the side, in image pixels, of the square that the encoder sees at once.
 
     >>> field_of_view(256, 2.0)
     128
@@ -86,7 +87,7 @@ def resize_image(image: Array, size: Size) -> Array:
 
 
 def resize_labels(labels: Labels2D, size: Size) -> Labels2D:
-    """Resize an instance image without making new labels (nearest neighbour).
+    """Resize labels by nearest neighbours, which makes no new labels.
 
     Args:
         labels: ``(height, width)`` int32.
@@ -100,7 +101,7 @@ def resize_labels(labels: Labels2D, size: Size) -> Labels2D:
 
 
 def interpolate(maps: Float3D, size: Size) -> Float3D:
-    """Interpolate maps bilinearly, without antialiasing, pixel centres at half coordinates.
+    """Interpolate maps bilinearly, without antialiasing, with pixel centres at half coordinates.
 
     Args:
         maps: ``(channels, height, width)`` float32.
@@ -110,7 +111,7 @@ def interpolate(maps: Float3D, size: Size) -> Float3D:
         ``(channels, *size)`` float32.
 
     Source:
-        Equal to torch's ``interpolate(mode="bilinear", align_corners=False)``, which
+        Equals torch's ``interpolate(mode="bilinear", align_corners=False)``, which
         segment-anything and micro-sam use on masks and maps.
     """
     for axis, length in ((1, size[0]), (2, size[1])):

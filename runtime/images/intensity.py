@@ -1,7 +1,7 @@
-"""Bring an image's intensities to 0..255 RGB.
+"""Image intensities brought to 0..255 RGB.
 
-In: a checked image of any real dtype. Out: ``(height, width, 3)``, what every encoder expects
-before resizing. Called by the runtime's ``embed`` and by training, so that both see the same.
+In: a checked image of any real dtype. Out: ``(height, width, 3)``, which every encoder expects
+before resizing. The runtime and training share this, so that both see the same intensities.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from .reading import check_image
 def to_0_255(
     image: Array, preprocessing: Preprocessing, limits: tuple[float, float] | None = None
 ) -> Array:
-    """Stretch intensities to 0..255 and replicate grey to three channels.
+    """Stretch intensities to 0..255 and copy grey into three channels.
 
-    Low and high are taken over all pixels and channels together (own choice: separate channels
-    would change colours). Values follow ``(x - low) / (high - low) * 255``, clipped.
+    Low and high are those of all pixels and channels together (own choice: stretching each channel
+    alone would change colours). Values follow ``(x - low) / (high - low) * 255``, clipped.
 
     Args:
         image: ``(height, width)`` or ``(height, width, 3)``, any real dtype.
-        preprocessing: ``intensity`` and ``percentiles`` are used. ``none`` takes uint8 images as
-            they are and stretches others from their minimum to their maximum; ``min_max`` always
+        preprocessing: ``intensity`` and ``percentiles`` are used. ``none`` leaves uint8 images
+            unchanged and stretches others from their minimum to their maximum; ``min_max`` always
             stretches; ``percentile`` takes low and high from NumPy's linear percentiles.
-        limits: Low and high of the whole image, where ``image`` is a window of it.
+        limits: Low and high of the whole image, if ``image`` is only a window of it.
 
     Returns:
         ``(height, width, 3)`` in 0..255: uint8 for a uint8 image and ``none``, else float32. A
-        constant image is stretched to zeros. Where the two percentiles coincide on an image that
-        is not constant, values above them are 255 and all others 0, the limit of the formula.
+        constant image is stretched to zeros. If the two percentiles are equal and the image is not
+        constant, values above them become 255 and all others 0: the limit of the formula.
 
     Raises:
-        ImageError: The array is not an image, or spans more than float64 holds.
+        ImageError: The array is not an image, or its range exceeds float64.
 
     Source:
-        Min-max stretching: micro-sam 1.8.14, ``util._to_image`` (there for each channel alone);
-        uint8 unchanged: segment-anything, ``predictor.py``, which takes only such images.
+        Min-max stretching: micro-sam 1.8.14, ``util._to_image`` (which stretches each channel
+        alone). Unchanged uint8: segment-anything, ``predictor.py``, which takes only uint8 images.
     """
     image = check_image(image)
     keep = preprocessing.intensity == "none" and image.dtype == np.uint8
@@ -52,7 +52,7 @@ def to_0_255(
 
 
 def _stretch(image: Array, limits: tuple[float, float]) -> Array:
-    # float32 holds 8 and 16 bits exactly; others need float64 until they are small.
+    # float32 holds 8 and 16 bits exactly; other values need float64 until they are small.
     exact_in_float32 = image.dtype in (np.uint8, np.int8, np.uint16, np.int16)
     values: NDArray[np.floating] = image.astype(np.float32 if exact_in_float32 else np.float64)
     low, high = limits
@@ -68,14 +68,14 @@ def _stretch(image: Array, limits: tuple[float, float]) -> Array:
 def _range(image: Array, preprocessing: Preprocessing) -> tuple[float, float]:
     if preprocessing.intensity != "percentile":
         return float(image.min()), float(image.max())
-    # float32 percentiles would be interpolated in float32.
+    # NumPy would interpolate percentiles of float32 values in float32.
     values = image.astype(np.float64) if image.dtype.kind == "f" else image
     low, high = np.percentile(values, preprocessing.percentiles, method="linear")
     return float(low), float(high)
 
 
 def is_constant(image: Array) -> bool:
-    """Tell whether all values of an image are equal; then there is nothing to segment.
+    """Tell whether all values of an image are equal; such an image has nothing to segment.
 
     Args:
         image: Any shape with at least one value; NaN is not allowed.

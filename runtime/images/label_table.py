@@ -1,7 +1,7 @@
-"""A table of the objects in labels: size, place, and what each touches.
+"""A table of labelled objects: their size, their place, and how many others each touches.
 
-In: labels of an image band by band, so that it may be of any size, or of a volume slice by slice.
-Out: a CSV file with a row an object. Called by the ``segment`` verb (``--table``).
+In: the labels of an image of any size, band by band, or of a volume, slice by slice. Out: a CSV
+file with a row for each object.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ Row = tuple[float, ...]
 
 
 class LabelTable:
-    """Collects what the table says, in the memory of the objects and not of the pixels.
+    """Collects the table's values; its memory grows with the objects, not with the pixels.
 
     Args:
         size: (height, width) of the image, or (slices, height, width) of the volume.
 
     Attributes:
-        columns: Names of what ``rows`` returns. ``area`` counts pixels, ``voxels`` those of a
-            volume; the box from ``z0``, ``y0``, ``x0`` is half-open; ``touching`` counts the
-            objects with which an object shares a face, edge or corner of a pixel.
+        columns: Names of the columns. ``area`` counts pixels, ``voxels`` a volume's voxels; the
+            box from ``z0``, ``y0``, ``x0`` is half-open; ``touching`` counts the objects that
+            share a pixel's face, edge or corner with this one.
     """
 
     def __init__(self, size: Sequence[int]) -> None:
@@ -56,7 +56,8 @@ class LabelTable:
         """Add the next rows, or the next slices.
 
         Args:
-            labels: ``(rows, width)`` or ``(slices, height, width)``, after those added before.
+            labels: ``(rows, width)`` or ``(slices, height, width)``; they follow those added
+                before.
         """
         self._grow(int(labels.max(initial=0)) + 1)
         places = np.nonzero(labels)
@@ -87,7 +88,7 @@ class LabelTable:
             self._pairs.update(np.unique(low << 32 | high).tolist())
 
     def rows(self) -> list[Row]:
-        """Return a row an object, in the order of ``columns`` and of the labels."""
+        """Return a row for each object, ordered by label, with the values of ``columns``."""
         touching = np.zeros(len(self._sums), np.int64)
         if self._pairs:
             pairs = np.array(sorted(self._pairs), np.int64)
@@ -118,8 +119,8 @@ def write_tables(path: Path, tables: Sequence[LabelTable], name: str) -> None:
 
     Args:
         path: The CSV file.
-        tables: At least one; of equal columns.
-        name: Of the first column, which numbers the tables from 0.
+        tables: At least one; all have the same columns.
+        name: Name of the first column, which numbers the tables from 0.
 
     Raises:
         StorageError: The disk is full or the folder cannot be written.
@@ -129,7 +130,7 @@ def write_tables(path: Path, tables: Sequence[LabelTable], name: str) -> None:
 
 
 def _neighbours(labels: NDArray[Any]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-    """All pairs of pixels that share a face, edge or corner, each pair once."""
+    """Yield all pairs of pixels that share a face, edge or corner, each pair once."""
     none = (0,) * labels.ndim
     for offset in product((-1, 0, 1), repeat=labels.ndim):
         if offset > none:

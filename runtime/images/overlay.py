@@ -1,7 +1,6 @@
-"""Draw labels over their image, for people.
+"""Labels drawn over their image, for people to look at.
 
-In: an image and labels of the same size. Out: an RGB picture, or a PNG file. Called by
-``samzoo segment --overlay`` and by the model cards.
+In: an image and labels of the same size. Out: an RGB picture, or a PNG file.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ PALETTE = np.array(
     ],
     dtype=np.uint8,
 )
-"""Seven colours that colour-blind people tell apart. Source: Okabe and Ito, Color Universal Design
-(2008), without black, which a dark image hides."""
+"""Seven colours that colour-blind people can tell apart. Source: Okabe and Ito, Color Universal
+Design (2008); black is left out because a dark image hides it."""
 
 OPACITY = 0.3
-"""Share of the label colour inside an object (own choice: texture stays visible)."""
+"""Share of the label's colour inside an object (own choice: texture stays visible)."""
 
 MIN_SIDE = 512
 """Pictures smaller than this are enlarged (own choice)."""
@@ -44,24 +43,24 @@ MIN_SIDE = 512
 MAX_ENLARGEMENT = 16
 
 MAX_CONTOUR = 3
-"""Contours are as wide as an enlarged pixel, but at most this many pixels (own choice)."""
+"""Largest width of a contour in pixels; it is as wide as an enlarged pixel (own choice)."""
 
 DARK = 40
-"""An image whose median lies below this, of 255, after stretching is drawn brighter, with this
-gamma (own choices: dim objects that were missed have to be visible beside saturated ones)."""
+"""If an image's median, after stretching to 0..255, lies below ``DARK``, the image is brightened
+with this gamma (own choices: missed dim objects have to be visible beside saturated ones)."""
 DARK_GAMMA = 0.7
 
 NEIGHBOUR_DISTANCES = (1, 3, 6)
-"""Pixels at which two objects count as neighbours and get different colours (own choice)."""
+"""Distances in pixels at which two objects are neighbours and get unlike colours (own choice)."""
 
 _Picture = NDArray[np.uint8]
 
 
 def draw_overlay(image: Array, labels: Labels2D) -> _Picture:
-    """Draw each object half transparent with a clear contour, coloured unlike its neighbours.
+    """Draw each object half transparent, with a clear contour and a colour unlike its neighbours'.
 
-    The image is stretched between its percentiles 0.5 and 99.5; dark ones (fluorescence) are
-    brightened by ``DARK_GAMMA``. Small images are enlarged by a whole factor, so that their longest
+    The image is stretched between its percentiles 0.5 and 99.5; dark images (fluorescence) are
+    brightened by ``DARK_GAMMA``. Small images are enlarged by a whole factor, until their longest
     side has at least ``MIN_SIDE`` pixels (at most ``MAX_ENLARGEMENT`` times).
 
     Args:
@@ -72,7 +71,7 @@ def draw_overlay(image: Array, labels: Labels2D) -> _Picture:
         ``(factor * height, factor * width, 3)`` uint8 RGB.
 
     Raises:
-        ImageError: One of the two is not usable, or the sizes differ.
+        ImageError: The image or the labels are not usable, or their sizes differ.
     """
     image, labels = check_image(image), check_labels(labels)
     if image.shape[:2] != labels.shape:
@@ -105,7 +104,7 @@ def write_overlay(path: str | Path, image: Array, labels: Labels2D) -> None:
         labels: As for ``draw_overlay``.
 
     Raises:
-        ImageError: Another suffix, or as ``draw_overlay``.
+        ImageError: The suffix is not ``.png``, or as ``draw_overlay``.
         StorageError: The disk is full or the folder cannot be written.
     """
     from PIL import Image
@@ -134,7 +133,7 @@ def _enlarge(values: Array, factor: int) -> Array:
 
 
 def _contours(dense: Array) -> Masks:
-    """Return labelled pixels with a 4-neighbour of another label or background."""
+    """Return labelled pixels with a 4-neighbour that has another label or is background."""
     edge = np.zeros(dense.shape, dtype=bool)
     down = dense[1:] != dense[:-1]
     right = dense[:, 1:] != dense[:, :-1]
@@ -146,22 +145,22 @@ def _contours(dense: Array) -> Masks:
 
 
 def _choose_colours(dense: Array, n_labels: int) -> NDArray[np.intp]:
-    """Colour the neighbourhood graph greedily, objects with most neighbours first.
+    """Colour the graph of neighbours greedily; objects with most neighbours come first.
 
     Args:
         dense: ``(height, width)`` labels 0 to ``n_labels - 1``, 0 background.
-        n_labels: How many labels there are, with background.
+        n_labels: Number of labels, background included.
 
     Returns:
-        ``(n_labels - 1,)`` positions in ``PALETTE``. Neighbours differ wherever seven colours
-        suffice for the greedy choice, as they do for objects with up to six neighbours; beyond
-        that an object takes the colour that is rarest around it.
+        ``(n_labels - 1,)`` positions in ``PALETTE``. An object with up to six neighbours differs
+        from all of them. One with more may find no free colour; then it takes the colour that is
+        rarest around it.
     """
     neighbours = _neighbours(dense, n_labels)
     colour_of: dict[int, int] = {}
     for label in sorted(range(1, n_labels), key=lambda label: (-len(neighbours[label]), label)):
         used = [colour_of[other] for other in neighbours[label] if other in colour_of]
-        # Starting at another colour for each label spreads the whole palette over the picture.
+        # Each label starts at another colour, which spreads the whole palette over the picture.
         order = [(label + step) % len(PALETTE) for step in range(len(PALETTE))]
         colour_of[label] = min(order, key=used.count)
     return np.array([colour_of[label] for label in range(1, n_labels)], dtype=np.intp)

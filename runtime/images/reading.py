@@ -1,7 +1,7 @@
 """Images and label images: from files to checked arrays, and labels back to files.
 
-In: paths or arrays from users. Out: ``(height, width)`` or ``(height, width, 3)`` images and int32
-labels that later steps need not check again. Called by the command line, evaluation and training.
+In: paths or arrays from users. Out: images ``(height, width)`` or ``(height, width, 3)`` and int32
+labels, which later steps need not check again.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def read_image(path: str | Path) -> Array:
     """Read one image file.
 
     Args:
-        path: A TIFF, PNG or JPEG file. Palette images become RGB, alpha is dropped, colour planes
-            move to the last axis.
+        path: A TIFF, PNG or JPEG file.
 
     Returns:
-        ``(height, width)`` grey or ``(height, width, 3)`` RGB in the file's dtype; one-bit images
-        are uint8 with 0 and 255. Never empty, all values finite.
+        ``(height, width)`` grey or ``(height, width, 3)`` RGB in the file's dtype, never empty,
+        all values finite. One-bit images become uint8 with 0 and 255, palette images become RGB,
+        alpha is dropped, colour planes move to the last axis.
 
     Raises:
         NotFoundError: There is no such file.
@@ -52,12 +52,13 @@ def check_image(image: Array, where: str = "image") -> Array:
         where: Names the array in messages.
 
     Returns:
-        ``(height, width)`` or ``(height, width, 3)``: alpha dropped, booleans as uint8 0 and 255,
-        float16 as float32, extended floats as float64, otherwise the same dtype, native byte
-        order. May share memory with ``image``.
+        ``(height, width)`` or ``(height, width, 3)`` in native byte order. Alpha is dropped;
+        booleans become uint8 0 and 255, float16 becomes float32, extended floats become float64;
+        other dtypes stay. The result may share memory with ``image``.
 
     Raises:
-        ImageError: Another shape, no pixels, another dtype, or NaN or infinite values.
+        ImageError: The shape or dtype is another one, there are no pixels, or a value is NaN or
+            infinite.
     """
     shape = image.shape
     if image.ndim == 3 and shape[2] in (1, 3, 4):
@@ -97,15 +98,16 @@ def read_labels(path: str | Path) -> Labels2D:
     """Read one label image.
 
     Args:
-        path: A TIFF or PNG file with one integer an object and 0 for background; whole numbers in
-            floating point files count as integers, palette images give their indices.
+        path: A TIFF or PNG file with one integer for each object and 0 for background. Whole
+            numbers in floating point files count as integers; a palette image's indices are its
+            labels.
 
     Returns:
-        ``(height, width)`` int32, not negative. May hold no object at all.
+        ``(height, width)`` int32, not negative; possibly without any object.
 
     Raises:
         NotFoundError: There is no such file.
-        ImageError: Not such a file: damaged, RGB, fractions, negative, above 2**31 - 1.
+        ImageError: The file is damaged or RGB, or holds fractions or values outside 0..2**31 - 1.
         StorageError: The file exists and cannot be read.
     """
     return check_labels(decode(Path(path), keep_indices=True), where=str(path))
@@ -122,7 +124,8 @@ def check_labels(labels: Array, where: str = "labels") -> Labels2D:
         ``(height, width)`` int32, not negative; a boolean mask is one object with label 1.
 
     Raises:
-        ImageError: Another shape, no pixels, fractions, or values outside 0..2**31 - 1.
+        ImageError: The shape is another one, or there are no pixels, fractions, or values outside
+            0..2**31 - 1.
     """
     if labels.ndim == 3 and labels.shape[2] in (3, 4):
         raise ImageError(
@@ -149,12 +152,12 @@ def check_labels(labels: Array, where: str = "labels") -> Labels2D:
 
 
 def label_dtype(largest: int) -> np.dtype[Any]:
-    """Return the type that labels are stored as: uint16 up to label 65535, int32 above."""
+    """Return the dtype in which labels are stored: uint16 up to label 65535, int32 above."""
     return np.dtype(np.uint16 if largest < 2**16 else np.int32)
 
 
 def write_labels(path: str | Path, labels: Labels2D) -> None:
-    """Write a label image, complete or not at all.
+    """Write a label image, either completely or not at all.
 
     Args:
         path: ``.tif`` or ``.tiff`` (zlib compressed, uint16 up to label 65535, int32 above) or
@@ -162,7 +165,8 @@ def write_labels(path: str | Path, labels: Labels2D) -> None:
         labels: ``(height, width)``, not negative.
 
     Raises:
-        ImageError: Another suffix, an array that holds no labels, or labels above 65535 in a PNG.
+        ImageError: The suffix is another one, the array does not hold labels, or a label for a PNG
+            is above 65535.
         StorageError: The disk is full or the folder cannot be written.
     """
     path = Path(path)
@@ -193,11 +197,11 @@ def list_images(folder_or_file: Path) -> list[Path]:
     """List the images in a folder, not in its subfolders, sorted by name.
 
     Args:
-        folder_or_file: A folder, or one file, which is returned as it is. Hidden files are left
+        folder_or_file: A folder, or one file, which is returned unchanged. Hidden files are left
             out (macOS puts ``._name.tif`` beside each file on foreign disks).
 
     Returns:
-        At least one path with a suffix of ``image_files.SUFFIXES``, in any case.
+        At least one path; each has a suffix of ``decoding.SUFFIXES``, in upper or lower case.
 
     Raises:
         NotFoundError: There is no such folder or file.
@@ -225,14 +229,16 @@ def match_pairs(images: Path, labels: Path) -> list[tuple[Path, Path]]:
 
     Args:
         images: A folder of images, or one file.
-        labels: A folder of label images, or one file. Two single files match whatever their names.
+        labels: A folder of label images, or one file. Two single files match whatever their names
+            are.
 
     Returns:
         Pairs (image, labels), sorted by name; at least one.
 
     Raises:
         NotFoundError: One of the two does not exist.
-        ImageError: A file has no partner, two files share a name, or a file meets a folder.
+        ImageError: A file has no partner, two files share a name, or one of the two is a folder
+            and the other a file.
     """
     image_files, label_files = list_images(images), list_images(labels)
     if images.is_file() and labels.is_file():
@@ -273,12 +279,13 @@ def read_pair(image_path: Path, label_path: Path) -> tuple[Array, Labels2D]:
     """Read an image and its labels.
 
     Returns:
-        Image as from ``read_image`` and labels ``(height, width)`` int32 of the same size, with at
-        least one object.
+        The image as from ``read_image``, and labels ``(height, width)`` int32 of the same size,
+        with at least one object.
 
     Raises:
         NotFoundError: One of the files does not exist.
-        ImageError: One of them is not usable, the sizes differ, or the labels hold no object.
+        ImageError: The image or the labels are not usable, their sizes differ, or there is no
+            object.
         StorageError: A file exists and cannot be read.
     """
     image, labels = read_image(image_path), read_labels(label_path)

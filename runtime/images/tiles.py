@@ -1,7 +1,6 @@
-"""Cutting an image into overlapping tiles.
+"""Overlapping tiles, into which an image is cut.
 
-In: sizes. Out: ``Tile`` windows whose inner parts cover every pixel exactly once. Called by
-``model.py``.
+In: sizes. Out: ``Tile`` windows whose inner parts cover every pixel exactly once.
 """
 
 from __future__ import annotations
@@ -15,17 +14,17 @@ from samzoo.runtime.errors import ShapeError
 from .geometry import Size
 
 HALO_FRACTION = 8
-"""The default halo is the field of view divided by this (own choice: measured in the model card's
-folder on nuclei a fifth of the field wide)."""
+"""The default halo is the field of view divided by this number (own choice: measured in the model
+card's folder, on nuclei a fifth of the field wide)."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One window on an image, in pixels, half-open.
+    """A window on an image, in pixels, half-open.
 
     Attributes:
-        outer: (y0, x0, y1, x1): what the network sees.
-        inner: (y0, x0, y1, x1): the part whose result is kept.
+        outer: (y0, x0, y1, x1) of the part that the network sees.
+        inner: (y0, x0, y1, x1) of the part whose result is kept.
     """
 
     outer: tuple[int, int, int, int]
@@ -38,7 +37,7 @@ class Tile:
 
 
 def whole(size: Size) -> list[Tile]:
-    """One tile that is the whole image."""
+    """Return one tile that is the whole image."""
     window = (0, 0, *size)
     return [Tile(window, window)]
 
@@ -46,21 +45,21 @@ def whole(size: Size) -> list[Tile]:
 def even_tiles(size: Size, field: int, halo: int, phase: float = 0.0) -> list[Tile]:
     """Cut an image into as few windows of ``field`` x ``field`` as the halo allows.
 
-    Windows are spread evenly, so that none is smaller than it need be; inner parts meet in the
-    middle of the overlap, at least ``halo`` pixels from either window's edge.
+    Windows are spread evenly, so that they overlap as much as their number allows. Inner parts
+    meet in the middle of the overlap, at least ``halo`` pixels from either window's edge.
 
     Args:
         size: (height, width) of the image.
         field: Side of a window in image pixels.
         halo: Least distance between an inner part and its window's edge inside the image.
-        phase: In [0, 1): how far the windows move, as a part of their distance. The first and last
-            stay at the border, so that there is one more along each side.
+        phase: How far the windows move, as a fraction of their distance, in [0, 1). The first and
+            the last stay at the border, so that there is one more along each side.
 
     Returns:
-        Tiles in row-major order; one if the image fits.
+        Tiles in row-major order; one tile if the image fits into it.
 
     Raises:
-        ShapeError: The halo leaves nothing of the window.
+        ShapeError: The halo is negative or leaves nothing of the window.
 
     >>> [tile.outer[1::2] for tile in even_tiles((100, 300), 200, 20)]
     [(0, 200), (100, 300)]
@@ -76,9 +75,10 @@ def regular_tiles(size: Size, tile_shape: Size, halo: Size, phase: float = 0.0) 
 
     Args:
         size: (height, width) of the image.
-        tile_shape: (height, width) of the inner part; the last ones are smaller.
-        halo: (height, width) added on each side, cut off at the image's border.
-        phase: In [0, 1): how far the tiles move, as a part of their side; the first are smaller.
+        tile_shape: (height, width) of an inner part; those at the end may be smaller.
+        halo: (height, width) of the context on each side, cut off at the image's border.
+        phase: How far the tiles move, as a fraction of their side, in [0, 1); the first are
+            smaller then.
 
     Returns:
         Tiles in row-major order.
@@ -107,19 +107,19 @@ def regular_tiles(size: Size, tile_shape: Size, halo: Size, phase: float = 0.0) 
 
 
 def whole_windows(tiles: list[Tile], size: Size, window: Size) -> list[Tile]:
-    """Let each tile see a window of one size, also at the image's border.
+    """Give all tiles windows of one size, also at the image's border.
 
-    A window that the border cuts off shows the network less, at another place of its input, and
-    without declared scale at another magnification.
+    The network would see less in a window that the border cuts off, at another place of its input
+    and, without a declared scale, at another magnification.
 
     Args:
-        tiles: Of the image, with inner parts of at most ``window``.
+        tiles: The image's tiles, with inner parts of at most ``window``.
         size: (height, width) of the image.
-        window: (height, width) of what the network is to see.
+        window: (height, width) that the network is to see.
 
     Returns:
-        The same inner parts, each in the middle of its window, or as near to it as the border
-        lets the window lie; an image smaller than the window is seen whole.
+        Tiles with the same inner parts. Each part lies in the middle of its window, or as near to
+        the middle as the image's border allows. An image smaller than the window is seen whole.
 
     >>> [tile.outer[1::2] for tile in whole_windows(regular_tiles((9, 90), (9, 40), (0, 5)),
     ...                                             (9, 90), (9, 60))]

@@ -1,1 +1,1 @@
-"""From points, boxes and masks to the masks of the objects that they mean."""
+"""Prompts: from a user's points, boxes and masks to masks of the objects."""

@@ -1,7 +1,7 @@
-"""Decoding prompted objects: grouped, in batches that fit into memory, each in its tile.
+"""The decoding of prompted objects: in batches that fit into memory, each object in its tile.
 
-In: networks, embeddings and ``Prompt`` objects. Out: predicted IoUs and low-res logits, batch by
-batch. Called by ``model.py`` for a user's prompts, by ``amg.py`` and ``apg.py`` for their own.
+In: networks, embeddings and ``Prompt`` objects, a user's or those of AMG and APG. Out:
+iou_predictions and low_res_logits, batch by batch.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from .enlargement import Enlargement
 from .tokens import BOX_TOP_LEFT, PADDING, POSITIVE, Prompt
 
 DECODER_MEMORY = 430_000_000
-"""Bytes that the mask decoder may take for the objects of one call, 8 of them at a grid of 64 (own
-choice: an object takes 41 ms alone, 32 ms among 8 and 31 ms among 16, on one thread)."""
+"""Bytes that the mask decoder may take for the objects of one call: 8 objects at a grid of 64 (own
+choice: one object takes 41 ms alone, 32 ms among 8 and 31 ms among 16, on one thread)."""
 
 MAX_OBJECTS = 32
-"""Objects in one call where the grid is small (own choice)."""
+"""Most objects of one call, whatever the grid (own choice)."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """What the mask decoder says of some objects of one tile.
+    """The mask decoder's output for some objects of one tile.
 
     Attributes:
-        tile: Which tile of the image.
-        enlargement: From its low-res logits to masks of its size.
-        members: Which prompts these are.
+        tile: The tile's number in the image.
+        enlargement: Turns low-res logits into masks of the tile's size.
+        members: The numbers of the prompts.
         iou: iou_predictions ``(objects, c)``.
         low_res: low_res_logits ``(objects, c, 4 * grid, 4 * grid)``.
     """
@@ -62,24 +62,24 @@ def decode(
 ) -> Iterator[Decoded]:
     """Decode any number of objects with any mixture of prompts.
 
-    One call of the decoder takes objects of one tile with equal numbers of tokens, with or without
-    mask inputs. Padding shorter prompts instead would change their masks: every token takes part in
-    the attention, the padding token too.
+    One call of the decoder takes objects of one tile that have equal numbers of tokens and all
+    have mask inputs or none. Padding shorter prompts would change their masks, because every token
+    takes part in the attention, the padding token too.
 
     Args:
-        networks: Of the model.
-        config: Of the model.
-        embeddings: Of the image.
+        networks: The model's networks.
+        config: The model's config.
+        embeddings: The image's embeddings.
         prompts: The objects.
-        tiles: Index of the tile that decodes each; the most central one by default.
+        tiles: Number of the tile that decodes each object; the most central one by default.
         multimask_output: See ``Networks.decode_prompts``.
-        progress: Called with ("prompt", objects done, objects in all) as each batch is done with.
+        progress: Called with ("prompt", objects done, objects in all) after each batch.
 
     Yields:
-        Batches in no particular order; every prompt is in one of them.
+        Batches in no particular order; each prompt is in one of them.
 
     Raises:
-        InputError: An older package cannot do ``multimask_output``.
+        InputError: ``multimask_output`` is given, and the package is too old to take it.
     """
     windows, done = embeddings.tiles, 0
     groups: dict[tuple[int, int, bool], list[int]] = defaultdict(list)
@@ -107,17 +107,17 @@ def decode(
 
 
 def single_points(points: Points) -> list[Prompt]:
-    """Make one prompt, a point in the object, of each row ``(x, y)``."""
+    """Make one prompt from each row ``(x, y)``: a point in the object."""
     label = np.array([POSITIVE], np.float32)
     return [Prompt(point[None], label) for point in points]
 
 
 def objects_per_call(grid: int, tokens: int) -> int:
-    """How many objects one call of the mask decoder takes.
+    """Return how many objects one call of the mask decoder takes.
 
     Args:
         grid: Side of the image embeddings.
-        tokens: Of each object, without the decoder's own.
+        tokens: Tokens of each object, without the decoder's own.
 
     Returns:
         As many as ``DECODER_MEMORY`` holds, at least 1 and at most ``MAX_OBJECTS``.
@@ -125,15 +125,16 @@ def objects_per_call(grid: int, tokens: int) -> int:
     >>> objects_per_call(64, 2), objects_per_call(16, 2), objects_per_call(256, 2)
     (8, 32, 1)
     """
-    # At its peak the decoder holds the pixels twice and the enlarged ones, 16 times as many with an
-    # eighth of the channels, twice; earlier, the weights of 8 heads for each token. onnxruntime
-    # keeps twice that (measured: 51 MB an object at a grid of 64).
+    # At its peak the decoder holds twice the grid's values and twice the enlarged ones, which are
+    # 16 times as many with an eighth of the channels. Earlier it holds the attention weights of 8
+    # heads for each token. onnxruntime keeps twice that (measured: 51 MB an object at a grid of
+    # 64).
     floats = grid**2 * (EMBEDDING_CHANNELS * (2 + 4) + 8 * (tokens + 5))
     return min(max(DECODER_MEMORY // (2 * 4 * floats), 1), MAX_OBJECTS)
 
 
 def _tile_enlargement(config: ModelConfig, tile: Tile) -> Enlargement:
-    """How low-res logits of a tile become masks of its size."""
+    """Return the enlargement of a tile's low-res logits to masks of its size."""
     resized = input_size(tile.size, config.image_size, config.preprocessing.scale)
     return Enlargement.between(4 * config.grid, config.image_size, resized, tile.size)
 
@@ -162,7 +163,7 @@ def _decode(
 
 
 def central_tile(prompt: Prompt, windows: tuple[Tile, ...]) -> int:
-    """Index of the tile in which the object's anchor lies farthest from the window's edges."""
+    """Return the number of the tile whose window's edges are farthest from the object's anchor."""
     x, y = prompt.anchor
     margins = [
         min(y - tile.outer[0], x - tile.outer[1], tile.outer[2] - y, tile.outer[3] - x)
@@ -172,10 +173,10 @@ def central_tile(prompt: Prompt, windows: tuple[Tile, ...]) -> int:
 
 
 def _tile_tokens(prompt: Prompt, tile: Tile) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """Coordinates relative to the tile, and labels, padded as segment-anything pads.
+    """Return coordinates relative to the tile, and labels, padded as segment-anything pads.
 
-    A box is cut at the window, points outside of it are left out (they say nothing about what the
-    network sees). Without a box one padding token follows, as in segment-anything.
+    A box is cut at the window. Points outside the window are left out: they say nothing about what
+    the network sees. Without a box one padding token follows, as in segment-anything.
     """
     y0, x0, y1, x1 = tile.outer
     coords = prompt.coords.astype(np.float64) - (x0, y0)

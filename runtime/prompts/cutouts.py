@@ -1,7 +1,6 @@
-"""Masks cut to their tight boxes, of which thousands fit into memory, and painted as labels.
+"""Masks cut to their tight boxes, so that thousands fit into memory, and painted as labels.
 
-In: boolean masks. Out: their parts, label images. Called wherever many objects of one image are
-kept: by ``prompted_masks.py``, ``annotator.py``, ``candidates.py`` and the large images.
+In: boolean masks. Out: their cut-out parts, or label images.
 """
 
 from __future__ import annotations
@@ -16,23 +15,24 @@ from samzoo.runtime.formats.arrays import Labels2D, Masks
 from samzoo.runtime.images.geometry import Size
 
 MaskPart: TypeAlias = tuple[int, int, Masks]
-"""Row and column of the upper left corner, and the mask cut to its tight box."""
+"""Row and column of a tight box's upper left corner, and the mask cut to that box."""
 
 
 def labels_from_masks(masks: Masks) -> Labels2D:
     """Paint masks into one label image, the largest first, so that small ones stay visible.
 
-    micro-sam also goes from large to small but never paints over (own choice here: a small object
-    inside of a large mask would vanish). Equal sizes are painted in the order given.
+    micro-sam also goes from large to small but never paints over another mask (own choice here: a
+    small object inside a large mask would vanish). Masks of equal size are painted in the order
+    given.
 
     Args:
         masks: ``(n, height, width)`` boolean; they may overlap or be empty.
 
     Returns:
-        ``(height, width)`` int32; mask i has label i + 1. Labels painted over may be missing.
+        ``(height, width)`` int32; mask i has label i + 1. A label that is painted over is missing.
 
     Raises:
-        ShapeError: Not three-dimensional.
+        ShapeError: The masks are not three-dimensional.
     """
     if masks.ndim != 3:
         raise ShapeError(f"masks must have shape (n, height, width), got {masks.shape}")
@@ -40,13 +40,13 @@ def labels_from_masks(masks: Masks) -> Labels2D:
 
 
 def cut_out(mask: Masks) -> MaskPart:
-    """Cut a mask to its tight box; thousands of objects fit into memory that way.
+    """Cut a mask to its tight box, so that thousands of objects fit into memory.
 
     Args:
         mask: ``(height, width)`` boolean.
 
     Returns:
-        Row, column and the copied part; an empty mask gives a part of shape (0, 0).
+        Row, column and a copy of the part; an empty mask has a part of shape (0, 0).
     """
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if rows.size == 0:
@@ -73,8 +73,8 @@ def paint_parts(
     Args:
         parts: From ``cut_out``.
         shape: (height, width) of the label image.
-        first_row: Where the label image lies in the image that the parts were cut from.
-        order: From ``largest_first``, where it is known already.
+        first_row: The label image's first row in the image that the parts were cut from.
+        order: From ``largest_first``, if it is known already.
 
     Returns:
         ``(height, width)`` int32; part i has label i + 1.
@@ -90,7 +90,7 @@ def paint_parts(
 
 
 def place_masks(parts: Sequence[MaskPart], size: Size) -> Masks:
-    """Put cut-out masks back into images of their own.
+    """Put each cut-out mask back into an image of its own.
 
     Args:
         parts: From ``cut_out``.

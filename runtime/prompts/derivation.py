@@ -1,10 +1,9 @@
-"""Prompts made of a mask: its box, points in and around it, and the mask itself.
+"""Prompts derived from a mask: its box, points in and around it, and the mask itself.
 
-In: a mask of an object in one slice. Out: a ``Prompt`` for the same object in the next one. Called
-by ``volume_prompting.py``.
+In: a mask of an object in one slice. Out: a ``Prompt`` for the same object in the next one.
 
-Source: micro-sam 1.8.14, ``prompt_based_segmentation.py``; the maxima are those of scikit-image
-0.26, ``feature.peak_local_max``, which micro-sam takes the points from.
+Source: micro-sam 1.8.14, ``prompt_based_segmentation.py``, which takes its points from
+scikit-image 0.26, ``feature.peak_local_max``.
 """
 
 from __future__ import annotations
@@ -25,20 +24,21 @@ from samzoo.runtime.images.tiles import Tile
 from .tokens import BOX_BOTTOM_RIGHT, BOX_TOP_LEFT, NEGATIVE, POSITIVE, Prompt
 
 Projection = Literal["box", "mask", "points", "points_and_mask", "single_point"]
-"""What of a mask prompts the next slice: ``mask`` is its box too."""
+"""The part of a mask that prompts the next slice; ``mask`` includes its box."""
 
 PROBABILITY = 1e-3
-"""What a mask as logits leaves to doubt. Source: micro-sam, ``_compute_logits_from_mask``."""
+"""Probability of foreground outside a mask that is written as logits. Source: micro-sam,
+``_compute_logits_from_mask``."""
 
 INNER_DISTANCE, OUTER_DISTANCE = 3, 5
-"""Least distance in pixels of points in an object, and around it. Source: micro-sam."""
+"""Least distance in pixels between points in an object, and around it. Source: micro-sam."""
 
 
 def check_projection(projection: str) -> None:
-    """Refuse a projection that is none.
+    """Refuse an unknown projection.
 
     Raises:
-        InputError: Lists the known ones.
+        InputError: The projection is unknown; the message lists the known ones.
     """
     if projection not in get_args(Projection):
         known = ", ".join(get_args(Projection))
@@ -46,16 +46,16 @@ def check_projection(projection: str) -> None:
 
 
 def prompt_of_mask(mask: Masks, projection: Projection, *, box_extension: float = 0.0) -> Prompt:
-    """Make a prompt of a mask, without the mask itself.
+    """Make a prompt from a mask, without the mask itself.
 
     Args:
         mask: ``(height, width)`` boolean, not empty.
-        projection: What to make.
-        box_extension: Widen the box on each side: below 1 by this share of its length, else by so
-            many pixels.
+        projection: The kind of prompt.
+        box_extension: How much to widen the box on each side: a value below 1 is a fraction of the
+            box's length, any other a number of pixels.
 
     Returns:
-        The prompt in pixels of the image. For points without any maximum, the box.
+        The prompt in pixels of the image. If points are asked for and none is found, the box.
     """
     box = box_of_mask(mask, box_extension)
     points = np.zeros((0, 2), np.float32)
@@ -89,11 +89,11 @@ def points_of_mask(
 
     Args:
         mask: ``(height, width)`` boolean.
-        box: XYXY, where to look.
-        single: Only the innermost pixel.
+        box: XYXY in which to look.
+        single: Return only the innermost pixel.
 
     Returns:
-        ``(n, 2)`` (x, y) and labels ``(n,)``, 1 in the object and 0 around it.
+        Points ``(n, 2)`` (x, y) and labels ``(n,)``, 1 in the object and 0 around it.
     """
     x0, y0, x1, y1 = box.tolist()
     part = np.ascontiguousarray(mask[y0:y1, x0:x1])
@@ -130,10 +130,10 @@ def peaks(values: Float2D, distance: int) -> NDArray[np.int64]:
 
     Args:
         values: ``(height, width)``.
-        distance: Pixels, in rows or columns, whichever is more.
+        distance: Pixels, along rows or columns, whichever is more.
 
     Returns:
-        ``(n, 2)`` rows and columns, the highest first; of equal ones the first in the raster. Only
+        ``(n, 2)`` rows and columns, the highest maximum first; equal ones in raster order. Only
         values above the smallest count.
 
     Source:
@@ -153,7 +153,7 @@ def peaks(values: Float2D, distance: int) -> NDArray[np.int64]:
 
 
 def _largest_around(values: Float2D, distance: int) -> Float2D:
-    """The largest value within a distance in rows and columns; beyond the border there is 0."""
+    """Return the largest value within a distance in rows and columns; 0 beyond the border."""
     largest = values
     for axis in (0, 1):
         pads = [(0, 0), (0, 0)]
@@ -169,11 +169,11 @@ def mask_as_logits(mask: Masks, tile: Tile, config: ModelConfig) -> Float3D:
 
     Args:
         mask: ``(height, width)`` boolean of the whole image.
-        tile: Which is decoded.
-        config: Of the model.
+        tile: The tile that is decoded.
+        config: The model's config.
 
     Returns:
-        ``(1, 4 * grid, 4 * grid)`` float32: plus or minus 6.9; beyond the image, minus.
+        ``(1, 4 * grid, 4 * grid)`` float32: 6.9 in the mask, -6.9 elsewhere and beyond the image.
     """
     y0, x0, y1, x1 = tile.outer
     side = 4 * config.grid

@@ -1,12 +1,11 @@
-"""From low-res logits to masks at image size, computed only where a mask can be.
+"""From low-res logits to masks at image size, computed only where a mask can lie.
 
-In: ``low_res_logits`` of one mask and the sizes. Out: the part of the image that holds the mask.
-Called by ``prompting.py``, ``amg.py`` and ``apg.py``.
+In: one mask's ``low_res_logits``, and sizes. Out: the part of the image that holds the mask.
 
 Segment-anything enlarges the logits to the network's square, cuts the padding off and resizes to
-the image, both times bilinearly. Each is a weighted mean of neighbours, with the same weights in
-every row and in every column, so that rows and columns can be done one after the other, and what
-lies between logits below a threshold lies below it as well.
+the image, bilinearly both times. Each step is a weighted mean of neighbours, with the same weights
+in every row and in every column. So rows and columns can be done one after the other, and a pixel
+between logits below a threshold lies below it too.
 """
 
 from __future__ import annotations
@@ -21,18 +20,18 @@ from samzoo.runtime.formats.arrays import Float2D, Masks
 from samzoo.runtime.images.geometry import Size
 
 BLOCK_ROWS = 64
-"""Rows enlarged at a time, so that a block stays in the processor's cache (own choice)."""
+"""Rows enlarged at a time; a block of them stays in the processor's cache (own choice)."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """How each pixel along one side of the image is a mean of low-res logits.
+    """The weights along one side of the image: each pixel is a mean of low-res logits.
 
     Attributes:
-        indices: ``(length, k)``: the logits that a pixel is made of.
+        indices: ``(length, k)``: the logits whose mean a pixel is.
         weights: ``(length, k)`` float32; each row sums to 1.
-        first: ``(length,)``: the smallest index of a row; it never decreases.
-        last: ``(length,)``: the largest.
+        first: ``(length,)``: the smallest index of each pixel; it never decreases.
+        last: ``(length,)``: the largest index of each pixel.
     """
 
     indices: NDArray[np.intp]
@@ -43,7 +42,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Enlargement:
-    """The two axes for all masks of one tile."""
+    """The two axes' weights, for all masks of one tile."""
 
     rows: Axis
     columns: Axis
@@ -55,9 +54,9 @@ class Enlargement:
         """Prepare the weights.
 
         Args:
-            side: Of the low-res logits.
+            side: Side of the low-res logits.
             image_size: Side of the square that the encoder sees.
-            input_size: (height, width) of the image in that square.
+            input_size: (height, width) of the image inside that square.
             original_size: (height, width) of the image or tile.
         """
         rows, columns = (
@@ -77,9 +76,9 @@ class Window:
     """The part of an image where the logits of a mask may lie above a threshold.
 
     Attributes:
-        row: Of its first pixel.
-        column: Of its first pixel.
-        logits: ``(height, width)`` float32; all others of the image are not above the threshold.
+        row: Row of its first pixel.
+        column: Column of its first pixel.
+        logits: ``(height, width)`` float32; no logit outside the window is above the threshold.
     """
 
     row: int
@@ -93,13 +92,13 @@ def enlarge(logits: Float2D, enlargement: Enlargement, *, above: float) -> Windo
     Args:
         logits: ``(side, side)`` float32.
         enlargement: From ``Enlargement.between``.
-        above: Pixels outside of the window have logits of at most this.
+        above: Pixels outside the window have logits of at most this value.
 
     Returns:
-        The window; of shape (0, 0) if no logit lies above.
+        The window; its shape is (0, 0) if no logit lies above.
 
     Source:
-        Equal up to rounding to the two ``interpolate`` of segment-anything 1.0,
+        Equals, up to rounding, the two calls of ``interpolate`` in segment-anything 1.0,
         ``modeling/sam.py``, ``postprocess_masks``.
     """
     spans = _spans(logits, enlargement, above)
@@ -118,8 +117,8 @@ def draw_mask(logits: Float2D, enlargement: Enlargement, threshold: float, out: 
     Args:
         logits: ``(side, side)`` float32.
         enlargement: From ``Enlargement.between``.
-        threshold: The mask is where the logits lie above it.
-        out: ``(height, width)`` bool, all False: is filled in.
+        threshold: The mask holds the pixels whose logits lie above it.
+        out: ``(height, width)`` bool, all False; the mask is drawn into it.
     """
     spans = _spans(logits, enlargement, threshold)
     if spans is None:
@@ -134,7 +133,7 @@ _Span = tuple[int, int]
 
 
 def _spans(logits: Float2D, enlargement: Enlargement, above: float) -> tuple[_Span, _Span] | None:
-    """Rows and columns of the image between which pixels above a value lie."""
+    """Return the rows and the columns of the image between which pixels above a value lie."""
     higher = logits > above
     rows, columns = np.flatnonzero(higher.any(axis=1)), np.flatnonzero(higher.any(axis=0))
     if not len(rows):
@@ -144,7 +143,7 @@ def _spans(logits: Float2D, enlargement: Enlargement, above: float) -> tuple[_Sp
 
 
 def _span(axis: Axis, found: NDArray[np.intp]) -> _Span:
-    """Pixels made of any logit between the first and the last found."""
+    """Return the span of pixels that depend on logits between the first and the last found."""
     start = np.searchsorted(axis.last, found[0])
     return int(start), int(np.searchsorted(axis.first, found[-1], side="right"))
 
@@ -157,7 +156,7 @@ def _blocks(
     rows, columns = enlargement.rows, enlargement.columns
     first, last = rows.first[top], rows.last[top:bottom].max()
     wide = logits[first : last + 1]
-    # Columns first, while there are few rows.
+    # Columns come first, while there are few rows.
     wide = _mean(wide, columns.indices[left:right], columns.weights[left:right], axis=1)
     for start in range(top, bottom, BLOCK_ROWS):
         block = slice(start, min(start + BLOCK_ROWS, bottom))
@@ -167,7 +166,7 @@ def _blocks(
 def _mean(
     values: Float2D, indices: NDArray[np.intp], weights: NDArray[np.float32], *, axis: int
 ) -> Float2D:
-    """Weighted means of rows (axis 0) or columns (axis 1)."""
+    """Return weighted means of rows (axis 0) or columns (axis 1)."""
     shape = (-1, 1) if axis == 0 else (1, -1)
     total = np.take(values, indices[:, 0], axis) * weights[:, 0].reshape(shape)
     for k in range(1, indices.shape[1]):
@@ -190,7 +189,7 @@ def _axis(side: int, image_size: int, kept: int, length: int) -> Axis:
 
 
 def _taps(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """The two neighbours of each new pixel and their weights ``(new, 2)``, as torch rounds them."""
+    """Return each new pixel's two neighbours and weights ``(new, 2)``, as torch rounds them."""
     ratio = np.float32(old) / np.float32(new)
     position = ratio * (np.arange(new, dtype=np.float32) + np.float32(0.5)) - np.float32(0.5)
     position = np.maximum(position, np.float32(0))

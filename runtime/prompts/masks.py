@@ -1,7 +1,7 @@
-"""From a user's prompts to masks cut out of the image, whatever its size.
+"""From a user's prompts to masks, cut out of an image of any size.
 
-In: networks, embeddings and ``Prompt`` objects. Out: a mask, a score and low-res logits of each.
-Called by ``model.py``.
+In: networks, embeddings and ``Prompt`` objects. Out: a mask, an iou_prediction and low_res_logits
+for each object.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ def prompted_masks(
     """Decode each object in its most central tile, and draw it there.
 
     Args:
-        networks: Of the model.
-        config: Of the model.
-        embeddings: Of the image.
+        networks: The model's networks.
+        config: The model's config.
+        embeddings: The image's embeddings.
         prompts: The objects.
         progress: Called with ("prompt", objects done, objects in all).
 
     Returns:
-        In the order of the prompts: masks cut out of the image, iou_predictions ``(n,)`` and
-        low_res_logits ``(n, 1, 4 * grid, 4 * grid)`` of the tile that the object was decoded in.
+        Masks cut out of the image, iou_predictions ``(n,)`` and low_res_logits ``(n, 1, 4 * grid,
+        4 * grid)`` of the tile that decoded the object, all in the order of the prompts.
     """
     side = 4 * config.grid
     parts: list[MaskPart] = [cut_out(np.zeros((0, 0), np.bool_))] * len(prompts)

@@ -1,7 +1,6 @@
-"""Prompts of many objects: checked once, then one row of tokens an object.
+"""Prompts as a user gives them, checked and turned into tokens for each object.
 
-In: points, labels, boxes as users give them. Out: ``Prompt`` objects in image pixels. Called by
-``model.py``.
+In: points, labels, boxes and mask inputs. Out: ``Prompt`` objects in image pixels.
 """
 
 from __future__ import annotations
@@ -36,15 +35,15 @@ class Prompt:
 
     @property
     def has_box(self) -> bool:
-        """Whether one of the tokens is a box corner."""
+        """Tell whether one of the tokens is a box corner."""
         return bool((self.labels >= BOX_TOP_LEFT).any())
 
     @property
     def anchor(self) -> tuple[float, float]:
         """The (x, y) that decides which tile decodes the object.
 
-        The middle of the box, else the first point on the object, else the first point: it stays
-        where it is when points are added later, so an earlier mask input keeps its tile.
+        It is the middle of the box, else the first point on the object, else the first point. It
+        does not move when points are added, so that an earlier mask input keeps its tile.
         """
         if self.has_box:
             x, y = self.coords[-2:].mean(axis=0)
@@ -63,7 +62,7 @@ def collect_prompts(
     image_size: Size,
     mask_side: int,
 ) -> list[Prompt]:
-    """Check the prompts of a call and split them into one ``Prompt`` an object.
+    """Check the prompts of a call and make one ``Prompt`` for each object.
 
     Args:
         points: ``(n, k, 2)``, or ``(k, 2)`` for one object; (x, y) in image pixels.
@@ -71,15 +70,15 @@ def collect_prompts(
         boxes: ``(n, 4)`` or ``(4,)`` XYXY.
         mask_input: ``(n, 1, side, side)`` or ``(1, side, side)`` logits.
         image_size: (height, width) of the image.
-        mask_side: Side of ``low_res_logits`` of the model.
+        mask_side: Side of the model's ``low_res_logits``.
 
     Returns:
-        One prompt an object, in the order given.
+        One prompt for each object, in the order given.
 
     Raises:
         ShapeError: A shape is wrong or the numbers of objects differ.
-        InputError: A value is not finite, outside the image, an unknown label, a reversed box, or
-            an object has no prompt.
+        InputError: A value is not finite, a point or box lies outside the image, a label is
+            unknown, a box is reversed, or an object has no prompt.
     """
     point_array = _array(points, "points", (3, 2), singular=2)
     label_array = _array(point_labels, "point_labels", (2, None), singular=1)
@@ -136,7 +135,7 @@ def _one_prompt(
 def _array(
     value: ArrayLike | None, name: str, expected: tuple[int, int | None], *, singular: int
 ) -> NDArray[np.float32] | None:
-    """Convert to float32 with an object axis; ``expected`` is (axes, length of the last one)."""
+    """Convert to float32 with an object axis; ``expected`` is (number of axes, last length)."""
     if value is None:
         return None
     try:
@@ -145,7 +144,7 @@ def _array(
         raise ShapeError(f"{name}: rows differ in length; pad with point label -1") from error
     if array.dtype.kind not in "fiub":
         raise InputError(f"{name} must be numbers, got dtype {array.dtype}")
-    with np.errstate(over="ignore"):  # becomes infinite, which is refused below
+    with np.errstate(over="ignore"):  # becomes infinite and is refused below
         array = array.astype(np.float32)
     if array.ndim == singular:
         array = array[None]

@@ -1,7 +1,6 @@
-"""What the axes of a file mean: which are rows and columns, colours, channels, planes.
+"""The meaning of a file's axes: rows and columns, colours, channels, planes.
 
-In: a shape with a letter an axis. Out: an index that picks one plane. Called by ``tiff_source.py``
-and ``zarr_source.py``.
+In: a shape with a letter for each axis. Out: an index that picks one plane.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ class Planes:
     """How an array of several axes is cut into planes.
 
     Attributes:
-        shape: Of the array.
-        axes: A letter each: ``y x`` rows and columns, ``s`` colours of a pixel, ``c`` channels,
-            any other one counts planes.
-        where: Begins every message.
+        shape: The array's shape.
+        axes: A letter for each axis: ``y`` and ``x`` are rows and columns, ``s`` colours of a
+            pixel, ``c`` channels; any other letter counts planes.
+        where: Begins each message.
     """
 
     shape: tuple[int, ...]
@@ -47,7 +46,7 @@ class Planes:
 
     @property
     def stack_shape(self) -> tuple[int, ...]:
-        """The axes that count planes, then height and width."""
+        """Lengths of the axes that count planes, then height and width."""
         inner = (self.shape[self.axes.index("y")], self.shape[self.axes.index("x")])
         return (*(self.shape[i] for i in self._counting), *inner)
 
@@ -67,15 +66,15 @@ class Planes:
         return (*size, 3) if self._as_colours(channel) else size
 
     def _as_colours(self, channel: int | None) -> bool:
-        """Three channels, with none chosen, are colours, as in ``read_image``."""
+        """Three channels are colours if none is chosen, as in ``read_image``."""
         axis = self._channel_axis
         return axis is not None and channel is None and self.shape[axis] == 3
 
     def check(self, spec: SourceSpec) -> None:
-        """Refuse a plane or channel that is not there, and a choice that is missing.
+        """Refuse a plane or channel that does not exist, or a missing choice of channel.
 
         Raises:
-            InputError: One of these.
+            InputError: The plane or channel does not exist, or a channel must be chosen.
         """
         axis = self._channel_axis
         channels = 1 if axis is None else self.shape[axis]
@@ -90,11 +89,11 @@ class Planes:
             )
         if not 0 <= spec.plane < self.count:
             raise InputError(
-                f"{self.where}: plane {spec.plane} is not there, the file has {self.count}"
+                f"{self.where}: plane {spec.plane} does not exist, the file has {self.count}"
             )
 
     def index(self, spec: SourceSpec, window: Window) -> tuple[int | slice, ...]:
-        """Return what to index the array with for a window of a plane."""
+        """Return the index of a window of a plane in the array."""
         y0, x0, y1, x1 = window
         counting = self._counting
         plane = np.unravel_index(spec.plane, [self.shape[i] for i in counting] or [1])
@@ -112,7 +111,7 @@ class Planes:
         return tuple(found)
 
     def ordered(self, window: NDArray[Any], spec: SourceSpec) -> NDArray[Any]:
-        """Bring what ``index`` picked into the order rows, columns, colours."""
+        """Bring the axes of an indexed window into the order rows, columns, colours."""
         kept = [a for a in self.axes if a in "yxs" or (a == "c" and self._as_colours(spec.channel))]
         order = [kept.index("y"), kept.index("x")]
         return window.transpose(order + [i for i in range(len(kept)) if i not in order])

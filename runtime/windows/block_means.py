@@ -1,7 +1,4 @@
-"""Means of blocks of pixels, by which images are reduced.
-
-Called by ``overlay.py`` and ``zarr_pyramid.py``, which round them as they need.
-"""
+"""Means of blocks of pixels, which reduce an image without rounding."""
 
 from __future__ import annotations
 
@@ -16,11 +13,11 @@ def block_means(values: NDArray[Any], factor: int) -> NDArray[np.float64]:
 
     Args:
         values: ``(height, width, ...)`` of any real type.
-        factor: Rows and columns of a block.
+        factor: Number of rows and columns of a block.
 
     Returns:
-        ``(ceil(height / factor), ceil(width / factor), ...)``; at the lower and right end the last
-        row and column count for those that are missing.
+        ``(ceil(height / factor), ceil(width / factor), ...)``. The last row and column are
+        repeated where a block reaches beyond the image.
     """
     pads = [(0, -length % factor) for length in values.shape[:2]]
     padded = np.pad(values, pads + [(0, 0)] * (values.ndim - 2), mode="edge")

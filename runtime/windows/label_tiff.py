@@ -1,6 +1,6 @@
-"""Writing labels of any size as a TIFF in tiles.
+"""Labels of any size, written as a tiled TIFF.
 
-In: bands of labels. Out: a file, complete or not at all. Called by ``segment.py``.
+In: bands of labels. Out: a file, complete or not at all.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from samzoo.runtime.images.geometry import Size
 
 
 class Bands(Protocol):
-    """Labels from top to bottom: ``Result`` or ``Painted``."""
+    """Labels of an image, band by band from top to bottom."""
 
     size: Size
     dtype: np.dtype[Any]
 
     @property
     def band_height(self) -> int:
-        """Rows of a band; the last may have fewer."""
+        """Rows of a band; the last band may have fewer."""
 
     def bands(self) -> Iterator[Labels2D]:
-        """Return ``(rows, width)`` int32 each."""
+        """Yield each band, ``(rows, width)`` int32."""
 
 
 TILE = 512
@@ -48,7 +48,7 @@ def write_label_tiff(path: Path, result: Bands, progress: Progress | None = None
     Raises:
         StorageError: The disk is full or the folder cannot be written.
     """
-    side = math.gcd(result.band_height, TILE)  # so that no tile lies in two bands
+    side = math.gcd(result.band_height, TILE)  # no tile may lie in two bands
     bytes_of_image = math.prod(result.size) * result.dtype.itemsize
     with replacing(path) as temporary:
         tifffile.imwrite(

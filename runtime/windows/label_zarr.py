@@ -1,7 +1,8 @@
-"""Writing labels of any size as OME-Zarr: into an image that is there, or with a copy of the image.
+"""Labels of any size, written as OME-Zarr: into the image's store or into a new one.
 
-In: labels window by window. Out: ``IMAGE.zarr/labels/NAME``, or a new ``NAME.zarr`` with image and
-``labels/objects``. A store gets its name when it is complete. Called by ``segment.py``.
+In: labels, window by window. Out: ``IMAGE.zarr/labels/NAME`` in an existing image, or a new
+``NAME.zarr`` with a copy of the image and ``labels/objects``. A store gets its name when it is
+complete.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ COLOURS = {"name": "c", "type": "channel"}
 
 
 class Labels(Protocol):
-    """What is written: ``Result`` or ``StackLabels``."""
+    """Labels of one plane or of several, window by window."""
 
     size: Size
     dtype: np.dtype[Any]
@@ -46,18 +47,18 @@ class Labels(Protocol):
 
     @property
     def planes(self) -> tuple[int, ...]:
-        """Length of each axis before rows; empty for one plane."""
+        """Lengths of the axes before the rows; empty for one plane."""
 
     @property
     def band_height(self) -> int:
         """Rows of a window."""
 
     def windows(self) -> Iterator[tuple[tuple[int, ...], int, NDArray[Any]]]:
-        """Return plane, first row and values of each window."""
+        """Yield plane, first row and values of each window."""
 
 
 class StackLabels:
-    """Labels of all planes, in memory.
+    """Labels of all planes, held in memory.
 
     Args:
         values: ``(..., height, width)``.
@@ -88,15 +89,15 @@ def write_label_zarr(
     """Write labels as OME-Zarr.
 
     Args:
-        path: ``IMAGE.zarr/labels/NAME`` of the image that was segmented, or a new ``NAME.zarr``.
-        labels: Of one plane or of all.
-        spec: Which image that is.
+        path: ``IMAGE.zarr/labels/NAME`` inside the segmented image, or a new ``NAME.zarr``.
+        labels: Labels of one plane or of all planes.
+        spec: The segmented image.
         progress: Called with ("write", rows done, rows in all).
-        force: Replace what is there.
+        force: Replace existing labels.
 
     Raises:
-        InputError: ``path`` is neither.
-        OutputExistsError: It is there, and ``force`` is false.
+        InputError: ``path`` is neither of the two.
+        OutputExistsError: ``path`` exists and ``force`` is false.
         StorageError: The disk is full or the folder cannot be written.
         MissingDependencyError: zarr is not installed.
     """
@@ -108,7 +109,9 @@ def write_label_zarr(
 
     planes = labels.planes
     if not set(labels.plane_axes) <= set(PLANES):
-        raise InputError(f"{path}: OME-Zarr has no axes for planes counted {planes}; write a .tif")
+        raise InputError(
+            f"{path}: OME-Zarr has no axes for planes of shape {planes}; write a .tif file"
+        )
     sizes = pixel_sizes(spec)
     axes = [PLANES[name] for name in labels.plane_axes]
 
@@ -124,32 +127,32 @@ def write_label_zarr(
 
 
 def attached_image(path: Path) -> Path | None:
-    """Return the image that ``IMAGE.zarr/labels/NAME`` belongs to; None for a new store.
+    """Return the image to which ``IMAGE.zarr/labels/NAME`` belongs; None for a new store.
 
     Raises:
-        InputError: It is inside a Zarr, but at another place.
+        InputError: ``path`` lies at another place inside a Zarr.
     """
     outer = next((parent for parent in path.parents if is_zarr(parent)), None)
     if outer is None:
         return None
     image = path.parent.parent
     if path.parent.name != LABELS or not is_zarr(image):
-        raise InputError(
-            f"{path}: lies in the Zarr {outer}; labels of an image belong into IMAGE/labels/NAME"
-        )
+        raise InputError(f"{path}: lies in the Zarr {outer}; write labels to IMAGE/labels/NAME")
     return image
 
 
 def check_zarr_output(path: Path, spec: SourceSpec, *, force: bool) -> None:
-    """Refuse, before any work, an output that cannot be written.
+    """Refuse an output that cannot be written, before any work is done.
 
     Raises:
-        InputError: It lies in a Zarr that is not the image.
-        OutputExistsError: It is there, and ``force`` is false.
+        InputError: ``path`` lies in a Zarr that is not the image.
+        OutputExistsError: ``path`` exists and ``force`` is false.
     """
     image = attached_image(path)
     if image is not None and image.resolve() != Path(spec.path).resolve():
-        raise InputError(f"{path}: is of the image {image}, but {spec.path} is segmented")
+        raise InputError(
+            f"{path}: lies in the image {image}, but {spec.path} is segmented; write into that"
+        )
     if image is None:
         check_output_folder(path, force=force, inputs=[Path(spec.path)])
     elif path.exists() and not force:
@@ -165,7 +168,7 @@ def _attach(
     *,
     force: bool,
 ) -> None:
-    """Write beside the name, then take the name, then list it: a reader sees all or nothing."""
+    """Write beside the name, then rename, then list the name: readers see all or nothing."""
     zarr = require("zarr", extra="large")
     check_zarr_output(path, spec, force=force)
     parent = zarr.open_group(str(image), mode="r+")
@@ -192,7 +195,7 @@ def _attach(
 def _layout_of(
     attributes: dict[str, Any], spec: SourceSpec, version: str, chunk: int
 ) -> tuple[Layout, tuple[int, ...]]:
-    """The image's axes without its channels, its scale at the level, and its planes."""
+    """Return the image's axes without channels, its scale at the level, and its planes."""
     multiscale = description(attributes, spec.path)
     axes = [a if isinstance(a, dict) else {"name": a} for a in multiscale["axes"]]
     scale = scale_of(multiscale, spec.level)
@@ -210,7 +213,7 @@ def _write_labels(
     labels: Labels,
     progress: Progress | None,
 ) -> None:
-    """Write labels of all planes, or of one of them; the others stay background."""
+    """Write labels of all planes, or of one plane; the other planes stay background."""
     pyramid = Pyramid(group, layout, (*planes, *labels.size), labels.dtype, labels=True)
     chosen = tuple(int(i) for i in np.unravel_index(plane, planes)) if planes else ()
     for index, row, values in labels.windows():
@@ -231,7 +234,7 @@ def _copy_image(
     sizes: Mapping[str, PixelSize],
     progress: Progress | None,
 ) -> None:
-    """Copy what was segmented: one plane, or all of them."""
+    """Copy the segmented image: one plane, or all planes."""
     with closing(open_source(spec)) as first:
         size, channels, dtype = first.size, first.channels, first.dtype
     colours = (channels,) if channels > 1 else ()
@@ -251,7 +254,7 @@ def _copy_image(
 def _new_layout(
     axes: Sequence[dict[str, str]], sizes: Mapping[str, PixelSize], chunk: int = CHUNK
 ) -> Layout:
-    """Axes of a new store with the units and sizes that the image states; 1 where it does not."""
+    """Return a new store's axes, with the image's units and pixel sizes, or 1 if it has none."""
     described, scale = [], []
     for axis in axes:
         size, unit = sizes.get(axis["name"], PixelSize(1.0, None))
@@ -268,5 +271,5 @@ def _set_names(group: Any, version: str, names: list[str]) -> None:
 
 
 def _chunk(labels: Labels) -> int:
-    """So that no chunk lies in two bands."""
+    """Return the side of a chunk, chosen so that no chunk lies in two bands."""
     return math.gcd(labels.band_height, CHUNK)

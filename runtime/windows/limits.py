@@ -1,10 +1,11 @@
-"""The intensity limits of an image that does not fit into memory, exactly those of the whole image.
+"""The exact intensity limits of an image that does not fit into memory.
 
-In: windows of an image and the model's preprocessing. Out: the low and high that ``to_0_255``
-stretches between. Called by ``segment.py``.
+In: windows of an image, and the model's preprocessing. Out: the low and high between which
+``to_0_255`` stretches.
 
-Order statistics are found by radix selection: values are mapped to unsigned integers in the same
-order, and each pass over the image counts 16 bits of those whose leading bits are found already.
+Radix selection finds order statistics. It maps values to unsigned integers in the same order. Each
+pass over the image finds 16 more bits: it counts them among the values whose leading bits are
+known.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ from samzoo.runtime.formats.config import Preprocessing
 from .source import ImageSource
 
 DIGIT = 16
-"""Bits that one pass finds."""
+"""Number of bits that one pass finds."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Of a whole image.
+    """The intensity limits of a whole image.
 
     Attributes:
-        low: Stretched to 0.
-        high: Stretched to 255.
-        constant: All values are equal: there is nothing to segment.
+        low: The value that becomes 0.
+        high: The value that becomes 255.
+        constant: True if all values are equal, so that there is nothing to segment.
     """
 
     low: float
@@ -44,15 +45,15 @@ class Limits:
 def image_limits(
     source: ImageSource, preprocessing: Preprocessing, progress: Progress | None = None
 ) -> Limits:
-    """Find what an image's intensities are stretched between.
+    """Find the limits between which an image's intensities are stretched.
 
     Args:
         source: The image.
-        preprocessing: Of the model.
+        preprocessing: The model's preprocessing.
         progress: Called with ("look", pixels done, pixels in all).
 
     Returns:
-        The limits; equal to those that ``to_0_255`` finds in an array.
+        The limits, equal to those that ``to_0_255`` finds in the whole image.
 
     Raises:
         ImageError: A value is NaN or infinite, or the file is damaged.
@@ -90,7 +91,7 @@ def _extremes(windows: Iterable[Array]) -> tuple[Any, Any, int]:
 
 
 def _between(below: float, above: float, rank: float) -> float:
-    """NumPy's linear interpolation, which goes from the nearer of the two."""
+    """Interpolate linearly as NumPy does, from the nearer of the two."""
     part = rank - math.floor(rank)
     step = above - below
     return above - step * (1 - part) if part >= 0.5 else below + step * part
@@ -99,15 +100,15 @@ def _between(below: float, above: float, rank: float) -> float:
 def order_statistics(
     windows: Callable[[], Iterable[Array]], dtype: np.dtype[Any], ranks: list[int]
 ) -> dict[int, float]:
-    """Find the values that would stand at some places if all were sorted.
+    """Find the values at some ranks of the sorted values.
 
     Args:
-        windows: Gives all values, as often as it is called.
-        dtype: Of the values: integers, float32 or float64, none of them NaN.
-        ranks: Places, from 0 on.
+        windows: Returns windows with all values, at each call.
+        dtype: The values' dtype: integers, float32 or float64, without NaN.
+        ranks: Ranks, from 0.
 
     Returns:
-        Values by place.
+        Values by rank.
     """
     bits = dtype.itemsize * 8
     prefixes = dict.fromkeys(ranks, 0)
@@ -145,7 +146,7 @@ def _ordered(values: Array) -> NDArray[np.uint64]:
 
 
 def _value(key: int, dtype: np.dtype[Any]) -> float:
-    """The inverse of ``_ordered``."""
+    """Invert ``_ordered`` for one value."""
     bits = dtype.itemsize * 8
     top = 1 << (bits - 1)
     if dtype.kind == "i":

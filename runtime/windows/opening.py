@@ -1,7 +1,6 @@
-"""Opening an image file for reading window by window, whatever its format.
+"""Image files of all formats, opened for reading window by window.
 
-In: a ``SourceSpec``. Out: an ``ImageSource``. Called by ``segment.py`` and, in other processes, by
-``context.py``.
+In: a ``SourceSpec``. Out: an ``ImageSource``.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ def open_source(spec: SourceSpec) -> ImageSource:
     """Open one plane of an image.
 
     Args:
-        spec: Which.
+        spec: The plane to open.
 
     Returns:
         The source. PNG and JPEG are decoded as a whole.
 
     Raises:
         NotFoundError: There is no such file.
-        ImageError: It is damaged or no image.
-        InputError: It has no such level, series, channel or plane.
+        ImageError: The file is damaged or not an image.
+        InputError: The file has no such level, series, channel or plane.
         MissingDependencyError: Reading it needs the extra ``large``.
     """
     reader = _reader(spec)
@@ -66,7 +65,7 @@ def _reader(spec: SourceSpec) -> ArrayReader | TiffReader | ZarrReader:
         raise NotFoundError(f"{path}: no such file")
     if path.is_dir() and is_zarr(path):
         return ZarrReader(spec)
-    if is_tiff(path):  # says what is wrong with a folder
+    if is_tiff(path):  # raises an error for a folder
         return TiffReader(spec)
     chosen = [name for name in ("level", "series", "channel", "plane") if getattr(spec, name)]
     if chosen:

@@ -1,7 +1,7 @@
-"""How large a pixel is, as the file says: OME-XML, ImageJ's description, or OME-Zarr.
+"""The size of a pixel, as stated in OME-XML, ImageJ's description, or OME-Zarr.
 
-In: a path and a choice. Out: the size of each axis. Called by ``label_zarr.py``. What is missing or
-no positive number is left out: the resolution that other TIFFs state is a printer's.
+In: a ``SourceSpec``. Out: the pixel size along each axis. Sizes that are missing or not positive
+are left out. Other TIFFs' resolution is not read, because it is meant for printers.
 
 Sources: OME schema 2016-06, ``Pixels``; tifffile 2026, ``imagej_metadata``; OME-NGFF 0.5, axes.
 """
@@ -28,11 +28,11 @@ UNITS = {
     "micron": "micrometer", "microns": "micrometer",
     "s": "second", "sec": "second", "ms": "millisecond", "min": "minute", "h": "hour",
 }  # fmt: skip
-"""OME-NGFF's names of what OME-XML and ImageJ write; both signs of micro are in use."""
+"""OME-NGFF's names for the units of OME-XML and ImageJ; both signs for micro are in use."""
 
 
 class PixelSize(NamedTuple):
-    """Of one axis; ``unit`` is one of OME-NGFF's, or None where the file names no known one."""
+    """The pixel size along one axis; ``unit`` is OME-NGFF's name, or None if it is not known."""
 
     size: float
     unit: str | None
@@ -42,10 +42,10 @@ def pixel_sizes(spec: SourceSpec) -> dict[str, PixelSize]:
     """Read the sizes of pixels along ``t``, ``z``, ``y`` and ``x``.
 
     Args:
-        spec: Which file, series and level.
+        spec: The file, series and level.
 
     Returns:
-        By axis, at the level; without those that the file does not state.
+        Sizes by axis, at that level; an axis without a stated size is left out.
     """
     path = Path(spec.path)
     if is_zarr(path):

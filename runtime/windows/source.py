@@ -1,7 +1,6 @@
 """Images that are read window by window.
 
-In: an array, or a file of any size. Out: checked windows of it. Called by every step of this
-folder; the files themselves are opened by ``tiff_source.py`` and ``zarr_source.py``.
+In: an array, or a file of any size. Out: checked windows of it.
 """
 
 from __future__ import annotations
@@ -23,32 +22,32 @@ Window = tuple[int, int, int, int]
 """(y0, x0, y1, x1) in pixels, half-open."""
 
 STRIP = 1024
-"""Side of the windows in which a whole image is read (own choice)."""
+"""Side in pixels of the windows in which a whole image is read (own choice)."""
 
 
 class Reader(Protocol):
-    """Reads windows of one plane as they are stored; ``notes`` are for the user."""
+    """Reads windows of one plane as they are stored; ``notes`` are messages for the user."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[np.generic]
     notes: Sequence[str]
 
     def __call__(self, window: Window) -> Array:
-        """Return ``(height, width)`` or ``(height, width, channels)`` of a window."""
+        """Read a window, ``(height, width)`` or ``(height, width, channels)``."""
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close the file."""
 
 
 @dataclass(frozen=True)
 class SourceSpec:
-    """Which plane of which file; enough to open it again in another process.
+    """The choice of a plane in a file, with which another process can open it again.
 
     Attributes:
         path: A file, or an OME-Zarr folder.
-        level: Of a pyramid, 0 is full size.
-        series: Of a file with several images.
-        channel: Of a file with a channel axis; None where there is one channel, or RGB.
+        level: Level of a pyramid; 0 is full size.
+        series: Number of the image in a file with several.
+        channel: Number of the channel; None if there is only one, or RGB.
         plane: Index along the axes before height and width, flattened.
     """
 
@@ -60,7 +59,7 @@ class SourceSpec:
 
 
 class ImageSource:
-    """One plane of an image, read in windows that are checked as ``check_image`` does.
+    """One plane of an image, read in windows, which are checked as in ``check_image``.
 
     Args:
         reader: Reads windows.
@@ -81,7 +80,7 @@ class ImageSource:
         """Read a window.
 
         Args:
-            window: Inside the image.
+            window: A window inside the image.
 
         Returns:
             ``(height, width)`` or ``(height, width, 3)`` of ``dtype``, all values finite.
@@ -94,7 +93,7 @@ class ImageSource:
         if found.shape[:2] != expected:
             raise ImageError(
                 f"{self.where}: window {window}: found {found.shape[:2]} pixels, expected "
-                f"{expected}; the file is damaged, or was changed while it was read"
+                f"{expected}; the file is damaged, or changed while it was read: copy it again"
             )
         return found
 
@@ -106,7 +105,7 @@ class ImageSource:
         """Read the whole image once, in windows of at most ``STRIP`` rows and columns.
 
         Returns:
-            First row, first column and pixels of each.
+            First row, first column and pixels of each window.
         """
         height, width = self.size
         for y in range(0, height, STRIP):
@@ -118,7 +117,7 @@ class ImageSource:
 
 
 class ArrayReader:
-    """Windows of an array in memory, or mapped into it."""
+    """Reads windows of an array in memory or of a mapped file; see ``Reader``."""
 
     notes: Sequence[str] = ()
 
@@ -138,14 +137,14 @@ class ArrayReader:
 
 
 def identity(path: str | Path) -> str:
-    """Tell a file's state by size and time of change, to find that it was changed meanwhile.
+    """Return a file's size and time of change, by which a later change shows.
 
     Raises:
-        NotFoundError: It is not there.
+        NotFoundError: The file does not exist.
     """
     path = Path(path)
     try:
-        if path.is_dir():  # of a Zarr, the description: chunks may be many
+        if path.is_dir():  # a Zarr's description stands for it: chunks may be many
             files = sorted(p for p in path.glob("*") if p.is_file())
             return ";".join(f"{p.name}:{_state(p)}" for p in files)
         return _state(path)

@@ -1,6 +1,6 @@
-"""Windows of a TIFF of any size: series of OME-TIFF, levels of a pyramid, tiles or strips.
+"""Windows of a TIFF of any size, with series of OME-TIFF, levels of a pyramid, tiles or strips.
 
-In: a path and a choice. Out: a ``Reader``. An uncompressed file is mapped into memory; any other is
+In: a ``SourceSpec``. Out: a ``Reader``. An uncompressed file is mapped into memory. Any other is
 read chunk by chunk through tifffile's Zarr store, which needs the extra ``large``.
 """
 
@@ -30,18 +30,18 @@ _AXES = {"S": "s", "C": "c", "Y": "y", "X": "x"}
 _UNNAMED = "QI"
 
 PALETTE = 3
-"""TIFF's number of the photometric interpretation."""
+"""TIFF's number for the photometric interpretation of palette images."""
 
 
 class TiffReader:
-    """See ``source.Reader``.
+    """Reads windows of a TIFF; see ``source.Reader``.
 
     Args:
-        spec: Which plane.
+        spec: The plane to read.
 
     Raises:
         ImageError: The file is damaged.
-        InputError: It has no such series, level, channel or plane.
+        InputError: The file has no such series, level, channel or plane.
         MissingDependencyError: The file is compressed and large, and zarr is not installed.
     """
 
@@ -57,8 +57,8 @@ class TiffReader:
             page = level.keyframe
             if page.photometric == PALETTE and page.colormap is not None:
                 raise ImageError(
-                    f"{spec.path}: has a palette, which is read in whole images of up to "
-                    f"{MAX_PIXELS} pixels only; save it as RGB or grey"
+                    f"{spec.path}: has a palette; only palette images of up to "
+                    f"{MAX_PIXELS} pixels can be read: save it as RGB or grey"
                 )
             self.planes = Planes(tuple(level.shape), _axes(level.axes, level.shape), spec.path)
             self.dtype: np.dtype[np.generic] = np.dtype(level.dtype)
@@ -79,7 +79,7 @@ class TiffReader:
             return self._read(window) if rows is None else self._from_band(window, rows)
 
     def _open(self) -> Any:
-        with ExitStack() as stack:  # an array in memory, or mapped, needs the file no longer
+        with ExitStack() as stack:  # an array in memory or a mapped one needs no open file
             file = stack.enter_context(tifffile.TiffFile(self._spec.path))
             series = _series(self._spec, file)
             level = series.levels[self._spec.level]
@@ -96,7 +96,7 @@ class TiffReader:
             return zarr.open(series.aszarr(level=self._spec.level), mode="r")
 
     def _rows_of_strips(self) -> int | None:
-        """Rows of a chunk that reaches from left to right; None where chunks do not."""
+        """Return the rows of a chunk that is as wide as the image; None if chunks are narrower."""
         chunks = getattr(self._array, "chunks", None)
         y, x = self.planes.axes.index("y"), self.planes.axes.index("x")
         if chunks is None or chunks[x] < self.planes.shape[x]:
@@ -104,7 +104,7 @@ class TiffReader:
         return int(chunks[y])
 
     def _from_band(self, window: Window, rows: int) -> Array:
-        """Keep the last whole strips, for the windows beside this one."""
+        """Read a window from whole strips, and keep the last strips for the windows beside it."""
         y0, x0, y1, x1 = window
         if self._band is None or not self._band[0] <= y0 <= y1 <= self._band[1]:
             start = y0 // rows * rows
@@ -119,7 +119,7 @@ class TiffReader:
 
 
 def _axes(names: str, shape: tuple[int, ...]) -> str:
-    """Letters as ``Planes`` wants them; three or four unnamed planes are colours, as elsewhere."""
+    """Return axes for ``Planes``; an unnamed axis of length 3 or 4 is colours, as elsewhere."""
     others = [(name, size) for name, size in zip(names, shape, strict=True) if name not in "YX"]
     if len(others) == 1 and others[0][0] in _UNNAMED and others[0][1] in (3, 4):
         names = names.replace(others[0][0], "S")

@@ -1,8 +1,7 @@
-"""Writing a multiscale OME-Zarr group: level 0 by windows, then each level from the one above.
+"""A multiscale OME-Zarr group: level 0 is written by windows, each next level from the last.
 
-In: windows of an image or of labels. Out: arrays and their metadata. Called by ``label_zarr.py``.
-Metadata: OME-NGFF 0.4 (in Zarr version 2) and 0.5 (in version 3), sections multiscales and
-image-label.
+In: windows of an image or of labels. Out: arrays and their metadata. Metadata: OME-NGFF 0.4 (in
+Zarr version 2) and 0.5 (in version 3), sections multiscales and image-label.
 """
 
 from __future__ import annotations
@@ -19,17 +18,17 @@ from samzoo.runtime.errors import require
 from .block_means import block_means
 
 CHUNK = 512
-"""Rows and columns of a chunk, and of the smallest level (own choice)."""
+"""Most rows and columns of a chunk, and of the smallest level (own choice)."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What a group is written as.
+    """The layout of a group that is written.
 
     Attributes:
-        version: ``0.4`` or ``0.5`` of OME-Zarr.
-        axes: Metadata of the axes; the last two are y and x, colours lie before them.
-        scale: Of level 0, a number an axis.
+        version: The OME-Zarr version, ``0.4`` or ``0.5``.
+        axes: Metadata of the axes. The last two are y and x; colours lie before them.
+        scale: Pixel sizes of level 0, one for each axis.
         chunk: Rows and columns of a chunk.
     """
 
@@ -40,19 +39,19 @@ class Layout:
 
     @property
     def zarr_format(self) -> Literal[2, 3]:
-        """Of Zarr."""
+        """The version of the Zarr format."""
         return 2 if self.version == "0.4" else 3
 
 
 class Pyramid:
-    """A group that is being written.
+    """A group that is being written, level by level.
 
     Args:
-        group: Empty.
-        layout: Of it.
-        shape: Of level 0.
-        dtype: Of the values.
-        labels: Levels keep labels (the value of every second pixel); else they are means.
+        group: An empty group.
+        layout: The group's layout.
+        shape: The shape of level 0.
+        dtype: The values' dtype.
+        labels: True if values are labels: a level then keeps every second pixel instead of means.
     """
 
     def __init__(
@@ -71,10 +70,10 @@ class Pyramid:
         """Write a window of level 0.
 
         Args:
-            plane: Index of the axes before the last two.
-            y: Its first row.
-            x: Its first column.
-            values: With the axes that ``plane`` keeps.
+            plane: Index into the axes before the last two.
+            y: The window's first row.
+            x: The window's first column.
+            values: Values with the axes that ``plane`` keeps.
         """
         height, width = values.shape[-2:]
         self._levels[0][(*plane, slice(y, y + height), slice(x, x + width))] = values
@@ -137,7 +136,7 @@ def _half(band: NDArray[Any]) -> NDArray[Any]:
 def set_metadata(
     group: Any, version: str, multiscale: Mapping[str, Any], more: Mapping[str, Any]
 ) -> None:
-    """Write a group's attributes in the form of a version."""
+    """Write a group's attributes as its OME-Zarr version wants them."""
     if version == "0.4":
         group.attrs.update({"multiscales": [{"version": "0.4", **multiscale}], **more})
     else:

@@ -1,7 +1,7 @@
 """Windows of an OME-Zarr image (versions 0.4 and 0.5), and of a plain Zarr array.
 
-In: a folder. Out: a ``Reader`` of one level. Needs the extra ``large``. A chunk that is missing
-reads as the fill value, as the format says; ``notes`` says how many.
+In: a ``SourceSpec``. Out: a ``Reader`` of one level. It needs the extra ``large``. Missing chunks
+read as the fill value, as the format says; ``notes`` says how many there are.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from .axes import Planes
 from .source import SourceSpec, Window
 
 VERSIONS = ("0.4", "0.5")
-"""Of OME-Zarr; 0.4 lies in Zarr version 2, 0.5 in version 3."""
+"""Versions of OME-Zarr; 0.4 uses Zarr version 2, 0.5 uses version 3."""
 
 DESCRIPTIONS = (".zattrs", ".zgroup", ".zarray", "zarr.json")
 MAX_DESCRIPTION = 2**24
-"""Bytes of a description that is read (own choice; plates have the largest)."""
+"""Most bytes of a description (own choice; plates have the largest)."""
 
 
 class ZarrReader:
-    """See ``source.Reader``.
+    """Reads windows of a Zarr array; see ``source.Reader``.
 
     Args:
-        spec: Which plane of which level.
+        spec: The plane and level to read.
 
     Raises:
-        ImageError: The folder is no such image, or damaged.
-        InputError: It has no such level, channel or plane.
+        ImageError: The folder is not an image, or is damaged.
+        InputError: The image has no such level, channel or plane.
         MissingDependencyError: zarr is not installed.
     """
 
@@ -78,11 +78,11 @@ def open_level(spec: SourceSpec) -> tuple[Any, str]:
     """Open one level of an image.
 
     Returns:
-        The array and its axes as ``Planes`` wants them.
+        The array, and its axes for ``Planes``.
 
     Raises:
-        ImageError: The folder is no such image.
-        InputError: It has no such level.
+        ImageError: The folder is not an image.
+        InputError: The image has no such level.
         MissingDependencyError: zarr is not installed.
     """
     zarr = require("zarr", extra="large")
@@ -90,7 +90,7 @@ def open_level(spec: SourceSpec) -> tuple[Any, str]:
         raise InputError(f"{spec.path}: --series: found {spec.series}, a Zarr image has one")
     try:
         node = zarr.open(spec.path, mode="r")
-    except Exception as error:  # zarr's own, by what is missing or damaged
+    except Exception as error:  # zarr has many classes of errors for missing or damaged files
         raise ImageError(f"{spec.path}: no Zarr image here ({shown(str(error))})") from error
     if isinstance(node, zarr.Array):
         if spec.level:
@@ -119,7 +119,7 @@ def description(attributes: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Find the one multiscale image in a group's attributes.
 
     Raises:
-        ImageError: There is none, or it is of another version.
+        ImageError: There is none, or it has another version.
     """
     inside = attributes.get("ome", attributes)
     found = inside.get("multiscales") if isinstance(inside, Mapping) else None
@@ -138,7 +138,7 @@ def description(attributes: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def scale_of(multiscale: Mapping[str, Any], level: int) -> list[float]:
-    """Return what a level's pixels measure along each axis; empty where it is not stated."""
+    """Return the size of a level's pixels along each axis; empty if none is stated."""
     stated = multiscale["datasets"][level].get("coordinateTransformations")
     for transform in stated if isinstance(stated, list) else []:
         scale = transform.get("scale") if isinstance(transform, Mapping) else None

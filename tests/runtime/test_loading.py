@@ -100,7 +100,7 @@ def test_a_missing_role_is_named_on_loading(toy_package, role):
     )  # fmt: skip
     changed = Manifest(name="toy", model=manifest.model, files=others)
     changed.write(toy_package)
-    with pytest.raises(FormatError, match=rf"samzoo\.json: files: none has the role '{role}'"):
+    with pytest.raises(FormatError, match=rf"samzoo\.json: files: no file has the role '{role}'"):
         load(toy_package)
 
 

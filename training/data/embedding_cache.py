@@ -1,6 +1,6 @@
 """Embeddings of a frozen encoder, computed once for each crop and kept in files.
 
-Called by ``fit.py``. Files instead of memory: 64 crops of a 64 x 64 grid are 268 MB.
+Files instead of memory: 64 crops of a 64 x 64 grid are 268 MB.
 """
 
 from __future__ import annotations

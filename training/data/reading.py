@@ -1,7 +1,7 @@
 """From annotated images to training crops.
 
 In: image and label files. Out: ``Sample`` (a whole image at the model's scale, with its AIS
-targets) and ``Crop`` (what one step sees). Called by ``fit.py``.
+targets) and ``Crop`` (what one step sees).
 """
 
 from __future__ import annotations

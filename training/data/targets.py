@@ -1,7 +1,6 @@
 """Training targets of the AIS decoder: from instance labels to the three maps.
 
 In: an instance image. Out: foreground and the two distances of each pixel within its object.
-Called by ``data.py``.
 """
 
 from __future__ import annotations

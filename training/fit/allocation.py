@@ -1,7 +1,4 @@
-"""Keeping freed memory in the process, which is half the time of training on a CPU.
-
-Called by ``fit.py`` when training on a CPU begins.
-"""
+"""Keeping freed memory in the process, which is half the time of training on a CPU."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """The exponential moving average of the trained weights.
 
 In: the weights after each step. Out: their average, also in place of the weights for validation.
-Called by ``fit.py``.
 """
 
 from __future__ import annotations

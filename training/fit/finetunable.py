@@ -1,7 +1,6 @@
 """From a base to the model that trains: AIS decoder added, method attached.
 
-In: a base folder, a method, settings. Out: a ``Sam`` of which the right weights train. Called by
-``fit.py``.
+In: a base folder, a method, settings. Out: a ``Sam`` of which the right weights train.
 """
 
 from __future__ import annotations

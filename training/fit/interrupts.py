@@ -1,7 +1,4 @@
-"""Interrupts between steps instead of inside of them, so that what is saved is a whole step.
-
-Called by ``fit.py`` and ``average.py``.
-"""
+"""Interrupts between steps instead of inside of them, so that what is saved is a whole step."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """One training step: a crop, a shared encoder pass, both objectives, one optimiser step.
 
-In: the model, the crops to draw from. Out: changed weights and the step's loss. Called by
-``fit.py``.
+In: the model, the crops to draw from. Out: changed weights and the step's loss.
 """
 
 from __future__ import annotations

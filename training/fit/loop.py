@@ -1,8 +1,7 @@
 """The training loop: one base, a few annotated images, one adapter.
 
 In: a base folder, annotated images, a method, a ``TrainConfig``. Out: an adapter folder, with a log
-and checkpoints beside it. Called by the ``train`` verb and by the script of the default model.
-The state of a run is ``run.py``, one step of it ``learner.py``.
+and checkpoints beside it. The state of a run is ``run.py``, one step of it ``learner.py``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The two training objectives: interactive segmentation and automatic segmentation.
 
 In: image embeddings of a crop, its labels and AIS targets. Out: losses, each sent backwards as
-soon as it is known, so that only one prompt round is in memory. Called by ``fit.py``.
+soon as it is known, so that only one prompt round is in memory.
 
 Source: Archit et al., micro-sam (2025), and Teuber et al., PEFT-SAM (MIDL 2025), with their
 released code: iterative prompting with Dice and IoU losses, distance maps with masked Dice.

@@ -1,7 +1,6 @@
 """The state of a training run: what is trained, how far it came, and its files.
 
-In: what ``train`` was given. Out: checkpoints, the log, and the adapter folder. Called by
-``fit.py``, whose loop decides when to do what.
+In: what ``train`` was given. Out: checkpoints, the log, and the adapter folder.
 """
 
 from __future__ import annotations

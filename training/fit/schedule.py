@@ -1,6 +1,6 @@
 """How far a run has come, how fast it learns, and when it stops.
 
-In: a run's settings and its history. Out: numbers and yes or no. Called by ``fit.py``.
+In: a run's settings and its history. Out: numbers and yes or no.
 """
 
 from __future__ import annotations

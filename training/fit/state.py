@@ -1,7 +1,7 @@
 """Everything a training run needs to go on after a stop, in one safetensors file.
 
 In: the trained weights, their average, the optimiser, random states, history. Out: one file that
-is replaced as a whole, so a crash leaves the previous one. Called by ``fit.py``.
+is replaced as a whole, so a crash leaves the previous one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Search of the AIS thresholds on validation images.
 
-In: AIS maps and true labels. Out: the ``AisParameters`` with the best mean mSA. Called by
-``run.py`` when training ends.
+In: AIS maps and true labels. Out: the ``AisParameters`` with the best mean mSA.
 
 Where tiles lie decides what the network sees around an object, so that thresholds found at one
 placement may join another's neighbours: an image that is tiled is segmented at several placements,

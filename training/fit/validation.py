@@ -1,7 +1,6 @@
 """Scores of the model in training, on the images set aside for it.
 
 In: a runtime ``Model`` around the networks in torch, annotated images. Out: mean mSA by task.
-Called by ``fit.py`` after each epoch.
 """
 
 from __future__ import annotations

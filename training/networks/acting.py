@@ -2,7 +2,7 @@
 
 The whole network stays in eval mode, so that BatchNorm keeps the statistics it was published with;
 of the methods' layers only dropout differs in training, and of a fresh AIS decoder BatchNorm, whose
-statistics have yet to be learned. Called by ``learner.py``.
+statistics have yet to be learned.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The network of a finished adapter, as it was while training.
 
 In: an adapter and its base. Out: a ``Sam`` with the method attached and its trained values, not
-merged. Called by ``samzoo.zoo.merging.comparison``, which compares a merged model with it.
+merged.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The AIS decoders: image embeddings in, the three AIS maps out.
 
-Called by ``sam.py``. The light one has 0.46 M parameters at the default channels, against 10 or
-11 M of micro-sam's, which is ``unetr.py``.
+The light one has 0.46 M parameters at the default channels, against 10 or 11 M of micro-sam's,
+which is ``unetr.py``.
 """
 
 from __future__ import annotations

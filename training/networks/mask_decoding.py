@@ -1,8 +1,7 @@
 """The mask decoder's forward pass, arranged so that many objects on one image cost little.
 
 In: segment-anything's ``MaskDecoder`` with its weights, embeddings and prompt tokens. Out: what its
-own ``predict_masks`` computes, up to rounding. Called by ``sam.py`` in training and by
-``graphs.py`` for ONNX and validation.
+own ``predict_masks`` computes, up to rounding.
 
 Three rearrangements, all exact:
 

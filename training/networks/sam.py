@@ -1,8 +1,7 @@
 """SAM in torch, built from a config's numbers: encoder, prompt encoder, mask decoder, AIS decoder.
 
-In: a ``ModelConfig`` and weights by the original SAM key names. Out: a ``Sam`` module. Called by
-training and by the exporter. Prompt encoder, mask decoder and the ViT are segment-anything's own
-classes; TinyViT is ``tiny_vit.py``.
+In: a ``ModelConfig`` and weights by the original SAM key names. Out: a ``Sam`` module. Prompt
+encoder, mask decoder and the ViT are segment-anything's own classes; TinyViT is ``tiny_vit.py``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """TinyViT, the small image encoder of MobileSAM and LiteMedSAM, built from the config's numbers.
 
 In: preprocessed images ``(n, 3, image_size, image_size)``. Out: image embeddings ``(n, 256, grid,
-grid)``. Called by ``sam.py``. Parameter names are those of the published checkpoints.
+grid)``. Parameter names are those of the published checkpoints.
 
 Source: Wu et al., TinyViT (ECCV 2022); Zhang et al., MobileSAM (2023), whose stem has two 3x3
 convolutions of stride 2; LiteMedSAM (Ma et al., 2024), whose stem has two 1x1 convolutions.

@@ -1,7 +1,7 @@
 """micro-sam's AIS decoder: image embeddings in, the three AIS maps at 16 times their side out.
 
-Called by ``ais_decoder.py``. The names of the tensors are torch-em's, so that its decoders load as
-they are; both ways of upsampling and both modes of BatchNorm are there.
+The names of the tensors are torch-em's, so that its decoders load as they are; both ways of
+upsampling and both modes of BatchNorm are there.
 """
 
 from __future__ import annotations

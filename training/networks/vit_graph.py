@@ -1,7 +1,7 @@
 """Segment-anything's ViT, written so that a CPU needs little memory and time for it.
 
 In: an ``ImageEncoderViT`` and an image. Out: its embeddings, as its own ``forward`` computes
-them. Called by ``graphs.py`` for the exported encoder; training uses the original.
+them.
 
 The original holds the scores of all pairs of tokens at once: 12 heads x 4096 x 4096, 805 MB in
 float32, three times over while relative positions are added. Here attention runs in pieces whose

@@ -84,7 +84,7 @@ def test_an_unknown_name_lists_the_known_ones(toy_package, name):
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
-        ("cuda", "comes with the package onnxruntime-gpu .*, in the place of onnxruntime: run pip"),
+        ("cuda", "comes with the package onnxruntime-gpu .*, which replaces onnxruntime: run pip"),
         ("openvino", "then pip install onnxruntime-openvino"),
         ("directml", "then pip install onnxruntime-directml"),
         ("coreml", "it is part of the package onnxruntime on macOS"),
@@ -126,7 +126,7 @@ def test_a_provider_that_onnxruntime_drops_silently_is_an_error(toy_package, bui
     for _ in range(2):  # the refused session is not kept
         with pytest.raises(
             MissingDependencyError,
-            match="provider 'cuda' is in this onnxruntime but did not load, so that the session "
+            match="provider 'cuda' is in this onnxruntime but did not load, so the session "
             "would run on CPU; install the driver and libraries that onnxruntime-gpu needs",
         ):
             model.embed(IMAGE)

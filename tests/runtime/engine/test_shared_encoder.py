@@ -205,7 +205,7 @@ def test_a_missing_role_is_named_with_its_adapter(package, role):
     )  # fmt: skip
     dataclasses.replace(manifest, files=files).write(package)
     owner = "" if role == "encoder" else " of the adapter 'bright'"
-    with pytest.raises(FormatError, match=f"files: none{owner} has the role '{role}'"):
+    with pytest.raises(FormatError, match=f"files: no file{owner} has the role '{role}'"):
         load(package)
 
 

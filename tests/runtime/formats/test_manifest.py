@@ -183,7 +183,7 @@ def _changed_adapter(change):
 
 
 WRONG_ADAPTERS = {
-    "twice": (_changed_adapter(lambda a: a.update(name="dark")), "the name 'dark' is there twice"),
+    "twice": (_changed_adapter(lambda a: a.update(name="dark")), "two have the name 'dark'"),
     "renamed": (
         _changed_adapter(lambda a: a.update(name="other")),
         r"files: 'adapters/bright/lora\.onnx_adapter': adapter: found 'bright', the package has d",

@@ -168,8 +168,8 @@ def test_labels_of_another_image_are_refused(make_image, cells, make_request, tm
     path = make_image(cells((30, 31)))
     tifffile.imwrite(tmp_path / "other.tif", cells((30, 31)))
     request = make_request(tmp_path / "other.tif", output=f"{path.name}/labels/cells")
-    with pytest.raises(InputError, match=r"is of the image .*image\.zarr, but .*other\.tif"):
+    with pytest.raises(InputError, match=r"lies in the image .*image\.zarr, but .*other\.tif"):
         check_large_output(request.output, request.source, force=request.force)
     inside = make_request(path, output=f"{path.name}/0/cells")
-    with pytest.raises(InputError, match="belong into IMAGE/labels/NAME"):
+    with pytest.raises(InputError, match="write labels to IMAGE/labels/NAME"):
         check_large_output(inside.output, inside.source, force=inside.force)

@@ -94,7 +94,7 @@ def test_series_channels_and_planes(tmp_path, rng):
         open_source(SourceSpec(str(path)))
     with pytest.raises(InputError, match="--series: found 2, the file has 2: 0 to 1"):
         open_source(SourceSpec(str(path), series=2))
-    with pytest.raises(InputError, match="plane 5 is not there, the file has 5"):
+    with pytest.raises(InputError, match="plane 5 does not exist, the file has 5"):
         open_source(SourceSpec(str(path), plane=5, channel=0))
 
 

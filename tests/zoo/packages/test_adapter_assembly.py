@@ -86,7 +86,7 @@ def test_the_package_holds_no_encoder_and_says_where_it_is(folders):
 
 
 def test_without_its_encoder_it_says_what_to_pull(folders):
-    with pytest.raises(NotFoundError, match=r"adapters alone.*'shared'.*samzoo pull"):
+    with pytest.raises(NotFoundError, match=r"adapters without an encoder.*'shared'.*samzoo pull"):
         load(folders / "alone")
 
 

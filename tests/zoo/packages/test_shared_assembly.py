@@ -350,7 +350,7 @@ def test_what_does_not_fit_a_package_is_not_added_to_it(vit, tmp_path):
         "rounded to nf4; export them into a package of their own",
     ):  # fmt: skip
         add_adapters(tmp_path / "p", {"q": simple(tmp_path / "q", vit, "qlora")}, tmp_path / "n")
-    with pytest.raises(FormatError, match="adapters: the name 'a' is there twice"):
+    with pytest.raises(FormatError, match="adapters: two have the name 'a'"):
         add_adapters(tmp_path / "p", lora, tmp_path / "n")
     dark = simple(tmp_path / "dark", vit, preprocessing=Preprocessing(gamma=0.5))
     with pytest.raises(FormatError, match=r"adapters: dark: preprocessing\.gamma: found 0\.5"):
