@@ -2,6 +2,7 @@
 
 import ast
 import io
+import itertools
 import re
 import tokenize
 from pathlib import Path
@@ -36,17 +37,15 @@ def texts_of(source):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             if isinstance(node.value.value, str):
                 yield node.lineno, node.value.value
-    block, first, last = [], 0, 0
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            if token.start[0] != last + 1 and block:
-                yield first, "\n".join(block)
-                block = []
-            first = first if block else token.start[0]
-            last = token.start[0]
-            block.append(token.string.lstrip("# "))
-    if block:
-        yield first, "\n".join(block)
+    comments = [
+        (token.start[0], token.string.lstrip("# "))
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    ]
+    # Comments on consecutive lines have one difference between line and position.
+    for _, block in itertools.groupby(enumerate(comments), key=lambda item: item[1][0] - item[0]):
+        lines = [comment for _, comment in block]
+        yield lines[0][0], "\n".join(text for _, text in lines)
 
 
 def bad_words(source):
