@@ -18,27 +18,28 @@ from .method_rows import AIS_DECODER, ARCHITECTURES, method_rows, millions
 INTRODUCTION = """\
 # Finetuning methods
 
-Made from the code by `samzoo methods --markdown > docs/methods.md`; a test compares the two. The
-counts come from the shapes in the config; `samzoo methods --arch NAME --json` gives them for any
-architecture.
+The code makes this page: `samzoo methods --markdown > docs/methods.md`. A test compares the two. The
+counts come from the shapes in the config. `samzoo methods --arch NAME --json` gives them for any
+architecture. The [glossary](glossary.md) explains words such as [method](glossary.md#method) and
+[fold](glossary.md#fold).
 
-The methods change the image encoder alone. The prompt encoder, the mask decoder (4.06 M parameters
-together) and the AIS decoder train fully with each of them. Whatever lies outside the encoder's
-blocks (patch embedding, position embedding, neck) is frozen by every method but `full`.
+A method changes only the image encoder. The prompt encoder, the mask decoder (4.06 M parameters
+together) and the [AIS decoder](glossary.md#ais-decoder) train fully with every method. Every method
+but `full` freezes what lies outside the encoder's blocks: patch embedding, position embedding, neck.
 
 ## Trainable parameters
 
-In millions, without | with micro-sam's AIS decoder (transposed convolutions, 11.03 M).
+In millions: without the AIS decoder | with micro-sam's AIS decoder (transposed convolutions, 11.03 M).
 """
 
 AGREEMENT = """\
-These are the numbers of the tables 5, 6 and 7 of the PEFT-SAM paper, in all printed digits but one:
-for LoRA and QLoRA on ViT-B the paper prints 5.3 | 16.3, and its own shapes (rank 32 on q and v of
-12 blocks) give 5.24 | 16.27. The late methods adapt the last half of the blocks, but at most the
-last six, as in these tables; `blocks` takes any others.
+These numbers agree with the tables 5, 6 and 7 of the PEFT-SAM paper in all printed digits but one.
+For LoRA and QLoRA on ViT-B the paper prints 5.3 | 16.3, but its own shapes (rank 32 on q and v of
+12 blocks) give 5.24 | 16.27. The [late](glossary.md#late) methods adapt the last half of the blocks,
+at most the last six, as in these tables. `blocks` chooses others.
 
-In the pictures, the mark `^` is under the layers that a method changes. Below it are the tensors
-that train in them: in `[]` the layer's own, with `+` those that the method adds.
+In the pictures, the mark `^` stands under the layers that a method changes. Below are the tensors
+that train in these layers: in `[]` the layer's own, with `+` those that the method adds.
 """
 
 TINY_VIT = """\
@@ -49,31 +50,31 @@ of its last three stages, under other names:
 
 {layers}
 
-Its convolutions (stem, first stage, `local_conv` in each block, patch merging) are frozen, except
-where whole blocks train. Blocks are counted over the last three stages. The rows of `qkv` are
-interleaved by head there (q, k, v of head 0, then of head 1), so "q and v" are other rows than in
-a ViT; the factors have the same shapes. `attention` trains `attention_biases` where a ViT has
-relative positions. The paper has no TinyViT; these counterparts are our own choice.
+Its convolutions (stem, first stage, `local_conv` in each block, patch merging) are frozen, unless
+whole blocks train. Blocks are counted over the last three stages. TinyViT orders the rows of `qkv`
+by head (q, k, v of head 0, then of head 1). So "q and v" are other rows than in a ViT, but the
+factors have the same shapes. `attention` trains `attention_biases` where a ViT has relative
+positions. The paper has no TinyViT. These counterparts are samzoo's own choice.
 """
 
 OPTIONS = """\
 ## Hyperparameters
 
-Defaults are those of the code that made the paper's tables, also where its text says otherwise.
+The defaults are those of the code that made the paper's tables, even where the paper's text differs.
 
 - `blocks` (all methods but `freeze_encoder`): null for all, a sorted list of indices from 0, or
   `"late"`. `full` with a list trains these blocks only, as `late_full` does.
-- `rank`, `matrices`, `scale` (LoRA): `matrices` is a list out of q, k, v, proj, mlp; `scale`
-  multiplies the product and is alpha / rank in other libraries' words.
-- `mask_decoder_rank` (LoRA): above 0, the mask decoder's attention gets factors as well, and its
-  own attention weights are frozen. The adapter stores the sum, so it reads like any other.
+- `rank`, `matrices`, `scale` (LoRA): `matrices` is a list of q, k, v, proj, mlp. `scale`
+  multiplies the product; other libraries call it alpha / rank.
+- `mask_decoder_rank` (LoRA): above 0, the mask decoder's attention gets factors, too, and its own
+  attention weights are frozen. The adapter stores the sum, so it is read like any other.
 - `init` (AdaptFormer, SSF, FacT): `"reference"` starts away from the base, as the released code
-  does; `"identity"` starts at the base: AdaptFormer without the additional `+ x`, SSF at 1 and 0,
+  does. `"identity"` starts at the base: AdaptFormer without the additional `+ x`, SSF at 1 and 0,
   FacT with V at zero.
 - `alpha` (AdaptFormer): `"learned"`, or a fixed number. `projection` is the bottleneck's width.
-- `dropout` (FacT, AdaptFormer): acts in training steps only.
-- `shared` (FacT): one U and one V for all blocks of the same width, as the paper's text has it;
-  the released code gives each block its own.
+- `dropout` (FacT, AdaptFormer): acts only in training steps.
+- `shared` (FacT): one U and one V for all blocks of the same width, as in the paper's text.
+  The released code gives each block its own.
 """
 
 STEPS = ("norm1", "qkv", "attention", "proj", "+", "norm2", "lin1", "GELU", "lin2", "+")
