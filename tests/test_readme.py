@@ -42,8 +42,9 @@ def pages():
 def helps(capsys):
     """The help of every verb that ``samzoo --help`` lists."""
     main(["--help"])
-    for verb in re.findall(r"^    ([a-z]+) ", capsys.readouterr().out, flags=re.MULTILINE):
-        main([verb, "--help"])
+    listed = re.findall(r"^ +([a-z]+(?: [a-z]+)?)  +\S", capsys.readouterr().out, re.MULTILINE)
+    for verb in listed:
+        main([*verb.split(), "--help"])
         yield f"samzoo {verb} --help", " ".join(capsys.readouterr().out.split())
 
 

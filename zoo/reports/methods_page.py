@@ -18,25 +18,26 @@ from .method_rows import AIS_DECODER, ARCHITECTURES, method_rows, millions
 INTRODUCTION = """\
 # Finetuning methods
 
-The code makes this page: `samzoo methods --markdown > docs/methods.md`. A test compares the two. The
-counts come from the shapes in the config. `samzoo methods --arch NAME --json` gives them for any
-architecture. The [glossary](glossary.md) explains words such as [method](glossary.md#method) and
+The code makes this page: `samzoo methods --markdown > docs/methods.md`. A test compares the two.
+The counts come from the shapes in the config. `samzoo methods --arch NAME --json` gives them for
+any architecture. The glossary explains words such as [method](glossary.md#method) and
 [fold](glossary.md#fold).
 
 A method changes only the image encoder. The prompt encoder, the mask decoder (4.06 M parameters
 together) and the [AIS decoder](glossary.md#ais-decoder) train fully with every method. Every method
-but `full` freezes what lies outside the encoder's blocks: patch embedding, position embedding, neck.
+but `full` freezes what lies outside the encoder's blocks:
+patch embedding, position embedding, neck.
 
 ## Trainable parameters
 
-In millions: without the AIS decoder | with micro-sam's AIS decoder (transposed convolutions, 11.03 M).
+In millions: without an AIS decoder | with that of micro-sam (transposed convolutions, 11.03 M).
 """
 
 AGREEMENT = """\
 These numbers agree with the tables 5, 6 and 7 of the PEFT-SAM paper in all printed digits but one.
 For LoRA and QLoRA on ViT-B the paper prints 5.3 | 16.3, but its own shapes (rank 32 on q and v of
-12 blocks) give 5.24 | 16.27. The [late](glossary.md#late) methods adapt the last half of the blocks,
-at most the last six, as in these tables. `blocks` chooses others.
+12 blocks) give 5.24 | 16.27. The [late](glossary.md#late) methods adapt the last half of the
+blocks, at most the last six, as in these tables. `blocks` chooses others.
 
 In the pictures, the mark `^` stands under the layers that a method changes. Below are the tensors
 that train in these layers: in `[]` the layer's own, with `+` those that the method adds.
@@ -60,7 +61,7 @@ positions. The paper has no TinyViT. These counterparts are samzoo's own choice.
 OPTIONS = """\
 ## Hyperparameters
 
-The defaults are those of the code that made the paper's tables, even where the paper's text differs.
+The defaults are those of the code that made the paper's tables, even where its text differs.
 
 - `blocks` (all methods but `freeze_encoder`): null for all, a sorted list of indices from 0, or
   `"late"`. `full` with a list trains these blocks only, as `late_full` does.
