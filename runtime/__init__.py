@@ -1,4 +1,4 @@
-"""Running SAM packages on a CPU: embed an image, prompt it, segment it. Needs no torch.
+"""The runtime of SAM packages on a CPU, without torch: embed an image, prompt it, segment it.
 
 Names are imported when they are first used, so that ``samzoo --help`` loads no NumPy.
 """
@@ -95,7 +95,7 @@ _MODULES = {
     "write_labels": "images.reading",
     "write_overlay": "images.overlay",
 }
-"""Where each public name is defined."""
+"""The module of each public name."""
 
 
 def __getattr__(name: str) -> object:

@@ -9,11 +9,11 @@ The tree; each class also derives from the built-in that callers expect::
     |  |- FormatError                      a config, manifest or weights file is not usable
     |  |- WrongBaseError                   an adapter meets a base it was not trained on
     |  `- OutputExistsError                the output is there and --force was not given
-    |- NotFoundError (FileNotFoundError)   a path or name that does not exist       exit 2
+    |- NotFoundError (FileNotFoundError) a path or name that does not exist       exit 2
     |- MissingDependencyError (ImportError) an extra is not installed                exit 2
     `- StorageError (OSError)              a read or write failed (disk, permissions) exit 3
 
-A message says what was expected, what came, where, and what to do next.
+A message says what was expected, what was found, where, and what to do next.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from types import ModuleType
 
 
 class SamzooError(Exception):
-    """Base of all errors raised on purpose."""
+    """Base of all errors that samzoo raises on purpose."""
 
 
 class InputError(SamzooError, ValueError):
-    """What the caller gave cannot be used."""
+    """The caller's input cannot be used."""
 
 
 class ShapeError(InputError):
@@ -59,7 +59,7 @@ class MissingDependencyError(SamzooError, ImportError):
 
 
 class StorageError(SamzooError, OSError):
-    """Reading or writing failed for reasons outside the content."""
+    """Reading or writing failed for reasons other than the content."""
 
 
 def shown(value: object, *, limit: int = 200) -> str:

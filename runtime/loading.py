@@ -1,4 +1,4 @@
-"""From a package folder to a model that runs."""
+"""From a package folder to a ``Model`` that is ready to run."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ def load(
     threads: int | None = None,
     provider: str = CPU,
 ) -> Model:
-    """Open a package; each of its graphs is checked and loaded when first used.
+    """Open a package; each of its graphs is checked and loaded when it is first used.
 
     Args:
         package: The package's folder.
-        base: The folder of the package that has its encoder, for a package of adapters alone;
-            ``samzoo.zoo.load`` finds it. Ignored by a package with an encoder of its own.
+        base: The folder of the package with the encoder, if this package has adapters only;
+            ``samzoo.zoo.load`` finds it. A package with an encoder ignores it.
         threads: CPU threads of one operator; all cores by default.
         provider: Where the graphs run: ``cpu``, ``cuda``, ``coreml``, ``openvino`` or
-            ``directml``; see ``docs/api.md``. Never another one than asked for.
+            ``directml``; see ``docs/api.md``. No other provider is used instead.
 
     Returns:
-        The model. Where several share the package's encoder, the first of them is in use:
-        ``Model.use`` chooses another.
+        The model. If several share the package's encoder, the first is in use; ``Model.use``
+        chooses another.
 
     Raises:
         InputError: ``threads`` is below 1, or there is no such provider.

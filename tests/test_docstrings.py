@@ -19,6 +19,9 @@ FOLDERS = (
     "runtime/images",
     "runtime/prompts",
     "runtime/windows",
+    "training/data",
+    "training/fit",
+    "training/networks",
 )
 """What is held to these rules."""
 

@@ -1,7 +1,7 @@
 """Finetuning SAM: annotated images in, an adapter out.
 
-Names are imported when they are first used: the table of methods, the settings and the adapter
-format need no torch, so merging and listing run without it.
+Names are imported when they are first used. The table of methods, the settings and the adapter
+format need no torch, so that merging and listing run without it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _MODULES = {
     "split": "samzoo.training.data.reading",
     "train": "samzoo.training.fit.loop",
 }
-"""Where each public name is defined."""
+"""The module of each public name."""
 
 
 def __getattr__(name: str) -> object:

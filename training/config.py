@@ -1,6 +1,6 @@
-"""Settings of a finetuning run, read from TOML; ``TrainConfig()`` is the paper's recipe.
+"""The settings of a finetuning run, read from TOML; ``TrainConfig()`` is the paper's recipe.
 
-Shipped presets lie in ``presets/``; ``laptop`` is made for one image and a CPU.
+The shipped presets are in ``presets/``; ``laptop`` is made for one image and a CPU.
 """
 
 from __future__ import annotations
@@ -26,49 +26,51 @@ PRESETS = Path(__file__).parent / "presets"
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """One run. Defaults: PEFT-SAM (MIDL 2025), appendix E.2, and micro-sam's ``train_sam``.
+    """One run's settings. Defaults: PEFT-SAM (MIDL 2025), appendix E.2, micro-sam's ``train_sam``.
 
     Attributes:
-        hyperparameters: Of the method; see ``samzoo.training.methods``.
-        epochs: Most epochs.
+        hyperparameters: The method's settings; see ``samzoo.training.methods``.
+        epochs: Largest number of epochs.
         steps_per_epoch: Steps between two validations; the paper pads short loaders to 50.
-        early_stopping: Epochs without a better validation score before it stops; 0 never stops.
-        max_minutes: Stops after the epoch in which this time is over; 0 has no limit. Counts
-            time over all resumed sessions.
-        learning_rate: Of the encoder's delta, the prompt encoder and the mask decoder (AdamW).
-        ais_learning_rate: Of the AIS decoder, which starts from random weights.
-        weight_decay: Of AdamW.
+        early_stopping: Epochs without a better validation score before training stops; 0 never
+            stops.
+        max_minutes: Training stops after the epoch in which this time is over; 0 is no limit. Time
+            counts over all resumed sessions.
+        learning_rate: Learning rate of the encoder's delta, prompt encoder and mask decoder
+            (AdamW).
+        ais_learning_rate: Learning rate of the AIS decoder, which starts from random weights.
+        weight_decay: AdamW's weight decay.
         scheduler: ``plateau`` multiplies by 0.9 after 3 epochs without progress (micro-sam);
             ``cosine`` falls to 1 % over the epochs, or over ``max_minutes``.
-        ema_decay: Validates and keeps an exponential moving average of the weights; 0 is off.
-        n_objects: Objects a step.
-        n_sub_iteration: Prompt and corrections of a step.
-        learned_rounds: Send only this many rounds backwards: the first, the last, and a choice of
-            those between, drawn anew each step; 0 learns from all (the paper).
+        ema_decay: Decay of an exponential moving average of the weights, which is validated and
+            kept; 0 is off.
+        n_objects: Number of objects in a step.
+        n_sub_iteration: Number of rounds in a step: the first prompt and its corrections.
+        learned_rounds: Compute gradients in only this many rounds: the first, the last, and a
+            choice of those between, drawn anew in each step; 0 learns from all (the paper).
         corrections_after: Fraction of the run, by steps or time, that learns from first prompts
-            alone. It buys about twice the steps while there is little to correct.
-        freeze_encoder_after: Share of the run after which the encoder stays as it is, at its
-            average where there is one, and only the decoders go on learning. Embeddings of a fixed
-            set of crops are then computed once, so that a step costs no encoder pass. 1 never
-            freezes.
-        mask_prob: Chance that a correction also gets the previous logits as mask input.
+            alone. It allows about twice the steps while there is little to correct.
+        freeze_encoder_after: Fraction of the run after which the encoder is frozen, at its average
+            if there is one, and only the decoders train. Embeddings of a fixed set of crops are
+            then computed once, so that a step needs no encoder pass. 1 never freezes.
+        mask_prob: Probability that a correction also gets the previous logits as mask input.
         box_distortion_factor: Largest jitter of a box side, as a fraction of its length.
         point_output: ``multimask`` trains the best of three masks on a first point (the paper);
-            ``single`` trains one mask for all prompts, which takes fewer steps where a point is
-            not ambiguous. It becomes part of the model.
-        ais_decoder: The AIS decoder to train, light or micro-sam's, or None for prompts only.
+            ``single`` trains one mask for all prompts, which takes fewer steps if a point is not
+            ambiguous. It becomes part of the model.
+        ais_decoder: The AIS decoder to train: the light one, micro-sam's, or None for prompts
+            only.
         augmentation: ``flip`` mirrors (the paper), ``dihedral`` also turns by 90 degrees.
-        intensity_jitter: Largest log2 of the random exponent on intensities; 0 is off.
+        intensity_jitter: Largest log2 of a random exponent on intensities; 0 is off.
         precision: ``bf16-mixed`` is about twice as fast where the CPU has bfloat16 units.
-        seed: Of all random numbers.
-        preprocessing: Replaces the base's where given; it becomes part of the adapter.
-        object_diameter: Sets the input scale so that the median training object, as a circle of
-            the same area, has this diameter in model pixels; 0 keeps the scale of the
-            preprocessing.
-        ais: Thresholds to start from; ``search_ais`` replaces them by the best on validation.
+        seed: Seed of all random numbers.
+        preprocessing: Replaces the base's preprocessing if given; it becomes part of the adapter.
+        object_diameter: Sets the scale so that the median training object, as a circle of its
+            area, has this diameter in model pixels; 0 keeps the preprocessing's scale.
+        ais: AIS thresholds to start from; ``search_ais`` replaces them by the best on validation.
         search_ais: Search the paper's grid of AIS thresholds when training ends.
-        validation_tasks: Their mean mSA is the score that chooses the best checkpoint.
-        min_object_size: Smaller objects do not count in validation, in pixels.
+        validation_tasks: The tasks whose mean mSA chooses the best checkpoint.
+        min_object_size: Least size in pixels of the objects that count in validation.
     """
 
     hyperparameters: dict[str, Any] = field(default_factory=dict)
@@ -122,14 +124,14 @@ class TrainConfig:
                 f"box_distortion_factor: allowed is 0 to 0.5, found {self.box_distortion_factor}"
             )
         if self.object_diameter and self.preprocessing and self.preprocessing.scale is not None:
-            raise FormatError("object_diameter and preprocessing.scale: give one of them")
+            raise FormatError("object_diameter and preprocessing.scale: give only one of them")
         if not self.validation_tasks:
             raise FormatError("validation_tasks: name at least one task")
 
     def with_ais_decoder(self, name: Literal["light", "unetr", "none"]) -> TrainConfig:
-        """Return the same run with another AIS decoder, of its kind's default size.
+        """Return the same settings with another AIS decoder, of its kind's default size.
 
-        Without one there is nothing to validate automatically: ``ais`` leaves the tasks.
+        Without a decoder ``ais`` is removed from the validation tasks.
         """
         decoders: dict[str, AisDecoderConfig | None]
         decoders = {"light": LightDecoderConfig(), "unetr": UnetrDecoderConfig(), "none": None}
@@ -141,15 +143,15 @@ class TrainConfig:
         """Read a preset by name or a TOML file by path; missing keys keep their defaults.
 
         Raises:
-            NotFoundError: Neither a preset nor a file.
-            FormatError: Not TOML, an unknown key or a value out of range.
+            NotFoundError: There is neither a preset nor a file of that name.
+            FormatError: The file is not TOML, or a key is unknown, or a value is out of range.
         """
         path = PRESETS / f"{name_or_path}.toml"
         if not name_or_path.isidentifier() or not path.is_file():
             path = Path(name_or_path)
         if not path.is_file():
             known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.toml")))
-            raise NotFoundError(f"{name_or_path}: no such file, nor a preset; presets: {known}")
+            raise NotFoundError(f"{name_or_path}: neither a file nor a preset; presets: {known}")
         try:
             value = tomllib.loads(path.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

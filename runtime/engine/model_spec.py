@@ -1,4 +1,4 @@
-"""The package that a model was opened from: enough to open the same model in another process.
+"""The description of an opened model, from which another process can open the same model.
 
 In: the arguments of ``loading.load``. Out: plain values that can be sent to a worker.
 """
@@ -12,12 +12,12 @@ from .providers import CPU
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Which model to open, and how.
+    """The package to open, and how to open it.
 
     Attributes:
         package: The package's folder.
-        base: The folder with the encoder, for a package of adapters alone.
-        adapter: The adapter in use, for a package with several; None is the first.
+        base: The folder of the package with the encoder, if this package has adapters only.
+        adapter: The adapter in use, if the package has several; None is the first.
         threads: CPU threads of one operator; None is all cores.
         provider: Where the graphs run.
     """

@@ -1,4 +1,4 @@
-"""Checks of what is written beside an image, before any work is done: labels, overlay, table.
+"""Checks of the outputs for an image, before any work is done: labels, overlay, table.
 
 In: paths. Out: nothing, or an error that says what to change.
 """
@@ -22,10 +22,10 @@ def check_labels_output(path: Path, image: Path, *, force: bool) -> None:
     Args:
         path: Where the labels of one image will be.
         image: The image.
-        force: Allow to replace an existing file.
+        force: Allow replacing an existing file.
 
     Raises:
-        InputError: The suffix is none of ``LABEL_SUFFIXES``.
+        InputError: The suffix is not one of ``LABEL_SUFFIXES``.
         OutputExistsError: The file exists and ``force`` is false, or it is the image.
     """
     if path.suffix.lower() not in LABEL_SUFFIXES:
@@ -40,10 +40,10 @@ def check_overlay_output(path: Path, image: Path, labels: Path, *, force: bool) 
         path: Where the overlay will be.
         image: The image.
         labels: Where the labels will be.
-        force: Allow to replace an existing file.
+        force: Allow replacing an existing file.
 
     Raises:
-        InputError: It is no PNG, or the output for the labels.
+        InputError: The path is not a PNG, or is the output for the labels.
         OutputExistsError: The file exists and ``force`` is false, or it is the image.
     """
     _check_beside(path, "overlay", OVERLAY_SUFFIX, image, labels, force=force)
@@ -56,10 +56,10 @@ def check_table_output(path: Path, image: Path, labels: Path, *, force: bool) ->
         path: Where the table will be.
         image: The image.
         labels: Where the labels will be.
-        force: Allow to replace an existing file.
+        force: Allow replacing an existing file.
 
     Raises:
-        InputError: It is no CSV file, or the output for the labels.
+        InputError: The path is not a CSV file, or is the output for the labels.
         OutputExistsError: The file exists and ``force`` is false, or it is the image.
     """
     _check_beside(path, "table", TABLE_SUFFIX, image, labels, force=force)
@@ -69,7 +69,7 @@ def _check_beside(
     path: Path, name: str, suffix: str, image: Path, labels: Path, *, force: bool
 ) -> None:
     if path.suffix.lower() != suffix:
-        raise InputError(f"{path}: {name}s are written as {suffix}; name it so")
+        raise InputError(f"{path}: {name}s are written as {suffix}; choose a name with this suffix")
     check_output(path, force=force, inputs=[image])
     if path.resolve() == labels.resolve():
-        raise InputError(f"{path}: is the output for the labels as well; choose another name")
+        raise InputError(f"{path}: is the output for the labels too; choose another name")

@@ -48,7 +48,7 @@ def test_an_unknown_key_lists_the_known_ones(tmp_path):
 
 
 def test_an_unknown_name_lists_the_presets():
-    with pytest.raises(NotFoundError, match="no such file, nor a preset; presets: laptop, paper"):
+    with pytest.raises(NotFoundError, match="neither a file nor a preset; presets: laptop, paper"):
         TrainConfig.read("laptpo")
     with pytest.raises(NotFoundError, match="no such file"):
         TrainConfig.read("../presets/laptop")

@@ -1,6 +1,7 @@
-"""Embeddings of a frozen encoder, computed once for each crop and kept in files.
+"""Embeddings of a frozen encoder, computed once for each crop and stored in files.
 
-Files instead of memory: 64 crops of a 64 x 64 grid are 268 MB.
+In: a crop. Out: its embeddings. They are stored in files because they are large: 64 crops with a
+64 x 64 grid take 268 MB.
 """
 
 from __future__ import annotations
@@ -26,19 +27,20 @@ NAME = "image_embeddings"
 def cache_identity(
     base_digest: str, delta_digest: str, data_digest: str, preprocessing: Preprocessing
 ) -> str:
-    """Name what the embeddings of a frozen encoder depend on.
+    """Return an identity of all that the embeddings of a frozen encoder depend on.
 
-    Base, what the encoder had learned before it was frozen, data and preprocessing.
+    These are the base, what the encoder learned before it was frozen, the data and the
+    preprocessing.
     """
     text = base_digest + delta_digest + data_digest + str(preprocessing)
     return weights_digest({"id": np.frombuffer(text.encode(), np.uint8)})
 
 
 class EmbeddingCache:
-    """Computes the embeddings of a crop when first asked for, and reads them afterwards.
+    """Computes the embeddings of a crop when they are first asked for, and then reads them.
 
-    Files are named by the crop and lie in a folder of the run, whose ``identity`` must match: a
-    run that goes on with other data or another base starts an empty folder.
+    Files are named after the crop and lie in a folder of the run. If the folder has another
+    ``identity``, because the data or the base changed, it is emptied.
     """
 
     def __init__(self, folder: Path, identity: str, encode: Callable[[Crop], Tensor]) -> None:
@@ -49,13 +51,13 @@ class EmbeddingCache:
                 shutil.rmtree(other, ignore_errors=True)
 
     def __call__(self, crop: Crop) -> Tensor:
-        """Return ``(1, 256, grid, grid)`` for a crop."""
+        """Return the image embeddings of a crop, ``(1, 256, grid, grid)``."""
         path = self._folder / ("_".join(str(number) for number in crop.key) + ".safetensors")
         try:
             return torch.from_numpy(np.array(read_tensors(path)[NAME]))
-        except (NotFoundError, FormatError, KeyError):  # not there yet, or damaged: compute it
+        except (NotFoundError, FormatError, KeyError):  # missing or damaged, so compute it
             embeddings = self._encode(crop).detach().float().cpu().numpy()
             write_tensors(path, {NAME: embeddings}, {})
-            # As it will be read next time, also in memory layout, so that the two visits of a
-            # crop give the same bits, and so does a run that was interrupted between them.
+            # The values as they will be read next time, memory layout included. So both visits of
+            # a crop give the same bits, even if the run was interrupted between them.
             return torch.from_numpy(np.ascontiguousarray(embeddings))

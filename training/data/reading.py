@@ -1,7 +1,7 @@
-"""From annotated images to training crops.
+"""Annotated images, read and cut into training crops.
 
 In: image and label files. Out: ``Sample`` (a whole image at the model's scale, with its AIS
-targets) and ``Crop`` (what one step sees).
+targets) and ``Crop`` (the window that one step sees).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from samzoo.runtime.images.tiles import even_tiles
 from .targets import distance_targets
 
 MIN_TRAINING_PIXELS = 25
-"""Smaller pieces of objects, at the model's scale, are no training objects. Source: micro-sam
-1.8.14's ``min_size`` of its label transform."""
+"""Least size of a training object, or of a piece of it, at the model's scale. Source: micro-sam
+1.8.14, ``min_size`` of its label transform."""
 
 Variant = int
-"""0 to 7: bit 0 mirrors columns, bit 1 mirrors rows, bit 2 swaps the axes."""
+"""A number from 0 to 7: bit 0 mirrors columns, bit 1 mirrors rows, bit 2 swaps the axes."""
 
 VARIANTS: dict[str, tuple[Variant, ...]] = {
     "none": (0,),
@@ -44,7 +44,7 @@ class Annotated:
     Attributes:
         image: ``(height, width)`` or ``(height, width, 3)``.
         labels: ``(height, width)`` int32.
-        name: For messages and logs.
+        name: Names the image in messages and logs.
     """
 
     image: Array
@@ -69,14 +69,14 @@ class Sample:
 
 @dataclass(frozen=True)
 class Crop:
-    """What one step sees: a window of a sample, turned, and which one it is.
+    """The window of a sample that one step sees, mirrored or turned.
 
     Attributes:
         image: ``(height, width, 3)`` float32 in 0..255, both sides at most ``image_size``.
         labels: ``(height, width)`` int32.
         targets: ``(3, height, width)`` float32.
-        key: (sample, y0, x0, variant): the same key is the same crop, so embeddings of a frozen
-            encoder are stored under it.
+        key: (sample, y0, x0, variant). Equal keys are equal crops; embeddings of a frozen encoder
+            are stored by key.
     """
 
     image: Array
@@ -86,11 +86,11 @@ class Crop:
 
 
 def read_annotated(images: Path, labels: Path) -> list[Annotated]:
-    """Read all image and label pairs of two folders, or one file each.
+    """Read all pairs of images and labels in two folders, or two files.
 
     Raises:
         NotFoundError: A folder or file does not exist.
-        ImageError: A file cannot be used, a partner is missing, or sizes differ.
+        ImageError: A file cannot be used, has no partner, or differs from it in size.
     """
     result = []
     for image_path, label_path in match_pairs(images, labels):
@@ -100,11 +100,11 @@ def read_annotated(images: Path, labels: Path) -> list[Annotated]:
 
 
 def split(annotated: Sequence[Annotated]) -> tuple[list[Annotated], list[Annotated]]:
-    """Set validation data aside where the user named none.
+    """Set validation data aside if the user names none.
 
-    From four images on, every fifth (at least one) validates. With fewer, the right quarter of
-    each image does: the two parts share no pixel, and an object on the cut is in both parts as
-    two pieces (own choice; one image must be enough).
+    With four images or more, every fifth (at least one) validates. With fewer, the right quarter
+    of each image does. The two parts share no pixel; an object on the cut becomes a piece in each
+    part (own choice; one image must be enough).
 
     Returns:
         Training and validation images.
@@ -133,7 +133,7 @@ def split(annotated: Sequence[Annotated]) -> tuple[list[Annotated], list[Annotat
 
 
 def median_diameter(annotated: Sequence[Annotated]) -> float:
-    """Median diameter of all objects, each taken as a circle of its area, in image pixels.
+    """Return the objects' median diameter in image pixels, each that of a circle of its area.
 
     Raises:
         ImageError: There is no object.
@@ -154,7 +154,7 @@ def prepare(annotated: Annotated, preprocessing: Preprocessing, image_size: int)
 
 
 def data_digest(samples: Sequence[Sample]) -> str:
-    """Identity of training data: a digest over all images and labels, in order."""
+    """Return an identity of training data: a digest of all images and labels, in order."""
     return weights_digest({
         f"{index}/{key}": value
         for index, sample in enumerate(samples)
@@ -163,7 +163,7 @@ def data_digest(samples: Sequence[Sample]) -> str:
 
 
 def scaled_size(shape: tuple[int, ...], scale: float | None, image_size: int) -> Size:
-    """Size of a whole image at the model's scale; with a fixed scale it may exceed the model's."""
+    """Return an image's size at the model's scale; it may exceed the model's image size."""
     height, width = shape[0], shape[1]
     if scale is None:
         return input_size((height, width), image_size, None)
@@ -185,8 +185,8 @@ class CropSampler:
     """Draws crops that hold at least one object.
 
     Attributes:
-        fixed: Whether crops come from a fixed set of windows, so that each embedding of a frozen
-            encoder is used many times; otherwise windows lie anywhere.
+        fixed: Draw from a fixed set of windows, so that each embedding of a frozen encoder is used
+            many times; otherwise windows lie anywhere.
     """
 
     def __init__(
@@ -216,7 +216,7 @@ class CropSampler:
 
     @property
     def n_fixed(self) -> int:
-        """Number of different crops with a frozen encoder."""
+        """Number of different crops if the encoder is frozen."""
         return len(self._corners) * len(self._variants)
 
     def draw(self) -> Crop:
@@ -226,7 +226,7 @@ class CropSampler:
         sample = self._samples[index]
         if not self.fixed:
             height, width = _shape(sample)
-            for _ in range(100):  # the fixed corner stays if objects are very rare
+            for _ in range(100):  # if objects are very rare, the fixed corner stays
                 free_y = int(self.rng.integers(max(1, height - self._side + 1)))
                 free_x = int(self.rng.integers(max(1, width - self._side + 1)))
                 if _has_object(_window(sample.labels, free_y, free_x, self._side)):
@@ -242,7 +242,7 @@ class CropSampler:
 
 
 def training_objects(labels: Labels2D) -> list[int]:
-    """Ids of the objects in a crop that are large enough to train on."""
+    """Return the labels of the objects in a crop that are large enough to train on."""
     counts = np.bincount(labels.reshape(-1))
     counts[0] = 0
     return [int(i) for i in np.flatnonzero(counts >= MIN_TRAINING_PIXELS)]

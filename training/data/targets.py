@@ -1,6 +1,6 @@
 """Training targets of the AIS decoder: from instance labels to the three maps.
 
-In: an instance image. Out: foreground and the two distances of each pixel within its object.
+In: instance labels. Out: foreground, and each pixel's two distances within its object.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ EPSILON = 1e-7
 
 
 MIN_COMPONENT = 25
-"""Smaller components are background. Source: micro-sam 1.8.14's training loader."""
+"""Least size of a component in pixels; smaller ones are background. Source: micro-sam 1.8.14's
+training loader."""
 
 
 def distance_targets(labels: Labels2D, *, min_size: int = MIN_COMPONENT) -> Float3D:
-    """Compute the maps that the AIS decoder learns.
+    """Compute the maps that the AIS decoder learns to predict.
 
     Args:
         labels: ``(height, width)`` int32 instances, 0 is background. A label in several pieces
@@ -31,15 +32,15 @@ def distance_targets(labels: Labels2D, *, min_size: int = MIN_COMPONENT) -> Floa
 
     Returns:
         ``(3, height, width)`` float32 in 0..1, channels in the order of ``AIS_CHANNELS``: 1 on
-        objects; the distance to the object's centre over the largest one in it (0 at the centre);
-        and one minus the distance to its outermost pixels over the largest one (0 in the core).
-        The background is 0, 1 and 1. The image's border is no boundary: an object cut by it
-        has its core there.
+        objects; the distance to the object's centre, divided by the largest one in the object (0
+        at the centre); and one minus the distance to the object's outermost pixels, divided by the
+        largest one (0 in the core). On the background they are 0, 1 and 1. The image's border is
+        not a boundary: an object that it cuts has its core there.
 
     Source:
-        ``PerObjectDistanceTransform`` of torch-em 0.10.9, as micro-sam trains with it: the centre
-        is the rounded centroid, or the pixel farthest from the boundary where the centroid lies
-        outside the object.
+        ``PerObjectDistanceTransform`` of torch-em 0.10.9, as micro-sam trains with it. The centre
+        is the rounded centroid, or, if that lies outside the object, the pixel farthest from the
+        boundary.
     """
     components = _components(labels, min_size)
     targets = np.ones((3, *labels.shape), np.float32)
@@ -60,7 +61,7 @@ def _components(labels: Labels2D, min_size: int) -> Labels2D:
 
 
 def _outline(labels: Labels2D) -> NDArray[np.bool_]:
-    """Object pixels beside (4 neighbours) a pixel of another label or of the background."""
+    """Mark object pixels with a 4-neighbour of another label or of the background."""
     outline = np.zeros(labels.shape, np.bool_)
     differs = labels[1:] != labels[:-1]
     outline[1:] |= differs
@@ -72,7 +73,7 @@ def _outline(labels: Labels2D) -> NDArray[np.bool_]:
 
 
 def _objects(labels: Labels2D) -> list[tuple[tuple[slice, slice], NDArray[np.bool_]]]:
-    """Bounding box and mask of each object."""
+    """Return the bounding box and the mask of each object."""
     rows, columns = np.nonzero(labels)
     values = labels[rows, columns]
     order = np.argsort(values, kind="stable")
@@ -91,11 +92,11 @@ def _distances(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     if outline.any():
         depth = np.asarray(bic.distance.distance_transform(~outline), np.float32)
-    else:  # one object fills the image: it has a centre but no boundary to be far from
+    else:  # one object fills the image: it has a centre, but no boundary
         depth = np.zeros(mask.shape, np.float32)
     depth[~mask] = 0
     y, x = np.nonzero(mask)
-    # Rounded half to even in the image's coordinates, not the region's, as in the source.
+    # Rounded half to even in the coordinates of the image, not of the region, as in the source.
     top, left = region[0].start, region[1].start
     center_y = round(float(y.mean()) + top) - top
     center_x = round(float(x.mean()) + left) - left

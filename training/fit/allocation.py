@@ -1,4 +1,4 @@
-"""Keeping freed memory in the process, which is half the time of training on a CPU."""
+"""Freed memory that stays in the process, which saves up to 40 % of a step's time on a CPU."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import ctypes
 import sys
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-"""Source: glibc, ``malloc.h``."""
+"""The numbers of two settings of ``mallopt``. Source: glibc, ``malloc.h``."""
 
 
 def keep_freed_memory() -> bool:
-    """Tell the C library to reuse large blocks instead of giving them back to the system.
+    """Tell the C library to reuse large blocks instead of returning them to the system.
 
-    By default glibc maps every block above 32 MB anew, so each step pays for fresh zeroed pages:
-    one LoRA step of the 256-pixel TinyViT took 5.2 s in float32 with this call and 8.5 s without,
-    4.3 s and 5.2 s in bfloat16 (two cores).
+    By default glibc maps every block above 32 MB anew, so that each step pays for fresh zeroed
+    pages. One LoRA step of the 256-pixel TinyViT took 5.2 s in float32 with this call and 8.5 s
+    without it; in bfloat16 it took 4.3 s and 5.2 s (two cores).
 
     Returns:
-        Whether it had an effect; on other systems and C libraries nothing happens.
+        Whether it had an effect. On other systems and C libraries nothing happens.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -1,6 +1,6 @@
 """The exponential moving average of the trained weights.
 
-In: the weights after each step. Out: their average, also in place of the weights for validation.
+In: the weights after each step. Out: their average, which replaces the weights for validation.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from torch import Tensor
 from .interrupts import interrupts_held_back
 
 WARMUP = 10
-"""The average starts short: decay is at most ``(1 + step) / (10 + step)`` (own choice)."""
+"""Steps of a short average at the start: decay is at most ``(1 + step) / (10 + step)`` (own
+choice)."""
 
 
 class WeightAverage:
-    """Averages weights over steps; with a decay of 0 there is no average.
+    """The average of weights over steps; with a decay of 0 there is none.
 
     Args:
         weights: Trained parameters by name.
-        decay: Of the average, 0 to 1.
+        decay: Decay of the average at each step, 0 to 1.
 
     Attributes:
-        values: The averages by name; empty where there is none.
+        values: The averages by name; empty if there is no average.
     """
 
     def __init__(self, weights: Mapping[str, Tensor], decay: float) -> None:
@@ -35,23 +36,23 @@ class WeightAverage:
         )
 
     def update(self, step: int) -> None:
-        """Take the weights in, after so many steps."""
+        """Add the weights to the average after a number of steps."""
         decay = min(self._decay, (1 + step) / (WARMUP + step))
         with torch.no_grad():
             for name, value in self.values.items():
                 value.lerp_(self._weights[name], 1 - decay)
 
     def best_weights(self) -> dict[str, Tensor]:
-        """What is validated and kept: the average, or the weights where there is none."""
+        """Return the weights to validate and keep: the average, or the weights without one."""
         return {**self._weights, **self.values}
 
     def settle(self, prefix: str) -> None:
-        """Make the average the weights themselves, of all names with a prefix."""
+        """Replace the weights whose names have a prefix by their average."""
         self._copy({n: v for n, v in self.values.items() if n.startswith(prefix)})
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Put the average into the model for the time of a block."""
+        """Put the average into the model inside a ``with`` block."""
         kept = {name: self._weights[name].detach().clone() for name in self.values}
         try:
             with interrupts_held_back():

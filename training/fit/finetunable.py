@@ -1,6 +1,7 @@
-"""From a base to the model that trains: AIS decoder added, method attached.
+"""From a base to the model that trains: with an AIS decoder, and with the method attached.
 
-In: a base folder, a method, settings. Out: a ``Sam`` of which the right weights train.
+In: a base folder, a method, settings. Out: a ``Sam`` in which only the method's weights and the
+decoders train.
 """
 
 from __future__ import annotations
@@ -25,16 +26,17 @@ def finetunable(
     config: TrainConfig,
     diameter: float,
 ) -> tuple[ModelConfig, Sam]:
-    """Load the base, add an AIS decoder where asked, and attach the method.
+    """Load the base, add an AIS decoder if the config has one, and attach the method.
 
     Args:
         base: Folder with ``config.json`` and ``model.safetensors``.
-        method: Makes the encoder trainable.
-        hyperparameters: Of the method.
+        method: The method that makes the encoder trainable.
+        hyperparameters: The method's settings.
         config: ``ais_decoder``, ``point_output``, ``preprocessing`` and ``ais`` go into the
             model's config. A base that has an AIS decoder keeps its own, unless ``ais_decoder``
             is None.
-        diameter: Of the training objects, in image pixels; see ``object_diameter``.
+        diameter: Median diameter of the training objects, in image pixels; see
+            ``object_diameter``.
 
     Returns:
         The base's own config, and the model in eval mode.
@@ -68,8 +70,9 @@ def finetunable(
         if not (fresh and name.startswith("ais_decoder."))
     }
     sam.load_state_dict({**sam.state_dict(), **state})
-    # Eval mode throughout: BatchNorm keeps the statistics it was published with, since batches of
-    # one image have none worth learning (own choice). SAM has no dropout. See acting.py.
+    # The model stays in eval mode, so that BatchNorm keeps its published statistics: batches of
+    # one image have none worth learning (own choice). SAM has no dropout. See
+    # ``networks/acting.py``.
     sam.eval()
     method.attach(sam.image_encoder, architecture, hyperparameters)
     mask_decoder_lora.attach(sam.mask_decoder, hyperparameters)
@@ -77,8 +80,8 @@ def finetunable(
         model_config, architecture=method.extended(architecture, hyperparameters)
     )
     if config.precision == "bf16-mixed":
-        # oneDNN's bfloat16 convolutions want this layout: 1.2 s instead of 12.8 s forward and
-        # backward of TinyViT on two cores; in float32 it costs time instead.
+        # oneDNN's bfloat16 convolutions want this layout: TinyViT takes 1.2 s instead of 12.8 s
+        # forward and backward on two cores. In float32 the layout costs time.
         sam.image_encoder.to(memory_format=torch.channels_last)
     return base_config, sam
 

@@ -1,4 +1,4 @@
-"""Interrupts between steps instead of inside of them, so that what is saved is a whole step."""
+"""Interrupts held back until a step ends, so that a whole step is saved."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""Ctrl-C, and what a batch system sends when time is over."""
+"""Ctrl-C, and the signal that a batch system sends when time is over."""
 
 
 @contextmanager
 def interrupts_held_back() -> Iterator[None]:
-    """Deliver ``SIGNALS`` when the block is done; they are lost if the block raises an error.
+    """Deliver ``SIGNALS`` when the block ends; they are lost if the block raises an error.
 
-    Without effect outside of the main thread, which never gets signals, and on a signal that the
-    program ignores, leaves to the system or handles outside of Python.
+    There is no effect outside the main thread, where signals never arrive, nor on a signal that
+    the program ignores, leaves to the system or handles outside Python.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,6 +1,7 @@
-"""One training step: a crop, a shared encoder pass, both objectives, one optimiser step.
+"""One training step: a crop, one encoder pass, both objectives, one optimiser step.
 
-In: the model, the crops to draw from. Out: changed weights and the step's loss.
+In: the model, and the samples from which crops are drawn. Out: changed weights, and the step's
+loss.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from .objectives import InteractiveSettings, distance_loss, interactive_step
 
 
 class Learner:
-    """A model in training with its optimiser.
+    """A model in training, with its optimiser.
 
     Args:
         fabric: Puts the model on its device and chooses the precision.
@@ -42,11 +43,12 @@ class Learner:
         samples: Images to learn from.
         config: The run's settings.
         rng: Source of all random choices.
-        fresh_ais_decoder: Whether its BatchNorm layers have yet to learn their statistics.
+        fresh_ais_decoder: True if the AIS decoder's BatchNorm layers have yet to learn their
+            statistics.
 
     Attributes:
-        weights: Trained parameters by name, and the statistics that are learned.
-        optimizer: AdamW with the AIS decoder's weights in a group of their own.
+        weights: The trained parameters and the statistics that are learned, by name.
+        optimizer: AdamW, with the AIS decoder's weights in a group of their own.
     """
 
     def __init__(
@@ -97,11 +99,11 @@ class Learner:
         self._cache: EmbeddingCache | None = None
 
     def freeze_encoder(self, folder: Path, identity: str) -> None:
-        """Learn on with the decoders alone, on embeddings that are computed once.
+        """From now on train only the decoders, on embeddings that are computed once.
 
         Args:
-            folder: For the embeddings.
-            identity: What they depend on.
+            folder: Folder for the embeddings.
+            identity: Identity of all that the embeddings depend on.
         """
         self._sampler.fixed = True
         self._cache = EmbeddingCache(folder, identity, self._encode)
@@ -110,15 +112,15 @@ class Learner:
         """Draw a crop and learn from it.
 
         Args:
-            index: Steps done before; even ones start with a point, odd ones with a box.
+            index: Number of steps done before. Even steps start with a point, odd ones with a box.
             learning_rate_factor: Multiplies the learning rates.
-            corrections: Whether to go on after the first prompt.
+            corrections: Whether corrections follow the first prompt.
 
         Returns:
             The loss.
 
         Raises:
-            InputError: The loss is not finite; the weights are as before.
+            InputError: The loss is not finite; the weights are unchanged.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * learning_rate_factor
@@ -127,7 +129,8 @@ class Learner:
         count = min(self._config.n_objects, len(objects))
         ids = [int(i) for i in self._rng.choice(objects, size=count, replace=False)]
         embeddings = self._embed(crop)
-        # Both objectives and all their rounds stop at a leaf; the encoder goes back once.
+        # Gradients of both objectives and all their rounds end at a leaf; the encoder's backward
+        # pass runs once.
         leaf = embeddings.detach().requires_grad_(self._cache is None)
         loss = interactive_step(
             self._wrapped,  # Fabric's wrapper of the same Sam

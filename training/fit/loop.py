@@ -1,7 +1,7 @@
 """The training loop: one base, a few annotated images, one adapter.
 
-In: a base folder, annotated images, a method, a ``TrainConfig``. Out: an adapter folder, with a log
-and checkpoints beside it. The state of a run is ``run.py``, one step of it ``learner.py``.
+In: a base folder, annotated images, a method, a ``TrainConfig``. Out: an adapter folder, with a
+log and checkpoints beside it. ``run.py`` holds the state of a run, ``learner.py`` one step of it.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def train(
 ) -> dict[str, float]:
     """Finetune a base on annotated images and write an adapter.
 
-    Interrupted (KeyboardInterrupt), it saves the state after the last whole step and raises on;
-    ``resume=True`` goes on from there.
+    On a KeyboardInterrupt it saves the state after the last whole step and raises again;
+    ``resume=True`` continues from there.
 
     Args:
         base: Folder with ``config.json`` and ``model.safetensors``.
@@ -47,14 +47,14 @@ def train(
         val_data: Images that choose the best checkpoint and the AIS thresholds.
         method: Name in ``samzoo.training.methods.METHODS``.
         config: The run's settings.
-        output: Folder of the run; becomes the adapter folder.
-        resume: Go on with the run in ``output``.
-        source: Provenance to write into the adapter besides what is known here.
+        output: Folder of the run, which becomes the adapter folder.
+        resume: Continue the run in ``output``.
+        source: Provenance to write into the adapter, in addition to what training records.
         report: Called after every step.
 
     Returns:
         Validation scores of the best checkpoint: mSA by task, and ``score``, their mean, which
-        chose the checkpoint. ``ais`` is then replaced by the mSA with the thresholds found.
+        chose the checkpoint. ``ais`` is the mSA with the thresholds that the search found.
 
     Raises:
         OutputExistsError: ``output`` holds a run and ``resume`` is false.
@@ -78,7 +78,7 @@ def train(
 
 
 def _fit(run: Run, report: Report | None) -> None:
-    """Train until the epochs, the time or the patience are over."""
+    """Train until the epochs, the time or the patience are used up."""
     config, history = run.config, run.history
     start = time.monotonic() - history.seconds
     while not finished(config, history):

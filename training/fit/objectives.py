@@ -1,7 +1,7 @@
 """The two training objectives: interactive segmentation and automatic segmentation.
 
-In: image embeddings of a crop, its labels and AIS targets. Out: losses, each sent backwards as
-soon as it is known, so that only one prompt round is in memory.
+In: image embeddings of a crop, its labels and AIS targets. Out: losses. The gradient of each is
+computed as soon as it is known, so that memory holds one prompt round at a time.
 
 Source: Archit et al., micro-sam (2025), and Teuber et al., PEFT-SAM (MIDL 2025), with their
 released code: iterative prompting with Dice and IoU losses, distance maps with masked Dice.
@@ -30,20 +30,21 @@ EPSILON = 1e-7
 """Keeps Dice finite on empty maps. Source: torch-em 0.10.9."""
 
 CORRECTION_DILATION = 10
-"""Negative points keep this distance from the object. Source: micro-sam 1.8.14, training."""
+"""Least distance in pixels of negative points from the object. Source: micro-sam 1.8.14,
+training."""
 
 Backward = Callable[[Tensor], None]
 
 
 def dice_loss(prediction: Tensor, target: Tensor) -> Tensor:
-    """One minus the Dice score with squared denominators, over the last two axes.
+    """Return one minus the Dice score with squared denominators, over the last two axes.
 
     Args:
         prediction: ``(..., height, width)`` in 0..1.
         target: Same shape.
 
     Returns:
-        ``(...)`` in 0..1.
+        Losses ``(...)`` in 0..1.
 
     Source:
         torch-em 0.10.9, ``dice_score``: ``2 sum(pt) / max(sum(p^2) + sum(t^2), 1e-7)``.
@@ -54,7 +55,7 @@ def dice_loss(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def distance_loss(prediction: Tensor, target: Tensor) -> Tensor:
-    """The AIS objective: Dice of the foreground, and of both distances inside the objects.
+    """Return the AIS loss: Dice of the foreground, and of both distances inside the objects.
 
     Args:
         prediction: ``(n, 3, height, width)`` in the order of ``AIS_CHANNELS``.
@@ -69,7 +70,7 @@ def distance_loss(prediction: Tensor, target: Tensor) -> Tensor:
     mask = target[:, :1]
     channels = torch.cat([prediction[:, :1], prediction[:, 1:] * mask], dim=1)
     wanted = torch.cat([target[:, :1], target[:, 1:] * mask], dim=1)
-    # One Dice a channel, over the images of the batch together.
+    # One Dice score for each channel, over all images of the batch together.
     return dice_loss(
         channels.transpose(0, 1).flatten(2, 3), wanted.transpose(0, 1).flatten(2, 3)
     ).sum()
@@ -77,7 +78,7 @@ def distance_loss(prediction: Tensor, target: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class InteractiveSettings:
-    """Numbers of the interactive objective; see ``TrainConfig``."""
+    """The settings of the interactive objective; see ``TrainConfig``."""
 
     n_sub_iteration: int
     mask_prob: float
@@ -96,13 +97,14 @@ def interactive_step(
     rng: np.random.Generator,
     backward: Backward,
 ) -> float:
-    """Prompt objects, then correct them, and learn from every round.
+    """Prompt objects, then correct their masks, and learn from every round.
 
-    The first round is a box (one mask) or a random point in the object (three masks, the best
-    counts); each later one adds a point where the object was missed and one where too much was
-    taken, and now and then the earlier logits as mask input. With ``learned_rounds`` only the
-    first round, the last, and a random choice of those between send a loss backwards: the others
-    just lead there, at a third of the cost. Rounds share no gradient, so nothing is cut off.
+    The first round prompts with a box (one mask) or with a random point in the object (three
+    masks, of which the best counts). Each later round adds a positive point where the mask misses
+    the object, a negative point where it goes too far, and sometimes the earlier logits as mask
+    input. With ``learned_rounds`` only the first round, the last and a random choice of those
+    between compute gradients; the others only lead to the next, at a third of the cost. Rounds
+    share no gradient, so no gradient is cut off.
 
     Args:
         sam: The model.
@@ -110,7 +112,7 @@ def interactive_step(
         labels: ``(height, width)`` of the crop, in pixels of the encoder's input.
         ids: The objects to train on.
         settings: Rounds and randomness.
-        start_with_box: A box first, else a point.
+        start_with_box: Start with a box, else with a point.
         rng: Source of all random choices.
         backward: Called with each learned round's share of the loss.
 
@@ -163,17 +165,17 @@ def _learned_rounds(settings: InteractiveSettings, rng: np.random.Generator) -> 
     rounds, count = settings.n_sub_iteration, settings.learned_rounds
     if not 0 < count < rounds:
         return set(range(rounds))
-    # Always the last: the mask an annotator keeps, after the most prompts, is the hardest to learn.
+    # The last round always counts: an annotator keeps its mask, and it is the hardest to learn.
     ends = {0, rounds - 1} if count > 1 else {0}
     between = 1 + rng.choice(rounds - 2, size=count - len(ends), replace=False)
     return ends | {int(i) for i in between}
 
 
 def mask_loss(logits: Tensor, iou_predictions: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Dice of the best mask of each object plus the squared error of all IoU predictions.
+    """Return the Dice loss of each object's best mask plus the squared error of all IoUs.
 
     Args:
-        logits: ``(n, c, side, side)`` low-resolution logits.
+        logits: low_res_logits ``(n, c, side, side)``.
         iou_predictions: ``(n, c)``.
         target: ``(n, 1, image_size, image_size)`` 0 or 1.
 

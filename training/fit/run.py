@@ -1,4 +1,4 @@
-"""The state of a training run: what is trained, how far it came, and its files.
+"""The state of a training run: what is trained, how far it has come, and its files.
 
 In: what ``train`` was given. Out: checkpoints, the log, and the adapter folder.
 """
@@ -46,7 +46,7 @@ EMBEDDINGS = "embeddings"
 
 
 class Run:
-    """State of one run. Invariant: ``save`` after any whole step can be resumed exactly."""
+    """The state of one run; a run that is saved after any whole step can be resumed exactly."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class Run:
         self.average.update(history.step)
 
     def _freeze_encoder(self) -> None:
-        """Stop the encoder's learning, once; what validates is what the decoders then see."""
+        """Freeze the encoder, once, so that validation uses the encoder that the decoders see."""
         if self.history.encoder_frozen:
             return
         self.average.settle(PREFIX)
@@ -124,7 +124,7 @@ class Run:
         self.learner.freeze_encoder(self.output / EMBEDDINGS, identity)
 
     def validate(self) -> dict[str, float]:
-        """Score the weights, or their average where there is one.
+        """Score the weights, or their average if there is one.
 
         Raises:
             InputError: A weight is not finite.
@@ -184,7 +184,7 @@ class Run:
         """Go back to the last checkpoint.
 
         Raises:
-            InputError: It was made with other settings, data or base, or is damaged.
+            InputError: The checkpoint has other settings, data or another base, or is damaged.
         """
         path = self.output / LAST
         progress = read_progress(path)
@@ -221,7 +221,7 @@ class Run:
         ais, best = self.config.ais, dict(self.history.best)
         if self.config.search_ais and "ais" in self.tasks:
             model = self._model()
-            size = self.config.min_object_size  # what validation counts, the search counts
+            size = self.config.min_object_size  # the search counts the same objects as validation
             views = [
                 view
                 for a in self.val_data
@@ -250,14 +250,14 @@ class Run:
         )
         delta = {name for name in self.learner.weights if name.startswith(PREFIX)}
         state = mask_decoder_lora.fold(weights_of(self.sam), self.hyperparameters)
-        if not get_method(self.method).foldable:  # alpha is stored also where it is fixed
+        if not get_method(self.method).foldable:  # alpha is stored even if it is fixed
             delta |= {name for name in state if name.endswith(f".{ALPHA}")}
         write_adapter(self.output, config, adapter_tensors(state, delta))
         shutil.rmtree(self.output / EMBEDDINGS, ignore_errors=True)
         return best
 
     def _check_weights(self) -> None:
-        """Refuse to go on with, or to save, what no later step can repair."""
+        """Refuse to continue with, or to save, weights that no later step can repair."""
         for name, value in self.learner.weights.items():
             if not torch.isfinite(value).all():
                 raise InputError(

@@ -1,6 +1,6 @@
-"""How far a run has come, how fast it learns, and when it stops.
+"""The schedule of a run: how far it has come, how fast it learns, and when it stops.
 
-In: a run's settings and its history. Out: numbers and yes or no.
+In: a run's settings and its history. Out: learning rates, progress, and whether to stop.
 """
 
 from __future__ import annotations
@@ -14,28 +14,29 @@ import numpy as np
 from samzoo.training.config import TrainConfig
 
 PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.9, 3
-"""Source: micro-sam 1.8.14, ``train_sam``."""
+"""Factor on the learning rate after this many epochs without progress. Source: micro-sam 1.8.14,
+``train_sam``."""
 
 COSINE_FLOOR = 0.01
-"""The cosine ends at this fraction of the learning rate (own choice)."""
+"""Fraction of the learning rate at which the cosine ends (own choice)."""
 
 
 @dataclass
 class History:
-    """What has happened in a run; stored in its checkpoints.
+    """The history of a run, which its checkpoints store.
 
     Attributes:
         step: Steps done.
         epoch: Epochs done, validation included.
         seconds: Time spent, over all resumed sessions.
-        best: Validation scores of the best checkpoint; empty before the first.
+        best: Validation scores of the best checkpoint; empty before there is one.
         corrected: Whether corrections have begun; see ``corrections_after``.
         encoder_frozen: Whether the encoder has stopped learning; see ``freeze_encoder_after``.
         last_score: Validation score of the last epoch.
         bad_epochs: Epochs since the best one.
         plateau_epochs: Epochs since the best one or since the learning rate fell.
-        plateau_factor: What the plateaus have left of the learning rate.
-        losses: Of the steps since the last validation.
+        plateau_factor: Factor on the learning rate after all plateaus so far.
+        losses: Losses of the steps since the last validation.
     """
 
     step: int = 0
@@ -56,12 +57,12 @@ class History:
         return float(np.mean(self.losses)) if self.losses else math.nan
 
     def begin_corrections(self) -> None:
-        """Forget the best checkpoint, once: it has not learned what is trained from now on."""
+        """Forget the best checkpoint, once, because it has not been trained with corrections."""
         if not self.corrected:
             self.corrected, self.best = True, {}
 
     def is_better(self, scores: Mapping[str, float]) -> bool:
-        """Whether validation scores beat the best ones so far."""
+        """Tell whether validation scores beat the best ones so far."""
         return not self.best or scores["score"] > self.best["score"]
 
     def end_epoch(self, scores: Mapping[str, float]) -> None:
@@ -80,15 +81,15 @@ class History:
 
 @dataclass(frozen=True)
 class Status:
-    """What a progress bar shows.
+    """The numbers that a progress bar shows.
 
     Attributes:
         step: Steps done.
         total: Steps planned.
         loss: Mean loss of the current epoch.
         score: Validation score of the last epoch; None before the first.
-        best: Best score so far; None before the first, and again where corrections begin.
-        seconds_left: Estimate; 0 while unknown.
+        best: Best score so far; None before the first, and again when corrections begin.
+        seconds_left: Estimated seconds until the end; 0 while unknown.
     """
 
     step: int
@@ -100,12 +101,12 @@ class Status:
 
 
 def total_steps(config: TrainConfig) -> int:
-    """Steps that a run takes at most."""
+    """Return the most steps that a run takes."""
     return config.epochs * config.steps_per_epoch
 
 
 def fraction_done(config: TrainConfig, history: History) -> float:
-    """How much of its steps, or of its time, a run has used; above 1 when time is over."""
+    """Return the fraction of steps, or of time, that is used; above 1 when time is over."""
     done = history.step / total_steps(config)
     if config.max_minutes:
         done = max(done, history.seconds / (60 * config.max_minutes))
@@ -113,7 +114,7 @@ def fraction_done(config: TrainConfig, history: History) -> float:
 
 
 def learning_rate_factor(config: TrainConfig, history: History) -> float:
-    """What the learning rates are multiplied by in the next step."""
+    """Return the factor on the learning rates in the next step."""
     if config.scheduler == "plateau":
         return history.plateau_factor
     cosine = 0.5 * (1 + math.cos(math.pi * min(fraction_done(config, history), 1.0)))
@@ -121,12 +122,12 @@ def learning_rate_factor(config: TrainConfig, history: History) -> float:
 
 
 def out_of_time(config: TrainConfig, history: History) -> bool:
-    """Whether ``max_minutes`` are over."""
+    """Tell whether ``max_minutes`` are over."""
     return bool(config.max_minutes) and history.seconds >= config.max_minutes * 60
 
 
 def finished(config: TrainConfig, history: History) -> bool:
-    """Whether the epochs, the time or the patience are over and there is a best checkpoint."""
+    """Tell whether epochs, time or patience are used up and there is a best checkpoint."""
     if not history.best:
         return False
     impatient = bool(config.early_stopping) and history.bad_epochs >= config.early_stopping
@@ -134,7 +135,7 @@ def finished(config: TrainConfig, history: History) -> bool:
 
 
 def status(config: TrainConfig, history: History) -> Status:
-    """Sum a run up for a progress bar."""
+    """Summarize a run for a progress bar."""
     done = fraction_done(config, history)
     return Status(
         step=history.step,

@@ -1,7 +1,7 @@
-"""Everything a training run needs to go on after a stop, in one safetensors file.
+"""The checkpoint of a training run: all that it needs to continue, in one safetensors file.
 
-In: the trained weights, their average, the optimiser, random states, history. Out: one file that
-is replaced as a whole, so a crash leaves the previous one.
+In: the trained weights, their average, the optimiser, random states, history. Out: one file,
+replaced as a whole, so that a crash leaves the previous one.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def save_state(
     Args:
         path: The checkpoint file.
         weights: Trained parameters by name.
-        average: Their moving average by name; empty where there is none.
-        optimizer: Its moments and settings.
-        rng: Of sampling and prompts; torch's own generator is stored too.
+        average: The weights' moving average by name; empty if there is none.
+        optimizer: The optimiser, of which moments and settings are stored.
+        rng: Generator of crops and prompts; torch's own generator is stored too.
         progress: JSON values: epoch, best score, history.
 
     Raises:
@@ -64,7 +64,7 @@ def read_progress(path: Path) -> dict[str, Any]:
 
     Raises:
         NotFoundError: There is no such file.
-        FormatError: Not a checkpoint, or one of another version.
+        FormatError: The file is not a checkpoint, or one of another version.
     """
     progress: dict[str, Any] = _description(path)["progress"]
     return progress
@@ -78,21 +78,22 @@ def load_state(
     optimizer: torch.optim.Optimizer,
     rng: np.random.Generator,
 ) -> dict[str, Any]:
-    """Put a run back into the state that was saved.
+    """Restore the saved state of a run.
 
     Args:
         path: The checkpoint file.
         weights: Trained parameters by name, changed in place.
-        average: Their moving average, replaced.
-        optimizer: Gets its moments and settings back.
-        rng: Gets its state back, as does torch's own generator.
+        average: The weights' moving average, which is replaced.
+        optimizer: The optimiser, whose moments and settings are restored.
+        rng: The generator whose state is restored; torch's own is restored too.
 
     Returns:
         The ``progress`` that was saved.
 
     Raises:
         NotFoundError: There is no such file.
-        FormatError: Not a checkpoint, or one of other weights; nothing is changed then.
+        FormatError: The file is not a checkpoint, or one of other weights; nothing is changed
+            then.
     """
     description = _description(path)
     tensors = read_tensors(path)

@@ -1,14 +1,15 @@
-"""Search of the AIS thresholds on validation images.
+"""The search for the best AIS thresholds on validation images.
 
 In: AIS maps and true labels. Out: the ``AisParameters`` with the best mean mSA.
 
-Where tiles lie decides what the network sees around an object, so that thresholds found at one
-placement may join another's neighbours: an image that is tiled is segmented at several placements,
-and thresholds must do for all of them (measured: benchmarks/README.md, "Images of any size").
+The placement of tiles decides what the network sees around an object. Thresholds found at one
+placement may join neighbouring objects at another. So a tiled image is segmented at several
+placements, and the thresholds must suit all of them (measured: ``benchmarks/README.md``, "Images
+of any size").
 
 Source of the grid: Teuber et al., PEFT-SAM (MIDL 2025), released code: centre and boundary
-thresholds 0.3 to 0.7, smoothing 1.0 to 2.0. Its sizes 50, 100, 200 are those of larger cells; ours
-follow the smallest true object instead (own choice).
+thresholds 0.3 to 0.7, smoothing 1.0 to 2.0. Its sizes 50, 100 and 200 suit larger cells; here the
+sizes follow the smallest true object (own choice).
 """
 
 from __future__ import annotations
@@ -28,24 +29,25 @@ THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 SMOOTHINGS = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0)
 
 SHIFTS = ((0, 0), (1 / 6, 1 / 3), (1 / 3, 1 / 6), (1 / 12, 1 / 4))
-"""Placements: what is cut off at the top and the left, as a part of the model's field of view, so
-that tiles lie elsewhere on what remains (own choice)."""
+"""The placements: what is cut off at the top and the left, as a fraction of the model's field of
+view, so that tiles lie at other places of the rest (own choice)."""
 
 
 def placements(
     image: Array, labels: Labels2D, *, field: int, min_size: int
 ) -> list[tuple[Array, Labels2D]]:
-    """Cut an image so that a model's tiles lie at several places on it.
+    """Cut an image so that a model's tiles lie at several places in it.
 
     Args:
         image: ``(height, width)`` or ``(height, width, 3)``.
         labels: ``(height, width)``.
         field: Side in image pixels of what the encoder sees at once.
-        min_size: Pixels; smaller objects, and what a cut leaves of others, do not count.
+        min_size: Least size in pixels; smaller objects, and smaller rests of cut ones, do not
+            count.
 
     Returns:
-        Image and labels of each placement in which there are objects: of the whole where it fits
-        into the field, else of all ``SHIFTS``.
+        Image and labels of each placement that has objects. An image that fits into the field has
+        one placement, another has those of ``SHIFTS``.
     """
     tiled = np.array(labels.shape) > field
     cuts = {tuple(np.rint(np.array(shift) * field * tiled).astype(int)) for shift in SHIFTS}
@@ -63,12 +65,12 @@ def search_thresholds(
     *,
     progress: Progress | None = None,
 ) -> tuple[AisParameters, float]:
-    """Try the whole grid and keep the best; on ties, what lies nearest to ``start``.
+    """Try the whole grid and return the best; on ties, the nearest to ``start``.
 
     Args:
         maps: AIS maps ``(3, height, width)`` of each image.
         truths: Labels ``(height, width)`` of each image, which has at least one object.
-        start: Gives everything that is not searched.
+        start: Parameters that are not searched keep these values.
         progress: Called with ("thresholds", tried, in all).
 
     Returns:

@@ -1,4 +1,4 @@
-"""Scores of the model in training, on the images set aside for it.
+"""The validation of a model in training, on images set aside for it.
 
 In: a runtime ``Model`` around the networks in torch, annotated images. Out: mean mSA by task.
 """
@@ -17,7 +17,7 @@ from samzoo.training.data.reading import Annotated
 
 
 def possible_tasks(config: TrainConfig) -> list[str]:
-    """The wanted validation tasks, without ``ais`` where there is no decoder for it.
+    """Return the wanted validation tasks, without ``ais`` if there is no AIS decoder.
 
     Raises:
         InputError: A task is unknown, or none is left.
@@ -30,7 +30,7 @@ def possible_tasks(config: TrainConfig) -> list[str]:
 
 
 def check_validation_data(val_data: Sequence[Annotated], min_object_size: int) -> None:
-    """Find out before training what would stop the first validation.
+    """Check before training that validation can run.
 
     Raises:
         InputError: There is no image.
@@ -50,16 +50,16 @@ def check_validation_data(val_data: Sequence[Annotated], min_object_size: int) -
 def validate(
     model: Model, val_data: Sequence[Annotated], tasks: Sequence[str], config: TrainConfig
 ) -> dict[str, float]:
-    """Score a model.
+    """Score a model on validation images.
 
     Args:
         model: The model.
         val_data: At least one annotated image.
         tasks: From ``possible_tasks``.
-        config: Gives the seed and the smallest object that counts.
+        config: The run's settings; the seed and the least object size are used.
 
     Returns:
-        Mean mSA over images by task, and ``score``, the mean of these.
+        Mean mSA over images by task, and ``score``, the mean over tasks.
     """
     by_task: dict[str, list[float]] = {task: [] for task in tasks}
     for a in val_data:

@@ -1,1 +1,1 @@
-"""SAM in torch, built from a config's numbers, and the graphs that are traced from it."""
+"""SAM in torch, built from a config's numbers, and the graphs that the exporter traces."""

@@ -1,8 +1,9 @@
-"""Layers that act in training steps only, in a network that otherwise stays in eval mode.
+"""Layers that act only during training steps, in a network that otherwise stays in eval mode.
 
-The whole network stays in eval mode, so that BatchNorm keeps the statistics it was published with;
-of the methods' layers only dropout differs in training, and of a fresh AIS decoder BatchNorm, whose
-statistics have yet to be learned.
+In: a module. Out: context managers that let its dropout or its BatchNorm act. The network stays in
+eval mode, so that BatchNorm keeps its published statistics. Two kinds of layers act differently in
+training: dropout in the methods' layers, and BatchNorm in a fresh AIS decoder, which has yet to
+learn its statistics.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ from torch import Tensor, nn
 
 @contextmanager
 def dropout_acting(module: nn.Module) -> Iterator[None]:
-    """Let all dropout in a module act for the time of a block."""
+    """Let all dropout in a module act inside a ``with`` block."""
     with _in_training([layer for layer in module.modules() if isinstance(layer, nn.Dropout)]):
         yield
 
 
 @contextmanager
 def statistics_learned(module: nn.Module) -> Iterator[None]:
-    """Let all BatchNorm in a module use an input's statistics, and take them in, in a block."""
+    """Let all BatchNorm in a module use and learn the input's statistics inside a block."""
     with _in_training(_batch_norms(module)):
         yield
 
 
 def statistics_of(module: nn.Module, prefix: str) -> dict[str, Tensor]:
-    """Return the running statistics of all BatchNorm in a module, by name behind a prefix."""
+    """Return the running statistics of all BatchNorm in a module; names begin with a prefix."""
     norms = {id(layer) for layer in _batch_norms(module)}
     return {
         f"{prefix}{name}.{buffer}": getattr(layer, buffer)

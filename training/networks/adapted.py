@@ -1,4 +1,4 @@
-"""The network of a finished adapter, as it was while training.
+"""The network of a finished adapter, as it was during training.
 
 In: an adapter and its base. Out: a ``Sam`` with the method attached and its trained values, not
 merged.
@@ -29,18 +29,18 @@ def adapted(
     """Build the network that an adapter describes.
 
     Args:
-        base_config: Of the base.
+        base_config: The base's config.
         base: All weights of the base.
-        config: Of the adapter.
-        adapter: All tensors of the adapter, which have been checked to fit the base.
+        config: The adapter's config.
+        adapter: All tensors of the adapter, already checked to fit the base.
 
     Returns:
-        The network in eval mode; for QLoRA with its linear layers in 4 bits.
+        The network in eval mode. For QLoRA its linear layers are in 4 bits.
 
     Raises:
         InputError: The method is unknown.
         FormatError: A tensor does not fit the config.
-        MissingDependencyError: QLoRA, and bitsandbytes is not installed.
+        MissingDependencyError: The method is QLoRA, and bitsandbytes is not installed.
     """
     method = get_method(config.method)
     encoder = base_config.architecture.image_encoder

@@ -1,7 +1,7 @@
 """The AIS decoders: image embeddings in, the three AIS maps out.
 
-The light one has 0.46 M parameters at the default channels, against 10 or 11 M of micro-sam's,
-which is ``unetr.py``.
+The light decoder has 0.46 M parameters at its default channels; micro-sam's, in ``unetr.py``, has
+10 or 11 M.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ def build_ais_decoder(config: AisDecoderConfig) -> nn.Module:
 
 
 class LightDecoder(nn.Module):
-    """Convolutions at the embedding's grid, at 2x and at 4x of it (own design).
+    """Convolutions at the grid of the embeddings, at 2x and at 4x the grid (own design).
 
-    Two layers at the coarse grids: with one each, at 0.16 M parameters, touching nuclei came apart
-    less often (validation mSA 0.52 to 0.57 against 0.59 on the same frozen embeddings of an early
-    model, one seed).
+    The coarse grids have two layers each. With one each (0.16 M parameters) touching nuclei were
+    separated less often: validation mSA 0.52 to 0.57 against 0.59, on the same frozen embeddings
+    of an early model, one seed.
 
-    The norms look at one pixel's channels only, so that padding and tile borders have no say in
-    the statistics of other pixels, which an InstanceNorm would give them.
+    Each norm uses one pixel's channels only. So padding and tile borders do not change the
+    statistics of other pixels, as they would with an InstanceNorm.
     """
 
     def __init__(self, config: LightDecoderConfig) -> None:

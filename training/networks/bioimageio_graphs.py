@@ -1,8 +1,8 @@
-"""The two models of a BioImage.IO package as torch modules: fixed shapes, everything inside.
+"""The two models of a BioImage.IO package, as torch modules of fixed shape that do everything.
 
-In: a ``Sam``. Out: modules from an image of a fixed size to AIS maps, and from an image and
-prompts to a mask. Written by ``samzoo.zoo.targets.bioimageio`` as ONNX and TorchScript. BioImage.IO
-has no operation that resizes, so the image is resized in here, as the runtime does it.
+In: a ``Sam``. Out: one module from an image of a fixed size to AIS maps, and one from an image and
+prompts to a mask, which are exported as ONNX and TorchScript. BioImage.IO has no operation that
+resizes, so the modules resize the image, as the runtime does.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from .tool_graphs import ToolEncoder, with_needed_padding
 
 
 def image_side(sam: Sam) -> int:
-    """Side in image pixels of what the model sees at once, which the packages take."""
+    """Return the side, in image pixels, of the square that the modules take."""
     return field_of_view(sam.config.image_size, sam.config.preprocessing.scale)
 
 
 def resized_side(sam: Sam) -> int:
-    """What that becomes in model pixels."""
+    """Return the side of that square in model pixels."""
     side = image_side(sam)
     return input_size((side, side), sam.config.image_size, sam.config.preprocessing.scale)[0]
 
 
 class AisPackage(nn.Module):
-    """``image (1, 3, side, side)`` in 0..255 to ``ais_maps (1, 3, side, side)``."""
+    """Maps ``image (1, 3, side, side)`` in 0..255 to ``ais_maps (1, 3, side, side)``."""
 
     def __init__(self, sam: Sam) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class AisPackage(nn.Module):
         """Return the maps in the order of ``AIS_CHANNELS``."""
         if self.ais_decoder is None:
             raise ValueError("this model has no AIS decoder")
-        # The shape as numbers: the exporter lost it where the image was resized.
+        # The shape is given in numbers, because the exporter loses it when the image is resized.
         embeddings = self.encoder.encode(image).reshape(1, EMBEDDING_CHANNELS, self.grid, self.grid)
         maps = self.ais_decoder(embeddings)
         maps = _resized(maps, self.image_size)[:, :, : self.kept, : self.kept]
@@ -52,7 +52,7 @@ class AisPackage(nn.Module):
 
 
 class PromptPackage(nn.Module):
-    """An image and the prompts of one object to its mask."""
+    """Maps an image and the prompts of one object to the object's mask."""
 
     def __init__(self, sam: Sam) -> None:
         super().__init__()
@@ -77,9 +77,9 @@ class PromptPackage(nn.Module):
         Args:
             image: ``(1, 3, side, side)`` in 0..255.
             point_coords: ``(1, k, 2)`` (x, y) in image pixels.
-            point_labels: ``(1, k)``: 1, 0, -1 no point, 2 and 3 a box's corners.
+            point_labels: ``(1, k)``: 1, 0, -1 padding, 2 and 3 box corners.
             mask_input: ``(1, 1, 4 * grid, 4 * grid)`` earlier logits.
-            has_mask_input: ``(1,)``: 1 where they count.
+            has_mask_input: ``(1,)``: 1 if ``mask_input`` counts.
 
         Returns:
             ``masks (1, 1, side, side)`` logits, ``iou_predictions (1, 1)`` and ``low_res_masks``.

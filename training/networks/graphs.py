@@ -1,7 +1,7 @@
 """The three graphs of a package as torch modules, with the inputs and outputs that tools expect.
 
 In: a ``Sam``. Out: modules that the exporter traces to ONNX and that validation runs in torch, so
-both compute the same thing. Contracts: ``docs/formats.md``, "ONNX graphs".
+that both compute the same. Contracts: ``docs/formats.md``, "ONNX graphs".
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .vit_graph import encode_vit
 
 
 class EncoderGraph(nn.Module):
-    """``input_image (height, width, 3)`` float32 in 0..255 to ``image_embeddings``."""
+    """Maps ``input_image (height, width, 3)`` float32 in 0..255 to ``image_embeddings``."""
 
     def __init__(self, sam: Sam) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class EncoderGraph(nn.Module):
         self.image_encoder = sam.image_encoder
 
     def forward(self, input_image: Tensor) -> Tensor:
-        """Map a resized image, at most ``image_size`` a side, to ``(1, 256, grid, grid)``."""
+        """Map a resized image, its sides at most ``image_size``, to ``(1, 256, grid, grid)``."""
         x = self.preprocess(input_image.permute(2, 0, 1)[None])
         if isinstance(self.image_encoder, ImageEncoderViT):
             return encode_vit(self.image_encoder, x)
@@ -43,9 +43,9 @@ class EncoderGraph(nn.Module):
 
 
 class AisGraph(nn.Module):
-    """``image_embeddings`` to ``ais_maps (1, 3, side, side)``.
+    """Maps ``image_embeddings`` to ``ais_maps (1, 3, side, side)``.
 
-    ``side`` is the decoder's own: 4 times the grid of the light one, 16 times of micro-sam's.
+    The decoder decides ``side``: 4 times the grid for the light one, 16 times for micro-sam's.
     """
 
     def __init__(self, sam: Sam) -> None:
@@ -53,7 +53,7 @@ class AisGraph(nn.Module):
         self.ais_decoder = sam.ais_decoder
 
     def forward(self, image_embeddings: Tensor) -> Tensor:
-        """Map ``(1, 256, grid, grid)`` to the maps in the order of ``AIS_CHANNELS``."""
+        """Map ``(1, 256, grid, grid)`` to AIS maps, in the order of ``AIS_CHANNELS``."""
         if self.ais_decoder is None:
             raise ValueError("this model has no AIS decoder")
         result: Tensor = self.ais_decoder(image_embeddings)
@@ -61,13 +61,13 @@ class AisGraph(nn.Module):
 
 
 class MaskDecoderGraph(nn.Module):
-    """Segment-anything's six inputs and three outputs, with an axis for many objects.
+    """The mask decoder, with segment-anything's six inputs and three outputs, for many objects.
 
-    Differences from ``segment_anything.utils.onnx.SamOnnxModel``: the crop of the padding follows
+    It differs from ``segment_anything.utils.onnx.SamOnnxModel``: the crop of the padding follows
     ``orig_im_size`` (1.0 traces it as a constant); ``has_mask_input`` is clamped to 0..1 (osam
-    sends -1); each row of ``point_coords`` is an object; the single mask is chosen by the
-    meaning of a row's labels, not by the number of points, so padding does not change it; and
-    ``multimask_output`` can be left out.
+    sends -1); each row of ``point_coords`` is an object; the meaning of a row's labels chooses the
+    single mask, not the number of points, so that padding does not change it; and there is an
+    optional input ``multimask_output``.
     """
 
     def __init__(self, sam: Sam) -> None:
@@ -96,9 +96,10 @@ class MaskDecoderGraph(nn.Module):
             point_labels: ``(n, k)``: 1, 0, -1 padding, 2 and 3 box corners.
             mask_input: ``(1, 1, 4 * grid, 4 * grid)``, or one for each object.
             has_mask_input: ``(1,)``.
-            orig_im_size: ``(2,)``: height and width that ``masks`` get.
-            multimask_output: ``(1,)``: 0 (default) one mask an object, chosen by its prompts; 1
-                the multimask outputs; -1 the single-mask output. See ``MULTIMASK_OUTPUT``.
+            orig_im_size: ``(2,)``: height and width of ``masks``.
+            multimask_output: ``(1,)``: 0 (default) returns one mask for each object, chosen by its
+                prompts; 1 the multimask outputs; -1 the single-mask output. See
+                ``MULTIMASK_OUTPUT``.
 
         Returns:
             ``masks (n, c, height, width)`` logits, ``iou_predictions (n, c)`` and
@@ -134,17 +135,17 @@ class MaskDecoderGraph(nn.Module):
             dense,
         )
         wanted = self._wanted_masks(iou, point_labels, multimask_output)
-        # Before they are drawn, which costs as much as all attention.
+        # Masks are chosen before they are drawn, because drawing costs as much as all attention.
         vectors = vectors[wanted].reshape(iou.shape[0], -1, vectors.shape[2])
         iou = iou[wanted].reshape(iou.shape[0], -1)
         grid = self.prompt_encoder.image_embedding_size
         return iou, draw_masks(self.mask_decoder, pixels, vectors, grid)
 
     def _wanted_masks(self, iou: Tensor, point_labels: Tensor, multimask_output: Tensor) -> Tensor:
-        """Which outputs are asked for ``(n, outputs)`` bool, equally many in each row.
+        """Mark the wanted outputs, ``(n, outputs)`` bool, equally many in each row.
 
-        Output 0 was trained for prompts that say what is meant (a box, several points), the others
-        for a single ambiguous point, of which the best predicted IoU counts.
+        Output 0 was trained for prompts that say what is meant (a box, several points). The others
+        were trained for a single ambiguous point; the one with the best predicted IoU counts.
         """
         index = torch.arange(iou.shape[1], device=iou.device)[None]
         first = (index == 0).expand(iou.shape[0], -1)
@@ -152,17 +153,18 @@ class MaskDecoderGraph(nn.Module):
         if self.multimask:
             tokens = (point_labels != PADDING).sum(dim=1, keepdim=True)
             clear = (tokens > 1) | (point_labels >= BOX_TOP_LEFT).any(dim=1, keepdim=True)
-            # IoU predictions are about 0 to 1: 1000 decides, and the order among the others stays.
+            # IoU predictions lie near 0 to 1: adding 1000 decides, and the order of the others
+            # stays.
             bonus = torch.where(clear, 1000.0, -1000.0)
             chosen = index == torch.argmax(iou + bonus * first, dim=1, keepdim=True)
         all_others, single = multimask_output > 0.5, multimask_output < -0.5
-        # Logic and not `where`, which onnxruntime lacks for booleans.
+        # Logic instead of `where`, which onnxruntime lacks for booleans.
         alone = (first & single) | (chosen & ~single)
         return (~first & all_others) | (alone & ~all_others)
 
     def _embed_points(self, coords: Tensor, labels: Tensor) -> Tensor:
         encoder = self.prompt_encoder
-        # +0.5: a coordinate names a pixel, its embedding the pixel's centre (segment-anything).
+        # +0.5: a coordinate names a pixel, and the embedding is of its centre (segment-anything).
         embedding: Tensor = encoder.pe_layer._pe_encoding((coords + 0.5) / self.image_size)
         labels = labels[..., None]
         embedding = embedding * (labels != PADDING)
@@ -180,12 +182,13 @@ class MaskDecoderGraph(nn.Module):
 
     def _to_original_size(self, logits: Tensor, orig_im_size: Tensor) -> Tensor:
         side = self.image_size
-        # In float64, to round as Python does in `input_size`.
+        # float64 rounds as Python does in `input_size`.
         size = orig_im_size.to(torch.float64)
         factor = side / size.max() if self.scale is None else self.scale
         rows, columns = torch.floor(size * factor + 0.5).to(torch.int64).clamp(1, side)
         if side % logits.shape[2] == 0:
-            # The same, without enlarging the padding: one more row than is kept, to look back at.
+            # This computes the same without enlarging the padding; it needs one more row than is
+            # kept.
             ratio = side // logits.shape[2]
             logits = logits[:, :, : rows // ratio + 2, : columns // ratio + 2]
             masks = F.interpolate(
@@ -199,7 +202,7 @@ class MaskDecoderGraph(nn.Module):
 
 
 class TorchNetworks:
-    """``samzoo.runtime``'s networks, computed in torch with a ``Sam`` that is being trained."""
+    """The networks of ``samzoo.runtime``, computed in torch by a ``Sam`` that is being trained."""
 
     def __init__(
         self, sam: Sam, autocast: Callable[[], AbstractContextManager[None]] = nullcontext

@@ -1,18 +1,19 @@
-"""The mask decoder's forward pass, arranged so that many objects on one image cost little.
+"""The mask decoder's forward pass, rearranged so that many objects on one image cost little.
 
-In: segment-anything's ``MaskDecoder`` with its weights, embeddings and prompt tokens. Out: what its
-own ``predict_masks`` computes, up to rounding.
+In: segment-anything's ``MaskDecoder`` with its weights, embeddings and prompt tokens. Out: the
+result of its own ``predict_masks``, up to rounding. Training, validation and the exported graphs
+use it.
 
 Three rearrangements, all exact:
 
-- Before the first layer has written to them, the image's keys are the same for all objects without
-  a mask input: their projections are computed once, not once an object.
-- Later there are a few tokens and thousands of pixels an object. What projects the pixels is moved
-  to the side of the tokens: ``q . (W x) = (W^T q) . x`` for scores, ``sum a (W x) = W (sum a x)``
-  for values. A bias of the keys adds the same to all scores of a query, so that it cancels.
-- Pixels stay rows of a matrix from the first layer to the mask. Transposed convolutions with
-  kernel and stride 2 are matrix products, a LayerNorm over channels is one over rows, and only the
-  masks that are asked for are drawn.
+- Before the first layer writes to them, the image's keys are equal for all objects without a mask
+  input. Their projections are computed once, not once for each object.
+- Later each object has a few tokens and thousands of pixels. Projections of the pixels move to the
+  side of the tokens: ``q . (W x) = (W^T q) . x`` for scores, ``sum a (W x) = W (sum a x)`` for
+  values. A bias of the keys adds the same to all scores of a query, so it cancels.
+- Pixels stay rows of a matrix from the first layer to the mask. Transposed convolutions with kernel
+  and stride 2 become matrix products, a LayerNorm over channels becomes one over rows, and only the
+  wanted masks are drawn.
 
 Source: segment-anything 1.0, ``modeling/mask_decoder.py`` and ``modeling/transformer.py``.
 """
@@ -60,12 +61,12 @@ def predict_tokens(
 
 
 def draw_masks(decoder: Any, pixels: Tensor, vectors: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Draw the masks of some vectors, which costs as much as all attention before.
+    """Draw the masks of some vectors, which costs as much as all attention before it.
 
     Args:
         decoder: Segment-anything's ``MaskDecoder``.
         pixels: ``(n, height * width, 256)`` from ``predict_tokens``.
-        vectors: Those of the wanted masks ``(n, c, channels)``.
+        vectors: Vectors of the wanted masks ``(n, c, channels)``.
         grid: (height, width) of the embeddings.
 
     Returns:
@@ -73,7 +74,7 @@ def draw_masks(decoder: Any, pixels: Tensor, vectors: Tensor, grid: tuple[int, i
     """
     first, norm, activation, second, last_activation = decoder.output_upscaling
     x = _doubled(pixels, first)  # (n, pixels, 4, channels): a pixel's 2 x 2 block, row by row
-    # Over the last axis, which is what LayerNorm2d does over the first of an image.
+    # The norm is over the last axis, as LayerNorm2d's is over an image's first.
     x = activation(F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps))
     x = last_activation(_doubled(x, second))
     logits: Tensor = x.flatten(1, 3) @ vectors.transpose(1, 2)
@@ -88,9 +89,9 @@ def draw_masks(decoder: Any, pixels: Tensor, vectors: Tensor, grid: tuple[int, i
 def _doubled(x: Tensor, layer: Any) -> Tensor:
     """A transposed convolution with kernel and stride 2: ``(..., in)`` to ``(..., 4, out)``."""
     weight = layer.weight.permute(2, 3, 1, 0).flatten(0, 2)
-    # As a matrix, so that the exported product adds the bias itself.
+    # As a matrix product, so that the exported operation adds the bias itself.
     rows = F.linear(x.reshape(-1, layer.in_channels), weight, layer.bias.repeat(4))
-    # Not by the first size itself, which tracing may take for a constant.
+    # -1 instead of the first size, which tracing may take for a constant.
     return rows.reshape(-1, *x.shape[1:-1], 4, layer.out_channels)
 
 
@@ -124,7 +125,7 @@ def _two_way(
 
 
 def _shared_to_image(attention: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Tokens ``(n, t, c)`` look at pixels ``(m, p, c)``, projecting the pixels."""
+    """Let tokens ``(n, t, c)`` attend to pixels ``(m, p, c)``, projecting the pixels."""
     q, k, v = (
         _heads(project(x), attention)
         for project, x in ((attention.q_proj, q), (attention.k_proj, k), (attention.v_proj, v))
@@ -135,13 +136,13 @@ def _shared_to_image(attention: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def _shared_from_image(attention: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Pixels ``(m, p, c)`` look at tokens ``(n, t, c)``, projecting the pixels."""
+    """Let pixels ``(m, p, c)`` attend to tokens ``(n, t, c)``, projecting the pixels."""
     q, k = _heads(attention.q_proj(q), attention), _heads(attention.k_proj(k), attention)
     return _told(attention, _scaled(k) @ q.transpose(2, 3), v)
 
 
 def _to_image(attention: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Tokens ``(n, t, c)`` look at their own pixels ``(n, p, c)``, projecting the tokens."""
+    """Let tokens ``(n, t, c)`` attend to their own pixels ``(n, p, c)``, projecting the tokens."""
     q = _scaled(_heads(attention.q_proj(q), attention))
     sought = q @ _by_head(attention.k_proj, attention)  # (n, h, t, c)
     weights = torch.softmax(sought.flatten(1, 2) @ k.transpose(1, 2), dim=-1)
@@ -153,10 +154,10 @@ def _to_image(attention: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def _from_image(attention: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Pixels ``(n, p, c)`` look at tokens ``(n, t, c)``, projecting the tokens."""
+    """Let pixels ``(n, p, c)`` attend to tokens ``(n, t, c)``, projecting the tokens."""
     k = _scaled(_heads(attention.k_proj(k), attention))
     offered = k @ _by_head(attention.q_proj, attention)  # (n, h, t, c)
-    # The pixels' bias adds to a token's scores what depends on the token: it stays.
+    # The pixels' bias adds a term to a token's scores that depends on the token, so it stays.
     bias = k @ attention.q_proj.bias.view(attention.num_heads, -1, 1)
     scores = offered.flatten(1, 2) @ q.transpose(1, 2)
     scores = torch.unflatten(scores, 1, (attention.num_heads, -1))
@@ -164,18 +165,18 @@ def _from_image(attention: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def _told(attention: Any, scores: Tensor, v: Tensor) -> Tensor:
-    """What tokens with values ``(n, t, c)`` tell pixels, by scores ``(n, h, t, p)``."""
+    """Return the pixels' means of token values ``(n, t, c)``, by scores ``(n, h, t, p)``."""
     weights = torch.softmax(scores, dim=2)
     values = _heads(attention.v_proj(v), attention)  # (n, h, t, d)
     out = torch.unflatten(effective_weight(attention.out_proj), 1, (attention.num_heads, -1))
-    # A pixel's weights sum to 1 in each head, so a share of the bias in each value adds it whole.
+    # A pixel's weights sum to 1 in each head, so the bias may be added to each value.
     told = values @ out.permute(1, 2, 0) + attention.out_proj.bias / attention.num_heads
     mixed: Tensor = weights.flatten(1, 2).transpose(1, 2) @ told.flatten(1, 2)
     return mixed
 
 
 def _heads(x: Tensor, attention: Any) -> Tensor:
-    """``(n, t, h * d)`` to ``(n, h, t, d)``."""
+    """Rearrange ``(n, t, h * d)`` to ``(n, h, t, d)``."""
     return torch.unflatten(x, 2, (attention.num_heads, -1)).transpose(1, 2)
 
 
@@ -184,6 +185,6 @@ def _scaled(x: Tensor) -> Tensor:
 
 
 def _by_head(linear: nn.Linear, attention: Any) -> Tensor:
-    """A projection's weight as ``(h, d, c)``."""
+    """Return a projection's weight as ``(h, d, c)``."""
     weight: Tensor = torch.unflatten(effective_weight(linear), 0, (attention.num_heads, -1))
     return weight

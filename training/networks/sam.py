@@ -1,7 +1,8 @@
 """SAM in torch, built from a config's numbers: encoder, prompt encoder, mask decoder, AIS decoder.
 
 In: a ``ModelConfig`` and weights by the original SAM key names. Out: a ``Sam`` module. Prompt
-encoder, mask decoder and the ViT are segment-anything's own classes; TinyViT is ``tiny_vit.py``.
+encoder, mask decoder and the ViT are segment-anything's own classes; TinyViT is in
+``tiny_vit.py``.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from .tiny_vit import TinyVit
 
 
 class Preprocess(nn.Module):
-    """The part of the preprocessing that is in the encoder graph: gamma, statistics, padding."""
+    """The preprocessing inside the encoder graph: gamma, pixel mean and std, padding."""
 
     mean: Tensor
     std: Tensor
@@ -103,13 +104,13 @@ class Sam(nn.Module):
                 ``(n, k)``.
             boxes: ``(n, 4)`` XYXY, same pixels.
             mask_input: Earlier logits ``(n, 1, 4 * grid, 4 * grid)``.
-            multimask_output: Three masks a prompt instead of one.
+            multimask_output: Return three masks for each object instead of one.
 
         Returns:
-            Low-resolution logits ``(n, c, 4 * grid, 4 * grid)`` and predicted IoU ``(n, c)``.
+            low_res_logits ``(n, c, 4 * grid, 4 * grid)`` and iou_predictions ``(n, c)``.
         """
         sparse, dense = self.prompt_encoder(points=points, boxes=boxes, masks=mask_input)
-        if mask_input is None:  # the same for all objects: one is enough
+        if mask_input is None:  # equal for all objects, so one is enough
             dense = dense[:1]
         pixels, vectors, iou = predict_tokens(
             self.mask_decoder, image_embeddings, self.prompt_encoder.get_dense_pe(), sparse, dense
@@ -141,7 +142,7 @@ def _image_encoder(architecture: Architecture) -> nn.Module:
 
 
 def _layer_norm(channels: int) -> nn.LayerNorm:
-    # 1e-6 and not torch's default. Source: segment-anything, build_sam.py.
+    # 1e-6 is not torch's default. Source: segment-anything, build_sam.py.
     return nn.LayerNorm(channels, eps=1e-6)
 
 
@@ -181,7 +182,7 @@ def load_weights(sam: nn.Module, tensors: Mapping[str, Any], *, where: str) -> N
     """Load weights by name, strictly; float16 storage becomes float32.
 
     Raises:
-        FormatError: A tensor is missing, unknown or of another shape; names the first.
+        FormatError: A tensor is missing, unknown or of another shape; the message names the first.
     """
     expected = sam.state_dict()
     ending = "); the config describes another architecture"

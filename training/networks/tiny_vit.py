@@ -34,7 +34,7 @@ class ConvNorm(nn.Sequential):
 
 
 class MBConv(nn.Module):
-    """Inverted bottleneck with a residual, the block of the first stage."""
+    """An inverted bottleneck with a residual, the block of the first stage."""
 
     def __init__(self, channels: int, expand_ratio: float) -> None:
         super().__init__()
@@ -65,10 +65,10 @@ class PatchMerging(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention in a window, with one learned bias a head and absolute offset.
+    """Self-attention in a window, with a learned bias for each head and absolute offset.
 
-    The rows of ``qkv`` are interleaved by head: ``[q k v]`` of head 0, then of head 1, and so on;
-    not all q, all k, all v as in segment-anything's ViT.
+    The rows of ``qkv`` are interleaved by head: ``[q k v]`` of head 0, then of head 1, and so on.
+    In segment-anything's ViT all q come first, then all k, then all v.
     """
 
     attention_bias_idxs: Tensor
@@ -120,7 +120,7 @@ class Mlp(nn.Module):
 
 
 class TinyVitBlock(nn.Module):
-    """Window attention, a depthwise convolution, and an MLP, the first and last with residuals."""
+    """Window attention, a depthwise convolution and an MLP; the first and last have residuals."""
 
     def __init__(self, dim: int, num_heads: int, window_size: int, mlp_ratio: float) -> None:
         super().__init__()
@@ -142,8 +142,8 @@ class TinyVitBlock(nn.Module):
         side = self.window_size
         if height == side and width == side:
             return self._attend(x.reshape(n, side * side, dim)).view(n, side, side, dim)
-        # Zeros are padded before the LayerNorm, which turns them into its bias: padded tokens take
-        # part in the attention, and the published weights were trained with that.
+        # Zeros are padded before the LayerNorm, which turns them into its bias. So padded tokens
+        # take part in the attention; the published weights were trained with that.
         pad_bottom, pad_right = -height % side, -width % side
         x = F.pad(x, (0, 0, 0, pad_right, 0, pad_bottom))
         rows, columns = (height + pad_bottom) // side, (width + pad_right) // side
@@ -158,7 +158,7 @@ class TinyVitBlock(nn.Module):
 
 
 class Stage(nn.Module):
-    """Blocks, and the patch merging that leads to the next stage."""
+    """A stage: blocks, and the patch merging that leads to the next stage."""
 
     def __init__(self, blocks: list[nn.Module], downsample: nn.Module | None) -> None:
         super().__init__()
@@ -190,7 +190,7 @@ class PatchEmbed(nn.Module):
 
 
 class TinyVit(nn.Module):
-    """The whole encoder."""
+    """The whole TinyViT encoder."""
 
     def __init__(self, config: TinyVitConfig) -> None:
         super().__init__()

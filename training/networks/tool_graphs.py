@@ -1,8 +1,8 @@
-"""Encoder and decoder graphs in the conventions of other annotation tools, as torch modules.
+"""Encoder and decoder graphs by the conventions of other annotation tools, as torch modules.
 
-In: a ``Sam``. Out: modules that ``samzoo.zoo.targets`` traces. Tools know SAM at 1024 pixels:
-a model of another size works behind that interface, with the image resized in the encoder's graph
-and coordinates scaled in the decoder's. What each tool feeds: ``docs/targets.md``.
+In: a ``Sam``. Out: modules that ``samzoo.zoo.targets`` traces. Tools expect SAM at 1024 pixels. A
+model of another size works behind that interface: the encoder's graph resizes the image, and the
+decoder's graph scales the coordinates. ``docs/targets.md`` says what each tool feeds.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from .sam import Sam
 from .vit_graph import encode_vit
 
 TOOL_SIDE = 1024
-"""Side of SAM's input, which every tool has built in."""
+"""Side of SAM's input, which is built into every tool."""
 
 
 class ToolEncoder(nn.Module):
-    """``(height, width, 3)`` RGB in 0..255, the longest side 1024, to embeddings.
+    """Maps ``(height, width, 3)`` RGB in 0..255, with a longest side of 1024, to embeddings.
 
-    Intensities are stretched as the model declares, over the image as the tool resized it.
+    Intensities are stretched as the model declares, on the image that the tool has resized.
     """
 
     def __init__(self, sam: Sam, side: int = TOOL_SIDE, resized_side: int | None = None) -> None:
@@ -37,8 +37,8 @@ class ToolEncoder(nn.Module):
 
         Args:
             sam: The model.
-            side: Longest side of what it is given, in pixels.
-            resized_side: What that becomes for the model; all of its input by default.
+            side: Longest side of the image that the tool feeds, in pixels.
+            resized_side: Longest side after resizing for the model; its image size by default.
         """
         super().__init__()
         self.preprocess = sam.preprocess
@@ -62,7 +62,7 @@ class ToolEncoder(nn.Module):
         return result
 
     def _resized(self, x: Tensor) -> Tensor:
-        """Resize by the ratio of the sides, as Pillow does: weights at the border sum to one."""
+        """Resize as Pillow does, by the ratio of the sides; weights at the border sum to one."""
         if self.resized_side == self.side:
             return x
         height, width = x.shape[2], x.shape[3]
@@ -77,7 +77,7 @@ class ToolEncoder(nn.Module):
 
 
 class NormalisedToolEncoder(ToolEncoder):
-    """``(1, 3, 1024, 1024)`` normalised with SAM's statistics and padded with zeros."""
+    """Takes ``(1, 3, 1024, 1024)``, normalised with SAM's statistics and padded with zeros."""
 
     def __init__(self, sam: Sam) -> None:
         super().__init__(sam)
@@ -98,7 +98,8 @@ class NormalisedToolEncoder(ToolEncoder):
                 return encode_vit(self.image_encoder, x)
             result: Tensor = self.image_encoder(x)
             return result
-        # The image ends where everything is exactly zero: no 8-bit value is SAM's mean.
+        # The image ends where everything is exactly zero, because no 8-bit value equals SAM's
+        # mean.
         inside = (x != 0).any(dim=1)[0].to(torch.int64)
         height = (inside.amax(dim=1) * torch.arange(1, TOOL_SIDE + 1)).amax()
         width = (inside.amax(dim=0) * torch.arange(1, TOOL_SIDE + 1)).amax()
@@ -106,7 +107,7 @@ class NormalisedToolEncoder(ToolEncoder):
 
 
 class ToolDecoder(MaskDecoderGraph):
-    """``MaskDecoderGraph`` with coordinates in 1024 pixels, one mask an object, six inputs."""
+    """``MaskDecoderGraph`` with coordinates in 1024 pixels, one mask for an object, six inputs."""
 
     def __init__(self, sam: Sam) -> None:
         super().__init__(sam)
@@ -122,7 +123,7 @@ class ToolDecoder(MaskDecoderGraph):
         has_mask_input: Tensor,
         orig_im_size: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Decode one object: ``masks``, ``iou_predictions``, ``low_res_masks``."""
+        """Decode one object into ``masks``, ``iou_predictions`` and ``low_res_masks``."""
         coords, labels = with_needed_padding(point_coords * self.ratio, point_labels)
         return super().forward(
             image_embeddings, coords, labels, mask_input, has_mask_input, orig_im_size
@@ -130,7 +131,7 @@ class ToolDecoder(MaskDecoderGraph):
 
 
 class CroppedDecoder(ToolDecoder):
-    """CVAT's: the mask as bytes, cropped to its box, whose corners are outputs of their own."""
+    """CVAT's decoder: the mask as bytes, cropped to its box, whose corners are outputs too."""
 
     def forward(  # type: ignore[override]
         self,
@@ -145,8 +146,8 @@ class CroppedDecoder(ToolDecoder):
 
         Returns:
             ``masks (1, 1, ybr - ytl + 1, xbr - xtl + 1)`` uint8, 255 in the object;
-            ``iou_predictions``, ``low_res_masks``; ``xtl``, ``ytl``, ``xbr``, ``ybr``, int64
-            without axes, the box's corners, both inside. Without any object it is one pixel, 0.
+            ``iou_predictions``, ``low_res_masks``; the box's corners ``xtl``, ``ytl``, ``xbr``,
+            ``ybr``, int64 without axes, both inside the box. An empty mask is one pixel, 0.
         """
         masks, iou, low_res = super().forward(
             image_embeddings, point_coords, point_labels, mask_input, has_mask_input, orig_im_size
@@ -159,7 +160,7 @@ class CroppedDecoder(ToolDecoder):
 
 
 def _span(occupied: Tensor) -> tuple[Tensor, Tensor]:
-    """First and last true position; 0 and 0 where there is none."""
+    """Return the first and the last true position; 0 and 0 if there is none."""
     numbers = torch.arange(1, 1 + occupied.shape[0]) * occupied.to(torch.int64)
     last = (numbers.amax() - 1).clamp(min=0)
     backwards = torch.arange(occupied.shape[0]).flip(0) * occupied.to(torch.int64)
@@ -168,10 +169,10 @@ def _span(occupied: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class HuggingFaceDecoder(MaskDecoderGraph):
-    """transformers.js': three masks a prompt, prompt points with batch axes, a mask's logits.
+    """transformers.js's decoder: three masks for a prompt, points with batch axes, logits.
 
-    A box is two points with the labels 2 and 3. Where a call has no box, a padding point is added,
-    as ``SamModel`` does.
+    A box is two points with the labels 2 and 3. Without a box a padding point is added, as in
+    ``SamModel``.
     """
 
     def __init__(self, sam: Sam) -> None:
@@ -193,7 +194,7 @@ class HuggingFaceDecoder(MaskDecoderGraph):
             input_points: ``(1, p, k, 2)`` (x, y) in 1024 pixels.
             input_labels: ``(1, p, k)`` int64: 1, 0, 2 and 3 box corners, -1 and -10 padding.
             image_embeddings: ``(1, 256, grid, grid)``.
-            image_positional_embeddings: Same shape; what the encoder's graph gave.
+            image_positional_embeddings: Same shape, from the encoder's graph.
 
         Returns:
             ``iou_scores (1, p, 3)`` and ``pred_masks (1, p, 3, 4 * grid, 4 * grid)``.
@@ -204,7 +205,7 @@ class HuggingFaceDecoder(MaskDecoderGraph):
         boxes = (labels >= BOX_TOP_LEFT).any().to(torch.int64)
         labels = torch.cat([labels, padding[:, : 1 - boxes]], dim=1)
         points = F.pad(input_points[0], (0, 0, 0, 1))[:, : labels.shape[1]] * self.ratio
-        # Uses the fourth input, which would not be one of the graph's otherwise.
+        # Without this use, the graph would not have the fourth input.
         embeddings = image_embeddings + 0 * image_positional_embeddings
         side = 4 * self.prompt_encoder.image_embedding_size[0]
         iou, logits = self.decode(
@@ -214,28 +215,28 @@ class HuggingFaceDecoder(MaskDecoderGraph):
 
 
 class HuggingFaceEncoder(NormalisedToolEncoder):
-    """transformers.js': embeddings, and the positional encoding that the decoder takes."""
+    """transformers.js's encoder: embeddings, and the decoder's positional encoding."""
 
     def __init__(self, sam: Sam) -> None:
         super().__init__(sam)
         self.prompt_encoder = sam.prompt_encoder
 
     def forward(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        """Return ``image_embeddings`` and ``image_positional_embeddings``, of one shape."""
+        """Return ``image_embeddings`` and ``image_positional_embeddings``, of equal shape."""
         return super().forward(pixel_values), self.prompt_encoder.get_dense_pe()
 
 
 def with_needed_padding(coords: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Pad the points of one object as SAM was trained: once, or not at all beside a box.
+    """Pad the points of one object as in SAM's training: once, but not beside a box.
 
-    Most tools pad boxes as well, which moves their borders a little.
+    Most tools pad boxes too, which moves the borders of masks a little.
 
     Args:
         coords: ``(1, k, 2)``.
         labels: ``(1, k)``; -1 is padding.
 
     Returns:
-        Both without padding, then one padding point where there is no box.
+        Both without the tool's padding, and with one padding point if there is no box.
     """
     kept = torch.nonzero(labels[0] != PADDING).flatten()
     coords, labels = coords[:, kept], labels[:, kept]
@@ -245,11 +246,11 @@ def with_needed_padding(coords: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]
 
 
 def stretched(x: Tensor, preprocessing: Preprocessing) -> Tensor:
-    """Stretch the intensities of an image in 0..255 as ``runtime.intensity`` does.
+    """Stretch the intensities of an image in 0..255 as ``samzoo.runtime.images.intensity`` does.
 
     Args:
         x: ``(1, 3, height, width)``.
-        preprocessing: ``none`` leaves them, the tool's being 8-bit.
+        preprocessing: The model's. ``none`` changes nothing, because a tool's images are 8-bit.
     """
     if preprocessing.intensity == "none":
         return x
@@ -264,7 +265,7 @@ def stretched(x: Tensor, preprocessing: Preprocessing) -> Tensor:
 
 
 def _from_the_top(values: Tensor, percent: float) -> Tensor:
-    """NumPy's linear percentile, counted from the largest value down."""
+    """Return NumPy's linear percentile, counted from the largest value down."""
     count = torch.as_tensor(values.shape[0])
     position = (count - 1).to(torch.float64) * (percent / 100.0)
     below = torch.floor(position)
@@ -275,10 +276,10 @@ def _from_the_top(values: Tensor, percent: float) -> Tensor:
 
 
 def resampling_matrix(given: int, wanted: int) -> Tensor:
-    """Weights of Pillow's bilinear filter: a triangle as wide as the pixels that it replaces.
+    """Return the weights of Pillow's bilinear filter: a triangle over the replaced pixels.
 
     Returns:
-        ``(wanted, given)``; rows are not yet divided by their sums.
+        ``(wanted, given)``; rows are not divided by their sums yet.
 
     Source:
         Pillow 12, ``src/libImaging/Resample.c``, ``precompute_coeffs``.

@@ -1,7 +1,7 @@
-"""micro-sam's AIS decoder: image embeddings in, the three AIS maps at 16 times their side out.
+"""micro-sam's AIS decoder: image embeddings in, the three AIS maps at 16 times the grid out.
 
-The names of the tensors are torch-em's, so that its decoders load as they are; both ways of
-upsampling and both modes of BatchNorm are there.
+The tensors have torch-em's names, so that its decoders load unchanged. Both ways of upsampling and
+both modes of BatchNorm are supported.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class UnetrDecoder(nn.Module):
     """Two paths up from the embeddings, joined at every level.
 
     One path (``deconv1`` to ``deconv4``) doubles the side four times, each with a convolution, a
-    BatchNorm and a ReLU. The other starts with two convolutions (``base``) and takes the first's
-    maps in at 2x, 4x and 8x (``decoder``) and at 16x (``decoder_head``).
+    BatchNorm and a ReLU. The other starts with two convolutions (``base``) and takes in the maps
+    of the first path at 2x, 4x and 8x (``decoder``) and at 16x (``decoder_head``).
 
     Source: torch-em 0.10.9, ``model/unetr.py``, ``UNETR`` with ``use_skip_connection=False`` and a
     sigmoid.
@@ -59,7 +59,7 @@ class UnetrDecoder(nn.Module):
 
 
 class _Levels(nn.Module):
-    """Three times: double the side, append the other path's map, two convolutions."""
+    """Three levels: each doubles the side, appends the other path's map, and convolves twice."""
 
     def __init__(self, config: UnetrDecoderConfig) -> None:
         super().__init__()
@@ -77,10 +77,10 @@ class _Levels(nn.Module):
 
 
 def _central_channels(x: Tensor, count: int) -> Tensor:
-    """Take the channels in the middle; the first and last quarter of the other path go unused.
+    """Take the channels in the middle; the first and the last quarter are not used.
 
-    torch-em's decoder crops what it appends to the shape of what it has, along the channels as
-    well, and the published weights were trained with that (torch-em 0.10.9, ``model/unet.py``,
+    torch-em's decoder crops the map that it appends to the shape of its own map, along the
+    channels too. The published weights were trained with that (torch-em 0.10.9, ``model/unet.py``,
     ``Decoder._crop``).
     """
     start = (x.shape[1] - count) // 2
@@ -90,9 +90,9 @@ def _central_channels(x: Tensor, count: int) -> Tensor:
 class _ConvBlock(nn.Module):
     """InstanceNorm, convolution and ReLU, twice; the norms have no weights.
 
-    What torch-em appends to each other along the channels before the first norm comes as several
-    maps. A norm looks at one channel and a convolution sums over them, so each map can have its own
-    share of the weights: at the largest size that saves a copy of 0.5 GB, and its normed copy.
+    torch-em concatenates several maps along the channels before the first norm; here they stay
+    apart. A norm uses one channel and a convolution sums over channels, so each map can have its
+    own share of the weights. At the largest size that saves a copy of 0.5 GB, and its normed copy.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -120,7 +120,7 @@ class _ConvBlock(nn.Module):
 
 
 class _Deconv(nn.Module):
-    """Double the side, then convolution, BatchNorm and ReLU."""
+    """Doubles the side, then convolution, BatchNorm and ReLU."""
 
     def __init__(self, inputs: int, outputs: int, config: UnetrDecoderConfig) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ class _Convolution(nn.Module):
 
 
 class _BatchNorm(nn.BatchNorm2d):
-    """BatchNorm with stored statistics, or with those of the input in every mode."""
+    """BatchNorm with stored statistics, or with the input's statistics in every mode."""
 
     def __init__(self, channels: int, *, of_batch: bool) -> None:
         super().__init__(channels)
@@ -158,7 +158,7 @@ class _BatchNorm(nn.BatchNorm2d):
     def forward(self, input: Tensor) -> Tensor:
         if not self.of_batch:
             return super().forward(input)
-        # Written out: ONNX has no BatchNormalization with statistics of the input for inference.
+        # Written out, because ONNX's BatchNormalization for inference cannot use input statistics.
         mean = input.mean((0, 2, 3), keepdim=True)
         centered = input - mean
         variance = (centered * centered).mean((0, 2, 3), keepdim=True)
@@ -181,8 +181,8 @@ class _Transposed(nn.Module):
 class _Bilinear(nn.Module):
     """Mixes the channels, then doubles the side by interpolation.
 
-    torch-em does it the other way round, which is the same for four times the work: weights of an
-    interpolation sum to 1, and so do not touch the bias.
+    torch-em does this in the other order, with the same result and four times the work: an
+    interpolation's weights sum to 1, so they do not change the bias.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:

@@ -1,12 +1,12 @@
-"""Segment-anything's ViT, written so that a CPU needs little memory and time for it.
+"""Segment-anything's ViT, rewritten so that a CPU needs little memory and time for it.
 
 In: an ``ImageEncoderViT`` and an image. Out: its embeddings, as its own ``forward`` computes
 them.
 
 The original holds the scores of all pairs of tokens at once: 12 heads x 4096 x 4096, 805 MB in
-float32, three times over while relative positions are added. Here attention runs in pieces whose
-scores fit into a processor's cache, one after the other in the same memory. What was tried and
-lost is in ``docs/decisions/0010-encoder-for-a-cpu.md``.
+float32, and three times as much while relative positions are added. Here attention runs in pieces,
+one after the other in the same memory; the scores of a piece fit into a processor's cache.
+``docs/decisions/0010-encoder-for-a-cpu.md`` lists what was tried without success.
 
 Source: segment-anything 1.0, ``modeling/image_encoder.py``.
 """
@@ -20,14 +20,14 @@ from segment_anything.modeling.image_encoder import get_rel_pos
 from torch import Tensor
 
 SCORES_AT_ONCE = 4 * 2**20
-"""Attention scores in one piece: 16 MB in float32 (own choice, measured: see the decision)."""
+"""Attention scores in one piece, 16 MB in float32 (own choice, measured: see the decision)."""
 
 TOKENS_AT_ONCE = 1024
 """Tokens in one pass of an MLP (own choice, measured: see the decision)."""
 
 
 def encode_vit(encoder: Any, images: Tensor) -> Tensor:
-    """Compute what ``encoder(images)`` computes.
+    """Compute the same as ``encoder(images)``.
 
     Args:
         encoder: An ``ImageEncoderViT``; its submodules may have hooks that add to their output.
@@ -42,7 +42,7 @@ def encode_vit(encoder: Any, images: Tensor) -> Tensor:
     for block in encoder.blocks:
         attend = _attend_in_windows if block.window_size else _attend
         x = x + block.attn.proj(attend(block, block.norm1(x), grid))
-        # In parts, so that the hidden layer, four times as wide, stays small.
+        # In parts, so that the hidden layer, which is four times as wide, stays small.
         parts = [x[i : i + TOKENS_AT_ONCE] for i in range(0, grid * grid, TOKENS_AT_ONCE)]
         parts = [part + block.mlp(block.norm2(part)) for part in parts]
         x = torch.cat(parts) if len(parts) > 1 else parts[0]
@@ -51,21 +51,21 @@ def encode_vit(encoder: Any, images: Tensor) -> Tensor:
 
 
 def _attend(block: Any, x: Tensor, grid: int) -> Tensor:
-    """Attention of all tokens ``(grid * grid, c)`` to all."""
+    """Compute the attention of all tokens ``(grid * grid, c)`` to all tokens."""
     heads = block.attn.num_heads
     q, k, v = _split(block.attn.qkv(x[None]), heads)
     return _attention(block.attn, q[0], k[0], v[0], grid).transpose(0, 1).flatten(1)
 
 
 def _attend_in_windows(block: Any, x: Tensor, grid: int) -> Tensor:
-    """Attention within windows; those at the right and bottom are filled up with zeros.
+    """Compute attention within windows; zeros fill up the windows at the right and bottom.
 
-    The zeros come after the norm, so that what is filled up is a bias to the attention.
+    The zeros are added after the norm, so that each added token is a bias in the attention.
     """
     side, heads = block.window_size, block.attn.num_heads
     count = -(-grid // side)
     padded = count * side
-    # One more token, of zeros, stands for all that is filled up: the linear layer sees it once.
+    # One more token, of zeros, stands for all added ones, so that the linear layer sees it once.
     x = torch.cat([x, x.new_zeros(1, x.shape[1])])
     tokens = torch.full((padded, padded), grid * grid)
     tokens[:grid, :grid] = torch.arange(grid * grid).reshape(grid, grid)
@@ -79,21 +79,21 @@ def _attend_in_windows(block: Any, x: Tensor, grid: int) -> Tensor:
 
 
 def _split(qkv: Tensor, heads: int) -> list[Tensor]:
-    """``(n, tokens, 3 c)`` to three times ``(n, heads, tokens, d)``."""
+    """Split ``(n, tokens, 3 c)`` into three tensors ``(n, heads, tokens, d)``."""
     n, tokens = qkv.shape[:2]
     parts = qkv.reshape(n, tokens, 3, heads, -1).permute(2, 0, 3, 1, 4)
     return [parts[0], parts[1], parts[2]]
 
 
 def _attention(attention: Any, q: Tensor, k: Tensor, v: Tensor, side: int) -> Tensor:
-    """Attention with relative positions, in pieces.
+    """Compute attention with relative positions, in pieces.
 
     Args:
         attention: Segment-anything's ``Attention``.
         q: ``(n, side * side, d)``; ``n`` counts windows and heads.
         k: Same shape.
         v: Same shape.
-        side: Of the square of tokens.
+        side: Side of the square of tokens.
 
     Returns:
         ``(n, side * side, d)``.
@@ -113,7 +113,8 @@ def _attention(attention: Any, q: Tensor, k: Tensor, v: Tensor, side: int) -> Te
         for row in range(0, side, rows):
             queries = scaled[some, row : row + rows].flatten(1, 2)
             scores = (queries @ keys).unflatten(2, (side, side))
-            # In place: tracing keeps every result alive, 805 MB a layer of global attention.
+            # In place, because tracing keeps every result alive: 805 MB for a layer of global
+            # attention.
             scores += by_row[some, row : row + rows].flatten(1, 2)[..., :, None]
             scores += by_column[some, row : row + rows].flatten(1, 2)[..., None, :]
             parts.append(torch.softmax(scores.flatten(2), dim=-1) @ values)
@@ -122,7 +123,7 @@ def _attention(attention: Any, q: Tensor, k: Tensor, v: Tensor, side: int) -> Te
 
 
 def _relative(q: Tensor, table: Tensor, *, axis: int) -> Tensor:
-    """Scores of queries ``(n, side, side, d)`` with the positions along one axis.
+    """Return the scores of queries ``(n, side, side, d)`` with the positions along one axis.
 
     Args:
         q: Queries by row and column.
@@ -130,9 +131,9 @@ def _relative(q: Tensor, table: Tensor, *, axis: int) -> Tensor:
         axis: 1 for rows, 2 for columns.
 
     Returns:
-        ``(n, side, side, side)``: row, column, key position.
+        Scores ``(n, side, side, side)``: row, column, key position.
     """
     n, side, _, d = q.shape
-    first = q.transpose(0, axis)  # the queries of one position together: one product each
+    first = q.transpose(0, axis)  # queries of one position together, one product for each
     scores = first.reshape(side, n * side, d) @ table.transpose(1, 2)
     return scores.reshape(*first.shape[:3], side).transpose(0, axis)
