@@ -44,7 +44,11 @@ def load(
             what the manifest says.
 
     Example:
+        >>> from importlib.resources import files
         >>> from samzoo.runtime import load
+        >>> model = load(files("samzoo.model_cards") / "nuclei-vit-t")
+        >>> model.config.image_size
+        256
         >>> load("no/such/folder")
         Traceback (most recent call last):
         samzoo.runtime.errors.NotFoundError: no/such/folder: no samzoo package here (samzoo.json \

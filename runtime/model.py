@@ -5,65 +5,34 @@ In: a ``ModelConfig``, the model's networks, and images. Out: embeddings, masks,
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping
-from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from samzoo.runtime.automatic.ais import segment_from_maps
-from samzoo.runtime.automatic.amg import AmgParameters, generate_masks, segment_by_grid
-from samzoo.runtime.automatic.apg import ApgParameters, segment_by_seeds
+from samzoo.runtime.automatic.amg import AmgParameters, generate_masks
+from samzoo.runtime.automatic.apg import ApgParameters
 from samzoo.runtime.automatic.candidates import Candidate
-from samzoo.runtime.automatic.maps import decode_maps, placed_maps, require_ais
-from samzoo.runtime.automatic.modes import Mode, parameters_of
+from samzoo.runtime.automatic.maps import decode_maps, require_ais
+from samzoo.runtime.automatic.modes import Mode
+from samzoo.runtime.automatic.segmentation import segment_image
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
-from samzoo.runtime.engine.encoding import (
-    check_origin,
-    choose_placements,
-    choose_tiles,
-    encode_tiles,
-)
+from samzoo.runtime.engine.encoding import check_origin, embed_image
 from samzoo.runtime.engine.model_spec import ModelSpec
 from samzoo.runtime.engine.networks import Networks
-from samzoo.runtime.engine.variants import Variant, Variants
+from samzoo.runtime.engine.variants import Switchable, Variant, Variants, with_one_adapter
 from samzoo.runtime.formats.arrays import Array, Float3D, Float4D, Labels2D, Masks, Progress
 from samzoo.runtime.formats.config import AisParameters, ModelConfig
 from samzoo.runtime.images.geometry import Size, field_of_view
-from samzoo.runtime.images.intensity import is_constant
-from samzoo.runtime.images.reading import check_image
-from samzoo.runtime.images.tiles import whole
 from samzoo.runtime.prompts.cutouts import MaskPart, place_masks
 from samzoo.runtime.prompts.masks import prompted_masks
 from samzoo.runtime.prompts.tokens import collect_prompts
 
-from .errors import InputError
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def _with_one_adapter(
-    method: Callable[Concatenate[Model, P], R],
-) -> Callable[Concatenate[Model, P], R]:
-    """Let a call end with the adapter it began with, whatever ``use`` does meanwhile."""
-
-    @wraps(method)
-    def call(self: Model, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return method(self.snapshot(), *args, **kwargs)
-
-    return call
-
-
-class Model:
+class Model(Switchable):
     """A SAM that embeds, answers prompts and segments, with everything its config declares.
 
-    Example:
-        >>> from samzoo.runtime import load  # doctest: +SKIP
-        >>> model = load("package")  # doctest: +SKIP
-        >>> labels = model.segment(image)  # doctest: +SKIP
+    A package with several finetuned models over one encoder switches between them with ``use``.
     """
 
     def __init__(
@@ -85,68 +54,14 @@ class Model:
         """
         others = adapters or {}
         first = next(iter(others.values()), Variant(config, networks))
-        self._variants = Variants(first, others)
-        self._spec = spec
-
-    @property
-    def config(self) -> ModelConfig:
-        """The config of the model in use."""
-        return self._variants.current.config
-
-    @property
-    def networks(self) -> Networks:
-        """The networks of the model in use."""
-        return self._variants.current.networks
-
-    @property
-    def adapters(self) -> tuple[str, ...]:
-        """Names that ``use`` takes; empty where the package holds one model."""
-        return self._variants.names
-
-    @property
-    def adapter(self) -> str | None:
-        """Name of the adapter in use; None where the package holds one model."""
-        return self._variants.current.adapter
-
-    def use(self, adapter: str) -> None:
-        """Switch to another finetuned model over the same encoder, at once.
-
-        Its factors are read and checked when the first image is embedded, its decoders when they
-        are first needed. Calls that run in other threads end with the adapter they began with.
-        Embeddings belong to the adapter that computed them; the others refuse them.
-
-        Args:
-            adapter: One of ``adapters``.
-
-        Raises:
-            InputError: There is none of that name.
-        """
-        self._variants.use(adapter)
-
-    @property
-    def spec(self) -> ModelSpec | None:
-        """How another process opens this model; None where it was not opened from a package."""
-        return self._spec and dataclasses.replace(self._spec, adapter=self.adapter)
-
-    def snapshot(self) -> Model:
-        """Return the model as it is now, which a later ``use`` does not change.
-
-        Returns:
-            A model over the same networks; this one where it has no adapters to switch.
-        """
-        if not self.adapters:
-            return self
-        now = self._variants.current
-        fixed = Model(now.config, now.networks, spec=self._spec)
-        fixed._variants = Variants(now, {})
-        return fixed
+        super().__init__(Variants(first, others), spec)
 
     @property
     def field(self) -> int:
         """Side in image pixels of what the encoder sees at once."""
         return field_of_view(self.config.image_size, self.config.preprocessing.scale)
 
-    @_with_one_adapter
+    @with_one_adapter
     def embed(
         self,
         image: Array,
@@ -172,13 +87,25 @@ class Model:
         Raises:
             ImageError: The image cannot be used.
             ShapeError: A tile with its halo does not fit the model's field of view.
-        """
-        image = check_image(image)
-        if tile_shape is None and self.config.preprocessing.scale is None:
-            return encode_tiles(self.networks, self.config, image, whole(_size(image)), progress)
-        return self.embed_tiles(image, tile_shape=tile_shape, halo=halo, progress=progress)
 
-    @_with_one_adapter
+        Example:
+            >>> import numpy as np
+            >>> from importlib.resources import files
+            >>> from samzoo.runtime import load
+            >>> model = load(files("samzoo.model_cards") / "nuclei-vit-t")
+            >>> rows, columns = np.mgrid[:96, :96]  # four discs, in a grid
+            >>> discs = np.hypot(rows % 48 - 24, columns % 48 - 24) < 12
+            >>> image = np.where(discs, 200, 20).astype(np.uint8)
+            >>> embeddings = model.embed(image)
+            >>> embeddings.values.shape
+            (1, 256, 64, 64)
+        """
+        return embed_image(
+            self.networks, self.config, image, shrink=True, tile_shape=tile_shape, halo=halo,
+            progress=progress,
+        )  # fmt: skip
+
+    @with_one_adapter
     def embed_tiles(
         self,
         image: Array,
@@ -202,11 +129,12 @@ class Model:
             ImageError: The image cannot be used.
             ShapeError: A tile with its halo does not fit the model's field of view.
         """
-        image = check_image(image)
-        tiles = choose_tiles(self.config, _size(image), tile_shape, halo)
-        return encode_tiles(self.networks, self.config, image, tiles, progress)
+        return embed_image(
+            self.networks, self.config, image, shrink=False, tile_shape=tile_shape, halo=halo,
+            progress=progress,
+        )  # fmt: skip
 
-    @_with_one_adapter
+    @with_one_adapter
     def segment(
         self,
         image: Array | ImageEmbeddings,
@@ -244,33 +172,24 @@ class Model:
                 more than one placement is asked for of another mode or of embeddings.
             ImageError: The image cannot be used.
             ShapeError: A tile with its halo does not fit the model's field of view.
-        """
-        chosen = parameters_of(mode, parameters, self.config.ais)
-        if mode != "amg":
-            require_ais(self.config)
-        if placements != 1 and (mode != "ais" or isinstance(image, ImageEmbeddings)):
-            raise InputError("more than one placement is for images and the mode ais")
-        if not isinstance(image, ImageEmbeddings):
-            image = check_image(image)
-            if is_constant(image):
-                return np.zeros(_size(image), np.int32)
-            if placements != 1 and isinstance(chosen, AisParameters):
-                grids = choose_placements(self.config, _size(image), tile_shape, halo, placements)
-                maps = placed_maps(self.networks, self.config, image, grids, progress)
-                return segment_from_maps(*maps, parameters=chosen)
-            embed = self.embed if mode == "amg" else self.embed_tiles
-            image = embed(image, tile_shape=tile_shape, halo=halo, progress=progress)
-        elif image.constant:
-            return np.zeros(image.original_size, np.int32)
-        check_origin(image, self.config)
-        if isinstance(chosen, AmgParameters):
-            return segment_by_grid(self.networks, self.config, image, chosen, progress)
-        maps = self.ais_maps(image)
-        if isinstance(chosen, ApgParameters):
-            return segment_by_seeds(self.networks, self.config, image, maps, chosen, progress)
-        return segment_from_maps(*maps, parameters=chosen)
 
-    @_with_one_adapter
+        Example:
+            >>> import numpy as np
+            >>> from importlib.resources import files
+            >>> from samzoo.runtime import load
+            >>> model = load(files("samzoo.model_cards") / "nuclei-vit-t")
+            >>> rows, columns = np.mgrid[:96, :96]  # four discs, in a grid
+            >>> discs = np.hypot(rows % 48 - 24, columns % 48 - 24) < 12
+            >>> image = np.where(discs, 200, 20).astype(np.uint8)
+            >>> int(model.segment(image).max())
+            4
+        """
+        return segment_image(
+            self.networks, self.config, image, tile_shape=tile_shape, halo=halo,
+            placements=placements, mode=mode, parameters=parameters, progress=progress,
+        )  # fmt: skip
+
+    @with_one_adapter
     def generate_masks(
         self,
         embeddings: ImageEmbeddings,
@@ -296,7 +215,7 @@ class Model:
             self.networks, self.config, embeddings, parameters or AmgParameters(), progress
         )
 
-    @_with_one_adapter
+    @with_one_adapter
     def ais_maps(self, embeddings: ImageEmbeddings) -> Float3D:
         """Decode the AIS maps of a whole image.
 
@@ -313,7 +232,7 @@ class Model:
         check_origin(embeddings, self.config)
         return decode_maps(self.networks, self.config, embeddings)
 
-    @_with_one_adapter
+    @with_one_adapter
     def prompt(
         self,
         embeddings: ImageEmbeddings,
@@ -345,6 +264,19 @@ class Model:
         Raises:
             InputError: A prompt cannot be used, or another model made the embeddings.
             ShapeError: A shape is wrong.
+
+        Example:
+            >>> import numpy as np
+            >>> from importlib.resources import files
+            >>> from samzoo.runtime import load
+            >>> model = load(files("samzoo.model_cards") / "nuclei-vit-t")
+            >>> rows, columns = np.mgrid[:96, :96]  # four discs, in a grid
+            >>> discs = np.hypot(rows % 48 - 24, columns % 48 - 24) < 12
+            >>> image = np.where(discs, 200, 20).astype(np.uint8)
+            >>> embeddings = model.embed(image)
+            >>> masks, scores, low_res_logits = model.prompt(embeddings, boxes=[[12, 12, 36, 36]])
+            >>> masks.shape, bool(masks[0, 24, 24]), bool(masks[0, 0, 0])
+            ((1, 96, 96), True, False)
         """
         parts, scores, low_res = self.prompt_parts(
             embeddings,
@@ -356,7 +288,7 @@ class Model:
         )
         return place_masks(parts, embeddings.original_size), scores, low_res
 
-    @_with_one_adapter
+    @with_one_adapter
     def prompt_parts(
         self,
         embeddings: ImageEmbeddings,
@@ -398,7 +330,3 @@ class Model:
             mask_side=4 * self.config.grid,
         )
         return prompted_masks(self.networks, self.config, embeddings, prompts, progress)
-
-
-def _size(image: Array) -> Size:
-    return image.shape[0], image.shape[1]

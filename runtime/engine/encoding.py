@@ -13,13 +13,51 @@ from samzoo.runtime.formats.config import EMBEDDING_CHANNELS, ModelConfig
 from samzoo.runtime.images import tiles as tiling
 from samzoo.runtime.images.geometry import Size, field_of_view, input_size, resize_image
 from samzoo.runtime.images.intensity import is_constant, to_0_255
-from samzoo.runtime.images.tiles import Tile
+from samzoo.runtime.images.reading import check_image
+from samzoo.runtime.images.tiles import Tile, whole
 
 from .embeddings import ImageEmbeddings
 from .networks import Networks
 
 MAX_PLACEMENTS = 16
 """Most placements of the tiles on an image (own choice)."""
+
+
+def embed_image(
+    networks: Networks,
+    config: ModelConfig,
+    image: Array,
+    *,
+    shrink: bool,
+    tile_shape: Size | None = None,
+    halo: Size | None = None,
+    progress: Progress | None = None,
+) -> ImageEmbeddings:
+    """Choose the tiles of an image and encode them.
+
+    Args:
+        networks: Of the model.
+        config: Of the model.
+        image: ``(height, width)`` or ``(height, width, 3)``.
+        shrink: Whether a model without a declared scale sees an image of any size at once.
+        tile_shape: As in ``choose_tiles``; a given one always tiles.
+        halo: As in ``choose_tiles``.
+        progress: Called with ("embed", tiles done, tiles in all).
+
+    Returns:
+        The embeddings of all tiles.
+
+    Raises:
+        ImageError: The image cannot be used.
+        ShapeError: As ``choose_tiles``.
+    """
+    image = check_image(image)
+    size = (image.shape[0], image.shape[1])
+    if shrink and tile_shape is None and config.preprocessing.scale is None:
+        tiles = whole(size)
+    else:
+        tiles = choose_tiles(config, size, tile_shape, halo)
+    return encode_tiles(networks, config, image, tiles, progress)
 
 
 def choose_placements(

@@ -6,13 +6,21 @@ so that no thread sees the config of one and the networks of another.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+import copy
+import dataclasses
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Concatenate, NamedTuple, ParamSpec, Self, TypeVar
 
 from samzoo.runtime.errors import InputError, shown
 from samzoo.runtime.formats.config import ModelConfig
 
+from .model_spec import ModelSpec
 from .networks import Networks
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S", bound="Switchable")
 
 
 class Variant(NamedTuple):
@@ -48,3 +56,77 @@ class Variants:
             allowed = f"this package has: {known}" if known else "this package holds one model only"
             raise InputError(f"adapter: found {shown(adapter)}, {allowed}")
         self.current = self._variants[adapter]
+
+
+class Switchable:
+    """What several finetuned models over one encoder have in common: which of them is in use.
+
+    Args:
+        variants: The models.
+        spec: The package that they were opened from, for workers that open it too.
+    """
+
+    def __init__(self, variants: Variants, spec: ModelSpec | None = None) -> None:
+        self._variants, self._spec = variants, spec
+
+    @property
+    def config(self) -> ModelConfig:
+        """The config of the model in use."""
+        return self._variants.current.config
+
+    @property
+    def networks(self) -> Networks:
+        """The networks of the model in use."""
+        return self._variants.current.networks
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Names that ``use`` takes; empty where the package holds one model."""
+        return self._variants.names
+
+    @property
+    def adapter(self) -> str | None:
+        """Name of the adapter in use; None where the package holds one model."""
+        return self._variants.current.adapter
+
+    @property
+    def spec(self) -> ModelSpec | None:
+        """How another process opens this model; None where it was not opened from a package."""
+        return self._spec and dataclasses.replace(self._spec, adapter=self.adapter)
+
+    def use(self, adapter: str) -> None:
+        """Switch to another finetuned model over the same encoder, at once.
+
+        Its factors are read and checked when the first image is embedded, its decoders when they
+        are first needed. Calls that run in other threads end with the adapter they began with.
+        Embeddings belong to the adapter that computed them; the others refuse them.
+
+        Args:
+            adapter: One of ``adapters``.
+
+        Raises:
+            InputError: There is none of that name.
+        """
+        self._variants.use(adapter)
+
+    def snapshot(self) -> Self:
+        """Return the model as it is now, which a later ``use`` does not change.
+
+        Returns:
+            A model over the same networks; this one where it has no adapters to switch.
+        """
+        if not self.adapters:
+            return self
+        fixed = copy.copy(self)
+        fixed._variants = Variants(self._variants.current, {})
+        return fixed
+
+
+def with_one_adapter(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """Let a call end with the adapter it began with, whatever ``use`` does meanwhile."""
+
+    @wraps(method)
+    def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return method(self.snapshot(), *args, **kwargs)
+
+    return call

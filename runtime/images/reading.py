@@ -39,6 +39,15 @@ def read_image(path: str | Path) -> Array:
         NotFoundError: There is no such file.
         ImageError: The file is damaged, not an image, a stack, or has values that are not usable.
         StorageError: The file exists and cannot be read.
+
+    Example:
+        >>> import numpy as np
+        >>> import tifffile
+        >>> from samzoo.runtime import read_image
+        >>> tifffile.imwrite("image.tif", np.zeros((40, 50), np.uint16))
+        >>> image = read_image("image.tif")
+        >>> image.shape, image.dtype
+        ((40, 50), dtype('uint16'))
     """
     return check_image(decode(Path(path)), where=str(path))
 

@@ -102,6 +102,20 @@ def segment_file(
         ShapeError: A tile with its halo does not fit the model's field of view.
         MissingDependencyError: Zarr, compressed slides and workers need the extra ``large``.
         StorageError: The disk is full, a folder cannot be written, or the cluster is lost.
+
+    Example:
+        >>> import numpy as np
+        >>> from importlib.resources import files
+        >>> from samzoo.runtime import load
+        >>> model = load(files("samzoo.model_cards") / "nuclei-vit-t")
+        >>> rows, columns = np.mgrid[:96, :96]  # four discs, in a grid
+        >>> discs = np.hypot(rows % 48 - 24, columns % 48 - 24) < 12
+        >>> image = np.where(discs, 200, 20).astype(np.uint8)
+        >>> import tifffile
+        >>> tifffile.imwrite("cells.tif", image)
+        >>> done = segment_file(model, "cells.tif", "labels.tif", table="cells.csv")
+        >>> done.objects, done.size, done.in_pieces
+        (4, (96, 96), False)
     """
     task = FileTask(
         path=Path(path),

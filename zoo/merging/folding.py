@@ -56,6 +56,17 @@ def merge(
         InputError: The method or an argument is unknown.
         OutputExistsError: ``output`` exists and ``force`` is false.
         StorageError: The disk is full or the folder cannot be written.
+
+    Example:
+        ``run`` is an adapter folder, as training writes it.
+
+        >>> from pathlib import Path
+        >>> from samzoo.zoo import merge
+        >>> config = merge(Path("run"), Path("model"))
+        >>> config.source["merged_from"]["method"]
+        'lora'
+        >>> sorted(path.name for path in Path("model").iterdir())
+        ['config.json', 'model.safetensors']
     """
     check_output_folder(output, force=force, inputs=input_folders(adapter, base))
     config, base_digest, weights = _open(adapter, base, qlora_base)

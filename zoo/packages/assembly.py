@@ -95,6 +95,17 @@ def export(
         OutputExistsError: ``output`` exists and ``force`` is false.
         MissingDependencyError: torch or onnx is not installed.
         StorageError: The disk is full or the folder cannot be written.
+
+    Example:
+        ``run`` is an adapter folder, as training writes it.
+
+        >>> from pathlib import Path
+        >>> from samzoo.zoo import export
+        >>> manifest = export(Path("run"), Path("package"), name="cells")
+        >>> manifest.name
+        'cells'
+        >>> sorted(path.name for path in Path("package/onnx").iterdir())
+        ['ais_decoder.onnx', 'encoder.onnx', 'mask_decoder.onnx']
     """
     check_precision(precision)
     inputs = input_folders(source, base) if is_adapter(source) else [source]

@@ -1,0 +1,84 @@
+"""Automatic segmentation of an image, or of its embeddings, in any mode.
+
+In: networks, a config, and an image or its embeddings. Out: instance labels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from samzoo.runtime.engine.embeddings import ImageEmbeddings
+from samzoo.runtime.engine.encoding import check_origin, choose_placements, embed_image
+from samzoo.runtime.engine.networks import Networks
+from samzoo.runtime.errors import InputError
+from samzoo.runtime.formats.arrays import Array, Labels2D, Progress
+from samzoo.runtime.formats.config import AisParameters, ModelConfig
+from samzoo.runtime.images.geometry import Size
+from samzoo.runtime.images.intensity import is_constant
+from samzoo.runtime.images.reading import check_image
+
+from .ais import segment_from_maps
+from .amg import AmgParameters, segment_by_grid
+from .apg import ApgParameters, segment_by_seeds
+from .maps import decode_maps, placed_maps, require_ais
+from .modes import Mode, Parameters, parameters_of
+
+
+def segment_image(
+    networks: Networks,
+    config: ModelConfig,
+    image: Array | ImageEmbeddings,
+    *,
+    tile_shape: Size | None,
+    halo: Size | None,
+    placements: int,
+    mode: Mode,
+    parameters: Parameters | None,
+    progress: Progress | None,
+) -> Labels2D:
+    """Segment all instances, as ``Model.segment`` says.
+
+    Args:
+        networks: Of the model.
+        config: Of the model.
+        image: As in ``Model.segment``.
+        tile_shape: As in ``Model.segment``.
+        halo: As in ``Model.segment``.
+        placements: As in ``Model.segment``.
+        mode: As in ``Model.segment``.
+        parameters: As in ``Model.segment``.
+        progress: As in ``Model.segment``.
+
+    Returns:
+        Instance labels ``(height, width)`` int32, 0 is background.
+
+    Raises:
+        SamzooError: As ``Model.segment``.
+    """
+    chosen = parameters_of(mode, parameters, config.ais)
+    if mode != "amg":
+        require_ais(config)
+    if placements != 1 and (mode != "ais" or isinstance(image, ImageEmbeddings)):
+        raise InputError("more than one placement is for images and the mode ais")
+    if not isinstance(image, ImageEmbeddings):
+        image = check_image(image)
+        size = (image.shape[0], image.shape[1])
+        if is_constant(image):
+            return np.zeros(size, np.int32)
+        if placements != 1 and isinstance(chosen, AisParameters):
+            grids = choose_placements(config, size, tile_shape, halo, placements)
+            maps = placed_maps(networks, config, image, grids, progress)
+            return segment_from_maps(*maps, parameters=chosen)
+        image = embed_image(
+            networks, config, image, shrink=mode == "amg", tile_shape=tile_shape, halo=halo,
+            progress=progress,
+        )  # fmt: skip
+    elif image.constant:
+        return np.zeros(image.original_size, np.int32)
+    check_origin(image, config)
+    if isinstance(chosen, AmgParameters):
+        return segment_by_grid(networks, config, image, chosen, progress)
+    maps = decode_maps(networks, config, image)
+    if isinstance(chosen, ApgParameters):
+        return segment_by_seeds(networks, config, image, maps, chosen, progress)
+    return segment_from_maps(*maps, parameters=chosen)
