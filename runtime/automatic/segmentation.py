@@ -39,8 +39,8 @@ def segment_image(
     """Segment all instances, as ``Model.segment`` says.
 
     Args:
-        networks: Of the model.
-        config: Of the model.
+        networks: The model's networks.
+        config: The model's config.
         image: As in ``Model.segment``.
         tile_shape: As in ``Model.segment``.
         halo: As in ``Model.segment``.

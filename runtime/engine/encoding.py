@@ -36,8 +36,8 @@ def embed_image(
     """Choose the tiles of an image and encode them.
 
     Args:
-        networks: Of the model.
-        config: Of the model.
+        networks: The model's networks.
+        config: The model's config.
         image: ``(height, width)`` or ``(height, width, 3)``.
         shrink: Whether a model without a declared scale sees an image of any size at once.
         tile_shape: As in ``choose_tiles``; a given one always tiles.

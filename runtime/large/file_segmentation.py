@@ -76,15 +76,15 @@ def segment_file(
         parameters: As in ``Model.segment``.
         tile_shape: (height, width) of the model's tiles; by default as few as cover the image.
         halo: (height, width) of least context around each tile.
-        placements: Of the tiles on the image, 1 to 16; the maps are averaged over them.
-        level: Of a pyramid; 0 is full size.
-        series: Of a TIFF with several images.
-        channel: Of an image with several channels that are not colours.
-        plane: One plane of a stack.
+        placements: How often the tiles are laid on the image, 1 to 16; their maps are averaged.
+        level: Which level of a pyramid; 0 is full size.
+        series: Which image of a TIFF with several.
+        channel: Which channel of an image with several that are not colours.
+        plane: Which plane of a stack.
         stack: All planes: ``volume`` joins objects over slices, ``frames`` numbers each plane
             apart.
-        gap_closing: Of a volume: close holes of up to twice as many slices.
-        min_z_extent: Of a volume: drop objects in fewer slices.
+        gap_closing: In a volume, close holes of up to twice as many slices.
+        min_z_extent: In a volume, drop objects in fewer slices.
         workers: Processes of this machine that share the work.
         scheduler: Address of a Dask cluster that shares the work, ``tcp://HOST:PORT``.
         force: Replace outputs, and begin anew where other work was interrupted.

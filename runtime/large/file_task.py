@@ -44,15 +44,15 @@ class FileTask:
         overlay: A PNG file with the labels drawn on the image.
         table: A CSV file with a row an object.
         mode: How objects are found; images in pieces know ``ais`` only.
-        parameters: Of the mode.
+        parameters: The mode's thresholds.
         tile_shape: (height, width) of the model's tiles.
         halo: (height, width) of least context around each tile.
-        placements: Of the tiles on the image.
-        level: Of a pyramid.
-        series: Of a file with several images.
-        channel: Of an image with several.
-        plane: One plane of a stack.
-        stack: All planes of a stack.
+        placements: How often the tiles are laid on the image.
+        level: Which level of a pyramid.
+        series: Which image of a file with several.
+        channel: Which channel of an image with several.
+        plane: Which plane of a stack.
+        stack: How all planes of a stack belong together.
         gap_closing: As in ``merge_slices``.
         min_z_extent: As in ``merge_slices``.
         workers: Processes of this machine that share the work.

@@ -39,8 +39,8 @@ class Request:
         output: A TIFF, or an OME-Zarr as ``label_zarr.py`` says.
         tile_shape: (height, width) of the model's tiles; by default as few as cover the image.
         halo: (height, width) around each tile.
-        placements: Of the tiles on the image; the maps are averaged over them.
-        parameters: Of AIS; the model's own by default.
+        placements: How often the tiles are laid on the image; their maps are averaged.
+        parameters: Thresholds of AIS; the model's own by default.
         table: A CSV file with a row an object.
         overlay: A PNG of the labels on the image, reduced where it is large.
         force: Replace outputs, and throw away what other work left in the work folder.
@@ -106,7 +106,7 @@ def run_step(
     """Do the pieces of a step that are not there.
 
     Args:
-        context: Of the work.
+        context: The opened job.
         step: A name of ``STEPS``.
         count: Pieces in all.
         executor: Does them.
