@@ -1,1 +1,1 @@
-"""Checkpoints of other tools, to base folders and back. Nothing in a file is ever run."""
+"""Conversion of other tools' checkpoints to base folders and back. No code in a file ever runs."""

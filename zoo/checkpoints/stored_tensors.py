@@ -1,7 +1,7 @@
-"""Tensors of a PyTorch file: described by its pickle, read from its bytes.
+"""Tensors of a PyTorch file: its pickle describes them, its bytes hold their values.
 
-In: what the pickle of a file says about tensors. Out: ``StoredTensor``, checked to lie inside of
-the file, and their values as arrays. Called by ``torch_file.py`` and ``checkpoints.py``.
+In: the descriptions of tensors in a file's pickle. Out: ``StoredTensor``, checked to lie inside the
+file, and the values as arrays.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from samzoo.runtime.formats.arrays import Tensors
 from .pickle_machine import Name, Placeholder, call
 
 MAX_DIMENSIONS = 16
-"""A SAM's tensors have up to four."""
+"""Largest number of dimensions. A SAM's tensors have up to four."""
 
 DTYPES = {
     "Float": "float32",
@@ -38,11 +38,11 @@ DTYPES = {
     "ComplexFloat": "complex64",
     "ComplexDouble": "complex128",
 }
-"""torch's storage classes, less ``Storage``, and their dtypes."""
+"""The names of torch's storage classes, without ``Storage`` at the end, and their dtypes."""
 
 
 class Place(NamedTuple):
-    """Where bytes start in the file, and their CRC-32 where it is known."""
+    """Where bytes start in the file, and their CRC-32 if it is known."""
 
     start: int
     crc: int | None = None
@@ -52,7 +52,7 @@ class Place(NamedTuple):
 class Storage:
     """Values in the file: how many, of which dtype, and where they start.
 
-    The places are by key, since the older format tells them after the tensors.
+    The places are looked up by key, since the older format stores them after the tensors.
     """
 
     key: str
@@ -73,12 +73,12 @@ class Storage:
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """A tensor in the file: a view of a storage, checked to lie inside of it.
+    """A tensor in the file: a view of a storage, checked to lie inside it.
 
     Attributes:
         shape: Sizes of its axes.
-        strides: Values to the next one along each axis.
-        offset: Of its first value in the storage.
+        strides: Number of values between neighbours along each axis.
+        offset: Position of its first value in the storage.
     """
 
     storage: Storage
@@ -93,7 +93,7 @@ class StoredTensor:
 
     @property
     def nbytes(self) -> int:
-        """What its values take in memory."""
+        """Bytes that its values take in memory."""
         return math.prod(self.shape) * self.storage.item_size
 
 
@@ -105,11 +105,10 @@ def load_tensors(stored: Mapping[str, StoredTensor], path: Path) -> Tensors:
         path: The file they come from.
 
     Returns:
-        Arrays by name, in the file's order and dtypes; bfloat16, which NumPy does not know, as
-        float32.
+        Arrays by name, in the file's order and dtypes; bfloat16, which NumPy lacks, as float32.
 
     Raises:
-        FormatError: They claim more bytes than the file holds, or it is damaged.
+        FormatError: The tensors claim more bytes than the file holds, or the file is damaged.
         StorageError: The file cannot be read.
     """
     # Tensors are views: a few bytes can claim to be billions of values (stride 0).
@@ -136,8 +135,8 @@ def _values(storage: Storage, file: IO[bytes], path: Path) -> NDArray[Any]:
     data = file.read(size)
     if len(data) != size or (place.crc is not None and zlib.crc32(data) != place.crc):
         raise FormatError(
-            f"{path}: damaged: the values of the storage {shown(storage.key, limit=40)} are not "
-            "those that were written; fetch the file again"
+            f"{path}: damaged: the values of the storage {shown(storage.key, limit=40)} have "
+            "another checksum than was written; fetch the file again"
         )
     if storage.dtype == "bfloat16":  # the upper half of a float32
         return (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
@@ -167,10 +166,10 @@ def describe_storage(reference: object, places: Mapping[str, Place]) -> Storage 
         places: Where storages start, for later.
 
     Raises:
-        ValueError: It is anything else.
+        ValueError: The reference is anything else.
     """
     if isinstance(reference, tuple) and reference[:1] == ("module",) and len(reference) == 4:
-        return Placeholder("torch.nn.Module")  # the older format refers to classes of networks so
+        return Placeholder("torch.nn.Module")  # how the older format refers to network classes
     if not isinstance(reference, tuple) or len(reference) not in (5, 6):
         raise ValueError("a reference that is not a storage")
     kind, cls, key, _, count = reference[:5]
@@ -246,4 +245,4 @@ CONSTRUCTORS: dict[str, Callable[..., object]] = {
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
 }
-"""All that a file can have called, by the names it uses; each is ours and only makes values."""
+"""All functions that a file can call, by the names it uses. Each is ours and only makes values."""

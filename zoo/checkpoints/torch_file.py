@@ -1,8 +1,7 @@
-"""Reading a PyTorch file without torch and without running anything that is in it.
+"""Reading of PyTorch files without torch and without running any code in them.
 
-In: what ``torch.save`` wrote, a zip archive or the older stream. Out: the saved value, in which
-tensors are ``StoredTensor`` (shape and place of the bytes) until ``load_tensors`` reads them.
-Called by ``checkpoints.py``.
+In: a file that ``torch.save`` wrote, a zip archive or the older stream. Out: the saved value, in
+which tensors are ``StoredTensor`` (shape and place of the bytes) until ``load_tensors`` reads them.
 """
 
 from __future__ import annotations
@@ -24,10 +23,11 @@ ZIP_START = b"PK\x03\x04"
 STREAM_START = b"\x80"
 
 LOCAL_HEADER = struct.Struct("<26x2H")
-"""Of a zip entry; its last two numbers are the lengths of the name and of what follows it."""
+"""Header of a zip entry; its last two numbers are the lengths of the name and of the padding."""
 
 MAX_PICKLE_BYTES = 64 * 2**20
-"""The part that is not weights: names, shapes and settings; a few MB at most (own choice)."""
+"""Largest pickle: names, shapes and settings, without the weights; a few MB at most in practice
+(own choice)."""
 
 STREAM_MAGIC = 0x1950A86A20F9469CFC6C
 """First value of the older format. Source: torch, ``serialization.py``."""
@@ -39,13 +39,13 @@ def read_torch_file(path: Path) -> object:
     """Read a PyTorch file's structure; the weights stay in the file.
 
     Args:
-        path: Starts with ``ZIP_START`` or ``STREAM_START``.
+        path: A file that starts with ``ZIP_START`` or ``STREAM_START``.
 
     Returns:
         Plain containers and values, ``StoredTensor``, and a ``Placeholder`` for all else.
 
     Raises:
-        FormatError: Damaged, beyond the limits, or its parts contradict each other.
+        FormatError: The file is damaged or exceeds the limits, or its parts contradict each other.
         StorageError: The file cannot be read.
     """
     try:
@@ -57,11 +57,11 @@ def read_torch_file(path: Path) -> object:
     except MalformedPickleError as error:
         raise FormatError(
             f"{path}: not a usable PyTorch checkpoint ({error}); fetch the file again, or save a "
-            "state dict of tensors; files that carry code are not loaded"
+            "state dict of tensors; files that contain code are not loaded"
         ) from error
     except FormatError:
         raise
-    # All that zipfile raises on damaged archives.
+    # All errors that zipfile raises on damaged archives.
     except (
         zipfile.BadZipFile, ArithmeticError, EOFError, LookupError, RuntimeError, ValueError,
         struct.error,
@@ -78,7 +78,7 @@ def _read_archive(path: Path) -> object:
         entries = {entry.filename: entry for entry in archive.infolist()}
         if any(name.endswith("/constants.pkl") for name in entries):
             raise FormatError(
-                f"{path}: a TorchScript archive; files that carry code are not loaded. Save the "
+                f"{path}: a TorchScript archive; files that contain code are not loaded. Save the "
                 "state dict of the model, and convert that"
             )
         _check_archive(archive, path)
@@ -118,7 +118,7 @@ def _read_archive(path: Path) -> object:
 
 
 def _data_start(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:
-    """Where an entry's bytes start: after its own header, a name and padding."""
+    """Find where an entry's bytes start: after its own header, a name and padding."""
     file = archive.fp
     assert file is not None
     file.seek(entry.header_offset)
@@ -130,7 +130,7 @@ def _data_start(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:
 
 
 def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
-    """Refuse archives that grow when they are read; torch stores its entries uncompressed."""
+    """Refuse archives that expand when they are read; torch stores its entries uncompressed."""
     entries = archive.infolist()
     total, size = sum(entry.file_size for entry in entries), path.stat().st_size
     packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
@@ -144,7 +144,7 @@ def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
 
 
 def _read_stream(file: IO[bytes], path: Path) -> object:
-    """The older format: a few pickles, the list of storages, then their values."""
+    """Read the older format: a few pickles, the list of storages, then their values."""
     stream: Any = _Limited(file)
     header = [_read(stream, _no_storage) for _ in range(3)]
     if header[0] != STREAM_MAGIC or header[1] != STREAM_PROTOCOL:

@@ -1,7 +1,7 @@
-"""Writing a base or model as a checkpoint for other tools.
+"""Writing of a base or model as a checkpoint for other tools.
 
-In: a folder of ours. Out: a file or folder that segment-anything, micro-sam or Hugging Face load
-strictly. Called by the ``convert`` verb with ``--to``; the way in is ``convert.py``.
+In: a base or model folder. Out: a file or folder that segment-anything, micro-sam or Hugging Face
+load strictly. ``conversion.py`` does the reverse.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ SUFFIXES = (".pth", ".pt")
 AIS_PREFIX = "ais_decoder."
 
 MOBILE_SAM_CLASSES = 1000
-"""MobileSAM's TinyViT keeps the classification head it was pretrained with, and loads strictly.
-Source: MobileSAM, ``build_sam.py``."""
+"""Classes of the head that MobileSAM's TinyViT keeps from its pretraining. MobileSAM loads
+strictly, so the file must have the head. Source: MobileSAM, ``build_sam.py``."""
 
 
 def write_checkpoint(
@@ -62,29 +62,29 @@ def write_checkpoint(
         source: The folder of a base or a model.
         output: ``segment-anything`` and ``micro-sam``: a ``.pth`` or ``.pt`` file;
             ``huggingface``: a folder.
-        to: ``segment-anything`` is a bare state dict, as MobileSAM and LiteMedSAM have it too;
-            ``micro-sam`` has the AIS decoder beside it; ``huggingface`` is a ``SamModel`` with its
+        to: ``segment-anything`` writes a bare state dict, as MobileSAM and LiteMedSAM also use;
+            ``micro-sam`` adds the AIS decoder; ``huggingface`` writes a ``SamModel`` with its
             config and processor files.
-        decoder: With ``micro-sam``, the AIS decoder goes into this file; ``output`` is then a bare
+        decoder: With ``micro-sam``, write the AIS decoder into this file; ``output`` is then a bare
             state dict, which other tools read too.
         force: Replace existing outputs.
 
     Returns:
-        What was written: ``output``, and ``decoder`` where given.
+        The paths written: ``output``, and ``decoder`` if given.
 
     Raises:
         NotFoundError: There is no such folder.
         FormatError: The folder is damaged.
         InputError: The target cannot hold this model, or an output cannot be used.
-        MissingDependencyError: A PyTorch file is asked for, and torch is not installed.
+        MissingDependencyError: The output is a PyTorch file, and torch is not installed.
         StorageError: The disk is full or an output cannot be written.
     """
     outputs = _check_outputs(source, output, to=to, decoder=decoder, force=force)
     config, tensors = read_model_folder(source)
     if config.architecture.image_encoder.adaptformer is not None:
         raise InputError(
-            f"{source}: has AdaptFormer's bottlenecks beside its MLPs, which do not fold into "
-            "SAM's weights and which no other tool's SAM has; export it to ONNX instead"
+            f"{source}: has AdaptFormer's bottlenecks beside its MLPs. They do not fold into SAM's "
+            "weights, and no other tool's SAM has them; export the model to ONNX instead"
         )
     check_shapes(tensors, config.architecture, where=str(source))
     sam, ais = split_ais(tensors)
@@ -110,7 +110,7 @@ def split_ais(tensors: Tensors) -> tuple[Tensors, Tensors]:
     """Separate SAM's weights from the AIS decoder's, both in float32.
 
     Args:
-        tensors: By the names of a model folder.
+        tensors: A model's weights by the names of a model folder.
 
     Returns:
         SAM's tensors, and the AIS decoder's by their names in its own network.
@@ -132,8 +132,8 @@ def bare_state_dict(config: ModelConfig, tensors: Tensors) -> Tensors:
     """Return the weights that segment-anything or MobileSAM load strictly, without an AIS decoder.
 
     Args:
-        config: Of the model.
-        tensors: By the names of a model folder.
+        config: The model's config.
+        tensors: The model's weights by the names of a model folder.
 
     Returns:
         Float32 tensors by segment-anything's names.
@@ -159,31 +159,31 @@ def _check_outputs(
     files = [output] if decoder is None else [output, decoder]
     for file in files:
         if file.suffix not in SUFFIXES:
-            raise InputError(f"{file}: checkpoints are written as .pth or .pt; name it so")
+            raise InputError(f"{file}: a checkpoint's name must end in .pth or .pt")
         check_output(file, force=force, inputs=[source])
         if file.is_dir():
-            raise InputError(f"{file}: is a folder; name a file")
+            raise InputError(f"{file}: is a folder; give a file name")
     if decoder is not None and decoder.resolve() == output.resolve():
-        raise InputError(f"{decoder}: is the output for the encoder as well; choose another name")
+        raise InputError(f"{decoder}: is also the output for the encoder; choose another name")
     return files
 
 
 def _tell_differences(config: ModelConfig, to: Target, source: Path) -> None:
-    """Say what the target leaves out: tools that load the file will compute other masks."""
+    """Warn about settings that the target's files cannot hold, since the masks will then differ."""
     given, plain = config.preprocessing, Preprocessing()
     lost = [
         f"{name} {getattr(given, name)}"
         for name in ("intensity", "gamma", "scale")
         if getattr(given, name) != getattr(plain, name)
-        # What micro-sam does itself.
+        # micro-sam does this itself.
         and not (to == "micro-sam" and name == "intensity" and given.intensity == "min_max")
     ]
     if to != "huggingface" and given.pixel_mean != plain.pixel_mean:
         lost.append(f"pixel_mean {given.pixel_mean}")
     if lost:
         logger.warning(
-            "%s: %s files cannot say how images are prepared (%s); prepare them so yourself, or "
-            "the masks differ", source, to, ", ".join(lost),
+            "%s: %s files cannot say how images are prepared (%s); prepare them in this way "
+            "yourself, or the masks will differ", source, to, ", ".join(lost),
         )  # fmt: skip
     ais = config.architecture.ais_decoder
     if ais is not None and not (to == "micro-sam" and isinstance(ais, UnetrDecoderConfig)):
@@ -208,15 +208,15 @@ def save_torch(path: Path, state: Mapping[str, Any]) -> None:
     """Write arrays as a PyTorch file that loads with ``weights_only=True``.
 
     Args:
-        path: The file; it is complete or not there at all.
-        state: Arrays by name, or such mappings by name.
+        path: The file; an error leaves no partial file.
+        state: Arrays by name, or mappings of this kind by name.
 
     Raises:
         MissingDependencyError: torch is not installed.
         StorageError: The disk is full or the file cannot be written.
     """
     torch = require("torch", extra="export")
-    # Into an open file: torch would write the name of a path into the archive.
+    # Into an open file: given a path, torch would write its name into the archive.
     with replacing(path) as temporary, temporary.open("wb") as file:
         torch.save(_torch(state), file)
 
@@ -229,12 +229,12 @@ def _torch(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_huggingface(folder: Path, config: ModelConfig, sam: Tensors) -> None:
-    """Fill a folder as a ``SamModel`` with both of its processor files.
+    """Write a ``SamModel`` with both of its processor files into a folder.
 
     Args:
-        folder: Exists.
-        config: Of the model.
-        sam: Its weights without an AIS decoder, float32.
+        folder: An existing folder.
+        config: The model's config.
+        sam: The model's weights without an AIS decoder, float32.
 
     Raises:
         InputError: The image encoder is not a ViT.

@@ -17,7 +17,7 @@ from .sam_sizes import bottlenecks
 def refusal(config: ModelConfig) -> str:
     """``SamModel`` has a ViT."""
     if not isinstance(config.architecture.image_encoder, VitConfig):
-        return "Hugging Face's SamModel has a ViT encoder, this model a TinyViT"
+        return "Hugging Face's SamModel has a ViT encoder, but this model has a TinyViT"
     if config.architecture.mask_decoder.iou_head_depth < 2:
         return "Hugging Face's SamModel has an IoU head of at least 2 layers, not 1"
     return bottlenecks(config)

@@ -296,12 +296,12 @@ def test_a_second_decoder_is_refused(sam, decoder, tmp_path):
     state = decoder[1].state_dict()
     torch.save({"model_state": sam.state_dict(), "decoder_state": state}, tmp_path / "a.pt")
     torch.save(state, tmp_path / "b.pt")
-    with pytest.raises(FormatError, match=r"a\.pt: holds a decoder itself; leave --decoder"):
+    with pytest.raises(FormatError, match=r"a\.pt: holds an AIS decoder already; omit --decoder"):
         convert(tmp_path / "a.pt", tmp_path / "base", decoder=tmp_path / "b.pt")
 
 
 def test_a_sam_is_no_decoder(checkpoint, tmp_path):
-    with pytest.raises(FormatError, match="holds a SAM and no decoder"):
+    with pytest.raises(FormatError, match="holds a SAM and no AIS decoder"):
         convert(checkpoint, tmp_path / "base", decoder=checkpoint)
 
 

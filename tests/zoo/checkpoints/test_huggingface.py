@@ -98,7 +98,7 @@ def test_processors_are_those_of_transformers():
 
 
 def test_a_tiny_vit_has_no_place_in_it():
-    with pytest.raises(InputError, match="this model a TinyViT; write another format"):
+    with pytest.raises(InputError, match="but this model has a TinyViT; write another format"):
         config_of(Architecture(image_encoder=TinyVitConfig()))
 
 
@@ -177,7 +177,7 @@ def test_two_matrices_of_the_position_encoding_are_refused(folder, tensors, tmp_
 def test_a_folder_without_weights_is_told(folder, tmp_path):
     (folder / "model.safetensors").unlink()
     (folder / "model-00001-of-00002.safetensors").write_bytes(b"")
-    with pytest.raises(NotFoundError, match="weights in several files are not read"):
+    with pytest.raises(NotFoundError, match="weights in several files cannot be read"):
         convert(folder, tmp_path / "base")
 
 

@@ -220,7 +220,7 @@ def test_archives_of_something_else_are_told(tmp_path):
 @pytest.mark.filterwarnings("ignore")  # torch.jit is deprecated
 def test_torchscript_is_code(tmp_path):
     torch.jit.trace(torch.nn.Linear(2, 2), torch.ones(1, 2)).save(tmp_path / "a.pt")
-    with pytest.raises(FormatError, match="TorchScript archive; files that carry code"):
+    with pytest.raises(FormatError, match="TorchScript archive; files that contain code"):
         read_torch_file(tmp_path / "a.pt")
 
 

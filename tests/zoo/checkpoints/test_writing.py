@@ -85,7 +85,7 @@ def test_what_was_written_comes_back(tmp_path, encoder, ais, target, caplog):
     sam, base = make_base(tmp_path / "base", encoder, ais)
     output = tmp_path / ("hf" if target == "huggingface" else "out.pt")
     if (encoder, target) == ("tiny_vit", "huggingface"):
-        with pytest.raises(InputError, match="has a ViT encoder, this model a TinyViT"):
+        with pytest.raises(InputError, match="has a ViT encoder, but this model has a TinyViT"):
             write_checkpoint(base, output, to=target)
         assert not output.exists()
         return
@@ -185,7 +185,7 @@ def test_what_the_file_cannot_say_is_told(tmp_path, caplog, preprocessing, targe
 
 
 BAD_CALLS: dict[str, tuple[dict[str, Any], type[Exception] | None, str]] = {
-    "suffix": ({"output": "sam.onnx"}, InputError, r"written as \.pth or \.pt"),
+    "suffix": ({"output": "sam.onnx"}, InputError, r"must end in \.pth or \.pt"),
     "target": ({"to": "keras"}, InputError, "found 'keras', allowed: segment-anything, micro-sam"),
     "no decoder": (
         {"to": "micro-sam", "decoder": "d.pt"}, InputError, "no AIS decoder of micro-sam's",
@@ -195,7 +195,7 @@ BAD_CALLS: dict[str, tuple[dict[str, Any], type[Exception] | None, str]] = {
         {"to": "micro-sam", "decoder": "sam.pth"}, InputError, "choose another name",
     ),
     "input": ({"output": "base/model.pt"}, None, ""),
-    "a folder": ({"output": "folder.pt", "force": True}, InputError, "is a folder; name a file"),
+    "a folder": ({"output": "folder.pt", "force": True}, InputError, "is a folder; give a file name"),
     "exists": ({"output": "there.pt"}, OutputExistsError, "--force"),
     "over the input": (
         {"to": "huggingface", "output": "base", "force": True}, OutputExistsError, "the input",
