@@ -22,13 +22,16 @@ FOLDERS = (
     "training/data",
     "training/fit",
     "training/networks",
+    "zoo/checkpoints",
+    "zoo/exchange",
 )
 """What is held to these rules."""
 
 FILE = re.compile(r"``([\w./-]+\.py)``")
 
 OTHER_PROJECTS = re.compile(
-    "bitsandbytes|elf|LiteMedSAM|micro-sam|MobileSAM|scikit-image|segment-anything|timm|torch-em",
+    "bitsandbytes|CellSeg1|elf|huggingface_hub|LiteMedSAM|micro-sam|MobileSAM|onnxruntime|peft "
+    "[0-9]|scikit-image|segment-anything|Source: torch|timm|torch-em|transformers",
     re.IGNORECASE,
 )
 """A paragraph that names one of these may name its files."""

@@ -1,1 +1,1 @@
-"""Adapters of other tools: read into adapter folders, and written for them. Needs no torch."""
+"""Reading and writing of other tools' adapters. Reading needs no torch."""

@@ -1,8 +1,8 @@
-"""CellSeg1's LoRA dictionaries, read into an adapter over a base of CellSeg1's image size.
+"""Reading of CellSeg1's LoRA files, over a base of CellSeg1's image size.
 
-In: a flat dictionary whose names count layers (``w_a_000``, ``sa_b_003``, ``fati_qa``); out: an
-adapter by our names: LoRA on q and v of the image encoder, and a mask decoder into which its own
-LoRA is folded.
+In: a flat dictionary whose names count layers (``w_a_000``, ``sa_b_003``, ``fati_qa``). Out: an
+adapter by our names, with LoRA on q and v of the image encoder, and with a mask decoder into which
+its own LoRA is folded.
 
 Source: Zhou et al., CellSeg1 (2024); its ``peft/sam_lora_image_encoder_mask_decoder.py``,
 ``save_lora_parameters``, read in the copy hotaru1227/cellseg1, commit 3f23446 (the original is
@@ -25,7 +25,7 @@ from samzoo.zoo.checkpoints.base import ENCODER, Base, as_float32
 from .foreign import DECODERS, Foreign, the_one
 
 IMAGE_SIZE = 512
-"""CellSeg1's side of the encoder's input. It is not in the file."""
+"""Side of the encoder's input in CellSeg1, in pixels. The file does not hold it."""
 
 TRANSFORMER = "mask_decoder.transformer."
 ATTENTION = {
@@ -33,7 +33,8 @@ ATTENTION = {
     "cti": "cross_attn_token_to_image",
     "cit": "cross_attn_image_to_token",
 }
-"""Names of the attentions of a mask decoder layer, by CellSeg1's. For each, q and v alternate."""
+"""SAM's names of the attentions in a mask decoder layer, by CellSeg1's names. In each, q and v
+alternate."""
 
 FINAL = {
     f"fati_{m}{f}": (f"{TRANSFORMER}final_attn_token_to_image.{m}_proj", f)
@@ -44,7 +45,7 @@ _COUNTED = re.compile(r"(w|sa|cti|cit)_([ab])_(\d{3})")
 
 
 def is_cellseg1(tensors: Mapping[str, Any]) -> bool:
-    """Whether names are CellSeg1's."""
+    """Return whether the tensors have CellSeg1's names."""
     return any(_COUNTED.fullmatch(name) or name in FINAL for name in tensors)
 
 
@@ -54,22 +55,24 @@ def read(
     """Read a dictionary of CellSeg1.
 
     Args:
-        tensors: By CellSeg1's names.
+        tensors: Tensors by CellSeg1's names.
         base: The base, resized to CellSeg1's image size (``resize_base``).
         where: The file, for messages.
-        image_size: Side of the encoder's input in the training, where it was not 512.
+        image_size: Side of the encoder's input during training, if it was not 512.
 
     Returns:
-        The adapter, without AIS decoder.
+        The adapter, without an AIS decoder.
 
     Raises:
-        InputError: The base is no ViT or has another image size.
-        FormatError: A factor or a tensor is missing, unknown or does not fit.
+        InputError: The base is not a ViT, or has another image size.
+        FormatError: A factor or a tensor is missing or unknown, or does not fit.
     """
     config = base.config.architecture.image_encoder
     wanted = image_size or IMAGE_SIZE
     if not isinstance(config, VitConfig):
-        raise InputError(f"{where}: CellSeg1 finetunes ViTs, {base.folder} has another encoder")
+        raise InputError(
+            f"{where}: CellSeg1 finetunes ViTs, but the base {base.folder} has another encoder"
+        )
     if config.image_size != wanted:
         raise InputError(
             f"{where}: CellSeg1 was trained at {wanted} pixels, the base {base.folder} has "
@@ -103,7 +106,7 @@ def read(
         method="lora",
         hyperparameters={"rank": rank, "matrices": ["q", "v"], "scale": 1.0, "blocks": None},
         tensors={**delta, **decoders},
-        notes=(f"the image size is not stored; {wanted} pixels stand in",),
+        notes=(f"the file does not hold the image size; {wanted} pixels were used",),
         source=source,
     )
 
@@ -132,7 +135,7 @@ def _named(
                 f"{where}: tensor {shown(name)}: expected two axes, found {value.shape}"
             )
         factors.setdefault(layer, {})[factor] = as_float32(value)
-    # The names only count, so that a list that is too short or too long would shift the layers.
+    # The names only count layers, so a list that is too short or too long would shift them.
     _check_count(tensors, "w", 2 * depth, where=where)
     for kind in ATTENTION:
         _check_count(tensors, kind, 2 * config.mask_decoder.transformer_depth, where=where)
@@ -151,13 +154,13 @@ def _counted_layer(kind: str, count: int) -> str:
 
 
 def _check_count(tensors: Mapping[str, Any], kind: str, expected: int, *, where: str) -> None:
-    """Refuse lists that do not fill all layers; a list that is not there at all is fine."""
+    """Refuse lists that do not cover all layers; a list may be missing altogether."""
     for factor in "ab":
         names = {name for name in tensors if name.startswith(f"{kind}_{factor}_")}
         wanted = {f"{kind}_{factor}_{i:03d}" for i in range(expected)}
         if names and names != wanted:
             raise FormatError(
                 f"{where}: found {len(names)} tensors {kind}_{factor}_*, expected {expected} for "
-                "the base: a q and a v for each layer. The names only count the layers, so part "
-                "of them cannot be placed"
+                "the base: a q and a v for each layer. The names only count layers, so an "
+                "incomplete list cannot be assigned to them"
             )

@@ -1,7 +1,7 @@
-"""What a file from elsewhere says about an adapter, and the checks that make it one of ours.
+"""Another tool's adapter in memory, and the checks that turn it into an adapter of ours.
 
 In: a base, and tensors that a format's module has renamed. Out: an ``AdapterConfig`` and its
-tensors, complete and of the base's shapes. Called by the modules of the formats and ``reading.py``.
+tensors, complete and of the base's shapes.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ DECODERS = ("prompt_encoder.", "mask_decoder.")
 
 @dataclass(frozen=True, kw_only=True)
 class Foreign:
-    """An adapter from elsewhere, by our names.
+    """Another tool's adapter, by our names.
 
     Attributes:
-        method: A row of ``METHODS``.
-        hyperparameters: What the file says of them; the others keep their defaults.
+        method: Name of a row of ``METHODS``.
+        hyperparameters: The hyperparameters that the file holds; the others keep their defaults.
         tensors: The encoder's delta, prompt encoder, mask decoder, AIS decoder.
         ais_decoder: Config of the AIS decoder, or None.
-        notes: What the file does not say and what stands in for it, in sentences for a person.
-        preprocessing: Where the file says it; else the base's.
-        ais: Thresholds, where the file says them.
-        point_output: Which mask answers a point, where the file says it.
+        notes: What the file does not say, and what was used instead, in sentences for a person.
+        preprocessing: The file's preprocessing; None stands for the base's.
+        ais: The file's thresholds; None stands for the base's.
+        point_output: Which mask answers a point; None stands for the base's choice.
         source: Provenance for the config.
     """
 
@@ -55,19 +55,19 @@ class Foreign:
 
 
 def completed(foreign: Foreign, base: Base, *, where: str) -> tuple[AdapterConfig, Tensors]:
-    """Make an adapter of ours and check all of it against the base.
+    """Make a complete adapter and check all of it against the base.
 
     Args:
-        foreign: What the file says.
+        foreign: The other tool's adapter.
         base: The base it belongs to.
         where: The file, for messages.
 
     Returns:
-        The config, whose ``adapter_digest`` is filled in when it is written, and the tensors.
+        The config and the tensors. Writing the adapter fills in ``adapter_digest``.
 
     Raises:
-        FormatError: An unknown hyperparameter, a missing or extra tensor, a shape that does not
-            fit the base, or a value that is not finite.
+        FormatError: A hyperparameter is unknown, a tensor is missing or unknown, a shape does not
+            fit the base, or a value is not finite.
     """
     tensors = {name: as_float32(value) for name, value in foreign.tensors.items()}
     method = get_method(foreign.method)
@@ -133,7 +133,7 @@ def check_names_and_shapes(
     """Refuse missing and extra tensors, and wrong shapes.
 
     Raises:
-        FormatError: Names the first.
+        FormatError: The message names the first of them.
     """
     ending = "); the file is incomplete, or belongs to another base or method"
     check_names(tensors, expected, where=where, ending=ending)
@@ -146,7 +146,7 @@ def check_names_and_shapes(
 
 
 def parameter_shapes(base: Base) -> dict[str, tuple[int, ...]]:
-    """List the encoder's parameters, by their names in the encoder; not BatchNorm's statistics."""
+    """Return the shapes of the encoder's parameters by name, without BatchNorm's statistics."""
     return {
         name.removeprefix(ENCODER): tuple(value.shape)
         for name, value in base.part(ENCODER).items()
@@ -155,10 +155,11 @@ def parameter_shapes(base: Base) -> dict[str, tuple[int, ...]]:
 
 
 def check_frozen(frozen: Mapping[str, Any], base: Base, *, where: str) -> None:
-    """Compare the frozen tensors that a file repeats with the base's.
+    """Check that the frozen tensors in a file are those of the base.
 
     Raises:
-        WrongBaseError: One differs or is not in the base; names the first, and how many do.
+        WrongBaseError: A tensor differs or is not in the base. The message names the first and
+            tells how many there are.
     """
     wrong = [name for name in sorted(frozen) if not same(frozen[name], base.tensors.get(name))]
     if wrong:
@@ -169,7 +170,7 @@ def check_frozen(frozen: Mapping[str, Any], base: Base, *, where: str) -> None:
 
 
 def same(value: Array, other: Array | None) -> bool:
-    """Whether two tensors are equal as float32; None equals nothing."""
+    """Return whether two tensors are equal as float32; None equals nothing."""
     return (
         other is not None
         and value.shape == other.shape
@@ -178,10 +179,10 @@ def same(value: Array, other: Array | None) -> bool:
 
 
 def the_one(values: Iterable[int], what: str, *, where: str) -> int:
-    """Return what all of them are.
+    """Return the value that all of the given values have.
 
     Raises:
-        FormatError: They differ.
+        FormatError: The values differ.
     """
     found = sorted(set(values))
     if len(found) != 1:

@@ -1,8 +1,8 @@
-"""One LoRA on a whole fused layer, and ours with a pair of factors for each of q, k and v.
+"""Conversion between one LoRA on a fused layer and a pair of factors for each of q, k and v.
 
-Fused: ``A = [A_q; A_v] (n r, in)`` and B ``(out, n r)`` block by block, so that ``B A`` is the same
-matrix. In: one layer's factors. Out: the other form. Called by ``huggingface_peft.py`` and
-``factor_files.py``; exact in both directions, nothing is multiplied.
+In the fused form, ``A = [A_q; A_v] (n r, in)``, and B ``(out, n r)`` has one block for each matrix,
+so that ``B A`` is the same matrix. In: one layer's factors. Out: the other form. Both directions
+are exact, since nothing is multiplied.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ FUSED = ("q", "k", "v")
 def fuse(
     config: EncoderConfig, layer: str, factors: Mapping[str, Factors], outputs: int
 ) -> Factors:
-    """Stack the factors of a layer's matrices.
+    """Stack the factors of a layer's matrices into one pair.
 
     Args:
-        config: The image encoder, which orders the rows.
+        config: The image encoder, which decides the order of the rows.
         layer: The layer's name in the encoder.
-        factors: By matrix, all of one rank.
-        outputs: Rows of the layer.
+        factors: Factors by matrix, all of one rank.
+        outputs: Number of the layer's rows.
 
     Returns:
         A ``(n * rank, in)``, and B ``(outputs, n * rank)``, zero outside a matrix's rows.
@@ -49,15 +49,15 @@ def split(
     """Give each matrix its own factors.
 
     Args:
-        config: The image encoder, which orders the rows.
+        config: The image encoder, which decides the order of the rows.
         layer: The layer's name in the encoder, ending in ``qkv``.
-        a: ``(rank, in)``.
-        b: ``(out, rank)``.
-        matrices: The matrices that ``fuse`` stacked, where that is known.
+        a: Factor A, ``(rank, in)``.
+        b: Factor B, ``(out, rank)``.
+        matrices: The matrices that ``fuse`` stacked, if they are known.
 
     Returns:
-        Factors by matrix. Where B is made of blocks, one after the other, each matrix gets its
-        block, of a smaller rank; else every matrix that B touches gets all of A.
+        Factors by matrix. If B consists of one block for each matrix, each matrix gets its block,
+        of a smaller rank; else every matrix whose rows in B are not zero gets all of A.
     """
     rows = {matrix: matrix_rows(config, layer, matrix, len(b)) for matrix in FUSED}
     touched = {m: np.flatnonzero(b[index].any(axis=0)) for m, index in rows.items()}

@@ -1,8 +1,8 @@
-"""A LoRA adapter's tensors, grouped by layer and matrix, and back with nothing missing.
+"""A LoRA adapter's tensors grouped by layer and matrix, and back.
 
 In: ``image_encoder.<layer>.lora_a.<matrix>`` and so on. Out: factors by layer. An adapter of ours
-has the same matrices in all its blocks; what an adapter from elsewhere leaves out gets zeros, which
-add nothing. Called by the formats that hold LoRA, and by ``sums.py``.
+has the same matrices in all its blocks. Factors that another tool's adapter leaves out become
+zeros, which add nothing.
 """
 
 from __future__ import annotations
@@ -64,10 +64,10 @@ def ungrouped(
 def matrices_found(
     config: EncoderConfig, layers: Mapping[str, Iterable[str]], *, where: str
 ) -> tuple[list[int] | None, list[str]]:
-    """Tell the hyperparameters ``blocks`` and ``matrices`` that cover all the layers.
+    """Find the hyperparameters ``blocks`` and ``matrices`` that cover all the layers.
 
     Raises:
-        InputError: A layer is none of those that LoRA adapts here.
+        InputError: LoRA cannot adapt one of the layers here.
     """
     names, ours = block_names(config), block_layers(config)
     kinds = {ours["qkv"]: "qkv", ours["proj"]: "proj", ours["lin1"]: "mlp", ours["lin2"]: "mlp"}

@@ -1,8 +1,8 @@
-"""uSAM's names for finetuned weights, and the method, rank, matrices and blocks that they tell.
+"""Reading of micro-sam's adapters: the tensors' names tell method, rank, matrices and blocks.
 
-micro-sam wraps layers, so that a checkpoint holds the frozen weights under longer names with the
-trained ones beside them. In: such tensors and a base; out: an adapter by our names. Called by
-``reading.py``; the way back is ``micro_sam_writing.py``.
+micro-sam wraps layers. A checkpoint therefore holds the frozen weights under longer names, with the
+trained weights beside them. In: such tensors and a base. Out: an adapter by our names.
+``micro_sam_writing.py`` does the reverse.
 
 Source: micro-sam 1.8.14, ``models/peft_sam.py``; the names of tiny models are in
 ``tests/goldens/micro_sam_names.json``.
@@ -29,10 +29,10 @@ from .micro_sam_names import DELTA, WRAPPED, our_name, split_name
 from .quantized_bases import check_quantized_base, is_quantized
 
 SELECTIVE = ("freeze_encoder", "layernorm", "bias", "attention", "late_full", "full")
-"""Methods that leave no names of their own, from the one that changes least."""
+"""Methods that add no names of their own; the one that changes least comes first."""
 
 FACT_DROPOUT = 0.1
-"""micro-sam's default; dropout acts in training only and is stored nowhere."""
+"""micro-sam's default. Dropout acts in training only, and no file stores it."""
 
 
 def read(
@@ -47,30 +47,31 @@ def read(
     """Read a uSAM checkpoint.
 
     Args:
-        tensors: By micro-sam's names without ``sam.``; an AIS decoder's under ``ais_decoder.``.
-        base: The base it was trained on.
+        tensors: Tensors by micro-sam's names without ``sam.``; an AIS decoder's under
+            ``ais_decoder.``.
+        base: The base that the adapter was trained on.
         where: The file, for messages.
-        method: What it must be; else it is told by the names, and for plain SAM names by which
-            tensors differ from the base.
-        alpha: AdaptFormer's alpha, where it was fixed: then the file does not hold it.
+        method: The method that the adapter must have. By default the names tell the method; for
+            plain SAM names, the tensors that differ from the base do.
+        alpha: AdaptFormer's alpha, if it was fixed; the file then does not hold it.
         ais_decoder: Config of the AIS decoder in ``tensors``.
 
     Returns:
         The adapter.
 
     Raises:
-        FormatError: Names of no or of several methods, layers that do not agree, or a fixed alpha
-            that was not given.
+        FormatError: The names belong to no method or to several, the layers do not agree, or a
+            fixed alpha was not given.
         WrongBaseError: The frozen tensors in the file are not the base's.
         InputError: ``alpha`` was given for a method or a file that does not need it, or the
-            checkpoint is of another method than ``method``.
+            checkpoint has another method than ``method``.
     """
     found = _method_of(tensors, where=where)
     decoders = {n: v for n, v in tensors.items() if not n.startswith(ENCODER)}
     encoder = {n: v for n, v in tensors.items() if n.startswith(ENCODER)}
     if found is None:
         if alpha is not None:
-            raise InputError(f"{where}: alpha is for AdaptFormer, and the file holds plain weights")
+            raise InputError(f"{where}: alpha is for AdaptFormer, but the file holds plain weights")
         foreign = _read_selective(encoder, base, where=where, method=method)
     else:
         if not isinstance(base.config.architecture.image_encoder, VitConfig):
@@ -79,7 +80,7 @@ def read(
                 f"but the base {base.folder} has another image encoder"
             )
         if found != "adaptformer" and alpha is not None:
-            raise InputError(f"{where}: alpha is for AdaptFormer, and the file holds {found}")
+            raise InputError(f"{where}: alpha is for AdaptFormer, but the file holds {found}")
         foreign = _read_wrapped(found, encoder, base, where=where, alpha=alpha)
     if method is not None and foreign.method.removeprefix("late_") != method.removeprefix("late_"):
         raise InputError(
@@ -101,7 +102,7 @@ def read(
 
 
 def _method_of(tensors: Mapping[str, Any], *, where: str) -> str | None:
-    """Tell the method by its own names; None for plain SAM names."""
+    """Tell the method by the names that it adds; None for plain SAM names."""
     found: dict[str, str] = {}
     for name in sorted(tensors):
         _, suffix = split_name(name)
@@ -161,7 +162,9 @@ def _read_wrapped(
             "dropout": FACT_DROPOUT,
             "shared": False,
         }
-        notes = (f"FacT's dropout is not stored; {FACT_DROPOUT}, micro-sam's default, stands in",)
+        notes = (
+            f"the file does not hold FacT's dropout; micro-sam's default {FACT_DROPOUT} is used",
+        )
     elif kind == "adaptformer":
         notes = _read_adaptformer(delta, hyperparameters, blocks, alpha=alpha, where=where)
     return Foreign(
@@ -182,10 +185,12 @@ def _read_adaptformer(
 ) -> tuple[str, ...]:
     sizes = (v.shape[0] for n, v in delta.items() if n.endswith(".adaptformer_down.weight"))
     hyperparameters["projection"] = the_one(sizes, "projection size", where=where)
-    notes = ("AdaptFormer's dropout is not stored; it acts in training only, none stands in",)
+    notes = (
+        "the file does not hold AdaptFormer's dropout, which acts in training only; it is off",
+    )
     learned = any(name.endswith(".adaptformer_alpha") for name in delta)
     if learned and alpha is not None:
-        raise InputError(f"{where}: holds its own learned alpha; leave alpha out")
+        raise InputError(f"{where}: holds its own learned alpha; omit alpha")
     if learned:
         hyperparameters["alpha"] = "learned"
         return notes
@@ -198,13 +203,13 @@ def _read_adaptformer(
     for name in [n for n in delta if n.endswith(".adaptformer_up.weight")]:
         owner = name.removesuffix("adaptformer_up.weight")
         delta[f"{owner}adaptformer_alpha"] = np.full(1, alpha, np.float32)
-    return (*notes, f"AdaptFormer's fixed alpha is not stored; {alpha} was given")
+    return (*notes, f"the file does not hold AdaptFormer's fixed alpha; {alpha} was given")
 
 
 def _read_selective(
     encoder: Mapping[str, Any], base: Base, *, where: str, method: str | None
 ) -> Foreign:
-    """Find the method that changes least among those that change all that differs."""
+    """Find the method that changes least among those that change every differing tensor."""
     ours = base.part(ENCODER)
     ending = f" of the image encoder) next to the base {base.folder}"
     check_names(encoder, ours, where=where, ending=ending)
@@ -233,8 +238,8 @@ def _read_selective(
                 method=name,
                 hyperparameters=hyperparameters,
                 tensors={each: encoder[each] for each in sorted(names)},
-                notes=(f"the method was told by the {len(changed)} tensors that differ from the "
-                       "base",) if method is None else (),
+                notes=(f"the {len(changed)} tensors that differ from the base tell the method",)
+                if method is None else (),
             )  # fmt: skip
     check_frozen({n: encoder[n] for n in set(encoder) - names}, base, where=where)
     raise AssertionError(changed)  # what differs lies outside the method's tensors
@@ -246,13 +251,13 @@ def _blocks_of(delta: Iterable[str], base: Base) -> list[int]:
 
 
 def _all_or(blocks: list[int], base: Base) -> list[int] | None:
-    """None where they are all blocks, as the configs say it."""
+    """Return the blocks; None if they are all blocks, as in the configs."""
     every = chosen_blocks(base.config.architecture.image_encoder, None)
     return None if blocks == every else blocks
 
 
 def _late(method: str, blocks: list[int], base: Base) -> str:
-    """Name the late form of a method that adapts the last blocks and not the first."""
+    """Return the late form's name for a method that adapts the last blocks and not the first."""
     count = len(block_names(base.config.architecture.image_encoder))
     late = f"late_{method}"
     tail = 0 < len(blocks) < count and blocks == [*range(blocks[0], count)]
@@ -260,7 +265,7 @@ def _late(method: str, blocks: list[int], base: Base) -> str:
 
 
 def _matrices_of(delta: Iterable[str]) -> list[str]:
-    """List the matrices with factors anywhere; that all blocks have them is checked later."""
+    """List the matrices that have factors in any block; a later check demands them in all."""
     found = {name.rpartition(".")[2] for name in delta}
     matrices = [matrix for matrix in ("q", "k", "v") if matrix in found]
     return matrices + (["mlp"] if found & {"lin1", "lin2"} else [])

@@ -1,7 +1,7 @@
-"""Checkpoints of uSAM as files: state dicts, exports and trainer files in, a ``.pt`` out.
+"""Files of micro-sam: reading of state dicts, exports and trainer files, and writing of ``.pt``.
 
-In: a file. Out: its tensors by micro-sam's names, an AIS decoder's under ``ais_decoder.``. And
-back. Called by ``reading.py`` and ``writing.py``.
+In: a file. Out: its tensors by micro-sam's names, an AIS decoder's under ``ais_decoder.``. Writing
+goes the other way.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from .micro_sam_names import split_quantized
 
 
 def read_checkpoint_file(path: Path) -> Tensors:
-    """Read a checkpoint's tensors without running anything that is in it.
+    """Read a checkpoint's tensors without running any code in it.
 
     Returns:
-        Tensors by name: float32, but for what bitsandbytes packed, which stays as it is.
+        Tensors by name in float32; weights that bitsandbytes packed stay as they are.
 
     Raises:
         NotFoundError: There is no such file.
-        FormatError: Not a checkpoint, or damaged.
+        FormatError: The file is not a checkpoint, or is damaged.
         StorageError: The file cannot be read.
     """
     found = read_state_dicts(path)
@@ -40,13 +40,13 @@ def read_checkpoint_file(path: Path) -> Tensors:
 def save_checkpoint(
     path: Path, state: Mapping[str, Any], decoder: Mapping[str, Any] | None
 ) -> None:
-    """Write what micro-sam's ``export_custom_sam_model`` writes.
+    """Write the same file as micro-sam's ``export_custom_sam_model``.
 
     Args:
         path: A file that does not exist yet.
-        state: By micro-sam's names.
-        decoder: Its ``decoder_state``; None writes ``state`` alone, which loads in every tool that
-            takes a plain SAM where the method has no names of its own.
+        state: Tensors by micro-sam's names.
+        decoder: The ``decoder_state``. None writes ``state`` alone; every tool that takes a plain
+            SAM loads it if the method adds no names of its own.
 
     Raises:
         MissingDependencyError: torch is not installed.

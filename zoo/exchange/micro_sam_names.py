@@ -1,7 +1,8 @@
-"""The table of uSAM's names inside a block, and ours.
+"""Tables that translate micro-sam's tensor names inside a block into ours.
 
-Read by ``micro_sam.py``. ``DELTA`` is what a method trains, ``WRAPPED`` the frozen weights whose
-names grow longer since their layer is wrapped. Source: micro-sam 1.8.14, ``models/peft_sam.py``.
+``DELTA`` names the tensors that a method trains. ``WRAPPED`` names the frozen weights of the layers
+that micro-sam wraps, which makes their names longer. Source: micro-sam 1.8.14,
+``models/peft_sam.py``.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ WRAPPED: dict[str, dict[str, str]] = {
     },
     "ssf": {f"{name}.layer.{kind}": f"{name}.{kind}" for name in _SSF_LAYERS for kind in _PAIR},
 }
-"""micro-sam's names of frozen tensors to the base's, by method."""
+"""For each method, micro-sam's names of frozen tensors and the base's names for them."""
 
 DELTA: dict[str, dict[str, str]] = {
     "lora": {
@@ -56,7 +57,7 @@ DELTA: dict[str, dict[str, str]] = {
     "ssf": {f"{name}.{what}": f"{name}.ssf_{what}" for name in _SSF_LAYERS
             for what in ("scale", "shift")},
 }  # fmt: skip
-"""micro-sam's names of trained tensors to ours, by method."""
+"""For each method, micro-sam's names of trained tensors and our names for them."""
 
 _BLOCK = re.compile(r"(image_encoder\.blocks\.\d+\.)(.+)")
 _QUANTIZED = re.compile(r"(.+\.weight)(\.(?:absmax|quant_map|nested_\w+|quant_state\..+))")
@@ -65,8 +66,8 @@ _QUANTIZED = re.compile(r"(.+\.weight)(\.(?:absmax|quant_map|nested_\w+|quant_st
 def split_name(name: str) -> tuple[str, str]:
     """Split a tensor's name into that of its block, with the last dot, and the rest.
 
-    A name outside the blocks gives itself and an empty rest; what bitsandbytes stores beside a
-    packed weight counts as the weight.
+    For a name outside the blocks, the rest is empty. Tensors that bitsandbytes stores beside a
+    packed weight get the weight's name.
 
     >>> split_name("image_encoder.blocks.3.attn.qkv.qkv_proj.weight.absmax")
     ('image_encoder.blocks.3.', 'attn.qkv.qkv_proj.weight')

@@ -1,7 +1,7 @@
-"""An adapter by uSAM's names, with the arguments that rebuild it there, or why there are none.
+"""Translation of an adapter into micro-sam's names, with the arguments that load it there.
 
 In: an adapter of ours and its base. Out: the ``model_state`` of a checkpoint, and the
-``peft_kwargs`` of ``micro_sam.util.get_sam_model``. Called by ``writing.py``.
+``peft_kwargs`` of ``micro_sam.util.get_sam_model``; or an error that says why there are none.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SURGERY = {
     "adaptformer": "AdaptFormer",
     "ssf": "SSFSurgery",
 }
-"""Classes of ``micro_sam.models.peft_sam`` by our methods; the others load as a plain SAM."""
+"""Classes of ``micro_sam.models.peft_sam`` by our methods; other methods load as a plain SAM."""
 
 PLAIN = ("freeze_encoder", "full", "late_full", "attention", "bias", "layernorm")
 
@@ -34,19 +34,19 @@ PLAIN = ("freeze_encoder", "full", "late_full", "attention", "bias", "layernorm"
 def state_dict(
     method: str, hyperparameters: Mapping[str, Any], tensors: Mapping[str, Any], base: Base
 ) -> Tensors:
-    """Name an adapter's and its base's tensors as micro-sam does.
+    """Give the tensors of an adapter and its base micro-sam's names.
 
     Args:
-        method: The adapter's.
-        hyperparameters: All of them.
-        tensors: The adapter's, by our names; without an AIS decoder.
-        base: Its base.
+        method: The adapter's method.
+        hyperparameters: All hyperparameters of the adapter.
+        tensors: The adapter's tensors by our names, without an AIS decoder.
+        base: The adapter's base.
 
     Returns:
         The ``model_state`` that ``micro_sam.util.get_sam_model`` loads with ``peft_kwargs``.
 
     Raises:
-        InputError: micro-sam has nothing that computes the same.
+        InputError: micro-sam cannot compute the same.
     """
     kind, delta = expressible(method, hyperparameters, tensors, base)
     encoder = base.part(ENCODER)
@@ -66,7 +66,7 @@ def state_dict(
 
 
 def decoder_state(tensors: Mapping[str, Any]) -> Tensors:
-    """Name an AIS decoder's tensors as micro-sam's ``decoder_state`` does."""
+    """Give an AIS decoder's tensors the names in micro-sam's ``decoder_state``."""
     return {name.removeprefix(AIS): v for name, v in tensors.items() if name.startswith(AIS)}
 
 
@@ -76,16 +76,16 @@ def expressible(
     """Bring the encoder's delta into micro-sam's form.
 
     Args:
-        method: The adapter's.
-        hyperparameters: All of them.
-        tensors: The adapter's.
-        base: Its base.
+        method: The adapter's method.
+        hyperparameters: All hyperparameters of the adapter.
+        tensors: The adapter's tensors.
+        base: The adapter's base.
 
     Returns:
-        The row of the name table, None for plain SAM names; and the delta by our names.
+        The row of the name table (None for plain SAM names), and the delta by our names.
 
     Raises:
-        InputError: micro-sam has nothing that computes the same; says what does.
+        InputError: micro-sam cannot compute the same; the message says what to do instead.
     """
     delta: Tensors = {n: v for n, v in tensors.items() if n.startswith(ENCODER)}
     kind = method.removeprefix("late_") if method not in PLAIN else method
@@ -114,7 +114,7 @@ def expressible(
 def peft_kwargs(
     method: str, hyperparameters: Mapping[str, Any], base: Base
 ) -> dict[str, Any] | None:
-    """Return what to give ``get_sam_model`` as ``peft_kwargs``; None for a plain SAM.
+    """Return the ``peft_kwargs`` for ``get_sam_model``; None for a plain SAM.
 
     ``peft_module`` is the name of the class in ``micro_sam.models.peft_sam``.
     """

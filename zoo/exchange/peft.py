@@ -1,11 +1,10 @@
-"""LoRA folders of Hugging Face's ``peft`` library, over a segment-anything ``Sam``, both ways.
+"""Reading and writing of LoRA folders of Hugging Face's ``peft``, over a segment-anything ``Sam``.
 
-In: ``adapter_config.json`` and ``adapter_model.safetensors`` of ``peft``; out: an adapter by our
-names. And back: a folder for ``PeftModel.from_pretrained(sam, folder)``, with prompt encoder and
-mask decoder as ``modules_to_save``. Needs neither torch nor peft.
+Reading: ``adapter_config.json`` and ``adapter_model.safetensors`` in, an adapter by our names out.
+Writing: an adapter in, a folder for ``PeftModel.from_pretrained(sam, folder)`` out, with prompt
+encoder and mask decoder as ``modules_to_save``. Needs neither torch nor peft.
 
-Source: peft 0.21.2, ``tuners/lora`` and ``utils/save_and_load.py``; compared by
-``tests/goldens/make_exchange_goldens.py``.
+Source: peft 0.21.2, ``tuners/lora`` and ``utils/save_and_load.py``.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ from .lora_layers import grouped, matrices_found, ungrouped
 from .peft_config import read_scaling
 
 PREFIX = "base_model.model."
-"""What ``PeftModel`` puts before the names of the model it wraps."""
+"""The prefix that ``PeftModel`` puts before the names of the model it wraps."""
 
 NAME_OF_A, NAME_OF_B = ".lora_A.weight", ".lora_B.weight"
 
 
 def is_peft_folder(folder: Path) -> bool:
-    """Whether a folder holds an adapter of ``peft``, as against one of ours."""
+    """Return whether a folder holds an adapter of ``peft`` and not one of ours."""
     path = folder / CONFIG_FILE
     return path.is_file() and "peft_type" in read_json(path)
 
@@ -45,19 +44,19 @@ def read(
     """Read a LoRA of ``peft``.
 
     Args:
-        folder: Holds ``adapter_config.json``.
-        tensors: Of ``adapter_model.safetensors``.
+        folder: The folder with ``adapter_config.json``.
+        tensors: The tensors of ``adapter_model.safetensors``.
         base: The base; the wrapped model was its SAM, or its image encoder alone.
-        matrices: Which of q, k and v are in the fused layers, where that is known.
+        matrices: Which of q, k and v are in the fused layers, if that is known.
 
     Returns:
-        The adapter: each layer's alpha / rank is in ``scale`` where it is one for all, else
-        in B. LoRA on the mask decoder is folded into the mask decoder's weights.
+        The adapter. Its ``scale`` is alpha / rank if all layers have the same; else B holds each
+        layer's own. LoRA on the mask decoder is folded into the mask decoder's weights.
 
     Raises:
-        FormatError: A setting that changes the arithmetic or that we do not know, a factor
-            without its partner, a shape that does not fit.
-        InputError: It adapts a layer that is not in the base, or that we have no LoRA for.
+        FormatError: A setting is unknown or changes the arithmetic, a factor lacks its partner, or
+            a shape does not fit.
+        InputError: The adapter adapts a layer that is not in the base, or that we have no LoRA for.
     """
     where = str(folder / WEIGHTS_FILE)
     scaling = read_scaling(folder / CONFIG_FILE)
@@ -88,7 +87,7 @@ def read(
     decoders = _decoders(saved, base, where=where)
     _fold_decoder({n: p for n, p in layers.items() if n not in in_encoder}, scales, decoders)
     source = {"exchanged_from": "peft"}
-    notes = () if saved else ("the folder holds no mask decoder; the base's stands in",)
+    notes = () if saved else ("the folder holds no mask decoder; that of the base is used",)
     if not in_encoder:
         return Foreign(method="freeze_encoder", hyperparameters={}, tensors=decoders, source=source)
     rank = max(len(a) for by_matrix in pairs.values() for a, _ in by_matrix.values())
@@ -116,7 +115,7 @@ def _fold_decoder(
 def _factors(
     tensors: Mapping[str, Any], *, where: str
 ) -> tuple[dict[str, Factors], dict[str, Any]]:
-    """Pair A and B by their layer; the rest are saved modules."""
+    """Pair A and B by layer; all other tensors belong to saved modules."""
     a = {n.removesuffix(NAME_OF_A): v for n, v in tensors.items() if n.endswith(NAME_OF_A)}
     b = {n.removesuffix(NAME_OF_B): v for n, v in tensors.items() if n.endswith(NAME_OF_B)}
     if not a and not b:
@@ -141,7 +140,7 @@ def _root(factors: Mapping[str, Any], base: Base, *, where: str) -> str:
 
 
 def _decoders(saved: Mapping[str, Any], base: Base, *, where: str) -> Tensors:
-    """Take the saved modules, and the base's tensors where there are none."""
+    """Return the saved modules' tensors, and the base's for modules that were not saved."""
     decoders = base.part(*DECODERS)
     for name, value in saved.items():
         plain = name.replace(".modules_to_save.default.", ".")
@@ -162,16 +161,16 @@ def _decoders(saved: Mapping[str, Any], base: Base, *, where: str) -> Tensors:
 def write(
     hyperparameters: Mapping[str, Any], tensors: Mapping[str, Any], base: Base
 ) -> tuple[dict[str, Any], Tensors]:
-    """Name a LoRA adapter as ``peft`` does.
+    """Bring a LoRA adapter into the form of ``peft``.
 
     Args:
-        hyperparameters: All of the method ``lora``.
-        tensors: The adapter's, by our names.
-        base: Its base.
+        hyperparameters: All hyperparameters of the method ``lora``.
+        tensors: The adapter's tensors by our names.
+        base: The adapter's base.
 
     Returns:
         The content of ``adapter_config.json`` and ``adapter_model.safetensors``. A fused layer has
-        one LoRA of rank ``n * rank``; the scale is in B and ``lora_alpha`` is the rank, so that
+        one LoRA of rank ``n * rank``. B includes the scale, and ``lora_alpha`` is the rank, so that
         ``peft`` scales by 1.
     """
     config, scale = base.config.architecture.image_encoder, np.float32(hyperparameters["scale"])

@@ -1,7 +1,7 @@
-"""What an ``adapter_config.json`` of ``peft`` says about the arithmetic of its LoRA.
+"""The settings in ``peft``'s ``adapter_config.json`` that change what its LoRA computes.
 
-In: the file. Out: how each layer is scaled, or an error for a setting that computes anything but
-``W + alpha / rank * B A``. Called by ``huggingface_peft.py``. Source: peft 0.21.2, ``LoraConfig``.
+In: the file. Out: how each layer is scaled, or an error for a setting that computes anything other
+than ``W + alpha / rank * B A``. Source: peft 0.21.2, ``LoraConfig``.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ HARMLESS = (
     "megatron_core", "modules_to_save", "peft_type", "peft_version", "qalora_group_size", "r",
     "rank_pattern", "revision", "runtime_config", "target_modules", "task_type", "use_rslora",
 )  # fmt: skip
-"""Settings that say which layers there are, how they trained, or what we read below. The tensors
-in the file say which layers there are; dropout acts in training only."""
+"""Settings with any value: those that choose the layers (the tensors show them), those that act in
+training only, such as dropout, and those that are read below."""
 
 REQUIRED: dict[str, Any] = {"bias": "none", "fan_in_fan_out": False}
-"""Settings with one value that we can read. All others must be off (null, false or empty)."""
+"""Settings that must have one certain value. All others must be off (null, false or empty)."""
 
 STARTS = (True, False, "gaussian", "orthogonal", "eva")
-"""Initialisations that leave the base alone. PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA change the
-base's weights before training, so their factors do not belong to the base as it was."""
+"""Initialisations that do not change the base. PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA change the
+base's weights before training, so their factors do not belong to the original base."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Scaling:
 
     Attributes:
         alpha: ``lora_alpha``.
-        rslora: Divide alpha by the square root of the rank and not by the rank.
+        rslora: Divide alpha by the square root of the rank, not by the rank.
         alpha_pattern: Other alphas, by a regular expression for the end of the layer's name.
     """
 
@@ -49,11 +49,11 @@ class Scaling:
     alpha_pattern: Mapping[str, float] = field(default_factory=dict)
 
     def of(self, layer: str, rank: int) -> float:
-        """Return the factor of a layer.
+        """Return the factor that a layer's ``B A`` is multiplied by.
 
         Args:
-            layer: Its name in the wrapped model.
-            rank: Rows of its A.
+            layer: The layer's name in the wrapped model.
+            rank: Number of rows of the layer's A.
         """
         alpha = self.alpha
         for pattern, value in self.alpha_pattern.items():
@@ -64,8 +64,8 @@ class Scaling:
 
 
 def _ends_with(layer: str, pattern: str) -> bool:
-    # A regular expression from a stranger can take forever; those that are plain names, as peft
-    # writes them, need none.
+    # A stranger's regular expression could run forever. peft writes plain names, which can be
+    # compared as text.
     return layer == pattern or layer.endswith(f".{pattern}")
 
 
@@ -74,7 +74,8 @@ def read_scaling(path: Path) -> Scaling:
 
     Raises:
         NotFoundError: There is no such file.
-        FormatError: Not a LoRA, or a setting that computes something else; names it.
+        FormatError: The adapter is not a LoRA, or a setting makes it compute something else; the
+            message names the setting.
     """
     config = read_json(path)
     if config.get("peft_type") != "LORA":
@@ -105,8 +106,8 @@ def read_scaling(path: Path) -> Scaling:
     for pattern in patterns:
         if not re.fullmatch(r"[\w.\\^]{1,200}", pattern):
             raise FormatError(
-                f"{path}: alpha_pattern: {shown(pattern)} is a regular expression; names of "
-                "layers can be read"
+                f"{path}: alpha_pattern: found the regular expression {shown(pattern)}; allowed "
+                "are only names of layers"
             )
     alphas = {p.lstrip("^").replace("\\.", "."): _number(path, "alpha_pattern", a)
               for p, a in patterns.items()}  # fmt: skip

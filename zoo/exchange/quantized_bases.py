@@ -1,7 +1,7 @@
-"""The 4-bit weights of a QLoRA checkpoint, compared with the base that they were made of.
+"""Comparison of a QLoRA checkpoint's 4-bit weights with the base that they were made from.
 
-In: what bitsandbytes stores of a ``Linear4bit``. Out: the quantization's name, or an error where
-the base is another one. Called by ``micro_sam.py``. Source: bitsandbytes 0.50.2, ``functional.py``,
+In: the tensors that bitsandbytes stores for a ``Linear4bit``. Out: the quantization's name, or an
+error if the base is the wrong one. Source: bitsandbytes 0.50.2, ``functional.py``,
 ``QuantState.as_dict``.
 """
 
@@ -33,26 +33,27 @@ from .micro_sam_names import split_quantized
 STATE = ".quant_state.bitsandbytes__"
 
 MAX_STATE_BYTES = 10_000
-"""The settings of a packed weight are some 200 bytes of JSON (own choice)."""
+"""Limit for the settings of a packed weight, which take some 200 bytes of JSON (own choice)."""
 
 TOLERANCE = 1e-3
 """Largest relative distance of a packed weight from the base's after the same rounding. The codes
-are equal on a CPU, kernels of a GPU may break ties another way. A base that is 0.001 away from the
-right one is 0.018 away here (normally distributed weights), since some values fall into other
+are equal on a CPU; GPU kernels may break ties differently. A base at a distance of 0.001 from the
+right one has a distance of 0.018 here (normally distributed weights), since some values get other
 codes."""
 
 
 def is_quantized(tensors: Mapping[str, Any]) -> bool:
-    """Whether there are weights that bitsandbytes packed."""
+    """Return whether any weights are packed by bitsandbytes."""
     return any(STATE in name for name in tensors)
 
 
 def check_quantized_base(frozen: Mapping[str, Any], base: Base, *, where: str) -> Quantization:
-    """Compare the frozen tensors, packed ones with the base's after the same rounding.
+    """Check that frozen tensors are the base's; packed ones are compared after the same rounding.
 
     Args:
-        frozen: By our names; beside each packed ``<layer>.weight`` what belongs to it.
-        base: The base it should have been made of.
+        frozen: Tensors by our names; each packed ``<layer>.weight`` has its further tensors beside
+            it.
+        base: The base that they should have been made from.
         where: The file, for messages.
 
     Returns:
@@ -60,7 +61,7 @@ def check_quantized_base(frozen: Mapping[str, Any], base: Base, *, where: str) -
 
     Raises:
         FormatError: A packed weight is damaged, incomplete, or packed in another way.
-        WrongBaseError: It was made of another base.
+        WrongBaseError: The weights were made from another base.
     """
     packed = sorted(name.partition(STATE)[0] for name in frozen if STATE in name)
     kinds = {name.partition(STATE)[2] for name in frozen if STATE in name}
@@ -82,7 +83,7 @@ def check_quantized_base(frozen: Mapping[str, Any], base: Base, *, where: str) -
         if ours is None:
             raise WrongBaseError(
                 f"{where}: the base {base.folder} has no tensor {shown(name)}; pass the base it "
-                "was made of with --base"
+                "was made from with --base"
             )
         expected = dequantize(quantize(ours, kind))
         size = max(float(np.linalg.norm(expected)), 1e-30)
@@ -91,7 +92,7 @@ def check_quantized_base(frozen: Mapping[str, Any], base: Base, *, where: str) -
             raise WrongBaseError(
                 f"{where}: the 4-bit weight {shown(name)} is {error:.3f} (relative) from that of "
                 f"the base {base.folder} after the same rounding, allowed is {TOLERANCE}; pass the "
-                "base it was made of with --base"
+                "base it was made from with --base"
             )
     return kind
 
@@ -116,7 +117,7 @@ def _unpacked(
     if shape is None or state.get("shape") != list(shape):
         raise WrongBaseError(
             f"{where}: the 4-bit weight {shown(name)} has the shape {shown(state.get('shape'))}, "
-            f"the base has {shape}; pass the base it was made of with --base"
+            f"the base has {shape}; pass the base it was made from with --base"
         )
     count = prod(shape)
     blocks = -(-count // BLOCK)

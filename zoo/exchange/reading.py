@@ -1,7 +1,7 @@
-"""From an adapter of another tool to an adapter folder, checked against its base.
+"""Reading of another tool's adapter into an adapter folder, checked against its base.
 
-In: a checkpoint of uSAM, a LoRA folder of Hugging Face's ``peft``, or a dictionary of CellSeg1,
-told apart by what is in them; and the base. Out: an adapter folder. Called by the ``convert`` verb.
+In: a checkpoint of micro-sam, a LoRA folder of Hugging Face's ``peft``, or a file of CellSeg1 (the
+content tells which), and the base. Out: an adapter folder.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .foreign import AIS, DECODERS, Foreign, completed
 from .micro_sam_files import read_checkpoint_file
 
 OUR_CONFIG, AIS_FILE = "samzoo_adapter.json", "ais_decoder.safetensors"
-"""What ``writing.py`` puts beside ``peft``'s files, so that nothing is lost on the way back."""
+"""Files that ``writing.py`` adds to ``peft``'s, so that reading them again loses nothing."""
 
 
 def read_foreign_adapter(
@@ -44,25 +44,25 @@ def read_foreign_adapter(
     image_size: int | None = None,
     force: bool = False,
 ) -> AdapterConfig:
-    """Make an adapter folder of another tool's adapter.
+    """Convert another tool's adapter to an adapter folder.
 
     Args:
-        source: A uSAM checkpoint (a state dict, an export, or a trainer's file), a file of
+        source: A checkpoint of micro-sam (a state dict, an export, or a trainer's file), a file of
             CellSeg1, or a folder of ``peft``.
         output: The adapter folder to write.
-        base: The base folder that it was trained on.
-        method: What it must be; else it is told by the names.
-        alpha: AdaptFormer's fixed alpha, which uSAM does not store.
-        image_size: Of a CellSeg1 training, where it was not 512.
+        base: Folder of the base that the adapter was trained on.
+        method: The method that the adapter must have; by default the tensors' names tell it.
+        alpha: AdaptFormer's fixed alpha, which micro-sam does not store.
+        image_size: Side of the encoder's input in a CellSeg1 training, if it was not 512.
         force: Replace an existing ``output``.
 
     Returns:
-        The adapter's config; ``source.notes`` says what the file did not.
+        The adapter's config; ``source.notes`` tells what the file did not say.
 
     Raises:
         NotFoundError: A file is missing.
-        FormatError: A file is damaged or incomplete, or of a method that we do not have.
-        WrongBaseError: It was trained on another base.
+        FormatError: A file is damaged or incomplete, or has a method that we do not have.
+        WrongBaseError: The adapter was trained on another base.
         InputError: An option is missing or does not belong to the file.
         OutputExistsError: ``output`` exists and ``force`` is false.
         StorageError: The disk is full or the folder cannot be written.
@@ -87,8 +87,8 @@ def _read(source: Path, base: Base, given: dict[str, Any]) -> tuple[Foreign, str
     provenance = {"adapter_file": source.name, "adapter_sha256": sha256_of(source)}
     if any(name.endswith(huggingface_peft.NAME_OF_A) for name in tensors):
         raise InputError(
-            f"{source}: holds a LoRA of peft; pass its folder {source.parent}, which has the "
-            "settings as well"
+            f"{source}: holds a LoRA of peft; pass its folder {source.parent}, which also has the "
+            "settings"
         )
     if cellseg1.is_cellseg1(tensors):
         _refuse_options(source, "CellSeg1", given, allowed=("image_size",))
@@ -104,7 +104,7 @@ def _read(source: Path, base: Base, given: dict[str, Any]) -> tuple[Foreign, str
 
 
 def _ais_decoder(tensors: Tensors, base: Base, *, where: str) -> AisDecoderConfig | None:
-    """Tell the AIS decoder's kind and sizes by its tensors; the base's SAM stands for the rest."""
+    """Tell the AIS decoder's kind and sizes by its tensors; all other networks are the base's."""
     decoder = {name: value for name, value in tensors.items() if name.startswith(AIS)}
     if not decoder:
         return None
@@ -119,7 +119,7 @@ def _refuse_options(
         if value is not None and name not in allowed:
             raise InputError(
                 f"{source}: is an adapter of {kind}, which takes no "
-                f"--{name.replace('_', '-')}; leave it out"
+                f"--{name.replace('_', '-')}; omit it"
             )
 
 
@@ -130,7 +130,7 @@ def _read_folder(folder: Path, base: Base) -> Foreign:
             "checkpoint file"
         )
     if not huggingface_peft.is_peft_folder(folder):
-        raise InputError(f"{folder}: is an adapter folder of samzoo already; use it as it is")
+        raise InputError(f"{folder}: is already an adapter folder of samzoo; use it as it is")
     weights = folder / WEIGHTS_FILE
     if not weights.is_file() and (folder / "adapter_model.bin").is_file():
         raise FormatError(

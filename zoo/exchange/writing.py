@@ -1,7 +1,7 @@
-"""From an adapter folder to the files of another tool.
+"""Writing of an adapter folder as another tool's files.
 
 In: an adapter of ours and its base. Out: a checkpoint that micro-sam loads, or a folder for Hugging
-Face's ``peft``. Called by the ``convert`` verb.
+Face's ``peft``.
 """
 
 from __future__ import annotations
@@ -50,20 +50,20 @@ def write_foreign_adapter(
         adapter: The adapter's folder.
         output: A ``.pt`` file for ``micro-sam``, a folder for ``peft``.
         to: One of ``TARGETS``.
-        base: The base's folder; where it lay while training by default. uSAM's checkpoints repeat
-            its frozen weights.
+        base: The base's folder; by default the folder where it lay while training. micro-sam's
+            checkpoints hold its frozen weights again.
         force: Replace an existing ``output``.
 
     Returns:
-        ``target``; for ``micro-sam`` also ``peft_kwargs``, what ``get_sam_model`` needs to load it
-        (None: nothing); and ``notes``, what the file cannot say.
+        ``target``; ``notes``, which tell what the file cannot hold; and for ``micro-sam`` also
+        ``peft_kwargs``, which ``get_sam_model`` needs to load the file (None: nothing needed).
 
     Raises:
         NotFoundError: A file is missing.
         WrongBaseError: The base is not the adapter's.
         FormatError: A file is damaged, or tensors do not fit.
-        InputError: The target has nothing that computes the same.
-        MissingDependencyError: ``micro-sam``, and torch is not installed.
+        InputError: The target cannot compute the same.
+        MissingDependencyError: ``to`` is ``micro-sam``, and torch is not installed.
         OutputExistsError: ``output`` exists and ``force`` is false.
         StorageError: The disk is full or the output cannot be written.
     """
@@ -72,7 +72,9 @@ def write_foreign_adapter(
     inputs = [adapter, *([base] if base is not None else [])]
     if to == "micro-sam":
         if output.suffix not in (".pt", ".pth"):
-            raise InputError(f"{output}: checkpoints of micro-sam are written as .pt; name it so")
+            raise InputError(
+                f"{output}: the name of micro-sam's checkpoint must end in .pt or .pth"
+            )
         check_output(output, force=force, inputs=inputs)
     else:
         check_output_folder(output, force=force, inputs=inputs)
@@ -105,7 +107,7 @@ def _write_micro_sam(
     if isinstance(config.architecture.ais_decoder, UnetrDecoderConfig):
         decoder = decoder_state(tensors)
     elif config.architecture.ais_decoder is not None:
-        notes.append("the AIS decoder is left out: it is not the network that micro-sam has")
+        notes.append("the AIS decoder is left out: micro-sam has another network")
     with replacing(output) as temporary:
         save_checkpoint(temporary, state, decoder)
     arguments = peft_kwargs(config.method, hyperparameters, base)
@@ -123,7 +125,7 @@ def _write_peft(
 ) -> dict[str, Any]:
     if config.method not in ("lora", "late_lora"):
         raise InputError(
-            f"method: found {config.method!r}; peft folders are written of lora and late_lora. "
+            f"method: found {config.method!r}; peft folders can hold lora and late_lora. "
             "Merge the adapter (samzoo merge) and convert the model instead"
         )
     theirs, state = huggingface_peft.write(hyperparameters, tensors, base)

@@ -195,7 +195,7 @@ BAD_CALLS: dict[str, tuple[dict[str, Any], type[Exception] | None, str]] = {
         {"to": "micro-sam", "decoder": "sam.pth"}, InputError, "choose another name",
     ),
     "input": ({"output": "base/model.pt"}, None, ""),
-    "a folder": ({"output": "folder.pt", "force": True}, InputError, "is a folder; give a file name"),
+    "a folder": ({"output": "folder.pt", "force": True}, InputError, "is a folder; give a file"),
     "exists": ({"output": "there.pt"}, OutputExistsError, "--force"),
     "over the input": (
         {"to": "huggingface", "output": "base", "force": True}, OutputExistsError, "the input",

@@ -44,7 +44,7 @@ def test_convert_with_a_base_writes_an_adapter_and_says_what_it_found(run, seede
     assert (result["adapter"], result["method"]) == ("adapter", "lora")
     assert result["hyperparameters"]["rank"] == 4
     assert "samzoo: method: lora" in errors
-    assert "the base's stands in" in errors
+    assert "that of the base is used" in errors
     assert read_adapter(Path("adapter"))[0].method == "lora"
 
 

@@ -100,7 +100,7 @@ def test_outputs_equal_a_network_that_adds_each_lora(read, seeded_base, tmp_path
     assert config.method == "lora"
     assert config.hyperparameters["rank"] == RANK
     assert config.hyperparameters["matrices"] == ["q", "v"]
-    assert f"{SIZE} pixels stand in" in config.source["notes"][0]
+    assert f"{SIZE} pixels were used" in config.source["notes"][0]
     merge(tmp_path / "adapter", tmp_path / "model", base=seeded_base)
     theirs = with_hooks(tiny.make_original(load_sam(seeded_base)), dictionary(seeded_base))
     ours = load_sam(tmp_path / "model")

@@ -267,7 +267,7 @@ def test_a_folder_of_ours_remembers_its_base(seeded_base, tmp_path):
 
 def test_folders_that_are_no_peft_folders_are_refused(seeded_base, tmp_path):
     make_adapter(tmp_path / "adapter", seeded_base, rank=2)
-    with pytest.raises(InputError, match="an adapter folder of samzoo already"):
+    with pytest.raises(InputError, match="already an adapter folder of samzoo"):
         read_foreign_adapter(tmp_path / "adapter", tmp_path / "out", base=seeded_base)
     with pytest.raises(NotFoundError, match=r"holds no adapter_config\.json"):
         read_foreign_adapter(seeded_base, tmp_path / "out", base=seeded_base)
