@@ -1,9 +1,9 @@
-"""Adapters over one encoder against the same models merged, and how long switching takes.
+"""Adapters over one encoder against the same models merged, and the time of a switch.
 
     python benchmarks/adapters.py [--runs 5] [--arch vit_b] [--work WORK]
 
-Writes two LoRA adapters with random factors over a random base, exports both over one encoder and
-the first as a merged model, and races the encoders. Needs the `dev` extra.
+The script writes two LoRA adapters with random factors over a random base. It exports both over
+one encoder and the first as a merged model, and races the encoders. It needs the `dev` extra.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def report(arch: str, work: Path, runs: int) -> str:
 
 
 def make_packages(arch: str, folder: Path) -> None:
-    """Write base, adapters and both packages, unless they are there."""
+    """Write the base, the adapters and both packages, unless they exist."""
     if (folder / "merged").exists() and (folder / "shared").exists():
         return
     from samzoo.zoo import export, export_shared
@@ -131,7 +131,7 @@ def write_random_adapter(folder: Path, base: Path, settings: dict[str, Any], see
 
 
 def encoder(package: Path, adapter: str | None, side: int) -> Callable[[], object]:
-    """A package's encoder as the runtime runs it."""
+    """Return a package's encoder as the runtime runs it."""
     from samzoo.runtime import load
 
     model = load(package)
@@ -143,7 +143,7 @@ def encoder(package: Path, adapter: str | None, side: int) -> Callable[[], objec
 
 
 def switching(package: Path) -> list[str]:
-    """Time ``use``, and what the first image of an adapter reads."""
+    """Time ``use``, and the reading of the factors at an adapter's first image."""
     from samzoo.runtime import load
 
     model = load(package)
@@ -170,7 +170,7 @@ def _seconds(task: Callable[[], object]) -> float:
 
 
 def sizes(folder: Path) -> list[str]:
-    """Megabytes of the packages' files."""
+    """Return a table of the packages' files in megabytes."""
     lines = ["| file | MB |", "|---|---|"]
     for package in ("merged", "shared"):
         files = sorted((folder / package).rglob("*.onnx*"))

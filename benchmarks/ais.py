@@ -1,9 +1,9 @@
-"""From an image to labels: automatic segmentation by us and by micro-sam, random ViT-B.
+"""From an image to labels: AIS by samzoo and by micro-sam, with a random ViT-B.
 
     python benchmarks/ais.py [--runs 3] [--work WORK]
 
-Both run micro-sam's own AIS decoder with the same weights; then ours with the light decoder, at
-1024 and at 512 pixels. Needs micro-sam beside the `dev` extra, see benchmarks/README.md.
+Both run micro-sam's AIS decoder with the same weights; then samzoo runs the light decoder, at 1024
+and at 512 pixels. The script needs micro-sam and the `dev` extra, see benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MICRO_SAM = "micro-sam"
 
 
 def main() -> None:
-    """Print one table a contender of ours, each beside micro-sam."""
+    """Print a table for each package of samzoo, beside micro-sam."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "samzoo-ais")
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def report(work: Path, runs: int) -> str:
-    """Race all of ours with micro-sam."""
+    """Race all packages of samzoo with micro-sam."""
     models = [("vit_b", "unetr"), ("vit_b", "light"), ("vit_b_512", "light")]
     for arch, decoder in models:
         make_package(arch, decoder, work)
@@ -63,7 +63,7 @@ def report(work: Path, runs: int) -> str:
 
 
 def make_package(arch: str, decoder: str, work: Path) -> None:
-    """Export a random model, and once its checkpoint for micro-sam, unless they are there."""
+    """Export a random model and, once, its checkpoint for micro-sam, unless they exist."""
     import torch
 
     from samzoo.training.networks.sam import Sam, weights_of
@@ -95,12 +95,12 @@ def make_package(arch: str, decoder: str, work: Path) -> None:
 
 
 def image() -> Any:
-    """``(1024, 1024)`` uint8."""
+    """Return a random image, ``(1024, 1024)`` uint8."""
     return np.random.default_rng(0).integers(0, 256, (1024, 1024), dtype=np.uint8)
 
 
 def ours(package: Path) -> Callable[[], object]:
-    """A package, from its folder."""
+    """Load a package, and return a function that segments the image with it."""
     from samzoo.runtime import load
 
     model, pixels = load(package), image()
@@ -108,7 +108,7 @@ def ours(package: Path) -> Callable[[], object]:
 
 
 def micro_sam(checkpoint: Path) -> Callable[[], object]:
-    """micro-sam with its own decoder and its defaults."""
+    """Load micro-sam with its own decoder, and return a function that segments the image."""
     from micro_sam.instance_segmentation import (
         InstanceSegmentationWithDecoder,
         get_predictor_and_decoder,

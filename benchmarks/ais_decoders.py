@@ -1,11 +1,12 @@
-"""When is the light AIS decoder enough? It and micro-sam's UNETR, trained on the same embeddings.
+"""The light AIS decoder against micro-sam's UNETR, both trained on the same embeddings.
 
     python benchmarks/ais_decoders.py [--steps 150] [--seeds 0 1] [-o RESULTS.json]
 
 Both learn from embeddings of the shipped model's encoder on the two training quadrants, mirrored
-and turned, with the same loss, crops and number of steps; thresholds are searched on the validation
-quadrant; the test quadrant is only measured. Needs the `dev` extra; a step of UNETR takes seconds,
-so an hour or more on two cores. Finished runs in RESULTS.json are kept.
+and turned, with the same loss, crops and number of steps. Thresholds are searched on the
+validation quadrant; the test quadrant is only measured. The script needs the `dev` extra. A step
+of UNETR takes seconds, so it runs for an hour or more on two cores. Finished runs in RESULTS.json
+are kept.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from samzoo.zoo import load
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 TOKENS = 32
-"""Side of a training crop on the grid: a quarter of the whole, or UNETR takes 20 s a step."""
+"""Side of a training crop on the grid; with the whole grid a step of UNETR takes 20 s."""
 
 VARIANTS = (
     ("light", 3e-3, 1),
@@ -43,11 +44,11 @@ VARIANTS = (
     ("unetr", 1e-3, 1),
     ("unetr", 3e-4, 1),
 )
-"""Decoder, learning rate, and how many times the steps."""
+"""Decoder, learning rate, and factor on the number of steps."""
 
 
 def main() -> None:
-    """Train what is missing, and print the table."""
+    """Train the decoders that RESULTS.json lacks, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
@@ -84,7 +85,7 @@ def make(kind: str, seed: int) -> torch.nn.Module:
 
 
 def training_crops(model: Model) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Embeddings and targets of every window of the training quadrants, in all eight positions."""
+    """Return embeddings and targets of all windows of the training quadrants, in 8 positions."""
     samples = [
         prepare(annotated, model.config.preprocessing, model.config.image_size)
         for annotated in read_annotated(EXAMPLES / "train/images", EXAMPLES / "train/labels")
@@ -112,7 +113,7 @@ def train(
     seed: int,
     crops: list[tuple[torch.Tensor, torch.Tensor]],
 ) -> tuple[torch.nn.Module, float]:
-    """Train a fresh decoder with AdamW and a cosine; returns it and the seconds."""
+    """Train a fresh decoder with AdamW and a cosine; return it and the seconds."""
     decoder = make(kind, seed).train()
     rng = np.random.default_rng(seed)
     optimizer = torch.optim.AdamW(decoder.parameters(), lr=rate)
@@ -149,7 +150,7 @@ class Decoder:
 
 
 def measure(model: Model, decoder: torch.nn.Module) -> dict[str, Any]:
-    """Search thresholds on the validation quadrant; returns mSA there and on the test quadrant."""
+    """Search thresholds on the validation quadrant; return mSA there and on the test quadrant."""
     maps, labels = {}, {}
     for split in ("val", "test"):
         (path,) = (EXAMPLES / split / "images").iterdir()

@@ -1,9 +1,9 @@
-"""What is left to correct after a box: how far wrong pixels lie from the true border.
+"""The errors that remain after a box: how far wrong pixels lie from the true border.
 
     python benchmarks/border_errors.py [--model REF] [--rounds 7]
 
-Prompts every object of the training and validation quadrants with its box and corrects it as the
-task ``ib`` does. Distances are in pixels of the image.
+The script prompts every object of the training and validation quadrants with its box, and corrects
+it as the task ``ib`` does. Distances are in pixels of the image.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ QUADRANTS = ("train/{}/top_left.tif", "train/{}/top_right.tif", "val/{}/bottom_l
 
 
 def main() -> None:
-    """Print a row a round."""
+    """Print a row for each round."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model")
     parser.add_argument("--rounds", type=int, default=7)
@@ -68,7 +68,7 @@ def rows(model: Model, image: Any, labels: Any, rounds: int) -> Any:
 
 
 def iou(masks: Any, truths: Any) -> float:
-    """Mean over objects."""
+    """Return the mean IoU over objects."""
     overlap, union = (masks & truths).sum((1, 2)), (masks | truths).sum((1, 2))
     return float(np.mean(overlap / union))
 

@@ -1,10 +1,10 @@
-"""Break down where `samzoo segment` spends its time when it is started for the first time.
+"""The steps of `samzoo segment` in a new process, and the time that each takes.
 
     python benchmarks/cold_start.py [--runs 7] [--image examples/nuclei.tif] [--model REF]
 
-Each run is a new process that does what the command line does, with a stopwatch around its steps
-(a step's time is its own: without the steps inside of it). The first run is left out, after which
-the operating system has the files in memory.
+Each run is a new process that does what the command line does, with a stopwatch around its steps.
+A step's time does not include the steps inside it. The first run is left out; after it the
+operating system has the files in memory.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ STEPS = (
     ("samzoo.runtime.large.file_segmentation", "write_labels", "write the labels"),
     ("samzoo.zoo.cli.commands", "segment", "the rest of the command, releasing the model"),
 )
-"""Module or class, function, and the step's name."""
+"""Module or class, function, and the name of the step."""
 
 IMAGE = Path(__file__).resolve().parents[1] / "examples" / "nuclei.tif"
 
 
 def main() -> None:
-    """Print the median of each step and of the whole."""
+    """Print the median time of each step and of the whole."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--image", type=Path, default=IMAGE)
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def report(runs: int, *, image: Path = IMAGE, model: str = "nuclei-vit-t") -> str:
-    """Start the command anew in every round; returns a table of its steps."""
+    """Start the command anew in every round; return a table of its steps."""
     found: dict[str, list[float]] = defaultdict(list)
     for index in range(runs + 1):
         started = time.time()
@@ -85,7 +85,7 @@ def report(runs: int, *, image: Path = IMAGE, model: str = "nuclei-vit-t") -> st
 
 
 def child(options: argparse.Namespace) -> dict[str, float]:
-    """Do the work of the command line once; returns seconds by step."""
+    """Do the work of the command line once; return seconds by step."""
     import resource
 
     begun = time.time()
@@ -118,7 +118,7 @@ def locate(place: str) -> Any:
 
 
 class Stopwatch:
-    """Sums seconds by step; a step inside of another counts for itself only."""
+    """Sums seconds by step; a step inside another counts for itself only."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)

@@ -1,8 +1,8 @@
-"""Time the shipped encoder graph against the original LiteMedSAM encoder in torch.
+"""The shipped encoder graph against the original LiteMedSAM encoder in torch.
 
     python benchmarks/encoder.py [--runs 10]
 
-Needs the `dev` extra. Both encode the same 256 x 256 image, in turn.
+Both encode the same 256 x 256 image, in turn. The script needs the `dev` extra.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ def main() -> None:
 
 
 def report(runs: int) -> str:
-    """Race both; returns a table."""
+    """Race both and return a table."""
     return table(race({"samzoo": ours, PEER: lite_medsam}, runs), against=PEER)
 
 
 def image() -> Any:
-    """``(256, 256, 3)`` float32 in 0..255."""
+    """Return a random image, ``(256, 256, 3)`` float32 in 0..255."""
     return np.random.default_rng(0).uniform(0, 255, (256, 256, 3)).astype(np.float32)
 
 
 def ours() -> Callable[[], object]:
-    """The shipped package's encoder."""
+    """Return the shipped package's encoder as a function."""
     from samzoo.zoo import load
 
     networks, pixels = load().networks, image()
@@ -44,7 +44,7 @@ def ours() -> Callable[[], object]:
 
 
 def lite_medsam() -> Callable[[], object]:
-    """The original network in torch; its weights cost the same time as ours."""
+    """Return the original network in torch; random weights take the same time as trained ones."""
     import torch
 
     with warnings.catch_warnings():

@@ -1,10 +1,10 @@
-"""``samzoo segment``, computing the AIS maps of equal model tiles once.
+"""``samzoo segment`` that computes the AIS maps of equal model tiles only once.
 
     python benchmarks/equal_tiles.py FOLDER [options of samzoo]
 
-A picture made by repetition has many tiles of the same pixels, of which the networks make the same
-maps each time. Their outputs are kept in FOLDER by the hash of what the encoder sees, so labels are
-those of ``samzoo``, and only the time differs. Used by ``large.py --seams``.
+A picture made by repetition has many tiles with equal pixels, for which the networks compute equal
+maps each time. The script keeps their outputs in FOLDER by the hash of the encoder's input. So
+labels equal those of ``samzoo``; only the time differs. ``large.py`` runs it with ``--seams``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from samzoo.zoo.cli import main
 
 
 def keep_maps(folder: Path) -> None:
-    """Make networks look into a folder before they compute."""
+    """Let networks look up their outputs in a folder before they compute."""
     encode, decode_ais = OnnxNetworks.encode, OnnxNetworks.decode_ais
     waiting: dict[int, Any] = {}
     numbers = itertools.count()

@@ -2,9 +2,9 @@
 
     python benchmarks/input_scale.py --base BASE --work WORK [--minutes 5]
 
-Trains the default model's settings, without corrections, at scales 1, 1.5 and 2 with LoRA, and at
-2 with a frozen encoder; prints mSA on the validation quadrant and the seconds that segmenting it
-takes in onnxruntime. Needs the `dev` extra.
+The script trains with the default model's settings, without corrections, at scales 1, 1.5 and 2
+with LoRA, and at 2 with a frozen encoder. It prints mSA on the validation quadrant, and the
+seconds to segment it in onnxruntime. It needs the `dev` extra.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ VARIANTS = (("lora", 1.0), ("lora", 1.5), ("lora", 2.0), ("freeze_encoder", 2.0)
 
 
 def main() -> None:
-    """Print one row a variant."""
+    """Print one row for each variant."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)

@@ -1,11 +1,11 @@
-"""What fewer bits cost: quality, seconds and megabytes of a model's package by precision.
+"""The cost of fewer bits: quality, seconds and megabytes of a package by precision.
 
     python benchmarks/int8.py --model MODEL [--runs 5] [--work WORK]
 
-MODEL is a model folder. Exports it at every precision; beside them, as experiments, the encoder
+MODEL is a model folder. The script exports it at every precision. As experiments it adds encoders
 with integer products whose input scales are fixed beforehand on the training quadrants (static),
-once by the largest values and once by 99.99 % of them. Evaluates each on the validation quadrant
-and times its encoder. Needs the `dev` extra.
+once by the largest values and once by 99.99 % of them. It evaluates each on the validation
+quadrant and times its encoder. It needs the `dev` extra.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def quality(model: Model, split: str) -> dict[str, float]:
-    """Mean mSA by task on a quadrant."""
+    """Return the mean mSA by task on a quadrant."""
     pairs = match_pairs(EXAMPLES / split / "images", EXAMPLES / split / "labels")
     model = Model(model.config, RememberedEncoder(model.networks))
     report = evaluate(model, pairs, tasks=list(TASKS), seed=0, min_object_size=20)
@@ -111,7 +111,7 @@ def make_static(source: Path, package: Path, method: str) -> None:
 
 
 class Tiles:
-    """Encoder inputs of the training quadrants, one after the other, as the tool asks for them."""
+    """Encoder inputs of the training quadrants, one by one, for onnxruntime's calibration."""
 
     def __init__(self, package: Path) -> None:
         self._inputs = self._read(package)

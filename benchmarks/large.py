@@ -1,14 +1,14 @@
-"""Images of any size: seconds and memory by side, and what the choice of tiles changes.
+"""Images of any size: seconds and memory by side, and the effect of the choice of tiles.
 
     python benchmarks/large.py [--sides 1000 2000 4000] [--model REF] [--work WORK]
     python benchmarks/large.py --seams [--simulate nuclei 50] [--side 2048] [--placements 3] [...]
 
 The picture is the annotated image of nuclei, 512 pixels wide, repeated. Each run is a process of
-its own, of which the system reports the largest resident memory. ``--seams`` segments one picture
-with three shapes of model tiles and says how many objects of the first and another have no partner
-there, at an IoU of 0.5 and 0.9. ``--simulate`` draws nuclei instead, of which the truth is known:
-it tells seams from what the model does not see. Needs SciPy beside samzoo; a side of 4000 takes ten
-minutes on two cores with AVX-512, 25 without.
+its own, whose largest resident memory the system reports. ``--seams`` segments one picture with
+three shapes of model tiles, and counts the objects without a partner in the labels of the first
+shape, at an IoU of 0.5 and 0.9. ``--simulate`` draws nuclei instead, whose truth is known, so that
+errors at seams can be told from errors of the model. The script needs SciPy and samzoo. A side of
+4000 takes ten minutes on two cores with AVX-512, and 25 without.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ QUADRANTS = (
     ("train/images/top_left.tif", "train/images/top_right.tif"),
     ("val/images/bottom_left.tif", "test/images/bottom_right.tif"),
 )
-"""Of the annotated image of 512 x 512 pixels and 136 nuclei."""
+"""The quadrants of the annotated image, which has 512 x 512 pixels and 136 nuclei."""
 
 SHAPES = {
     "default": [],
     "square": ["--tile-shape", "96", "96", "--halo", "37", "37"],
     "wide": ["--tile-shape", "80", "128", "--halo", "21", "21"],
 }
-"""Options by name; the shipped model sees 170 pixels at once."""
+"""Options by name. The shipped model sees 170 pixels at once."""
 
 EQUAL_TILES = str(Path(__file__).parent / "equal_tiles.py")
 
@@ -72,7 +72,7 @@ def picture(side: int, work: Path) -> Path:
 
 
 def simulated(kind: str, side: int, spacing: int, work: Path) -> Path:
-    """Write simulated nuclei and, beside the image, which pixel belongs to which."""
+    """Write an image of simulated nuclei and, beside it, their labels."""
     path = work / f"{kind}-{spacing}-{side}.tif"
     work.mkdir(parents=True, exist_ok=True)
     image, labels = SIMULATORS[kind](side, spacing)
@@ -82,12 +82,12 @@ def simulated(kind: str, side: int, spacing: int, work: Path) -> Path:
 
 
 def truth_of(image: Path) -> Path:
-    """Where the labels of a simulated image are; of others there is none."""
+    """Return the path of a simulated image's labels; other images have no such file."""
     return image.with_suffix(".truth.tif")
 
 
 def run(image: Path, output: Path, *options: str) -> tuple[float, float, int]:
-    """Segment in a new process; returns seconds, peak MB and the number of objects."""
+    """Segment in a new process; return seconds, peak MB and the number of objects."""
     start = time.perf_counter()
     result, peak = segment(["-c", PROGRAM], image, output, options).splitlines()
     seconds = time.perf_counter() - start
@@ -95,7 +95,7 @@ def run(image: Path, output: Path, *options: str) -> tuple[float, float, int]:
 
 
 def segment(program: list[str], image: Path, output: Path, options: Sequence[str]) -> str:
-    """Segment in a new process; returns what it prints."""
+    """Segment in a new process; return what it prints."""
     command = [
         sys.executable, *program, "segment", str(image), "-o", str(output), "--force", "--json",
         "--level", "0", *options,
@@ -113,7 +113,7 @@ def by_side(sides: list[int], model: list[str], work: Path) -> None:
 
 
 def by_shape(image: Path, model: list[str], work: Path) -> None:
-    """Print a table of how far objects differ from those of the default tiles.
+    """Print a table of how much objects differ from those of the default tiles.
 
     Maps of equal tiles are computed once and kept in ``work`` for the next call.
     """
@@ -137,7 +137,7 @@ def by_shape(image: Path, model: list[str], work: Path) -> None:
 
 
 def alone(a: np.ndarray, b: np.ndarray, least: float) -> float:
-    """Share of the objects of both without one of at least that IoU in the other."""
+    """Return the fraction of both images' objects without a partner of at least that IoU."""
     both = (a > 0) & (b > 0)
     pairs, overlap = np.unique(
         a[both].astype(np.int64) << 32 | b[both].astype(np.int64), return_counts=True

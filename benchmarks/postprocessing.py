@@ -1,11 +1,11 @@
-"""Time the AIS post-processing against the sum of the kernels that it is made of.
+"""The AIS post-processing against the sum of the kernels that it is made of.
 
     python benchmarks/postprocessing.py [--runs 20] [--side 1024] [--cells 300]
 
-Maps of touching, noisy ellipses are made from a seed. Each round runs everything once, one after
-the other: bioimage-cpp's Gaussian on each of the three maps, its labelling and its watershed, on
-inputs that are ready for them; then all of ``segment_from_maps``, which also checks, thresholds and
-numbers. The ratio is taken round by round, so that other work on the machine meets both.
+A seed gives the maps of touching, noisy ellipses. Each round runs everything once, one after the
+other: bioimage-cpp's Gaussian on each of the three maps, its labelling and its watershed, on
+prepared inputs; then all of ``segment_from_maps``, which also checks, thresholds and numbers. The
+ratio is taken round by round, so that other work on the machine affects both.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def report(runs: int, *, side: int = 1024, cells: int = 300) -> str:
-    """Time kernels and post-processing; returns a table and the ratio."""
+    """Time kernels and post-processing; return a table and the ratio."""
     maps = make_maps(side, cells, seed=0)
     parameters = AisParameters()
     kernels = make_kernels(maps, parameters)
@@ -105,7 +105,7 @@ def make_maps(side: int, cells: int, seed: int) -> tuple[Map, Map, Map]:
 def make_kernels(
     maps: tuple[Map, Map, Map], parameters: AisParameters
 ) -> dict[str, Callable[[], object]]:
-    """Bind each kernel to the input that it has inside ``segment_from_maps``."""
+    """Bind each kernel to its input inside ``segment_from_maps``."""
     sigmas = (parameters.foreground_smoothing, *(parameters.distance_smoothing,) * 2)
     smoothed = [gaussian_smoothing(m, sigma) for m, sigma in zip(maps, sigmas, strict=True)]
     foreground, center, boundary = smoothed

@@ -1,12 +1,12 @@
-"""Time 300 box prompts on one image: samzoo against micro-sam and segment-anything in torch.
+"""300 box prompts on one image: samzoo against micro-sam and segment-anything in torch.
 
     python benchmarks/prompts.py [--objects 300] [--runs 5] [--threads N]
 
-Needs the `dev` extra and micro-sam (`pip install --no-deps micro-sam torch-em python-elf` and what
-they import; see `tests/goldens/README.md`). All have the mask decoder of ViT-B with the same random
-weights and the same random embedding of a 1024 x 1024 image. Masks of random weights are noise that
-covers half of the image: on real objects samzoo draws less. Every contender ends with boolean masks
-at image size in memory.
+The script needs the `dev` extra and micro-sam (`pip install --no-deps micro-sam torch-em
+python-elf` and what they import; see `tests/goldens/README.md`). All run the mask decoder of ViT-B
+with the same random weights and the same random image embeddings of a 1024 x 1024 image. Random
+weights give masks of noise that cover half of the image; on real objects samzoo draws less. Every
+contender ends with boolean masks at image size in memory.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from samzoo.runtime.formats.config import Architecture, ModelConfig, VitConfig
 
 SIDE = 1024
 MICRO_SAM = "micro-sam, batches of 32"
-"""Its default, which the others are compared with."""
+"""The contender to compare with; 32 is micro-sam's default."""
 
 CONFIG = ModelConfig(
-    # The encoder is not run: one narrow block makes it quick to build.
+    # The encoder does not run; one narrow block makes it quick to build.
     architecture=Architecture(
         image_encoder=VitConfig(embed_dim=32, depth=1, num_heads=2, global_attn_indexes=())
     ),
@@ -37,7 +37,7 @@ CONFIG = ModelConfig(
 
 
 def prepare(folder: Path, objects: int) -> None:
-    """Write the weights for torch and for onnxruntime, an embedding and boxes."""
+    """Write the weights for torch and for onnxruntime, image embeddings and boxes."""
     import torch
 
     from samzoo.runtime.formats.manifest import MASK_DECODER
@@ -64,7 +64,7 @@ def prepare(folder: Path, objects: int) -> None:
 
 
 def run_samzoo(folder: Path, threads: int | None = None) -> Callable[[], object]:
-    """Return what prompts all boxes with samzoo's runtime."""
+    """Return a function that prompts all boxes with samzoo's runtime."""
     from samzoo.runtime import ImageEmbeddings, Model
     from samzoo.runtime.engine.sessions import OnnxNetworks
     from samzoo.runtime.images.tiles import whole
@@ -89,7 +89,7 @@ def run_samzoo(folder: Path, threads: int | None = None) -> Callable[[], object]
 def run_segment_anything(
     folder: Path, batch: int, threads: int | None = None
 ) -> Callable[[], object]:
-    """Return what prompts all boxes with ``SamPredictor.predict_torch``."""
+    """Return a function that prompts all boxes with ``SamPredictor.predict_torch``."""
     import torch
 
     predictor = _predictor(folder, threads)
@@ -106,7 +106,7 @@ def run_segment_anything(
 
 
 def run_micro_sam(folder: Path, batch: int, threads: int | None = None) -> Callable[[], object]:
-    """Return what prompts all boxes with ``micro_sam.inference.batched_inference``."""
+    """Return a function that prompts all boxes with micro-sam's ``batched_inference``."""
     from micro_sam.inference import batched_inference
 
     predictor, boxes = _predictor(folder, threads), _inputs(folder)[0]
@@ -123,12 +123,12 @@ def run_micro_sam(folder: Path, batch: int, threads: int | None = None) -> Calla
 def contenders(
     folder: Path, *, batches: Sequence[int] = (32, 4), threads: int | None = None
 ) -> dict[str, Contender]:
-    """All of them by name, on what ``prepare`` wrote to a folder.
+    """Return all contenders by name, for the files that ``prepare`` wrote to a folder.
 
     Args:
-        folder: With weights and inputs.
-        batches: Of micro-sam: its default, and what was best for it.
-        threads: Of each contender; None leaves it to each library.
+        folder: Folder with weights and inputs.
+        batches: Batch sizes of micro-sam: its default, and the fastest.
+        threads: Threads of each contender; None leaves the number to the libraries.
     """
     named: dict[str, Contender] = {"samzoo": partial(run_samzoo, folder, threads)}
     for batch in batches:
@@ -148,7 +148,7 @@ def main() -> None:
 
 
 def report(runs: int, *, objects: int = 300, threads: int | None = None) -> str:
-    """Race all; returns a table and how far the masks differ."""
+    """Race all; return a table and how far the masks differ."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder, objects)
@@ -167,7 +167,7 @@ def _inputs(folder: Path) -> tuple[Any, Any]:
 
 
 def _predictor(folder: Path, threads: int | None) -> Any:
-    """segment-anything's predictor with the decoder's weights and the embedding set."""
+    """Return segment-anything's predictor with the decoder's weights and the embeddings set."""
     import torch
     from segment_anything import SamPredictor
     from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer

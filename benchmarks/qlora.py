@@ -1,11 +1,11 @@
-"""Which weights to fold a QLoRA adapter into: the paper's open question, on real data.
+"""The weights to fold a QLoRA adapter into: the paper's open question, on real data.
 
     python benchmarks/qlora.py --base BASE --work WORK [--seeds 0 1 2]
 
-Finetunes LiteMedSAM with LoRA and with QLoRA (FP4, NF4) on the default model's two training
-quadrants, by the same steps and seeds. Each adapter is then scored on the test quadrant in every
-way in which it can be used; AIS thresholds and checkpoints were chosen on the validation quadrant.
-Finished runs and scores in WORK are kept.
+The script finetunes LiteMedSAM with LoRA and with QLoRA (FP4, NF4) on the default model's two
+training quadrants, with the same steps and seeds. It then scores each adapter on the test quadrant
+in every way in which the adapter can be used. AIS thresholds and checkpoints are chosen on the
+validation quadrant. Finished runs and scores in WORK are kept.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ HERE = Path(__file__).parent
 DATA = HERE.parent / "examples"
 METHODS = ("lora", "fp4", "nf4")
 OF_THE_BASE = ("prompt_encoder.", "mask_decoder.")
-"""What the reference's export takes from the base although it was finetuned."""
+"""Finetuned weights that the reference's export takes from the base instead."""
 
 
 def main() -> None:
-    """Train what is missing, score it, print the table."""
+    """Train and score the adapters that are missing, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
@@ -75,7 +75,7 @@ def run(base: Path, work: Path, method: str, seed: int) -> dict[str, Any]:
 
 
 def uses(base: Path, adapter: Path, method: str) -> dict[str, Callable[[], Sam]]:
-    """Every way to run an adapter."""
+    """Return every way to run an adapter."""
     if method == "lora":
         return {"merged": lambda: built(*merged(adapter, base=base))}
     return {
@@ -89,14 +89,14 @@ def uses(base: Path, adapter: Path, method: str) -> dict[str, Callable[[], Sam]]
 
 
 def built(config: ModelConfig, tensors: Tensors) -> Sam:
-    """A network from a merged model in memory."""
+    """Build a network from a merged model in memory."""
     sam = Sam(config)
     load_weights(sam, tensors, where="merged model")
     return sam.eval()
 
 
 def lossy(base: Path, adapter: Path) -> Sam:
-    """As peft-sam and micro-sam 1.8.14 export: factors on the original base, decoders of the base.
+    """Export as peft-sam and micro-sam 1.8.14: factors on the original base, the base's decoders.
 
     Source: micro-sam 1.8.14, ``util.export_custom_qlora_model``. The AIS decoder is kept there.
     """
@@ -107,7 +107,7 @@ def lossy(base: Path, adapter: Path) -> Sam:
 
 
 def score(sam: Sam) -> dict[str, float]:
-    """The mSA of all tasks on the test quadrant."""
+    """Return the mSA of all tasks on the test quadrant."""
     model = Model(sam.config, RememberedEncoder(TorchNetworks(sam)))
     name = "bottom_right.tif"
     scores = evaluate_image(
@@ -119,7 +119,7 @@ def score(sam: Sam) -> dict[str, float]:
 
 
 def table(scores: dict[tuple[str, int], Any], methods: Sequence[str], seeds: Sequence[int]) -> str:
-    """Markdown: mean over seeds, and each seed's value."""
+    """Return a Markdown table: the mean over seeds, and each seed's value."""
     lines = ["| method | used as | " + " | ".join(TASKS) + " | mean |", "|" + "---|" * 8]
     for method in methods:
         for way in scores[method, seeds[0]]:

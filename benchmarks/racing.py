@@ -1,8 +1,8 @@
-"""Time contenders in turn: in one process, or each in its own, so that memory is measured too.
+"""Races of contenders in turn: in one process, or in one each, which measures memory too.
 
-A contender of ``race`` is a function without arguments (use ``functools.partial``) that loads what
-it needs and returns the function to time. All wait while one runs; the order is the same in every
-round.
+A contender of ``race`` is a function without arguments (use ``functools.partial``). It loads what
+it needs and returns the function to time. All others wait while one runs; the order is the same in
+every round.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from typing import Any
 Contender = Callable[[], Callable[[], object]]
 
 PAUSE = 0.3
-"""Seconds before a run, in which the last one's threads stop spinning."""
+"""Seconds before a run, in which the threads of the last run stop spinning."""
 
 
 @dataclass
 class Result:
-    """What one contender took.
+    """The times and the memory of one contender.
 
     Attributes:
-        seconds: One value a round, without the first, which warms up.
-        load_seconds: Of loading.
+        seconds: One value for each round, without the first round, which warms up.
+        load_seconds: Seconds to load.
         peak_megabytes: Largest resident memory of its process, imports included.
-        loaded_megabytes: Resident memory once loaded, before the first run.
-        value: What the last run returned, where ``keep_values`` asked for it.
+        loaded_megabytes: Resident memory after loading, before the first run.
+        value: The last run's result, if ``keep_values`` asks for it.
     """
 
     seconds: list[float] = field(default_factory=list)
@@ -111,7 +111,7 @@ def _work(contender: Contender, connection: Connection) -> None:
 
 
 def _memory(key: str) -> float:
-    """A line of ``/proc/self/status`` in megabytes; NaN where there is none."""
+    """Return a line of ``/proc/self/status`` in megabytes; NaN if there is none."""
     try:
         with open("/proc/self/status", encoding="ascii") as file:
             return next(int(line.split()[1]) / 1024 for line in file if line.startswith(key))
@@ -132,7 +132,7 @@ def alternate(tasks: dict[str, Callable[[], object]], runs: int) -> dict[str, li
 
 
 def table(results: Mapping[str, Result], *, against: str) -> str:
-    """Markdown: seconds with spread, ratio to one contender round by round, and memory."""
+    """Return a Markdown table: seconds with spread, ratio to one contender, and memory."""
     peer = results[against]
     lines = [
         f"| contender | seconds, median (range) | ratio to {against} | peak memory, MB | load, s |",

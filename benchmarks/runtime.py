@@ -1,10 +1,10 @@
-"""Everything that is promised of the runtime's speed and memory, measured in one run.
+"""All that the project states about the runtime's speed and memory, measured in one run.
 
     python benchmarks/runtime.py [--runs 3] [--sections NAME...] [--work WORK] [-o REPORT.md]
 
-Each section is a script of its own, whose docstring says what it compares. Needs the `dev` extra,
-OpenVINO and micro-sam, see benchmarks/README.md; takes about half an hour on two cores, which
-nothing else should use meanwhile.
+Each section is a script of its own, whose docstring says what it compares. The run needs the `dev`
+extra, OpenVINO and micro-sam, see benchmarks/README.md. It takes about half an hour on two cores,
+which nothing else should use in the meantime.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Path, int], str]]] = {
     ),
     "cold-start": ("Cold start of the command line", lambda _, runs: cold_start.report(2 * runs)),
 }
-"""Title of each section, and what returns its tables; quick ones run more often."""
+"""Each section's title, and the function that returns its tables; quick ones run more often."""
 
 
 def main() -> None:
@@ -53,7 +53,7 @@ def main() -> None:
         text = report(options.work / name, options.runs)
         parts.append(f"## {title}\n\n{text}\n\n{time.perf_counter() - start:.0f} s.\n")
         print(parts[-1], flush=True)
-        if options.output is not None:  # after each, so that an interrupted run leaves the rest
+        if options.output is not None:  # now, so that an interrupted run leaves a report
             options.output.write_text("\n".join(parts), encoding="utf-8")
 
 

@@ -1,8 +1,8 @@
-"""Simulated images of nuclei, of which the truth is known, in two kinds.
+"""Simulated images of nuclei with known truth, in two kinds.
 
-``nuclei`` are like those of the example image: rough ellipses with texture and intensities of their
-own, blurred by the microscope, on an uneven background, with photon and camera noise. ``ellipses``
-are flat and sharp, like nothing that the shipped model was trained on. Used by ``large.py``.
+``nuclei`` resemble those of the example image: rough ellipses with texture and intensities of
+their own, blurred by the microscope, on an uneven background, with photon and camera noise.
+``ellipses`` are flat and sharp, unlike anything that the shipped model was trained on.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 LONG, SHORT = (11.0, 18.0), (0.55, 0.9)
-"""Longer half axis in pixels, and the shorter one as a part of it: as in the example."""
+"""The longer half axis in pixels, and the shorter one as a fraction of it, as in the example."""
 
 ROUGHNESS = 0.02
-"""Standard deviation of each Fourier term of a contour, as a part of the radius."""
+"""Standard deviation of each Fourier term of a contour, as a fraction of the radius."""
 
 BLUR = 2.0
-"""Of the microscope, in pixels; its half height lies where the mask ends."""
+"""The microscope's blur in pixels; its half height lies where the mask ends."""
 
 BACKGROUND, SIGNAL, SPREAD = 20.0, 60.0, 0.35
 """Photons of the background and of a nucleus, and the log-normal spread of the latter."""
 
 READ_NOISE = 4.0
-"""Of the camera, in photons."""
+"""The camera's read noise in photons."""
 
 ELLIPSE_EDGE = 5 / 6
-"""Radius at which one of ``ellipses`` has half of its intensity: where its mask ends."""
+"""Radius at which one of ``ellipses`` has half of its intensity, where its mask ends."""
 
 SIDE = 48
-"""Of the square that a nucleus is drawn in."""
+"""Side in pixels of the square in which a nucleus is drawn."""
 
 
 def nuclei(side: int, spacing: int, seed: int = 0) -> tuple[Any, Any]:
     """Draw rough, blurred nuclei and their labels.
 
     Args:
-        side: Of the image, in pixels.
-        spacing: Of the squares, in pixels, in which one nucleus each lies, anywhere. Where two
-            nuclei meet, their light adds up and the label is that of the nearer centre.
-        seed: Of all that is random.
+        side: Side of the image in pixels.
+        spacing: Side in pixels of the squares that each hold one nucleus, at a random place. Where
+            two nuclei meet, their light adds up, and the label is that of the nearer centre.
+        seed: Seed of all random numbers.
 
     Returns:
         The image, ``(side, side)`` uint16, and labels, ``(side, side)`` int32.
@@ -71,7 +71,7 @@ def nuclei(side: int, spacing: int, seed: int = 0) -> tuple[Any, Any]:
 
 
 def _nucleus(rng: np.random.Generator) -> tuple[Any, Any]:
-    """Distance from the centre as a part of the contour's, and photons; ``(SIDE, SIDE)``."""
+    """Return relative distances from the centre, and photons; both ``(SIDE, SIDE)``."""
     long = rng.uniform(*LONG)
     short = long * rng.uniform(*SHORT)
     turn = rng.uniform(0, math.pi)
@@ -93,8 +93,8 @@ def _nucleus(rng: np.random.Generator) -> tuple[Any, Any]:
 def ellipses(side: int, spacing: int, seed: int = 0) -> tuple[Any, Any]:
     """Draw flat ellipses and their labels; arguments and results are those of ``nuclei``.
 
-    Half axes are 7 to 13 pixels: 26 pixels apart they touch and lie over each other, at 34 most
-    stand alone. Intensities differ by three, the edges are three pixels wide.
+    Half axes are 7 to 13 pixels. At a spacing of 26 pixels ellipses touch and overlap, at 34 most
+    stand alone. Intensities differ by a factor of three; edges are three pixels wide.
     """
     rng = np.random.default_rng(seed)
     light = np.zeros((side + 40,) * 2, np.float32)
@@ -115,7 +115,7 @@ def ellipses(side: int, spacing: int, seed: int = 0) -> tuple[Any, Any]:
 
 
 def _turned(rows: Any, columns: Any, turn: float) -> tuple[Any, Any]:
-    """Coordinates along and across an axis that is turned by an angle."""
+    """Return coordinates along and across an axis that is turned by an angle."""
     return (
         columns * np.cos(turn) + rows * np.sin(turn),
         rows * np.cos(turn) - columns * np.sin(turn),
@@ -123,4 +123,4 @@ def _turned(rows: Any, columns: Any, turn: float) -> tuple[Any, Any]:
 
 
 SIMULATORS = {"nuclei": nuclei, "ellipses": ellipses}
-"""By kind."""
+"""The functions that draw an image, by kind."""

@@ -1,10 +1,10 @@
-"""Encoders of the same random ViT-B, and what peers need to run it.
+"""Encoders of the same random ViT-B, in samzoo and in other libraries.
 
     python benchmarks/vit.py [--runs 5] [--arch vit_b] [--work WORK]
 
-Races our encoder graph in onnxruntime against segment-anything in torch as it is, with scaled
-dot-product attention, its plain ONNX export in onnxruntime, and that in OpenVINO. The weights are
-random, nothing in them is zero or one by chance.
+The script races samzoo's encoder graph in onnxruntime against four others: segment-anything in
+torch, unchanged and with scaled dot-product attention, and its plain ONNX export in onnxruntime
+and in OpenVINO. The weights are random; none is zero or one.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def report(arch: str, work: Path, runs: int) -> str:
-    """Race ours with each peer, two at a time for memory, and compare all embeddings."""
+    """Race samzoo with each peer, two at a time to save memory, and compare all embeddings."""
     found = contenders(arch, work)
     ours, products = found.pop("samzoo"), found.pop("matrix products")
     lines = []
@@ -72,7 +72,7 @@ def report(arch: str, work: Path, runs: int) -> str:
 
 
 def contenders(arch: str, work: Path) -> dict[str, Contender]:
-    """What to race; the two ONNX files are made first."""
+    """Make the two ONNX files, and return the contenders by name."""
     folder = work / arch
     make_graphs(arch, folder)
     image = partial(random_image, ARCHITECTURES[arch].image_size)
@@ -94,12 +94,12 @@ def contenders(arch: str, work: Path) -> dict[str, Contender]:
 
 
 def random_image(side: int) -> Any:
-    """``(side, side, 3)`` float32 in 0..255."""
+    """Return a random image, ``(side, side, 3)`` float32 in 0..255."""
     return np.random.default_rng(0).uniform(0, 255, (side, side, 3)).astype(np.float32)
 
 
 def make_sam(arch: str) -> Any:
-    """A ``Sam`` with random weights of sizes as in a trained one."""
+    """Make a ``Sam`` with random weights of the size of trained ones."""
     import torch
 
     from samzoo.training.networks.sam import Sam
@@ -114,7 +114,7 @@ def make_sam(arch: str) -> Any:
 
 
 def make_graphs(arch: str, folder: Path) -> None:
-    """Export our graph and segment-anything's encoder as it is, unless they are there."""
+    """Export samzoo's graph and segment-anything's unchanged encoder, unless they exist."""
     if all((folder / name).exists() for name in (PLAIN, OURS, INT8)):
         return
     import torch
@@ -137,7 +137,7 @@ def make_graphs(arch: str, folder: Path) -> None:
 
 
 def ours(path: Path, image: Callable[[], Any]) -> Callable[[], object]:
-    """Our graph as the runtime runs it."""
+    """Return samzoo's graph as the runtime runs it."""
     from samzoo.runtime.engine.sessions import OnnxNetworks
 
     networks = OnnxNetworks(lambda _: path.read_bytes(), mask_side=256)
@@ -147,7 +147,7 @@ def ours(path: Path, image: Callable[[], Any]) -> Callable[[], object]:
 
 
 def normalised(pixels: Any) -> Any:
-    """As segment-anything's ``preprocess`` does for an image of full size."""
+    """Normalise as segment-anything's ``preprocess`` does for an image of full size."""
     x = (pixels - np.array(SAM_PIXEL_MEAN, np.float32)) / np.array(SAM_PIXEL_STD, np.float32)
     return np.ascontiguousarray(x.transpose(2, 0, 1)[None])
 
@@ -155,7 +155,7 @@ def normalised(pixels: Any) -> Any:
 def torch_encoder(
     arch: str, image: Callable[[], Any], *, fused: bool = False
 ) -> Callable[[], object]:
-    """Segment-anything's encoder in torch."""
+    """Return segment-anything's encoder in torch."""
     import torch
 
     encoder = make_sam(arch).image_encoder
@@ -172,7 +172,7 @@ def torch_encoder(
 
 
 def _fused_attention(attention: Any, x: Any) -> Any:
-    """Attention with torch's fused operator and the relative positions as its mask."""
+    """Compute attention with torch's fused operator, with the relative positions as its mask."""
     import torch
     from segment_anything.modeling.image_encoder import get_rel_pos
 
@@ -188,7 +188,7 @@ def _fused_attention(attention: Any, x: Any) -> Any:
 
 
 def plain(path: Path, image: Callable[[], Any]) -> Callable[[], object]:
-    """The plain export with onnxruntime's defaults."""
+    """Return the plain export with onnxruntime's defaults."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -197,7 +197,7 @@ def plain(path: Path, image: Callable[[], Any]) -> Callable[[], object]:
 
 
 def openvino_encoder(path: Path, image: Callable[[], Any]) -> Callable[[], object]:
-    """The plain export with OpenVINO's defaults for the CPU, in float32."""
+    """Return the plain export with OpenVINO's defaults for the CPU, in float32."""
     import openvino
 
     model = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
@@ -209,7 +209,7 @@ _PRODUCT_GIGAFLOP = 10 * 2 * 4096 * 768 * 3072 / 1e9
 
 
 def products() -> Callable[[], object]:
-    """Ten products of the size that an MLP of ViT-B has, in torch: what the machine can do."""
+    """Return ten matrix products of the size of a ViT-B's MLP, in torch: the machine's speed."""
     import torch
 
     a, b = torch.rand(4096, 768), torch.rand(768, 3072)
@@ -223,7 +223,7 @@ def products() -> Callable[[], object]:
 
 
 def encoder_gigaflop(config: VitConfig) -> float:
-    """Multiplications and additions of a ViT's products, in 10^9."""
+    """Return the multiplications and additions of a ViT's products, in 10^9."""
     tokens, c = config.grid**2, config.embed_dim
     windows = math.ceil(config.grid / config.window_size) ** 2
     in_windows = windows * config.window_size**2

@@ -1,11 +1,12 @@
-"""Joining slices to volumes with known truth: ours, its rule of micro-sam, and micro-sam itself.
+"""Slices joined to volumes with known truth: by samzoo, by its micro-sam rule, by micro-sam.
 
     python benchmarks/volumes.py --stardist stardist-0.9.2-*.whl
 
-Each slice of a true volume is labelled on its own (every piece of an object gets a number of its
-own slice), some pieces are lost or shifted, and the slices are joined again. Volumes: the synthetic
+The script labels each slice of a true volume on its own: every piece of an object gets a number of
+its slice. It loses or shifts some pieces, and joins the slices again. Volumes: the synthetic
 nuclei that stardist 0.9.2 ships (``mask3d.tif``; ``pip download --no-deps stardist==0.9.2``), and
-spheres and flattened spheres drawn here. Needs micro-sam 1.8.14, see benchmarks/README.md.
+spheres and flattened spheres drawn here. The script needs micro-sam 1.8.14, see
+benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ SEEDS = (0, 1, 2)
 
 
 def spheres(seed: int, *, flat: float) -> np.ndarray:
-    """Draw 60 spheres, ``flat`` times as wide as high, of which many touch."""
+    """Draw 60 spheres, ``flat`` times as wide as high; many of them touch."""
     rng = np.random.default_rng(seed)
     z, y, x = np.mgrid[:32, :128, :128]
     truth = np.zeros(z.shape, np.int32)
@@ -41,7 +42,7 @@ def spheres(seed: int, *, flat: float) -> np.ndarray:
 
 
 def sliced(truth: np.ndarray, lost: float, shifted: float, seed: int) -> np.ndarray:
-    """Label each slice on its own, with mistakes; numbered through."""
+    """Label each slice on its own, with mistakes; labels of all slices differ."""
     rng = np.random.default_rng(seed)
     stack = np.zeros(truth.shape, np.uint32)
     count = 0

@@ -151,7 +151,7 @@ def check_zarr_output(path: Path, spec: SourceSpec, *, force: bool) -> None:
     image = attached_image(path)
     if image is not None and image.resolve() != Path(spec.path).resolve():
         raise InputError(
-            f"{path}: lies in the image {image}, but {spec.path} is segmented; write into that"
+            f"{path}: lies in the image {image}, but {spec.path} is segmented; name another output"
         )
     if image is None:
         check_output_folder(path, force=force, inputs=[Path(spec.path)])
