@@ -58,6 +58,22 @@ def from_json(kind: type[T], value: Any, *, where: str) -> T:
     return result
 
 
+def check_types(value: Any, *, where: str) -> None:
+    """Check the fields of a dataclass that was built in Python, as those of a file are checked.
+
+    For the ``__post_init__`` of dataclasses that people build by hand.
+
+    Args:
+        value: An instance.
+        where: What its fields belong to, for messages.
+
+    Raises:
+        FormatError: Names the field, what was found and what is allowed.
+    """
+    for name, kind in typing.get_type_hints(type(value)).items():
+        _parse(kind, getattr(value, name), f"{where}.{name}")
+
+
 def _parse(kind: Any, value: Any, where: str) -> Any:
     origin = get_origin(kind)
     if kind is Any:
@@ -87,17 +103,39 @@ def _parse(kind: Any, value: Any, where: str) -> Any:
 
 
 def _parse_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
-    if value is None and type(None) in kinds:
+    null = type(None) in kinds
+    if value is None and null:
         return None
     kinds = tuple(kind for kind in kinds if kind is not type(None))
     if len(kinds) == 1:
         return _parse(kinds[0], value, where)
+    if not all(dataclasses.is_dataclass(kind) for kind in kinds):
+        return _parse_choice(kinds, value, where, null=null)
     # Several dataclasses: each has a `type` field with one allowed value.
     by_type = {get_args(typing.get_type_hints(kind)["type"])[0]: kind for kind in kinds}
     found = value.get("type") if isinstance(value, Mapping) else None
     if found not in by_type:
         raise FormatError(f"{where}.type: found {shown(found)}, allowed: {', '.join(by_type)}")
     return _parse(by_type[found], value, where)
+
+
+def _parse_choice(kinds: tuple[Any, ...], value: Any, where: str, *, null: bool) -> Any:
+    """Take the first of several kinds, such as a word or a number, that a value fits."""
+    for kind in kinds:
+        try:
+            return _parse(kind, value, where)
+        except FormatError:
+            continue
+    allowed = [*(["null"] if null else []), *(_described(kind) for kind in kinds)]
+    raise FormatError(f"{where}: found {shown(value)}, allowed: {', '.join(allowed)}")
+
+
+def _described(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return ", ".join(repr(choice) for choice in get_args(kind))
+    if get_origin(kind) is tuple:
+        return f"a list of {_described(get_args(kind)[0])}"
+    return "a finite number" if kind is float else str(kind.__name__)
 
 
 def _parse_tuple(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
@@ -119,11 +157,10 @@ def _parse_dataclass(kind: Any, value: Any, where: str) -> Any:
     hints = typing.get_type_hints(kind)
     unknown = sorted(set(value) - set(hints))
     if unknown:
-        raise FormatError(
-            f"{where}: unknown key {shown(unknown[0])}, allowed: {', '.join(sorted(hints))}"
-        )
+        allowed = ", ".join(sorted(hints)) or "none"
+        raise FormatError(f"{where}: unknown key {shown(unknown[0])}, allowed: {allowed}")
     arguments = {
-        name: _parse(hints[name], item, f"{where}: {name}" if ":" not in where else
+        name: _parse(hints[name], item, f"{where}: {name}" if ": " not in where else
                      f"{where}.{name}")
         for name, item in value.items()
     }  # fmt: skip
@@ -132,4 +169,4 @@ def _parse_dataclass(kind: Any, value: Any, where: str) -> Any:
     except TypeError as error:
         raise FormatError(f"{where}: {error}") from error
     except FormatError as error:
-        raise FormatError(f"{where.split(':')[0]}: {error}") from error
+        raise FormatError(f"{where.split(': ')[0]}: {error}") from error

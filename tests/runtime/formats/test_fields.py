@@ -1,0 +1,61 @@
+"""Fields that hold one of several kinds, and dataclasses that people build by hand."""
+
+import dataclasses
+import re
+from typing import Literal
+
+import pytest
+
+from samzoo.runtime.errors import FormatError
+from samzoo.runtime.formats.fields import check_types, from_json, to_json
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """A word or a number, and a list or a word or nothing."""
+
+    factor: Literal["learned"] | float = 1.0
+    places: tuple[int, ...] | Literal["late"] | None = None
+
+    def __post_init__(self) -> None:
+        check_types(self, where="sample")
+        if self.factor == 0:
+            raise FormatError("sample.factor: must not be 0")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"factor": "learned", "places": [0, 1]},
+        {"factor": 0.5, "places": "late"},
+        {"factor": 2, "places": None},
+    ],
+)
+def test_a_field_may_hold_one_of_several_kinds(value):
+    assert to_json(from_json(Sample, value, where="a.json")) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"factor": "x"}, "factor: found 'x', allowed: 'learned', a finite number"),
+        ({"factor": True}, "factor: found True, allowed: 'learned', a finite number"),
+        ({"places": ["late"]}, "places: found ['late'], allowed: null, a list of int, 'late'"),
+        ({"places": 3}, "places: found 3, allowed: null, a list of int, 'late'"),
+    ],
+)
+def test_a_value_of_no_kind_names_them_all(value, message):
+    with pytest.raises(FormatError, match=re.escape(f"a.json: {message}")):
+        from_json(Sample, value, where="a.json")
+
+
+def test_a_field_given_in_python_is_checked_as_one_of_a_file():
+    with pytest.raises(FormatError, match=r"sample\.factor: found None, allowed: 'learned', a f"):
+        Sample(factor=None)  # type: ignore[arg-type]
+
+
+def test_a_path_with_a_colon_stays_whole_in_a_message():
+    with pytest.raises(FormatError, match=re.escape(r"C:\a.json: sample.factor: must not be 0")):
+        from_json(Sample, {"factor": 0}, where=r"C:\a.json")
+    with pytest.raises(FormatError, match=re.escape(r"C:\a.json: factor: found None")):
+        from_json(Sample, {"factor": None}, where=r"C:\a.json")
