@@ -106,23 +106,24 @@ def write_base(arch: str, folder: Path) -> None:
 def write_random_adapter(folder: Path, base: Path, settings: dict[str, Any], seed: int) -> None:
     """Write a LoRA adapter whose factors are random, none of them zero."""
     from samzoo.runtime.formats.adapter import AdapterConfig, adapter_tensors, write_adapter
+    from samzoo.runtime.formats.fields import to_json
     from samzoo.runtime.formats.folders import read_model_folder
     from samzoo.training.methods import get_method
 
     config, tensors = read_model_folder(base)
     method, prefix = get_method("lora"), "image_encoder."
-    settings = method.resolved(method.hyperparameters(settings), config.architecture)
+    read = method.resolved(method.settings(settings), config.architecture)
     shapes = {n.removeprefix(prefix): v.shape for n, v in tensors.items() if n.startswith(prefix)}
     rng = np.random.default_rng(seed)
     factors = {
         prefix + name: (0.05 * rng.standard_normal(shape)).astype(np.float32)
-        for name, shape in method.trainable(shapes, config.architecture, settings).items()
+        for name, shape in method.trainable(shapes, config.architecture, read).items()
     }
     folder.mkdir()
     write_adapter(
         folder,
         AdapterConfig(
-            method="lora", hyperparameters=settings, base_digest=config.weights_digest,
+            method="lora", hyperparameters=to_json(read), base_digest=config.weights_digest,
             base_path=str(base), architecture=config.architecture,
             preprocessing=config.preprocessing, ais=config.ais,
         ),

@@ -271,12 +271,13 @@ def seeded_weights(shapes, seed=0):
 def write_lora_adapter(folder, base, method, hyperparameters, *, seed, **changes):
     """An adapter folder with random factors and decoders that differ from the base's."""
     from samzoo.runtime.formats import adapter
+    from samzoo.runtime.formats.fields import to_json
     from samzoo.training.methods import get_method
 
     config = ModelConfig.read(base / "config.json")
     tensors = read_tensors(base / "model.safetensors")
     chosen = get_method(method)
-    settings = chosen.resolved(chosen.hyperparameters(hyperparameters), config.architecture)
+    settings = chosen.resolved(chosen.settings(hyperparameters), config.architecture)
     encoder = {n: v.shape for n, v in tensors.items() if n.startswith("image_encoder.")}
     shapes = {n.removeprefix("image_encoder."): shape for n, shape in encoder.items()}
     rng = np.random.default_rng(seed)
@@ -289,7 +290,8 @@ def write_lora_adapter(folder, base, method, hyperparameters, *, seed, **changes
         for name, value in adapter.adapter_tensors(tensors, set()).items()
     }
     fields: dict[str, Any] = {
-        "method": method, "hyperparameters": settings, "base_digest": config.weights_digest,
+        "method": method, "hyperparameters": to_json(settings),
+        "base_digest": config.weights_digest,
         "base_path": str(base), "architecture": config.architecture,
         "preprocessing": config.preprocessing, "ais": config.ais,
         "source": {"base": {"license": "Apache-2.0"}}, **changes,

@@ -7,22 +7,21 @@ decoders train.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from samzoo.runtime.formats.config import ModelConfig, Preprocessing
 from samzoo.training.config import TrainConfig
 from samzoo.training.methods import Method, mask_decoder_lora
+from samzoo.training.methods.method import S
 from samzoo.training.networks.sam import Sam, load_sam
 
 
 def finetunable(
     base: Path,
-    method: Method,
-    hyperparameters: Mapping[str, Any],
+    method: Method[S],
+    settings: S,
     config: TrainConfig,
     diameter: float,
 ) -> tuple[ModelConfig, Sam]:
@@ -31,7 +30,7 @@ def finetunable(
     Args:
         base: Folder with ``config.json`` and ``model.safetensors``.
         method: The method that makes the encoder trainable.
-        hyperparameters: The method's settings.
+        settings: The method's settings.
         config: ``ais_decoder``, ``point_output``, ``preprocessing`` and ``ais`` go into the
             model's config. A base that has an AIS decoder keeps its own, unless ``ais_decoder``
             is None.
@@ -74,10 +73,10 @@ def finetunable(
     # one image have none worth learning (own choice). SAM has no dropout. See
     # ``networks/acting.py``.
     sam.eval()
-    method.attach(sam.image_encoder, architecture, hyperparameters)
-    mask_decoder_lora.attach(sam.mask_decoder, hyperparameters)
+    method.attach(sam.image_encoder, architecture, settings)
+    mask_decoder_lora.attach(sam.mask_decoder, settings)
     sam.config = dataclasses.replace(
-        model_config, architecture=method.extended(architecture, hyperparameters)
+        model_config, architecture=method.extended(architecture, settings)
     )
     if config.precision == "bf16-mixed":
         # oneDNN's bfloat16 convolutions want this layout: TinyViT takes 1.2 s instead of 12.8 s

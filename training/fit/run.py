@@ -26,7 +26,6 @@ from samzoo.training.config import TrainConfig
 from samzoo.training.data.embedding_cache import cache_identity
 from samzoo.training.data.reading import Annotated, data_digest, median_diameter, prepare
 from samzoo.training.methods import get_method, mask_decoder_lora
-from samzoo.training.methods.adaptformer import ALPHA
 from samzoo.training.methods.layers import PREFIX
 from samzoo.training.networks.graphs import TorchNetworks
 from samzoo.training.networks.sam import weights_of
@@ -57,8 +56,8 @@ class Run:
         config: TrainConfig,
         output: Path,
     ) -> None:
-        row = get_method(method)
-        self.method, self.hyperparameters = method, row.hyperparameters(config.hyperparameters)
+        self.method, row = method, get_method(method)
+        settings = row.settings(config.hyperparameters, where="config")
         self.config, self.output, self.base = config, output, base
         self.tasks = possible_tasks(config)
         check_validation_data(val_data, config.min_object_size)
@@ -69,9 +68,9 @@ class Run:
         torch.manual_seed(config.seed)
         self.rng = np.random.default_rng(config.seed)
         self.base_config, self.sam = finetunable(
-            base, row, self.hyperparameters, config, median_diameter(train_data)
+            base, row, settings, config, median_diameter(train_data)
         )
-        self.hyperparameters = row.resolved(self.hyperparameters, self.base_config.architecture)
+        self.method_settings = row.resolved(settings, self.base_config.architecture)
         preprocessing = self.sam.config.preprocessing
         samples = [prepare(a, preprocessing, self.sam.config.image_size) for a in train_data]
         self.data_digest = data_digest(samples)
@@ -231,7 +230,7 @@ class Run:
             ais, best["ais"] = search_thresholds(maps, [labels for _, labels in views], ais)
         config = AdapterConfig(
             method=self.method,
-            hyperparameters=self.hyperparameters,
+            hyperparameters=to_json(self.method_settings),
             base_digest=self.base_config.weights_digest,
             base_path=str(self.base),
             architecture=self.sam.config.architecture,
@@ -249,9 +248,9 @@ class Run:
             },
         )
         delta = {name for name in self.learner.weights if name.startswith(PREFIX)}
-        state = mask_decoder_lora.fold(weights_of(self.sam), self.hyperparameters)
-        if not get_method(self.method).foldable:  # alpha is stored even if it is fixed
-            delta |= {name for name in state if name.endswith(f".{ALPHA}")}
+        state = mask_decoder_lora.fold(weights_of(self.sam), self.method_settings)
+        kept = get_method(self.method).kept
+        delta |= {name for name in state if name.rpartition(".")[2] in kept}
         write_adapter(self.output, config, adapter_tensors(state, delta))
         shutil.rmtree(self.output / EMBEDDINGS, ignore_errors=True)
         return best

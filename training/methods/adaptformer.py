@@ -15,30 +15,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
 from samzoo.runtime.errors import FormatError, shown
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import AdaptFormerConfig, Architecture, EncoderConfig
+from samzoo.runtime.formats.fields import check_types
 
-from .blocks import block_names, check_blocks, chosen_blocks
-from .checks import check_dropout, check_init, check_number, check_size
+from .blocks import Blocks, block_names, check_blocks, chosen_blocks
+from .checks import SECTION, Init, check_dropout, check_size
 from .layers import PREFIX, Shapes, block_layers
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-DEFAULTS: dict[str, Any] = {
-    "projection": 64,
-    "alpha": "learned",
-    "dropout": 0.0,
-    "init": "reference",
-    "blocks": None,
-}
-"""Those of PEFT-SAM's released code. ``alpha`` may be a fixed number; dropout is after the ReLU."""
 
 ALPHA = "adaptformer_alpha"
 WEIGHTS = tuple(
@@ -46,21 +39,32 @@ WEIGHTS = tuple(
 )
 
 
-def check(hyperparameters: Mapping[str, Any]) -> None:
-    """Check the hyperparameters.
+@dataclass(frozen=True, kw_only=True)
+class AdaptFormerSettings:
+    """Settings of AdaptFormer. Defaults: PEFT-SAM's released code.
 
-    Raises:
-        FormatError: Names the field and what is allowed.
+    Attributes:
+        projection: Width of the bottleneck.
+        alpha: A fixed number, or ``learned``.
+        dropout: Probability, after the ReLU; acts in training steps only.
+        init: ``identity`` leaves out the additional residual.
+        blocks: See ``blocks.py``.
     """
-    check_size("adaptformer", hyperparameters, "projection")
-    if hyperparameters["alpha"] != "learned":
-        check_number("adaptformer", hyperparameters, "alpha")
-    check_dropout("adaptformer", hyperparameters)
-    check_init("adaptformer", hyperparameters)
-    check_blocks("adaptformer", hyperparameters["blocks"])
+
+    projection: int = 64
+    alpha: Literal["learned"] | float = "learned"
+    dropout: float = 0.0
+    init: Init = "reference"
+    blocks: Blocks = None
+
+    def __post_init__(self) -> None:
+        check_types(self, where=SECTION)
+        check_size("projection", self.projection)
+        check_dropout(self.dropout)
+        check_blocks(self.blocks)
 
 
-def extended(architecture: Architecture, hyperparameters: Mapping[str, Any]) -> Architecture:
+def extended(architecture: Architecture, settings: AdaptFormerSettings) -> Architecture:
     """Describe the network that has the bypasses.
 
     Raises:
@@ -73,9 +77,9 @@ def extended(architecture: Architecture, hyperparameters: Mapping[str, Any]) -> 
             "method, or start from a base without them"
         )
     config = AdaptFormerConfig(
-        projection=hyperparameters["projection"],
-        blocks=tuple(chosen_blocks(encoder, hyperparameters["blocks"])),
-        identity=hyperparameters["init"] == "identity",
+        projection=settings.projection,
+        blocks=tuple(chosen_blocks(encoder, settings.blocks)),
+        identity=settings.init == "identity",
     )
     return dataclasses.replace(
         architecture, image_encoder=dataclasses.replace(encoder, adaptformer=config)
@@ -83,36 +87,34 @@ def extended(architecture: Architecture, hyperparameters: Mapping[str, Any]) -> 
 
 
 def trainable(
-    shapes: Shapes, architecture: Architecture, hyperparameters: Mapping[str, Any]
+    shapes: Shapes, architecture: Architecture, settings: AdaptFormerSettings
 ) -> dict[str, tuple[int, ...]]:
     """List the bypasses' tensors by name with their shapes; a fixed alpha is not among them."""
-    tensors = _tensors(shapes, architecture, hyperparameters)
-    if hyperparameters["alpha"] == "learned":
+    tensors = _tensors(shapes, architecture, settings)
+    if settings.alpha == "learned":
         return tensors
     return {name: shape for name, shape in tensors.items() if not name.endswith(ALPHA)}
 
 
-def attach(
-    encoder: nn.Module, architecture: Architecture, hyperparameters: Mapping[str, Any]
-) -> None:
+def attach(encoder: nn.Module, architecture: Architecture, settings: AdaptFormerSettings) -> None:
     """Freeze the encoder and give the MLPs of its blocks trainable bypasses."""
     from torch import nn
 
     encoder.requires_grad_(False)
-    after = extended(architecture, hyperparameters).image_encoder
+    after = extended(architecture, settings).image_encoder
     add_bypasses(encoder, after)
     names = block_names(after)
-    for block in chosen_blocks(after, hyperparameters["blocks"]):
+    for block in chosen_blocks(after, settings.blocks):
         mlp: Any = encoder.get_submodule(f"{names[block]}.mlp")
-        if hyperparameters["alpha"] != "learned":
+        if settings.alpha != "learned":
             mlp.adaptformer_alpha.requires_grad_(False)
-            nn.init.constant_(mlp.adaptformer_alpha, float(hyperparameters["alpha"]))
-        if hyperparameters["dropout"]:
-            mlp.adaptformer_dropout = nn.Dropout(float(hyperparameters["dropout"])).eval()
+            nn.init.constant_(mlp.adaptformer_alpha, settings.alpha)
+        if settings.dropout:
+            mlp.adaptformer_dropout = nn.Dropout(settings.dropout).eval()
 
 
 def add_bypasses(encoder: nn.Module, config: EncoderConfig) -> None:
-    """Build the bypasses that a config describes, untrained. Called by ``sam.py`` too.
+    """Build the bypasses that a config describes, untrained.
 
     Args:
         encoder: A ViT or TinyViT without them.
@@ -121,23 +123,23 @@ def add_bypasses(encoder: nn.Module, config: EncoderConfig) -> None:
     import torch
     from torch import nn
 
-    settings = config.adaptformer
-    if settings is None:
+    bypasses = config.adaptformer
+    if bypasses is None:
         return
     names, layers = block_names(config), block_layers(config)
-    for block in settings.blocks:
+    for block in bypasses.blocks:
         mlp: Any = encoder.get_submodule(f"{names[block]}.mlp")
         linear: Any = encoder.get_submodule(f"{names[block]}.{layers['lin1']}")
         width, device = linear.in_features, linear.weight.device
-        mlp.adaptformer_down = nn.Linear(width, settings.projection, device=device)
-        mlp.adaptformer_up = nn.Linear(settings.projection, width, device=device)
+        mlp.adaptformer_down = nn.Linear(width, bypasses.projection, device=device)
+        mlp.adaptformer_up = nn.Linear(bypasses.projection, width, device=device)
         mlp.adaptformer_alpha = nn.Parameter(torch.ones(1, device=device))
         nn.init.kaiming_uniform_(mlp.adaptformer_down.weight, a=5**0.5)
         for value in (
             mlp.adaptformer_down.bias, mlp.adaptformer_up.weight, mlp.adaptformer_up.bias,
         ):  # fmt: skip
             nn.init.zeros_(value)
-        mlp.register_forward_hook(partial(_add_bypass, residual=not settings.identity))
+        mlp.register_forward_hook(partial(_add_bypass, residual=not bypasses.identity))
 
 
 def _add_bypass(mlp: Any, inputs: tuple[Tensor, ...], output: Tensor, *, residual: bool) -> Tensor:
@@ -158,7 +160,7 @@ def keep(
     base: Mapping[str, NDArray[Any]],
     delta: Mapping[str, NDArray[Any]],
     architecture: Architecture,
-    hyperparameters: Mapping[str, Any],
+    settings: AdaptFormerSettings,
 ) -> Tensors:
     """Return the bypasses' tensors as they are, checked: a merged model's extra weights.
 
@@ -168,7 +170,7 @@ def keep(
         base: Encoder weights by full SAM names.
         delta: ``<block>.mlp.adaptformer_down.weight`` and so on, with full names.
         architecture: Of the merged model; it must describe these bypasses.
-        hyperparameters: Of the method.
+        settings: Of the method.
 
     Raises:
         FormatError: A tensor is missing, unknown or of another shape, or the architecture
@@ -177,7 +179,7 @@ def keep(
     found = architecture.image_encoder.adaptformer
     encoder = dataclasses.replace(architecture.image_encoder, adaptformer=None)
     plain = dataclasses.replace(architecture, image_encoder=encoder)
-    if found is None or found != extended(plain, hyperparameters).image_encoder.adaptformer:
+    if found is None or found != extended(plain, settings).image_encoder.adaptformer:
         raise FormatError(
             f"architecture.image_encoder.adaptformer: found {shown(found)}, which are not the "
             "bypasses that the adapter's hyperparameters describe"
@@ -189,7 +191,7 @@ def keep(
         if f"{PREFIX}{name}" not in base:
             raise FormatError(f"the base lacks {shown(PREFIX + name)}, beside which a bypass is")
         shapes[name] = base[f"{PREFIX}{name}"].shape
-    tensors = _tensors(shapes, plain, hyperparameters)
+    tensors = _tensors(shapes, plain, settings)
     expected = {f"{PREFIX}{name}": shape for name, shape in tensors.items()}
     for name in [*expected, *delta]:
         have = delta[name].shape if name in delta else "nothing"
@@ -200,12 +202,12 @@ def keep(
 
 
 def _tensors(
-    shapes: Shapes, architecture: Architecture, hyperparameters: Mapping[str, Any]
+    shapes: Shapes, architecture: Architecture, settings: AdaptFormerSettings
 ) -> dict[str, tuple[int, ...]]:
-    config, size = architecture.image_encoder, int(hyperparameters["projection"])
+    config, size = architecture.image_encoder, settings.projection
     names, layers = block_names(config), block_layers(config)
     tensors: dict[str, tuple[int, ...]] = {}
-    for block in chosen_blocks(config, hyperparameters["blocks"]):
+    for block in chosen_blocks(config, settings.blocks):
         width = shapes[f"{names[block]}.{layers['lin1']}.weight"][1]
         sizes = ((size, width), (size,), (width, size), (width,))
         for name, shape in zip((*WEIGHTS, ALPHA), (*sizes, (1,)), strict=True):

@@ -1,18 +1,21 @@
 """Which attention blocks of an encoder a method adapts.
 
 Blocks are counted from 0 over the whole encoder: those of a ViT, or those of a TinyViT that have
-attention (its first stage has none). Every method takes the hyperparameter ``blocks``: None for all
-of them, a sorted list of indices, or ``late``.
+attention (its first stage has none). The settings of a method have the field ``blocks``: None for
+all of them, sorted indices, or ``late``.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal, Protocol, runtime_checkable
 
 from samzoo.runtime.errors import FormatError, shown
 from samzoo.runtime.formats.config import EncoderConfig, TinyVitConfig
 
-LATE = "late"
+from .checks import SECTION
+
+Late = Literal["late"]
+LATE: Late = "late"
 """The last half of the blocks, but at most the last six.
 
 Source: Teuber et al., PEFT-SAM (MIDL 2025), appendix A (the last 50 % of ViT-B), and Tables 6 and
@@ -20,6 +23,18 @@ Source: Teuber et al., PEFT-SAM (MIDL 2025), appendix A (the last 50 % of ViT-B)
 """
 
 MOST_LATE_BLOCKS = 6
+
+Blocks = tuple[int, ...] | Late | None
+"""What the field ``blocks`` holds."""
+
+
+@runtime_checkable
+class InBlocks(Protocol):
+    """Settings of a method that adapts chosen blocks."""
+
+    @property
+    def blocks(self) -> Blocks:
+        """See the top of this module."""
 
 
 def block_names(config: EncoderConfig) -> list[str]:
@@ -34,24 +49,23 @@ def block_names(config: EncoderConfig) -> list[str]:
     return [f"blocks.{block}" for block in range(config.depth)]
 
 
-def check_blocks(method: str, value: Any) -> None:
+def check_blocks(value: Blocks) -> None:
     """Check a ``blocks`` as far as one can without the encoder.
 
     Raises:
-        FormatError: Neither None nor ``late`` nor a sorted list of indices without doubles.
+        FormatError: Indices that are none, negative, not sorted, or not different.
     """
     if value is None or value == LATE:
         return
-    if isinstance(value, list) and all(type(i) is int and i >= 0 for i in value):
-        if value and value == sorted(set(value)):
-            return
+    if value and value[0] >= 0 and list(value) == sorted(set(value)):
+        return
     raise FormatError(
-        f"{method}.blocks: allowed is null (all blocks), {LATE!r}, or a sorted list of different "
-        f"block indices from 0, found {shown(value)}"
+        f"{SECTION}.blocks: allowed is null (all blocks), {LATE!r}, or a sorted list of different "
+        f"block indices from 0, found {shown(list(value))}"
     )
 
 
-def chosen_blocks(config: EncoderConfig, value: list[int] | str | None) -> list[int]:
+def chosen_blocks(config: EncoderConfig, value: Blocks) -> list[int]:
     """Turn a checked ``blocks`` into indices.
 
     Args:
@@ -76,7 +90,7 @@ def chosen_blocks(config: EncoderConfig, value: list[int] | str | None) -> list[
     return list(value)
 
 
-def chosen_names(config: EncoderConfig, value: list[int] | str | None) -> list[str]:
+def chosen_names(config: EncoderConfig, value: Blocks) -> list[str]:
     """List the modules of the blocks that a checked ``blocks`` means; see ``chosen_blocks``."""
     names = block_names(config)
     return [names[index] for index in chosen_blocks(config, value)]

@@ -1,21 +1,20 @@
 """How many parameters a method trains, from the config's numbers alone.
 
 In: a method and an architecture. Out: counts a part. Needs no torch and makes no weights, so ViT-H
-costs no memory. Called by the ``methods`` verb and the page in ``docs``.
+costs no memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 from samzoo.runtime.formats.config import AisDecoderConfig, Architecture
 from samzoo.runtime.formats.shapes import STATISTICS, ais_decoder_shapes, tensor_shapes
 
-from . import Method, mask_decoder_lora
+from . import mask_decoder_lora
 from .layers import Shapes
+from .method import Method, S
 
 BUFFERS = (*STATISTICS, "positional_encoding_gaussian_matrix")
 """Last parts of the names of tensors that are no parameters."""
@@ -47,9 +46,9 @@ class Counts:
 
 
 def count_trainable(
-    method: Method,
+    method: Method[S],
     architecture: Architecture,
-    hyperparameters: Mapping[str, Any],
+    settings: S,
     ais_decoder: AisDecoderConfig,
 ) -> Counts:
     """Count what a method trains.
@@ -57,17 +56,15 @@ def count_trainable(
     Args:
         method: A row of ``METHODS``.
         architecture: Its own AIS decoder does not count.
-        hyperparameters: Complete and checked.
+        settings: Of the method.
         ais_decoder: The one that counts.
 
     Raises:
-        FormatError: The encoder lacks one of the blocks that the hyperparameters name.
+        FormatError: The encoder lacks one of the blocks that the settings name.
     """
-    encoder = method.trainable(
-        parameters_of("image_encoder", architecture), architecture, hyperparameters
-    )
+    encoder = method.trainable(parameters_of("image_encoder", architecture), architecture, settings)
     mask_decoder = mask_decoder_lora.trainable(
-        parameters_of("mask_decoder", architecture), hyperparameters
+        parameters_of("mask_decoder", architecture), settings
     )
     prompt_encoder = parameters_of("prompt_encoder", architecture)
     return Counts(

@@ -13,6 +13,7 @@ FacT paper does.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,51 +23,60 @@ from numpy.typing import NDArray
 from samzoo.runtime.errors import FormatError, shown
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import Architecture
+from samzoo.runtime.formats.fields import check_types
 
-from .blocks import check_blocks
-from .checks import check_choice, check_dropout, check_init, check_size
+from .blocks import Blocks, check_blocks
+from .checks import SECTION, Init, check_dropout, check_size
 from .layers import PREFIX, Shapes, linear_layers, matrix_rows, spread
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-DEFAULTS: dict[str, Any] = {
-    "rank": 16,
-    "dropout": 0.1,
-    "shared": False,
-    "init": "reference",
-    "blocks": None,
-}
-"""Rank and dropout: PEFT-SAM's released code."""
-
 MATRICES = ("q", "v")
 
 
-def check(hyperparameters: Mapping[str, Any]) -> None:
-    """Check the hyperparameters.
+@dataclass(frozen=True, kw_only=True)
+class FactSettings:
+    """Settings of FacT.
 
-    Raises:
-        FormatError: Names the field and what is allowed.
+    Attributes:
+        rank: Of the factors. Default: PEFT-SAM's released code.
+        dropout: Probability; acts in training steps only. Default: as ``rank``.
+        shared: One U and one V for all blocks of the same width.
+        init: ``identity`` starts V at zero.
+        blocks: See ``blocks.py``.
     """
-    check_size("fact", hyperparameters, "rank")
-    check_dropout("fact", hyperparameters)
-    check_choice("fact", hyperparameters, "shared")
-    check_init("fact", hyperparameters)
-    check_blocks("fact", hyperparameters["blocks"])
+
+    rank: int = 16
+    dropout: float = 0.1
+    shared: bool = False
+    init: Init = "reference"
+    blocks: Blocks = None
+
+    def __post_init__(self) -> None:
+        check_types(self, where=SECTION)
+        check_size("rank", self.rank)
+        check_dropout(self.dropout)
+        check_blocks(self.blocks)
+
+
+def shares(settings: FactSettings) -> bool:
+    """Whether blocks share factors."""
+    return settings.shared
 
 
 def trainable(
-    shapes: Shapes, architecture: Architecture, hyperparameters: Mapping[str, Any]
+    shapes: Shapes, architecture: Architecture, settings: FactSettings
 ) -> dict[str, tuple[int, ...]]:
     """List the factors by name with their shapes; shared ones under the first block that has them.
 
     Where factors are shared, blocks of the same width (all of a ViT, a stage of a TinyViT) share.
     """
     factors: dict[str, tuple[int, ...]] = {}
-    rank, widths = int(hyperparameters["rank"]), set()
-    for name in _layers(architecture, hyperparameters):
+    rank, widths = settings.rank, set()
+    for name in _layers(architecture, settings):
         outputs, inputs = shapes[f"{name}.weight"]
-        if not (hyperparameters["shared"] and inputs in widths):
+        if not (settings.shared and inputs in widths):
             factors[f"{name}.fact_u"] = (rank, inputs)
             factors[f"{name}.fact_v"] = (outputs // 3, rank)
         widths.add(inputs)
@@ -74,9 +84,7 @@ def trainable(
     return factors
 
 
-def attach(
-    encoder: nn.Module, architecture: Architecture, hyperparameters: Mapping[str, Any]
-) -> None:
+def attach(encoder: nn.Module, architecture: Architecture, settings: FactSettings) -> None:
     """Freeze the encoder and give its ``qkv`` layers trainable U, V, S_q and S_v.
 
     They stand beside the layer's weights as ``fact_u``, ``fact_v`` and ``fact_s.<matrix>``.
@@ -85,17 +93,17 @@ def attach(
     from torch import nn
 
     encoder.requires_grad_(False)
-    rank, config = int(hyperparameters["rank"]), architecture.image_encoder
+    rank, config = settings.rank, architecture.image_encoder
     owners: dict[int, Any] = {}
-    for name in _layers(architecture, hyperparameters):
+    for name in _layers(architecture, settings):
         layer: Any = encoder.get_submodule(name)
         device, width = layer.weight.device, layer.in_features
-        owner = owners.get(width) if hyperparameters["shared"] else None
+        owner = owners.get(width) if settings.shared else None
         if owner is None:
             layer.fact_u = nn.Parameter(torch.empty(rank, width, device=device))
             layer.fact_v = nn.Parameter(torch.empty(layer.out_features // 3, rank, device=device))
             nn.init.kaiming_uniform_(layer.fact_u, a=5**0.5)
-            if hyperparameters["init"] == "identity":
+            if settings.init == "identity":
                 nn.init.zeros_(layer.fact_v)
             else:
                 nn.init.kaiming_uniform_(layer.fact_v, a=5**0.5)
@@ -106,7 +114,7 @@ def attach(
         for factor in s.values():
             nn.init.kaiming_uniform_(factor, a=5**0.5)
         layer.fact_s = nn.ParameterDict(s)
-        layer.fact_dropout = nn.Dropout(float(hyperparameters["dropout"])).eval()
+        layer.fact_dropout = nn.Dropout(settings.dropout).eval()
         rows = {
             m: torch.from_numpy(matrix_rows(config, name, m, layer.out_features)) for m in MATRICES
         }
@@ -129,7 +137,7 @@ def fold(
     base: Mapping[str, NDArray[Any]],
     delta: Mapping[str, NDArray[Any]],
     architecture: Architecture,
-    hyperparameters: Mapping[str, Any],
+    settings: FactSettings,
 ) -> Tensors:
     """Add every product of three factors to the weight it belongs to.
 
@@ -138,7 +146,7 @@ def fold(
         delta: ``<qkv>.fact_u (rank, in)``, ``<qkv>.fact_v (out, rank)`` and ``<qkv>.fact_s.<m>
             (rank, rank)`` with m in q and v; shared U and V under the first block that has them.
         architecture: Says where the rows of a matrix lie.
-        hyperparameters: ``shared``.
+        settings: ``shared``.
 
     Returns:
         The changed weights, float32, by name. The sums run in float64.
@@ -159,8 +167,8 @@ def fold(
         layer, kind = _parts(name)
         if kind not in MATRICES:
             continue
-        u = _outer(name, "fact_u", base, delta, hyperparameters)
-        v = _outer(name, "fact_v", base, delta, hyperparameters)
+        u = _outer(name, "fact_u", base, delta, settings)
+        v = _outer(name, "fact_v", base, delta, settings)
         s = delta[name].astype(np.float64)
         weight = merged.get(f"{layer}.weight")
         if weight is None:
@@ -191,12 +199,12 @@ def _outer(
     kind: str,
     base: Mapping[str, NDArray[Any]],
     delta: Mapping[str, NDArray[Any]],
-    hyperparameters: Mapping[str, Any],
+    settings: FactSettings,
 ) -> NDArray[np.float64]:
     """Find the U or V of an S: its layer's own, or the shared one of layers as wide."""
     layer, _ = _parts(name)
     found = delta.get(f"{layer}.{kind}")
-    if found is None and hyperparameters.get("shared"):
+    if found is None and settings.shared:
         width = base[f"{layer}.weight"].shape[-1]
         owners = [other.removesuffix(f".{kind}") for other in delta if other.endswith(f".{kind}")]
         equal = [owner for owner in owners if base[f"{owner}.weight"].shape[-1] == width]
@@ -208,6 +216,6 @@ def _outer(
     return found.astype(np.float64)
 
 
-def _layers(architecture: Architecture, hyperparameters: Mapping[str, Any]) -> Iterator[str]:
-    for name, _ in linear_layers(architecture.image_encoder, MATRICES, hyperparameters["blocks"]):
+def _layers(architecture: Architecture, settings: FactSettings) -> Iterator[str]:
+    for name, _ in linear_layers(architecture.image_encoder, MATRICES, settings.blocks):
         yield name

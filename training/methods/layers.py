@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from samzoo.runtime.formats.config import EncoderConfig, TinyVitConfig
 
-from .blocks import chosen_names
+from .blocks import Blocks, chosen_names
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,13 +46,17 @@ TINY_VIT_LAYERS = {
 first stage, ``local_conv`` in each block, patch merging) have none, and stay frozen."""
 
 
+FUSED = ("q", "k", "v")
+"""Matrices that ``qkv`` holds, in this order."""
+
+
 def block_layers(config: EncoderConfig) -> dict[str, str]:
     """Name the six layers of a block: module in the block by ``norm1``, ``qkv`` and so on."""
     return TINY_VIT_LAYERS if isinstance(config, TinyVitConfig) else VIT_LAYERS
 
 
 def linear_layers(
-    config: EncoderConfig, matrices: Sequence[str], blocks: list[int] | str | None
+    config: EncoderConfig, matrices: Sequence[str], blocks: Blocks
 ) -> Iterator[tuple[str, list[str]]]:
     """Find the linear layers that hold the given matrices.
 
@@ -66,7 +70,7 @@ def linear_layers(
         and v for the fused ``qkv``, else the layer's own name.
     """
     layers = block_layers(config)
-    fused = [matrix for matrix in ("q", "k", "v") if matrix in matrices]
+    fused = [matrix for matrix in FUSED if matrix in matrices]
     wanted = [("qkv", fused)] if fused else []
     for matrix, keys in (("proj", ("proj",)), ("mlp", ("lin1", "lin2"))):
         if matrix in matrices:
@@ -90,14 +94,14 @@ def matrix_rows(config: EncoderConfig, layer: str, matrix: str, rows: int) -> ND
         TinyViT it holds q, k, v of head 0, then of head 1, and so on.
     """
     index: NDArray[np.intp] = np.arange(rows)
-    if matrix not in ("q", "k", "v"):
+    if matrix not in FUSED:
         return index
     if isinstance(config, TinyVitConfig):
         heads = config.num_heads[int(layer.split(".")[1])]
         blocks = index.reshape(heads, 3, -1)
     else:
         blocks = index.reshape(1, 3, -1)
-    index = blocks[:, "qkv".index(matrix)].reshape(-1)
+    index = blocks[:, FUSED.index(matrix)].reshape(-1)
     return index
 
 

@@ -11,8 +11,9 @@ code: A starts Kaiming-uniform, B at zero, and ``scale`` is 1 (no alpha / rank).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,57 +21,60 @@ from numpy.typing import NDArray
 from samzoo.runtime.errors import FormatError, shown
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import Architecture
+from samzoo.runtime.formats.fields import check_types
 
-from .blocks import LATE, check_blocks
-from .checks import check_number, check_size
-from .layers import PREFIX, Shapes, linear_layers, spread
-from .layers import matrix_rows as matrix_rows  # also imported from here
+from .blocks import LATE, Blocks, check_blocks
+from .checks import SECTION, check_size
+from .layers import FUSED, PREFIX, Shapes, linear_layers, matrix_rows, spread
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-MATRICES = ("q", "k", "v", "proj", "mlp")
-DEFAULTS: dict[str, Any] = {
-    "rank": 32,
-    "matrices": ["q", "v"],
-    "scale": 1.0,
-    "mask_decoder_rank": 0,
-    "blocks": None,
-}
-"""Rank and matrices: PEFT-SAM, appendix (LoRA-C)."""
+Matrix = Literal["q", "k", "v", "proj", "mlp"]
+MATRICES: tuple[Matrix, ...] = get_args(Matrix)
 
-LATE_DEFAULTS: dict[str, Any] = {**DEFAULTS, "matrices": ["q", "k", "v", "mlp"], "blocks": LATE}
+
+@dataclass(frozen=True, kw_only=True)
+class LoraSettings:
+    """Settings of a method that adds LoRA factors.
+
+    Attributes:
+        rank: Of the factors. Default: PEFT-SAM, appendix (LoRA-C).
+        matrices: Those that get factors. Default: as ``rank``.
+        scale: Multiplies the product; alpha / rank in other libraries' words.
+        mask_decoder_rank: Of factors in the mask decoder's attention; 0 for none.
+        blocks: See ``blocks.py``.
+    """
+
+    rank: int = 32
+    matrices: tuple[Matrix, ...] = ("q", "v")
+    scale: float = 1.0
+    mask_decoder_rank: int = 0
+    blocks: Blocks = None
+
+    def __post_init__(self) -> None:
+        check_types(self, where=SECTION)
+        check_size("rank", self.rank)
+        if not self.matrices:
+            raise FormatError(
+                f"{SECTION}.matrices: allowed is a list out of {', '.join(MATRICES)}, found []"
+            )
+        check_size("mask_decoder_rank", self.mask_decoder_rank, least=0)
+        check_blocks(self.blocks)
+
+
+DEFAULTS = LoraSettings()
+LATE_DEFAULTS = LoraSettings(matrices=("q", "k", "v", "mlp"), blocks=LATE)
 """The paper's late LoRA adapts more matrices: PEFT-SAM, appendix A and Table 5."""
 
 
-def check(hyperparameters: Mapping[str, Any]) -> None:
-    """Check the hyperparameters.
-
-    Raises:
-        FormatError: Names the field and what is allowed.
-    """
-    check_size("lora", hyperparameters, "rank")
-    check_size("lora", {"mask_decoder_rank": 0, **hyperparameters}, "mask_decoder_rank", least=0)
-    matrices = hyperparameters["matrices"]
-    if not isinstance(matrices, list) or not matrices or any(m not in MATRICES for m in matrices):
-        raise FormatError(
-            f"lora.matrices: allowed is a list out of {', '.join(MATRICES)}, "
-            f"found {shown(matrices)}"
-        )
-    check_number("lora", hyperparameters, "scale")
-    check_blocks("lora", hyperparameters.get("blocks"))
-
-
 def trainable(
-    shapes: Shapes, architecture: Architecture, hyperparameters: Mapping[str, Any]
+    shapes: Shapes, architecture: Architecture, settings: LoraSettings
 ) -> dict[str, tuple[int, ...]]:
     """List the factors by name with their shapes."""
     factors: dict[str, tuple[int, ...]] = {}
-    rank = int(hyperparameters["rank"])
-    config = architecture.image_encoder
-    for name, matrices in linear_layers(
-        config, hyperparameters["matrices"], hyperparameters.get("blocks")
-    ):
+    rank, config = settings.rank, architecture.image_encoder
+    for name, matrices in linear_layers(config, settings.matrices, settings.blocks):
         outputs, inputs = shapes[f"{name}.weight"]
         for matrix in matrices:
             rows = len(matrix_rows(config, name, matrix, outputs))
@@ -79,23 +83,18 @@ def trainable(
     return factors
 
 
-def attach(
-    encoder: nn.Module, architecture: Architecture, hyperparameters: Mapping[str, Any]
-) -> None:
+def attach(encoder: nn.Module, architecture: Architecture, settings: LoraSettings) -> None:
     """Freeze the encoder and give its linear layers trainable A and B.
 
     Each layer keeps its own weights under their names; the factors stand beside them as
     ``lora_a.<matrix>`` and ``lora_b.<matrix>``, and a forward hook adds their product.
     """
     encoder.requires_grad_(False)
-    rank, scale = int(hyperparameters["rank"]), float(hyperparameters["scale"])
     config = architecture.image_encoder
-    for name, matrices in linear_layers(
-        config, hyperparameters["matrices"], hyperparameters.get("blocks")
-    ):
+    for name, matrices in linear_layers(config, settings.matrices, settings.blocks):
         linear: Any = encoder.get_submodule(name)
         rows = {m: matrix_rows(config, name, m, linear.out_features) for m in matrices}
-        add_factors(linear, rows, rank=rank, scale=scale)
+        add_factors(linear, rows, rank=settings.rank, scale=settings.scale)
 
 
 def add_factors(
@@ -163,7 +162,7 @@ def fold(
     base: Mapping[str, NDArray[Any]],
     delta: Mapping[str, NDArray[Any]],
     architecture: Architecture,
-    hyperparameters: Mapping[str, Any],
+    settings: LoraSettings,
 ) -> Tensors:
     """Add every low-rank product to the weight it belongs to.
 
@@ -171,7 +170,7 @@ def fold(
         base: Encoder weights by full SAM names, float32.
         delta: ``<layer>.lora_a.<matrix> (rank, in)`` and ``<layer>.lora_b.<matrix> (rows, rank)``.
         architecture: Says where the rows of a matrix lie.
-        hyperparameters: ``scale``.
+        settings: ``scale``.
 
     Returns:
         The changed weights, float32, by name. The sums run in float64.
@@ -180,12 +179,11 @@ def fold(
         FormatError: A tensor is no factor, a factor lacks its partner or its layer, or a shape
             does not fit.
     """
-    scale = float(hyperparameters["scale"])
     merged: Tensors = {}
     for name in sorted(delta):
         layer, _, rest = name.partition(".lora_")
         kind, _, matrix = rest.partition(".")
-        if kind not in ("a", "b") or (layer.endswith(".qkv") != (matrix in ("q", "k", "v"))):
+        if kind not in ("a", "b") or (layer.endswith(".qkv") != (matrix in FUSED)):
             raise FormatError(f"adapter tensor {shown(name)} is no LoRA factor of a linear layer")
         partner = f"{layer}.lora_{'b' if kind == 'a' else 'a'}.{matrix}"
         weight_name = f"{layer}.weight"
@@ -204,6 +202,6 @@ def fold(
                 f"adapter tensor {shown(name)}: A {a.shape} and B {b.shape} do not fit the "
                 f"weight {weight.shape}"
             )
-        weight[rows] += scale * (b @ a)
+        weight[rows] += settings.scale * (b @ a)
         merged[weight_name] = weight.astype(np.float32)
     return merged

@@ -18,7 +18,7 @@ import numpy as np
 
 from samzoo.runtime.formats.arrays import Tensors
 
-from .lora import add_factors
+from .lora import LoraSettings, add_factors
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,15 +27,14 @@ PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj")
 PREFIX = "mask_decoder."
 
 
-def attach(mask_decoder: nn.Module, hyperparameters: Mapping[str, Any]) -> None:
-    """Give the attention's projections factors, where the hyperparameters ask for them.
+def attach(mask_decoder: nn.Module, settings: object) -> None:
+    """Give the attention's projections factors, where the settings ask for them.
 
     Args:
         mask_decoder: Of a ``Sam``; all of it trains.
-        hyperparameters: Of any method; ``mask_decoder_rank`` and ``scale`` count.
+        settings: Of any method; ``mask_decoder_rank`` and ``scale`` count.
     """
-    rank = int(hyperparameters.get("mask_decoder_rank", 0))
-    if rank == 0:
+    if not isinstance(settings, LoraSettings) or settings.mask_decoder_rank == 0:
         return
     for name, layer in list(mask_decoder.named_modules()):
         last = name.rpartition(".")[2]
@@ -43,15 +42,15 @@ def attach(mask_decoder: nn.Module, hyperparameters: Mapping[str, Any]) -> None:
             linear: Any = layer
             linear.weight.requires_grad_(False)
             rows = {last: np.arange(linear.out_features)}
-            add_factors(linear, rows, rank=rank, scale=float(hyperparameters["scale"]))
+            add_factors(linear, rows, rank=settings.mask_decoder_rank, scale=settings.scale)
 
 
-def fold(state: Mapping[str, Any], hyperparameters: Mapping[str, Any]) -> Tensors:
+def fold(state: Mapping[str, Any], settings: object) -> Tensors:
     """Fold the mask decoder's factors into its weights.
 
     Args:
         state: All tensors of a ``Sam`` in training, as arrays by name.
-        hyperparameters: Of any method; without factors, nothing changes.
+        settings: Of any method; without factors, nothing changes.
 
     Returns:
         The tensors without the mask decoder's factors. The sums run in float64.
@@ -61,27 +60,29 @@ def fold(state: Mapping[str, Any], hyperparameters: Mapping[str, Any]) -> Tensor
         for name, value in state.items()
         if not (name.startswith(PREFIX) and ".lora_" in name)
     }
+    if not isinstance(settings, LoraSettings):
+        return folded
     for name in state:
         layer, found, matrix = name.partition(".lora_a.")
         if found and name.startswith(PREFIX):
             a = np.asarray(state[name], np.float64)
             b = np.asarray(state[f"{layer}.lora_b.{matrix}"], np.float64)
             weight = np.asarray(state[f"{layer}.weight"], np.float64)
-            weight = weight + float(hyperparameters["scale"]) * (b @ a)
+            weight = weight + settings.scale * (b @ a)
             folded[f"{layer}.weight"] = weight.astype(np.float32)
     return folded
 
 
 def trainable(
-    shapes: Mapping[str, tuple[int, ...]], hyperparameters: Mapping[str, Any]
+    shapes: Mapping[str, tuple[int, ...]], settings: object
 ) -> dict[str, tuple[int, ...]]:
     """List what trains in the mask decoder, with shapes.
 
     Args:
         shapes: Of its parameters, by their names in the mask decoder.
-        hyperparameters: Of any method.
+        settings: Of any method.
     """
-    rank = int(hyperparameters.get("mask_decoder_rank", 0))
+    rank = settings.mask_decoder_rank if isinstance(settings, LoraSettings) else 0
     chosen: dict[str, tuple[int, ...]] = {}
     for name, shape in shapes.items():
         layer, _, kind = name.rpartition(".")

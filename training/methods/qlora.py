@@ -11,23 +11,35 @@ released code, which uses bitsandbytes' defaults: FP4, blocks of 64, double quan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from samzoo.runtime.errors import FormatError, shown
 from samzoo.runtime.formats.config import Architecture
-from samzoo.runtime.formats.four_bit import QUANTIZATIONS, dequantize, quantize
+from samzoo.runtime.formats.four_bit import Quantization, dequantize, quantize
 
 from . import lora
+from .blocks import LATE
 from .layers import PREFIX, TINY_VIT_LAYERS, VIT_LAYERS
 
 if TYPE_CHECKING:
     from torch import nn
 
-DEFAULTS: dict[str, Any] = {**lora.DEFAULTS, "quantization": "fp4"}
-LATE_DEFAULTS: dict[str, Any] = {**lora.LATE_DEFAULTS, "quantization": "fp4"}
+
+@dataclass(frozen=True, kw_only=True)
+class QloraSettings(lora.LoraSettings):
+    """Settings of LoRA over 4-bit weights.
+
+    Attributes:
+        quantization: ``fp4`` or ``nf4``. Default: that of bitsandbytes.
+    """
+
+    quantization: Quantization = "fp4"
+
+
+DEFAULTS = QloraSettings()
+LATE_DEFAULTS = QloraSettings(matrices=lora.LATE_DEFAULTS.matrices, blocks=LATE)
 
 _LINEAR = tuple(
     f".{layers[key]}.weight"
@@ -38,23 +50,7 @@ _LINEAR = tuple(
 encoder. ``patch_embed.proj`` is a convolution."""
 
 
-def check(hyperparameters: Mapping[str, Any]) -> None:
-    """Check the hyperparameters.
-
-    Raises:
-        FormatError: Names the field and what is allowed.
-    """
-    lora.check(hyperparameters)
-    found = hyperparameters["quantization"]
-    if found not in QUANTIZATIONS:
-        raise FormatError(
-            f"qlora.quantization: allowed is {' or '.join(QUANTIZATIONS)}, found {shown(found)}"
-        )
-
-
-def attach(
-    encoder: nn.Module, architecture: Architecture, hyperparameters: Mapping[str, Any]
-) -> None:
+def attach(encoder: nn.Module, architecture: Architecture, settings: QloraSettings) -> None:
     """Quantize the encoder's linear layers, then give the chosen ones trainable A and B.
 
     Raises:
@@ -62,23 +58,26 @@ def attach(
     """
     from .four_bit_layers import quantize_linears
 
-    quantize_linears(encoder, hyperparameters["quantization"])
-    lora.attach(encoder, architecture, hyperparameters)
+    quantize_linears(encoder, settings.quantization)
+    lora.attach(encoder, architecture, settings)
 
 
-def trained_base(
-    name: str, weight: NDArray[Any], hyperparameters: Mapping[str, Any]
-) -> NDArray[Any]:
+def quantization(settings: QloraSettings) -> Quantization:
+    """Say how the encoder's linear layers are rounded."""
+    return settings.quantization
+
+
+def trained_base(name: str, weight: NDArray[Any], settings: QloraSettings) -> NDArray[Any]:
     """Return an encoder weight as the network computed with it while training.
 
     Args:
         name: Full SAM name.
         weight: The base's own, float32.
-        hyperparameters: ``quantization``.
+        settings: ``quantization``.
 
     Returns:
         The weight rounded to 4 bits and back where it is quantized, else ``weight``.
     """
     if not (name.startswith(PREFIX) and name.endswith(_LINEAR)):
         return weight
-    return dequantize(quantize(weight, hyperparameters["quantization"]))
+    return dequantize(quantize(weight, settings.quantization))

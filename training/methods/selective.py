@@ -15,63 +15,77 @@ among the reference's encoders; its layers are chosen as ``layers.py`` says (own
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from numpy.typing import NDArray
 
 from samzoo.runtime.errors import FormatError, shown
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import Architecture
+from samzoo.runtime.formats.fields import check_types
 
-from .blocks import LATE, check_blocks, chosen_names
+from .blocks import Blocks, check_blocks, chosen_names
+from .checks import SECTION
 from .layers import Shapes, block_layers
 
 if TYPE_CHECKING:
     from torch import nn
 
-ALL: dict[str, Any] = {"blocks": None}
-LAST: dict[str, Any] = {"blocks": LATE}
 
-Trainable = Callable[[Shapes, Architecture, Mapping[str, Any]], dict[str, tuple[int, ...]]]
+@dataclass(frozen=True, kw_only=True)
+class FrozenSettings:
+    """Settings of a method that trains nothing in the encoder: there are none."""
 
 
-def check(hyperparameters: Mapping[str, Any]) -> None:
-    """Check the hyperparameters.
+@dataclass(frozen=True, kw_only=True)
+class SelectiveSettings:
+    """Settings of a method that trains weights of the encoder's own.
 
-    Raises:
-        FormatError: ``blocks`` cannot be.
+    Attributes:
+        blocks: See ``blocks.py``.
     """
-    if "blocks" in hyperparameters:
-        check_blocks("hyperparameters", hyperparameters["blocks"])
+
+    blocks: Blocks = None
+
+    def __post_init__(self) -> None:
+        check_types(self, where=SECTION)
+        check_blocks(self.blocks)
+
+
+T = TypeVar("T")
+
+Trainable = Callable[[Shapes, Architecture, T], dict[str, tuple[int, ...]]]
+"""Chooses what trains of an encoder's parameters, from the settings; names and shapes."""
 
 
 def trainable_full(
-    shapes: Shapes, architecture: Architecture, hyperparameters: Mapping[str, Any]
+    shapes: Shapes, architecture: Architecture, settings: SelectiveSettings
 ) -> dict[str, tuple[int, ...]]:
     """Choose every weight of the encoder, or those of the chosen blocks."""
-    if hyperparameters["blocks"] is None:
+    if settings.blocks is None:
         return dict(shapes)
-    return trainable_blocks(shapes, architecture, hyperparameters)
+    return trainable_blocks(shapes, architecture, settings)
 
 
 def trainable_none(
-    shapes: Shapes, architecture: Architecture, hyperparameters: Mapping[str, Any]
+    shapes: Shapes, architecture: Architecture, settings: object
 ) -> dict[str, tuple[int, ...]]:
     """Choose nothing."""
     return {}
 
 
 def trainable_blocks(
-    shapes: Shapes, architecture: Architecture, hyperparameters: Mapping[str, Any]
+    shapes: Shapes, architecture: Architecture, settings: SelectiveSettings
 ) -> dict[str, tuple[int, ...]]:
     """Choose whole blocks, also when they are all; the rest of the encoder is frozen."""
     config = architecture.image_encoder
-    prefixes = tuple(f"{block}." for block in chosen_names(config, hyperparameters["blocks"]))
+    prefixes = tuple(f"{block}." for block in chosen_names(config, settings.blocks))
     return {name: shape for name, shape in shapes.items() if name.startswith(prefixes)}
 
 
 def trainable_attention(
-    shapes: Shapes, architecture: Architecture, hyperparameters: Mapping[str, Any]
+    shapes: Shapes, architecture: Architecture, settings: SelectiveSettings
 ) -> dict[str, tuple[int, ...]]:
     """Choose ``qkv`` and ``proj`` with biases, and the relative positions or attention biases.
 
@@ -82,36 +96,36 @@ def trainable_attention(
     return _in_blocks(
         shapes,
         architecture,
-        hyperparameters,
+        settings,
         lambda name: name.startswith("attn.") and not name.startswith(f"{layers['norm1']}."),
     )
 
 
 def trainable_bias(
-    shapes: Shapes, architecture: Architecture, hyperparameters: Mapping[str, Any]
+    shapes: Shapes, architecture: Architecture, settings: SelectiveSettings
 ) -> dict[str, tuple[int, ...]]:
     """Choose the biases of the six layers of a block, LayerNorms included."""
     names = {f"{layer}.bias" for layer in block_layers(architecture.image_encoder).values()}
-    return _in_blocks(shapes, architecture, hyperparameters, names.__contains__)
+    return _in_blocks(shapes, architecture, settings, names.__contains__)
 
 
 def trainable_layernorm(
-    shapes: Shapes, architecture: Architecture, hyperparameters: Mapping[str, Any]
+    shapes: Shapes, architecture: Architecture, settings: SelectiveSettings
 ) -> dict[str, tuple[int, ...]]:
     """Choose weight and bias of both LayerNorms of a block."""
     layers = block_layers(architecture.image_encoder)
     prefixes = (f"{layers['norm1']}.", f"{layers['norm2']}.")
-    return _in_blocks(shapes, architecture, hyperparameters, lambda name: name.startswith(prefixes))
+    return _in_blocks(shapes, architecture, settings, lambda name: name.startswith(prefixes))
 
 
 def _in_blocks(
     shapes: Shapes,
     architecture: Architecture,
-    hyperparameters: Mapping[str, Any],
+    settings: SelectiveSettings,
     wanted: Callable[[str], bool],
 ) -> dict[str, tuple[int, ...]]:
     """Choose parameters of the chosen blocks by their names inside the block."""
-    blocks = chosen_names(architecture.image_encoder, hyperparameters["blocks"])
+    blocks = chosen_names(architecture.image_encoder, settings.blocks)
     return {
         name: shape
         for name, shape in shapes.items()
@@ -123,14 +137,14 @@ def _in_blocks(
 def attach(
     encoder: nn.Module,
     architecture: Architecture,
-    hyperparameters: Mapping[str, Any],
+    settings: T,
     *,
-    trainable: Trainable,
+    trainable: Trainable[T],
 ) -> None:
     """Freeze the encoder but for the weights that ``trainable`` chooses."""
     parameters = dict(encoder.named_parameters())
     shapes = {name: tuple(value.shape) for name, value in parameters.items()}
-    chosen = trainable(shapes, architecture, hyperparameters)
+    chosen = trainable(shapes, architecture, settings)
     for name, parameter in parameters.items():
         parameter.requires_grad_(name in chosen)
 
@@ -139,7 +153,7 @@ def fold(
     base: Mapping[str, NDArray[Any]],
     delta: Mapping[str, NDArray[Any]],
     architecture: Architecture,
-    hyperparameters: Mapping[str, Any],
+    settings: object,
 ) -> Tensors:
     """Replace weights by their finetuned versions.
 

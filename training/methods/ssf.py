@@ -13,6 +13,7 @@ which the code that made its tables never adds; nor is it here.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,53 +22,58 @@ from numpy.typing import NDArray
 from samzoo.runtime.errors import FormatError, shown
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import Architecture
+from samzoo.runtime.formats.fields import check_types
 
-from .blocks import check_blocks, chosen_names
-from .checks import check_init
+from .blocks import Blocks, check_blocks, chosen_names
+from .checks import SECTION, Init
 from .layers import Shapes, block_layers
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-DEFAULTS: dict[str, Any] = {"init": "reference", "blocks": None}
 SPREAD = 0.2
 """Standard deviation of the reference's start."""
 
 
-def check(hyperparameters: Mapping[str, Any]) -> None:
-    """Check the hyperparameters.
+@dataclass(frozen=True, kw_only=True)
+class SsfSettings:
+    """Settings of SSF.
 
-    Raises:
-        FormatError: Names the field and what is allowed.
+    Attributes:
+        init: ``identity`` starts at scales of 1 and shifts of 0.
+        blocks: See ``blocks.py``.
     """
-    check_init("ssf", hyperparameters)
-    check_blocks("ssf", hyperparameters["blocks"])
+
+    init: Init = "reference"
+    blocks: Blocks = None
+
+    def __post_init__(self) -> None:
+        check_types(self, where=SECTION)
+        check_blocks(self.blocks)
 
 
 def trainable(
-    shapes: Shapes, architecture: Architecture, hyperparameters: Mapping[str, Any]
+    shapes: Shapes, architecture: Architecture, settings: SsfSettings
 ) -> dict[str, tuple[int, ...]]:
     """List scales and shifts by name with their shapes."""
     return {
         f"{name}.{kind}": (shapes[f"{name}.weight"][0],)
-        for name in _layers(architecture, hyperparameters)
+        for name in _layers(architecture, settings)
         for kind in ("ssf_scale", "ssf_shift")
     }
 
 
-def attach(
-    encoder: nn.Module, architecture: Architecture, hyperparameters: Mapping[str, Any]
-) -> None:
+def attach(encoder: nn.Module, architecture: Architecture, settings: SsfSettings) -> None:
     """Freeze the encoder and give its layers trainable ``ssf_scale`` and ``ssf_shift``."""
     import torch
     from torch import nn
 
     encoder.requires_grad_(False)
-    for name in _layers(architecture, hyperparameters):
+    for name in _layers(architecture, settings):
         layer: Any = encoder.get_submodule(name)
         scale = torch.ones(layer.bias.shape, device=layer.bias.device)
         shift = torch.zeros_like(scale)
-        if hyperparameters["init"] == "reference":
+        if settings.init == "reference":
             nn.init.normal_(scale, 1.0, SPREAD)
             nn.init.normal_(shift, 0.0, SPREAD)
         layer.ssf_scale, layer.ssf_shift = nn.Parameter(scale), nn.Parameter(shift)
@@ -84,7 +90,7 @@ def fold(
     base: Mapping[str, NDArray[Any]],
     delta: Mapping[str, NDArray[Any]],
     architecture: Architecture,
-    hyperparameters: Mapping[str, Any],
+    settings: SsfSettings,
 ) -> Tensors:
     """Scale and shift the weights of every layer.
 
@@ -92,7 +98,7 @@ def fold(
         base: Encoder weights by full SAM names, float32.
         delta: ``<layer>.ssf_scale`` and ``<layer>.ssf_shift``, one value an output channel.
         architecture: Not used: a channel is a channel in every encoder.
-        hyperparameters: Not used.
+        settings: Not used.
 
     Returns:
         The changed weights and biases, float32, by name. The arithmetic runs in float64.
@@ -127,10 +133,10 @@ def fold(
     return merged
 
 
-def _layers(architecture: Architecture, hyperparameters: Mapping[str, Any]) -> list[str]:
+def _layers(architecture: Architecture, settings: SsfSettings) -> list[str]:
     config = architecture.image_encoder
     return [
         f"{block}.{layer}"
-        for block in chosen_names(config, hyperparameters["blocks"])
+        for block in chosen_names(config, settings.blocks)
         for layer in block_layers(config).values()
     ]

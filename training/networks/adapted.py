@@ -51,7 +51,8 @@ def adapted(
     plain = {n: v for n, v in base.items() if n.startswith(PREFIX)}
     plain |= {n: v for n, v in adapter.items() if not n.startswith(PREFIX)}
     load_weights(sam, plain, where="adapter and base")
-    settings = method.resolved(method.hyperparameters(config.hyperparameters), architecture)
+    settings = method.settings(config.hyperparameters, where="adapter")
+    settings = method.resolved(settings, architecture)
     method.attach(sam.image_encoder, architecture, settings)
     parameters = dict(sam.named_parameters())
     with torch.no_grad():

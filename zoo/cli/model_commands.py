@@ -113,7 +113,7 @@ def merge(options: Namespace) -> Result:
     )
     result: Result = {"model": str(output), "weights_digest": config.weights_digest}
     method = config.source["merged_from"]["method"]
-    if not get_method(method).foldable:
+    if not get_method(method).folds:
         note = f"{method} does not fold: its tensors are extra weights of the model"
         result["notes"] = [note]
     if image is not None:

@@ -17,6 +17,7 @@ from samzoo.runtime.errors import FormatError, WrongBaseError, shown
 from samzoo.runtime.formats.adapter import AdapterConfig
 from samzoo.runtime.formats.arrays import Array, Tensors
 from samzoo.runtime.formats.config import AisParameters, Preprocessing
+from samzoo.runtime.formats.fields import to_json
 from samzoo.runtime.formats.shapes import is_statistic, tensor_shapes
 from samzoo.runtime.formats.tensor_files import check_finite, check_names
 from samzoo.training.methods import get_method
@@ -72,17 +73,16 @@ def completed(foreign: Foreign, base: Base, *, where: str) -> tuple[AdapterConfi
     tensors = {name: as_float32(value) for name, value in foreign.tensors.items()}
     method = get_method(foreign.method)
     base_architecture = base.config.architecture
+    settings = method.settings(foreign.hyperparameters, where=where)
     try:
-        hyperparameters = method.resolved(
-            method.hyperparameters(foreign.hyperparameters), base_architecture
-        )
-        architecture = method.extended(base_architecture, hyperparameters)
+        settings = method.resolved(settings, base_architecture)
+        architecture = method.extended(base_architecture, settings)
     except FormatError as error:
         raise FormatError(f"{where}: {error}") from error
     point_output = foreign.point_output or architecture.mask_decoder.point_output
     config = AdapterConfig(
         method=foreign.method,
-        hyperparameters=hyperparameters,
+        hyperparameters=to_json(settings),
         base_digest=base.config.weights_digest,
         base_path=str(base.folder.resolve()),
         architecture=dataclasses.replace(
@@ -113,11 +113,11 @@ def check_adapter(config: AdapterConfig, tensors: Tensors, base: Base, *, where:
     rest = {name: value for name, value in tensors.items() if not name.startswith(ENCODER)}
     check_finite(tensors, where=where)
     method = get_method(config.method)
+    settings = method.settings(config.hyperparameters, where=where)
     try:
-        hyperparameters = method.hyperparameters(config.hyperparameters)
-        method.check_delta(encoder, delta, base.config.architecture, hyperparameters)
-        if not method.foldable:  # its own check
-            method.fold(encoder, delta, config.architecture, hyperparameters)
+        method.check_delta(encoder, delta, base.config.architecture, settings)
+        if not method.folds:  # its own check
+            method.fold(encoder, delta, config.architecture, settings)
     except FormatError as error:
         raise FormatError(
             f"{where}: {error}; the file is incomplete, or belongs to another base or method"

@@ -13,12 +13,10 @@ import numpy as np
 
 from samzoo.runtime.formats.arrays import Array
 from samzoo.runtime.formats.config import EncoderConfig
-from samzoo.training.methods.layers import matrix_rows
+from samzoo.training.methods.layers import FUSED, matrix_rows
 
 Factors = tuple[Array, Array]
 """A ``(rank, in)`` and B ``(rows, rank)``."""
-
-FUSED = ("q", "k", "v")
 
 
 def fuse(

@@ -7,7 +7,7 @@ zeros, which add nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,9 @@ import numpy as np
 from samzoo.runtime.errors import InputError, shown
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import EncoderConfig
-from samzoo.training.methods.blocks import block_names
-from samzoo.training.methods.layers import block_layers, linear_layers, matrix_rows
+from samzoo.training.methods.blocks import Blocks, block_names
+from samzoo.training.methods.layers import FUSED, block_layers, linear_layers, matrix_rows
+from samzoo.training.methods.lora import MATRICES, Matrix
 from samzoo.zoo.checkpoints.base import ENCODER, Base
 
 from .fused_lora import Factors
@@ -33,9 +34,8 @@ def grouped(tensors: Mapping[str, Any]) -> Layers:
         if found and name.startswith(ENCODER):
             pair = (tensors[name], tensors[f"{layer}.lora_b.{matrix}"])
             layers.setdefault(layer.removeprefix(ENCODER), {})[matrix] = pair
-    order = ("q", "k", "v")
     return {
-        layer: dict(sorted(pairs.items(), key=lambda item: (*order, item[0]).index(item[0])))
+        layer: dict(sorted(pairs.items(), key=lambda item: (*FUSED, item[0]).index(item[0])))
         for layer, pairs in layers.items()
     }
 
@@ -44,8 +44,8 @@ def ungrouped(
     config: EncoderConfig,
     layers: Layers,
     base: Base,
-    matrices: list[str],
-    blocks: list[int] | None,
+    matrices: Sequence[str],
+    blocks: Blocks,
     rank: int,
 ) -> Tensors:
     """Name the factors, with zeros for those that other blocks have and this one lacks."""
@@ -63,7 +63,7 @@ def ungrouped(
 
 def matrices_found(
     config: EncoderConfig, layers: Mapping[str, Iterable[str]], *, where: str
-) -> tuple[list[int] | None, list[str]]:
+) -> tuple[tuple[int, ...] | None, tuple[Matrix, ...]]:
     """Find the hyperparameters ``blocks`` and ``matrices`` that cover all the layers.
 
     Raises:
@@ -82,9 +82,8 @@ def matrices_found(
             )
         blocks.add(names.index(owner))
         found |= set(matrices) if kind == "qkv" else {kind}
-    chosen = sorted(blocks)
-    order = ("q", "k", "v", "proj", "mlp")
+    chosen = tuple(sorted(blocks))
     return (
         None if len(chosen) == len(names) else chosen,
-        [matrix for matrix in order if matrix in found],
+        tuple(matrix for matrix in MATRICES if matrix in found),
     )

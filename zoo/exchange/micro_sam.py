@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,17 +20,21 @@ import numpy as np
 from samzoo.runtime.errors import FormatError, InputError, shown
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import VitConfig
+from samzoo.runtime.formats.fields import to_json
 from samzoo.runtime.formats.tensor_files import check_names
 from samzoo.training.methods import METHODS, get_method
+from samzoo.training.methods.adaptformer import ALPHA, AdaptFormerSettings
 from samzoo.training.methods.blocks import block_names, chosen_blocks
+from samzoo.training.methods.fact import FactSettings
+from samzoo.training.methods.layers import FUSED
+from samzoo.training.methods.lora import LoraSettings
+from samzoo.training.methods.selective import SelectiveSettings
+from samzoo.training.methods.table import late_form, quantized_form, usual_form
 from samzoo.zoo.checkpoints.base import ENCODER, Base
 
 from .foreign import Foreign, check_frozen, parameter_shapes, same, the_one
 from .micro_sam_names import DELTA, WRAPPED, our_name, split_name
 from .quantized_bases import check_quantized_base, is_quantized
-
-SELECTIVE = ("freeze_encoder", "layernorm", "bias", "attention", "late_full", "full")
-"""Methods that add no names of their own; the one that changes least comes first."""
 
 FACT_DROPOUT = 0.1
 """micro-sam's default. Dropout acts in training only, and no file stores it."""
@@ -66,6 +71,7 @@ def read(
         InputError: ``alpha`` was given for a method or a file that does not need it, or the
             checkpoint has another method than ``method``.
     """
+    expected = None if method is None else usual_form(method)
     found = _method_of(tensors, where=where)
     decoders = {n: v for n, v in tensors.items() if not n.startswith(ENCODER)}
     encoder = {n: v for n, v in tensors.items() if n.startswith(ENCODER)}
@@ -79,10 +85,11 @@ def read(
                 f"{where}: holds a {found} adapter of micro-sam, which has those for ViTs only, "
                 f"but the base {base.folder} has another image encoder"
             )
-        if found != "adaptformer" and alpha is not None:
+        learns_alpha = isinstance(get_method(found).defaults, AdaptFormerSettings)
+        if alpha is not None and not learns_alpha:
             raise InputError(f"{where}: alpha is for AdaptFormer, but the file holds {found}")
         foreign = _read_wrapped(found, encoder, base, where=where, alpha=alpha)
-    if method is not None and foreign.method.removeprefix("late_") != method.removeprefix("late_"):
+    if expected is not None and usual_form(foreign.method) != expected:
         raise InputError(
             f"{where}: holds an adapter of the method {foreign.method!r}, expected {method!r}"
         )
@@ -119,13 +126,14 @@ def _method_of(tensors: Mapping[str, Any], *, where: str) -> str | None:
             )
         return None
     method = next(iter(found))
-    return "qlora" if method == "lora" and is_quantized(tensors) else method
+    return quantized_form(method) if is_quantized(tensors) else method
 
 
 def _read_wrapped(
     found: str, encoder: Mapping[str, Any], base: Base, *, where: str, alpha: float | None
 ) -> Foreign:
-    kind = "lora" if found == "qlora" else found
+    row = get_method(found)
+    kind = found if row.quantized is None else row.quantized.of
     frozen: Tensors = {}
     delta: Tensors = {}
     for name, value in encoder.items():
@@ -136,26 +144,25 @@ def _read_wrapped(
             frozen[our_name(kind, name)] = value
         else:
             raise FormatError(f"{where}: tensor {shown(name)} does not belong to {found}")
-    if found == "qlora":
-        quantization = check_quantized_base(frozen, base, where=where)
+    hyperparameters: dict[str, Any] = {}
+    if row.quantized is not None:
+        hyperparameters["quantization"] = check_quantized_base(frozen, base, where=where)
     else:
         check_frozen(frozen, base, where=where)
         missing = sorted(set(base.part(ENCODER)) - set(frozen))
         if missing:
             raise FormatError(f"{where}: lacks the frozen tensor {shown(missing[0])}")
     blocks = _blocks_of(delta, base)
-    hyperparameters: dict[str, Any] = {"blocks": _all_or(blocks, base)}
+    hyperparameters["blocks"] = _all_or(blocks, base)
     notes: tuple[str, ...] = ()
-    if kind == "lora":
+    if isinstance(row.defaults, LoraSettings):
         ranks = (v.shape[0] for n, v in delta.items() if ".lora_a." in n)
         hyperparameters |= {
             "rank": the_one(ranks, "rank", where=where),
             "matrices": _matrices_of(delta),
             "scale": 1.0,
         }
-        if found == "qlora":
-            hyperparameters["quantization"] = quantization
-    elif kind == "fact":
+    elif isinstance(row.defaults, FactSettings):
         ranks = (v.shape[0] for n, v in delta.items() if n.endswith(".fact_u"))
         hyperparameters |= {
             "rank": the_one(ranks, "rank", where=where),
@@ -165,7 +172,7 @@ def _read_wrapped(
         notes = (
             f"the file does not hold FacT's dropout; micro-sam's default {FACT_DROPOUT} is used",
         )
-    elif kind == "adaptformer":
+    elif isinstance(row.defaults, AdaptFormerSettings):
         notes = _read_adaptformer(delta, hyperparameters, blocks, alpha=alpha, where=where)
     return Foreign(
         method=_late(found, blocks, base),
@@ -188,7 +195,7 @@ def _read_adaptformer(
     notes = (
         "the file does not hold AdaptFormer's dropout, which acts in training only; it is off",
     )
-    learned = any(name.endswith(".adaptformer_alpha") for name in delta)
+    learned = any(name.endswith(f".{ALPHA}") for name in delta)
     if learned and alpha is not None:
         raise InputError(f"{where}: holds its own learned alpha; omit alpha")
     if learned:
@@ -202,7 +209,7 @@ def _read_adaptformer(
     hyperparameters["alpha"] = float(alpha)
     for name in [n for n in delta if n.endswith(".adaptformer_up.weight")]:
         owner = name.removesuffix("adaptformer_up.weight")
-        delta[f"{owner}adaptformer_alpha"] = np.full(1, alpha, np.float32)
+        delta[f"{owner}{ALPHA}"] = np.full(1, alpha, np.float32)
     return (*notes, f"the file does not hold AdaptFormer's fixed alpha; {alpha} was given")
 
 
@@ -213,36 +220,44 @@ def _read_selective(
     ours = base.part(ENCODER)
     ending = f" of the image encoder) next to the base {base.folder}"
     check_names(encoder, ours, where=where, ending=ending)
-    if method is not None and method not in SELECTIVE:
+    selective = [name for name, row in METHODS.items() if row.selective]
+    if method is not None and method not in selective:
         raise InputError(
             f"{where}: holds the names of a plain SAM, expected the method {shown(method)}; the "
-            f"methods with such names are {', '.join(SELECTIVE)}"
+            f"methods with such names are {', '.join(selective)}"
         )
     changed = {name for name, value in encoder.items() if not same(value, ours[name])}
-    config = base.config.architecture.image_encoder
-    prefixes = [f"{ENCODER}{block}." for block in block_names(config)]
-    blocks = [i for i, p in enumerate(prefixes) if any(n.startswith(p) for n in changed)]
-    shapes = parameter_shapes(base)
-    for name in SELECTIVE if method is None else (method,):
-        row = get_method(name)
-        given: dict[str, Any] = {}
-        if "blocks" in row.defaults and name != "full":
-            given["blocks"] = _all_or(blocks, base) if blocks else None
-            if name == "late_full":  # None would be its default, the last half
-                given["blocks"] = blocks or [len(prefixes) - 1]
-        hyperparameters = row.hyperparameters(given)
-        trained = row.trainable(shapes, base.config.architecture, hyperparameters)
-        names = {ENCODER + each for each in trained}
+    blocks, shapes = _blocks_of(changed, base), parameter_shapes(base)
+    candidates = []
+    for name in selective if method is None else (method,):
+        settings = _selective_settings(name, blocks, base)
+        trained = get_method(name).trainable(shapes, base.config.architecture, settings)
+        size = sum(prod(shape) for shape in trained.values())
+        candidates.append((size, name, settings, {ENCODER + each for each in trained}))
+    for _, name, settings, names in sorted(candidates, key=lambda candidate: candidate[0]):
         if changed <= names:
             return Foreign(
                 method=name,
-                hyperparameters=hyperparameters,
+                hyperparameters=to_json(settings),
                 tensors={each: encoder[each] for each in sorted(names)},
                 notes=(f"the {len(changed)} tensors that differ from the base tell the method",)
                 if method is None else (),
             )  # fmt: skip
     check_frozen({n: encoder[n] for n in set(encoder) - names}, base, where=where)
     raise AssertionError(changed)  # what differs lies outside the method's tensors
+
+
+def _selective_settings(name: str, blocks: list[int], base: Base) -> Any:
+    """The settings with which a method trains these blocks; all of the encoder, if it can."""
+    defaults = get_method(name).defaults
+    if not isinstance(defaults, SelectiveSettings) or late_form(name) != name:
+        return defaults  # the late form is the one of blocks
+    if defaults.blocks is None:
+        chosen = _all_or(blocks, base) if blocks else None
+    else:  # None would be all of them
+        count = len(block_names(base.config.architecture.image_encoder))
+        chosen = blocks or [count - 1]
+    return SelectiveSettings(blocks=None if chosen is None else tuple(chosen))
 
 
 def _blocks_of(delta: Iterable[str], base: Base) -> list[int]:
@@ -259,13 +274,12 @@ def _all_or(blocks: list[int], base: Base) -> list[int] | None:
 def _late(method: str, blocks: list[int], base: Base) -> str:
     """Return the late form's name for a method that adapts the last blocks and not the first."""
     count = len(block_names(base.config.architecture.image_encoder))
-    late = f"late_{method}"
     tail = 0 < len(blocks) < count and blocks == [*range(blocks[0], count)]
-    return late if tail and late in METHODS else method
+    return late_form(method) if tail else method
 
 
 def _matrices_of(delta: Iterable[str]) -> list[str]:
     """List the matrices that have factors in any block; a later check demands them in all."""
     found = {name.rpartition(".")[2] for name in delta}
-    matrices = [matrix for matrix in ("q", "k", "v") if matrix in found]
+    matrices = [matrix for matrix in FUSED if matrix in found]
     return matrices + (["mlp"] if found & {"lin1", "lin2"} else [])

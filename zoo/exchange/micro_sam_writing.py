@@ -14,7 +14,12 @@ import numpy as np
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import VitConfig
+from samzoo.training.methods import get_method
+from samzoo.training.methods.adaptformer import ALPHA, AdaptFormerSettings
 from samzoo.training.methods.blocks import chosen_blocks
+from samzoo.training.methods.fact import FactSettings
+from samzoo.training.methods.lora import LoraSettings
+from samzoo.training.methods.table import usual_form
 from samzoo.zoo.checkpoints.base import ENCODER, Base
 
 from .foreign import AIS, DECODERS
@@ -28,17 +33,13 @@ SURGERY = {
 }
 """Classes of ``micro_sam.models.peft_sam`` by our methods; other methods load as a plain SAM."""
 
-PLAIN = ("freeze_encoder", "full", "late_full", "attention", "bias", "layernorm")
 
-
-def state_dict(
-    method: str, hyperparameters: Mapping[str, Any], tensors: Mapping[str, Any], base: Base
-) -> Tensors:
+def state_dict(method: str, settings: Any, tensors: Mapping[str, Any], base: Base) -> Tensors:
     """Give the tensors of an adapter and its base micro-sam's names.
 
     Args:
         method: The adapter's method.
-        hyperparameters: All hyperparameters of the adapter.
+        settings: The settings of the method.
         tensors: The adapter's tensors by our names, without an AIS decoder.
         base: The adapter's base.
 
@@ -48,7 +49,7 @@ def state_dict(
     Raises:
         InputError: micro-sam cannot compute the same.
     """
-    kind, delta = expressible(method, hyperparameters, tensors, base)
+    kind, delta = expressible(method, settings, tensors, base)
     encoder = base.part(ENCODER)
     if kind is None:
         return {**encoder, **delta, **{n: v for n, v in tensors.items() if n.startswith(DECODERS)}}
@@ -59,7 +60,7 @@ def state_dict(
     for name, value in {**encoder, **delta}.items():
         block, suffix = split_name(name)
         wrapped = block in owners and suffix in theirs
-        if kind == "lora" and suffix.startswith("mlp.") and not mlp:
+        if isinstance(settings, LoraSettings) and suffix.startswith("mlp.") and not mlp:
             wrapped = False
         state[f"{block}{theirs[suffix]}" if wrapped else name] = value
     return {**state, **{n: v for n, v in tensors.items() if n.startswith(DECODERS)}}
@@ -71,13 +72,13 @@ def decoder_state(tensors: Mapping[str, Any]) -> Tensors:
 
 
 def expressible(
-    method: str, hyperparameters: Mapping[str, Any], tensors: Mapping[str, Any], base: Base
+    method: str, settings: Any, tensors: Mapping[str, Any], base: Base
 ) -> tuple[str | None, Tensors]:
     """Bring the encoder's delta into micro-sam's form.
 
     Args:
         method: The adapter's method.
-        hyperparameters: All hyperparameters of the adapter.
+        settings: The settings of the method.
         tensors: The adapter's tensors.
         base: The adapter's base.
 
@@ -88,53 +89,51 @@ def expressible(
         InputError: micro-sam cannot compute the same; the message says what to do instead.
     """
     delta: Tensors = {n: v for n, v in tensors.items() if n.startswith(ENCODER)}
-    kind = method.removeprefix("late_") if method not in PLAIN else method
-    if kind in PLAIN:
+    row, kind = get_method(method), usual_form(method)
+    if row.selective:
         return None, delta
-    if kind == "qlora":
+    if row.quantized is not None:
         raise _refusal("QLoRA over 4-bit weights", "its loader has no 4-bit weights")
     if kind not in SURGERY:
         raise _refusal(f"the method {method!r}", "it does not know it")
     if not isinstance(base.config.architecture.image_encoder, VitConfig):
         raise _refusal("adapters of a TinyViT", "its methods are for ViTs")
-    if kind == "lora":
-        if "proj" in hyperparameters["matrices"]:
+    if isinstance(settings, LoraSettings):
+        if "proj" in settings.matrices:
             raise _refusal("LoRA on attn.proj", "it adapts q, k, v and mlp only")
-        scale = np.float32(hyperparameters["scale"])
+        scale = np.float32(settings.scale)
         delta = {n: v * scale if ".lora_b." in n else v for n, v in delta.items()}
-    if hyperparameters.get("init") == "identity" and kind == "adaptformer":
-        raise _refusal("AdaptFormer without the second residual", "its own always adds it")
-    if kind == "fact" and hyperparameters["shared"]:
+    elif isinstance(settings, FactSettings) and settings.shared:
         delta = _unshared(delta)
-    if kind == "adaptformer" and hyperparameters["alpha"] != "learned":
-        delta = {n: v for n, v in delta.items() if not n.endswith(".adaptformer_alpha")}
+    elif isinstance(settings, AdaptFormerSettings):
+        if settings.init == "identity":
+            raise _refusal("AdaptFormer without the second residual", "its own always adds it")
+        if settings.alpha != "learned":
+            delta = {n: v for n, v in delta.items() if not n.endswith(f".{ALPHA}")}
     return kind, delta
 
 
-def peft_kwargs(
-    method: str, hyperparameters: Mapping[str, Any], base: Base
-) -> dict[str, Any] | None:
+def peft_kwargs(method: str, settings: Any, base: Base) -> dict[str, Any] | None:
     """Return the ``peft_kwargs`` for ``get_sam_model``; None for a plain SAM.
 
     ``peft_module`` is the name of the class in ``micro_sam.models.peft_sam``.
     """
-    kind = method.removeprefix("late_") if method not in PLAIN else method
-    if kind in PLAIN:
+    if get_method(method).selective:
         return None
     config = base.config.architecture.image_encoder
-    arguments: dict[str, Any] = {"peft_module": SURGERY[kind]}
-    if kind in ("lora", "fact"):
-        arguments["rank"] = hyperparameters["rank"]
-    if kind == "lora":
-        arguments["update_matrices"] = list(hyperparameters["matrices"])
-    if kind == "fact":
-        arguments["dropout"] = hyperparameters["dropout"] or None
-    if kind == "adaptformer":
-        learned = hyperparameters["alpha"] == "learned"
-        arguments["alpha"] = "learnable_scalar" if learned else hyperparameters["alpha"]
-        arguments["projection_size"] = hyperparameters["projection"]
-        arguments["dropout"] = hyperparameters["dropout"] or None
-    blocks = chosen_blocks(config, hyperparameters["blocks"])
+    arguments: dict[str, Any] = {"peft_module": SURGERY[usual_form(method)]}
+    if isinstance(settings, LoraSettings):
+        arguments["rank"] = settings.rank
+        arguments["update_matrices"] = list(settings.matrices)
+    elif isinstance(settings, FactSettings):
+        arguments["rank"] = settings.rank
+        arguments["dropout"] = settings.dropout or None
+    elif isinstance(settings, AdaptFormerSettings):
+        learned = settings.alpha == "learned"
+        arguments["alpha"] = "learnable_scalar" if learned else settings.alpha
+        arguments["projection_size"] = settings.projection
+        arguments["dropout"] = settings.dropout or None
+    blocks = chosen_blocks(config, settings.blocks)
     if blocks != chosen_blocks(config, None):
         arguments["attention_layers_to_update"] = blocks
     return arguments

@@ -9,7 +9,7 @@ Source: peft 0.21.2, ``tuners/lora`` and ``utils/save_and_load.py``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from samzoo.runtime.errors import FormatError, InputError, shown
 from samzoo.runtime.formats.adapter import CONFIG_FILE, WEIGHTS_FILE
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.files import read_json
+from samzoo.training.methods.lora import LoraSettings
 from samzoo.zoo.checkpoints.base import ENCODER, Base, as_float32
 
 from .foreign import DECODERS, Foreign
@@ -39,7 +40,7 @@ def is_peft_folder(folder: Path) -> bool:
 
 
 def read(
-    folder: Path, tensors: Mapping[str, Any], base: Base, *, matrices: list[str] | None = None
+    folder: Path, tensors: Mapping[str, Any], base: Base, *, matrices: Sequence[str] | None = None
 ) -> Foreign:
     """Read a LoRA of ``peft``.
 
@@ -159,12 +160,12 @@ def _decoders(saved: Mapping[str, Any], base: Base, *, where: str) -> Tensors:
 
 
 def write(
-    hyperparameters: Mapping[str, Any], tensors: Mapping[str, Any], base: Base
+    settings: LoraSettings, tensors: Mapping[str, Any], base: Base
 ) -> tuple[dict[str, Any], Tensors]:
     """Bring a LoRA adapter into the form of ``peft``.
 
     Args:
-        hyperparameters: All hyperparameters of the method ``lora``.
+        settings: The settings of the method.
         tensors: The adapter's tensors by our names.
         base: The adapter's base.
 
@@ -173,7 +174,7 @@ def write(
         one LoRA of rank ``n * rank``. B includes the scale, and ``lora_alpha`` is the rank, so that
         ``peft`` scales by 1.
     """
-    config, scale = base.config.architecture.image_encoder, np.float32(hyperparameters["scale"])
+    config, scale = base.config.architecture.image_encoder, np.float32(settings.scale)
     state: Tensors = {}
     ranks: dict[str, int] = {}
     for layer, by_matrix in grouped(tensors).items():

@@ -22,6 +22,8 @@ from samzoo.runtime.formats.config import AisDecoderConfig
 from samzoo.runtime.formats.files import read_tensors, sha256_of
 from samzoo.runtime.formats.outputs import check_output_folder, write_folder
 from samzoo.runtime.formats.tensor_files import BFLOAT16, DTYPES, TensorFile
+from samzoo.training.methods.layers import FUSED
+from samzoo.training.methods.table import factored_settings
 from samzoo.zoo.checkpoints.base import ENCODER, Base, read_base
 from samzoo.zoo.checkpoints.detection import architecture_of
 
@@ -141,12 +143,14 @@ def _read_folder(folder: Path, base: Base) -> Foreign:
     if not (folder / OUR_CONFIG).is_file():
         return huggingface_peft.read(folder, tensors, base)
     ours = _read_our_config(folder / OUR_CONFIG, base)
-    fused = [m for m in ours.hyperparameters.get("matrices", []) if m in ("q", "k", "v")]
+    where = str(folder / OUR_CONFIG)
+    settings = factored_settings(ours.method, ours.hyperparameters, where=where)
+    fused = [m for m in settings.matrices if m in FUSED]
     foreign = huggingface_peft.read(folder, tensors, base, matrices=fused or None)
     ais = read_tensors(folder / AIS_FILE) if (folder / AIS_FILE).is_file() else {}
     return Foreign(
         method=ours.method,
-        hyperparameters={**foreign.hyperparameters, "blocks": ours.hyperparameters.get("blocks")},
+        hyperparameters={**foreign.hyperparameters, "blocks": settings.blocks},
         tensors={**foreign.tensors, **{AIS + name: value for name, value in ais.items()}},
         ais_decoder=ours.architecture.ais_decoder,
         preprocessing=ours.preprocessing,

@@ -28,7 +28,7 @@ from samzoo.runtime.formats.outputs import (
     replacing,
     write_folder,
 )
-from samzoo.training.methods import get_method
+from samzoo.training.methods import METHODS, get_method
 from samzoo.zoo.checkpoints.base import Base, read_base
 
 from . import peft as huggingface_peft
@@ -79,10 +79,10 @@ def write_foreign_adapter(
     else:
         check_output_folder(output, force=force, inputs=inputs)
     config, tensors, read = _read(adapter, base)
-    hyperparameters = get_method(config.method).hyperparameters(config.hyperparameters)
+    settings = get_method(config.method).settings(config.hyperparameters, where=str(adapter))
     if to == "micro-sam":
-        return _write_micro_sam(output, config, hyperparameters, tensors, read)
-    return _write_peft(output, config, hyperparameters, tensors, read, force=force)
+        return _write_micro_sam(output, config, settings, tensors, read)
+    return _write_peft(output, config, settings, tensors, read, force=force)
 
 
 def _read(adapter: Path, base: Path | None) -> tuple[AdapterConfig, Tensors, Base]:
@@ -97,11 +97,11 @@ def _read(adapter: Path, base: Path | None) -> tuple[AdapterConfig, Tensors, Bas
 def _write_micro_sam(
     output: Path,
     config: AdapterConfig,
-    hyperparameters: dict[str, Any],
+    settings: Any,
     tensors: Tensors,
     base: Base,
 ) -> dict[str, Any]:
-    state = state_dict(config.method, hyperparameters, tensors, base)
+    state = state_dict(config.method, settings, tensors, base)
     notes = []
     decoder: Tensors | None = None
     if isinstance(config.architecture.ais_decoder, UnetrDecoderConfig):
@@ -110,25 +110,26 @@ def _write_micro_sam(
         notes.append("the AIS decoder is left out: micro-sam has another network")
     with replacing(output) as temporary:
         save_checkpoint(temporary, state, decoder)
-    arguments = peft_kwargs(config.method, hyperparameters, base)
+    arguments = peft_kwargs(config.method, settings, base)
     return {"target": "micro-sam", "peft_kwargs": arguments, "notes": notes}
 
 
 def _write_peft(
     output: Path,
     config: AdapterConfig,
-    hyperparameters: dict[str, Any],
+    settings: Any,
     tensors: Tensors,
     base: Base,
     *,
     force: bool,
 ) -> dict[str, Any]:
-    if config.method not in ("lora", "late_lora"):
+    plain = [n for n, row in METHODS.items() if row.factored and row.quantized is None]
+    if config.method not in plain:
         raise InputError(
-            f"method: found {config.method!r}; peft folders can hold lora and late_lora. "
+            f"method: found {config.method!r}; peft folders can hold {' and '.join(plain)}. "
             "Merge the adapter (samzoo merge) and convert the model instead"
         )
-    theirs, state = huggingface_peft.write(hyperparameters, tensors, base)
+    theirs, state = huggingface_peft.write(settings, tensors, base)
     ais = {n.removeprefix(AIS): v for n, v in tensors.items() if n.startswith(AIS)}
 
     def fill(folder: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from samzoo.runtime.formats.adapter import read_adapter
 from samzoo.runtime.formats.config import EncoderConfig
 from samzoo.runtime.formats.lora_factors import Factors, factor_names
-from samzoo.training.methods import get_method
+from samzoo.training.methods.table import factored_settings
 from samzoo.zoo.exchange.fused_lora import fuse
 from samzoo.zoo.exchange.lora_layers import grouped
 
@@ -33,8 +33,8 @@ def encoder_factors(adapter: Path, encoder: EncoderConfig) -> Factors:
         ``qkv`` stand beside each other, and the adapter's scale is in B.
     """
     config, tensors = read_adapter(adapter)
-    settings = get_method(config.method).hyperparameters(config.hyperparameters)
-    scale = np.float32(settings["scale"])
+    settings = factored_settings(config.method, config.hyperparameters, where=str(adapter))
+    scale = np.float32(settings.scale)
     factors: Factors = {}
     for layer, pairs in grouped(tensors).items():
         first_b = next(iter(pairs.values()))[1]

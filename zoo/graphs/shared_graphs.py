@@ -16,6 +16,7 @@ from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.manifest import AIS_DECODER, ENCODER, MASK_DECODER
 from samzoo.training.methods import get_method
 from samzoo.training.methods.layers import PREFIX, linear_layers
+from samzoo.training.methods.lora import MATRICES
 from samzoo.zoo.merging.folding import merged
 from samzoo.zoo.merging.merged_weights import QloraBase
 
@@ -83,17 +84,15 @@ def shared_encoder(
     if quantization is not None:
         adapter = next(iter(adapters.values()))
         method = get_method(adapter.method)
-        settings = method.hyperparameters(adapter.hyperparameters)
-        assert method.trained_base is not None
+        settings = method.settings(adapter.hyperparameters, where=where)
+        assert method.quantized is not None
         for tensor in [tensor for tensor in tensors if tensor.startswith(PREFIX)]:
             value = tensors[tensor]
             value = value.astype(np.float32) if value.dtype == np.float16 else value
-            tensors[tensor] = method.trained_base(tensor, value, settings)
+            tensors[tensor] = method.quantized.trained_base(tensor, value, settings)
     sam = Sam(config)
     load_weights(sam, tensors, where=where)
-    layers = linear_layers(
-        config.architecture.image_encoder, ["q", "k", "v", "proj", "mlp"], blocks=None
-    )
+    layers = linear_layers(config.architecture.image_encoder, MATRICES, blocks=None)
     graphs = export_graphs(
         sam.eval(),
         precision=precision,

@@ -18,6 +18,7 @@ import numpy as np
 from samzoo.runtime.errors import require
 from samzoo.runtime.formats.adapter import AdapterConfig, open_adapter, read_adapter
 from samzoo.runtime.formats.arrays import Array
+from samzoo.runtime.formats.fields import to_json
 from samzoo.runtime.formats.folders import read_model_folder
 from samzoo.runtime.model import Model
 from samzoo.training.methods import get_method
@@ -54,7 +55,7 @@ def require_packages(adapter: Path) -> None:
         MissingDependencyError: torch is not installed, or bitsandbytes for QLoRA.
     """
     require("torch", extra="train")
-    if get_method(open_adapter(adapter)[0].method).trained_base is not None:
+    if get_method(open_adapter(adapter)[0].method).quantized is not None:
         import_module("samzoo.training.methods.four_bit_layers")
 
 
@@ -99,16 +100,16 @@ def merge_differences(
 
 
 def _networks(config: AdapterConfig) -> list[tuple[str, AdapterConfig]]:
-    if get_method(config.method).trained_base is None:
+    quantized = get_method(config.method).quantized
+    if quantized is None:
         return [("the adapter's network", config)]
-    plain = {k: v for k, v in config.hyperparameters.items() if k != "quantization"}
+    names = to_json(get_method(quantized.of).defaults)
+    plain = {k: v for k, v in config.hyperparameters.items() if k in names}
     return [
         ("the adapter's network, 4-bit", config),
         (
             "the adapter on the base as it is",
-            dataclasses.replace(
-                config, method=config.method.replace("qlora", "lora"), hyperparameters=plain
-            ),
+            dataclasses.replace(config, method=quantized.of, hyperparameters=plain),
         ),
     ]
 

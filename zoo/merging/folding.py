@@ -35,7 +35,7 @@ def merge(
 ) -> ModelConfig:
     """Fold an adapter into its base and write the model folder, in the memory of one layer.
 
-    A method that does not fold (``METHODS[...].foldable``) leaves its tensors as extra weights of
+    A method that does not fold (``METHODS[...].folds``) leaves its tensors as extra weights of
     the model, which the config's architecture describes.
 
     Args:
@@ -120,7 +120,10 @@ def _open(
             f"qlora_base: found {shown(qlora_base)}, allowed: {', '.join(QLORA_BASES)}"
         )
     config, delta = open_adapter(adapter)
-    get_method(config.method)  # before the base is read, which takes longer
+    where = str(
+        adapter / ADAPTER_CONFIG_FILE
+    )  # checked before the base is read, which takes longer
+    get_method(config.method).settings(config.hyperparameters, where=where)
     base_config, tensors = _open_base(config, adapter, base)
     weights = MergedWeights(config, tensors, delta, base_config.architecture, qlora_base=qlora_base)
     return config, base_config.weights_digest, weights
@@ -145,7 +148,7 @@ def _model_config(
         "method": config.method,
         "hyperparameters": config.hyperparameters,
     }
-    if method.trained_base is not None:
+    if method.quantized is not None:
         merged_from["qlora_base"] = qlora_base
     return ModelConfig(
         architecture=config.architecture,

@@ -8,7 +8,7 @@ mapping with the merged weights under the original SAM names, in the memory of o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Generic, Literal, get_args
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from samzoo.runtime.formats.config import AisDecoderConfig, Architecture
 from samzoo.runtime.formats.shapes import ais_decoder_shapes
 from samzoo.runtime.formats.tensor_files import TensorFile, TensorInfo, check_finite
 from samzoo.training.methods import Method, get_method
+from samzoo.training.methods.method import S
 
 ENCODER_PREFIX, AIS_PREFIX = "image_encoder.", "ais_decoder."
 DECODER_PREFIXES = ("prompt_encoder.", "mask_decoder.")
@@ -60,9 +61,8 @@ class MergedWeights(Mapping[str, Array]):
         qlora_base: QloraBase = DEFAULT_QLORA_BASE,
     ) -> None:
         self._method = get_method(config.method)
-        self._settings = self._method.resolved(
-            self._method.hyperparameters(config.hyperparameters), architecture
-        )
+        settings = self._method.settings(config.hyperparameters, where="adapter")
+        self._settings = self._method.resolved(settings, architecture)
         _check_architecture(config, architecture, self._method, self._settings)
         self._architecture = config.architecture
         self._adapter = adapter
@@ -74,10 +74,10 @@ class MergedWeights(Mapping[str, Array]):
         self._method.check_delta(encoder, delta, architecture, self._settings)
         self._base = _EncoderWeights(base, encoder, self._method, self._settings, qlora_base)
         # Factors that several layers share, and weights beside the layers, need all of the delta.
-        whole = not self._method.foldable or bool(self._settings.get("shared"))
+        whole = not self._method.folds or self._method.shares(self._settings)
         self._groups = {"": [*delta]} if whole else _grouped(delta, encoder)
         self._folded: tuple[str | None, Tensors] = (None, {})
-        kept = {} if self._method.foldable else delta
+        kept = {} if self._method.folds else delta
         self.info = {
             name: _widened(info) for name, info in sorted({**encoder, **kept, **finetuned}.items())
         }
@@ -125,19 +125,20 @@ class MergedWeights(Mapping[str, Array]):
         return self._folded[1]
 
 
-class _EncoderWeights(Mapping[str, Array]):
+class _EncoderWeights(Mapping[str, Array], Generic[S]):
     """The encoder's weights that the delta is added to, in float32."""
 
     def __init__(
         self,
         base: TensorFile,
         names: Mapping[str, TensorInfo],
-        method: Method,
-        settings: Mapping[str, Any],
+        method: Method[S],
+        settings: S,
         qlora_base: QloraBase,
     ) -> None:
         self._base, self._names, self._settings = base, names, settings
-        self._trained = method.trained_base if qlora_base == "dequantized" else None
+        rounded = method.quantized is not None and qlora_base == "dequantized"
+        self._quantized = method.quantized if rounded else None
         self._last: tuple[str, Array] | None = None  # q, k and v ask for the same weight
 
     def __getitem__(self, name: str) -> Array:
@@ -147,8 +148,8 @@ class _EncoderWeights(Mapping[str, Array]):
             self._last = None  # let go before the next is read
             value = self._base[name]
             value = value.astype(np.float32) if value.dtype == np.float16 else value
-            if self._trained is not None:
-                value = self._trained(name, value, self._settings)
+            if self._quantized is not None:
+                value = self._quantized.trained_base(name, value, self._settings)
             self._last = (name, value)
         return self._last[1]
 
@@ -201,7 +202,7 @@ def _check_decoders(
 
 
 def _check_architecture(
-    config: AdapterConfig, base: Architecture, method: Method, settings: Mapping[str, Any]
+    config: AdapterConfig, base: Architecture, method: Method[S], settings: S
 ) -> None:
     """The adapter's network must be the base's, but for what the method adds to it."""
     expected = method.extended(base, settings).image_encoder

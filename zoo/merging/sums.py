@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -35,16 +36,18 @@ from samzoo.runtime.formats.adapter import (
 )
 from samzoo.runtime.formats.arrays import Array, Tensors
 from samzoo.runtime.formats.config import ModelConfig
+from samzoo.runtime.formats.fields import to_json
+from samzoo.runtime.formats.four_bit import Quantization
 from samzoo.runtime.formats.outputs import check_output_folder, write_folder
 from samzoo.runtime.formats.tensor_files import check_finite
+from samzoo.training.methods import get_method
+from samzoo.training.methods.lora import LoraSettings
+from samzoo.training.methods.table import factored_methods, factored_settings, usual_form
 from samzoo.zoo.checkpoints.base import Base, read_base
 from samzoo.zoo.exchange.foreign import AIS, DECODERS, Foreign, completed
 from samzoo.zoo.exchange.lora_layers import Layers, grouped, matrices_found, ungrouped
 
 from .folding import merge
-
-SUMMABLE = {"lora": "lora", "late_lora": "lora", "qlora": "qlora", "late_qlora": "qlora"}
-"""Methods whose deltas add up to one of the same kind."""
 
 Adapter = tuple[AdapterConfig, Tensors]
 
@@ -121,22 +124,20 @@ def summed(
     """Sum adapters, in memory; see ``sum_adapters``."""
     _check_weights(adapters, weights)
     given = [read_adapter(folder) for folder in adapters]
+    settings = [
+        _settings(config, folder) for folder, (config, _) in zip(adapters, given, strict=True)
+    ]
     for folder, (config, _) in zip(adapters[1:], given[1:], strict=True):
         _check_alike(given[0][0], config, adapters[0], folder)
     first = given[0][0]
-    if first.method not in SUMMABLE:
-        raise InputError(
-            f"{adapters[0]}: method: found {first.method!r}; sums are defined for the deltas of "
-            f"{', '.join(SUMMABLE)}"
-        )
     folder = base_folder(first, adapters[0], base)
     read = read_base(folder)
     check_base(first, adapters[0], folder, read.config.weights_digest)
     where = " + ".join(str(folder) for folder in adapters)
-    hyperparameters, delta = _sum_of_deltas(given, weights, read, where=where)
+    total, delta = _sum_of_deltas(given, settings, weights, read, where=where)
     foreign = Foreign(
-        method=SUMMABLE[first.method],
-        hyperparameters=hyperparameters,
+        method=usual_form(first.method),
+        hyperparameters=to_json(total),
         tensors={**delta, **_sum_of_decoders(given, weights, read, where=where)},
         ais_decoder=first.architecture.ais_decoder,
         preprocessing=first.preprocessing,
@@ -151,6 +152,20 @@ def summed(
         },
     )  # fmt: skip
     return completed(foreign, read, where=where)
+
+
+def _settings(config: AdapterConfig, folder: Path) -> LoraSettings:
+    if not get_method(config.method).factored:
+        raise InputError(
+            f"{folder}: method: found {config.method!r}; sums are defined for the deltas of "
+            f"{', '.join(factored_methods())}"
+        )
+    return factored_settings(config.method, config.hyperparameters, where=str(folder))
+
+
+def _quantization(config: AdapterConfig, folder: Path) -> Quantization | None:
+    method = get_method(config.method)
+    return method.quantization(method.settings(config.hyperparameters, where=str(folder)))
 
 
 def _check_weights(adapters: Sequence[Path], weights: Sequence[float]) -> None:
@@ -172,11 +187,10 @@ def _check_alike(first: AdapterConfig, other: AdapterConfig, a: Path, b: Path) -
             f"{b}: base_digest {other.base_digest} is not that of {a} ({first.base_digest}); only "
             "adapters over one base can be summed"
         )
-    one, two = SUMMABLE.get(first.method), SUMMABLE.get(other.method)
-    if one is None or one != two:
+    if usual_form(first.method) != usual_form(other.method):
         raise InputError(
             f"{b}: method: found {other.method!r} next to {first.method!r} of {a}; sums are "
-            f"defined for adapters of one kind out of {', '.join(SUMMABLE)}"
+            f"defined for adapters of one kind out of {', '.join(factored_methods())}"
         )
     for name, mine, theirs in (
         ("preprocessing", first.preprocessing, other.preprocessing),
@@ -184,8 +198,7 @@ def _check_alike(first: AdapterConfig, other: AdapterConfig, a: Path, b: Path) -
          other.architecture.ais_decoder),
         ("architecture.mask_decoder", first.architecture.mask_decoder,
          other.architecture.mask_decoder),
-        ("hyperparameters.quantization", first.hyperparameters.get("quantization"),
-         other.hyperparameters.get("quantization")),
+        ("hyperparameters.quantization", _quantization(first, a), _quantization(other, b)),
     ):  # fmt: skip
         if mine != theirs:
             raise InputError(
@@ -194,21 +207,25 @@ def _check_alike(first: AdapterConfig, other: AdapterConfig, a: Path, b: Path) -
 
 
 def _sum_of_deltas(
-    given: Sequence[Adapter], weights: Sequence[float], base: Base, *, where: str
-) -> tuple[dict[str, Any], Tensors]:
+    given: Sequence[Adapter],
+    settings: Sequence[LoraSettings],
+    weights: Sequence[float],
+    base: Base,
+    *,
+    where: str,
+) -> tuple[LoraSettings, Tensors]:
     config = base.config.architecture.image_encoder
     stacks: dict[str, dict[str, list[tuple[Array, Array]]]] = {}
-    ranks = [int(adapter.hyperparameters["rank"]) for adapter, _ in given]
-    rank = sum(ranks)
+    rank = sum(each.rank for each in settings)
     groups = [grouped(tensors) for _, tensors in given]
     for layer in sorted({layer for group in groups for layer in group}):
         for matrix in sorted({m for group in groups for m in group.get(layer, {})}):
-            for (adapter, _), weight, own, group in zip(given, weights, ranks, groups, strict=True):
-                factor = np.float32(weight * float(adapter.hyperparameters["scale"]))
+            for own, weight, group in zip(settings, weights, groups, strict=True):
+                factor = np.float32(weight * own.scale)
                 shapes = next(g[layer][matrix] for g in groups if matrix in g.get(layer, {}))
                 absent = (
-                    np.zeros((own, shapes[0].shape[1]), np.float32),
-                    np.zeros((len(shapes[1]), own), np.float32),
+                    np.zeros((own.rank, shapes[0].shape[1]), np.float32),
+                    np.zeros((len(shapes[1]), own.rank), np.float32),
                 )
                 a, b = group.get(layer, {}).get(matrix, absent)
                 stacks.setdefault(layer, {}).setdefault(matrix, []).append((a, b * factor))
@@ -223,10 +240,10 @@ def _sum_of_deltas(
         for layer, by_matrix in stacks.items()
     }
     blocks, matrices = matrices_found(config, layers, where=where)
-    hyperparameters = {"rank": rank, "matrices": matrices, "scale": 1.0, "blocks": blocks}
-    if "quantization" in given[0][0].hyperparameters:
-        hyperparameters["quantization"] = given[0][0].hyperparameters["quantization"]
-    return hyperparameters, ungrouped(config, layers, base, matrices, blocks, rank)
+    total = replace(
+        settings[0], rank=rank, matrices=matrices, scale=1.0, mask_decoder_rank=0, blocks=blocks
+    )
+    return total, ungrouped(config, layers, base, matrices, blocks, rank)
 
 
 def _sum_of_decoders(

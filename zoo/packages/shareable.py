@@ -14,10 +14,8 @@ from samzoo.runtime.formats.adapter import CONFIG_FILE as ADAPTER_CONFIG_FILE
 from samzoo.runtime.formats.adapter import AdapterConfig, is_adapter, read_adapter_config
 from samzoo.runtime.formats.manifest import check_name
 from samzoo.training.methods import get_method
+from samzoo.training.methods.table import factored_methods
 from samzoo.zoo.merging.merged_weights import QloraBase
-
-SHAREABLE = ("lora", "late_lora", "qlora", "late_qlora")
-"""Methods whose change of the encoder is a product of two factors a layer."""
 
 
 def read_configs(adapters: Mapping[str, Path]) -> dict[str, AdapterConfig]:
@@ -47,11 +45,11 @@ def _read_config(folder: Path, name: str) -> AdapterConfig:
             "export a model on its own"
         )
     config = read_adapter_config(folder / ADAPTER_CONFIG_FILE)
-    get_method(config.method)
-    if config.method not in SHAREABLE:
+    if not get_method(config.method).factored:
+        allowed = ", ".join(factored_methods())
         raise InputError(
             f"{folder}: method: found {config.method!r}, which changes more of the encoder than "
-            f"LoRA factors; allowed under a shared encoder are {', '.join(SHAREABLE)}. Give it a "
+            f"LoRA factors; allowed under a shared encoder are {allowed}. Give it a "
             f"package of its own: samzoo export {folder} -o PACKAGE"
         )
     return config
@@ -76,12 +74,12 @@ def common_quantization(
     Raises:
         InputError: They need different ones.
     """
-    needed = {
-        name: str(config.hyperparameters.get("quantization"))
-        if get_method(config.method).trained_base is not None and qlora_base == "dequantized"
-        else None
-        for name, config in configs.items()
-    }
+    needed: dict[str, str | None] = dict.fromkeys(configs)
+    if qlora_base == "dequantized":
+        for name, config in configs.items():
+            method, where = get_method(config.method), str(adapters[name])
+            settings = method.settings(config.hyperparameters, where=where)
+            needed[name] = method.quantization(settings)
     first, *others = needed
     for other in others:
         if needed[other] != needed[first]:

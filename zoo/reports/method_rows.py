@@ -17,6 +17,7 @@ from samzoo.runtime.formats.config import (
     UnetrDecoderConfig,
     VitConfig,
 )
+from samzoo.runtime.formats.fields import to_json
 from samzoo.training.methods import METHODS
 from samzoo.training.methods.counts import count_trainable
 
@@ -77,8 +78,8 @@ def method_rows(architecture: Architecture) -> list[Row]:
     """
     rows = []
     for name, method in METHODS.items():
-        values = method.resolved(method.hyperparameters({}), architecture)
-        counts = count_trainable(method, architecture, values, AIS_DECODER)
+        settings = method.resolved(method.defaults, architecture)
+        counts = count_trainable(method, architecture, settings, AIS_DECODER)
         rows.append(
             {
                 "method": name,
@@ -87,8 +88,8 @@ def method_rows(architecture: Architecture) -> list[Row]:
                 "trainable": counts.trainable,
                 "trainable_with_ais_decoder": counts.trainable_with_ais_decoder,
                 "trainable_in_image_encoder": counts.image_encoder,
-                "folds": method.foldable,
-                "hyperparameters": values,
+                "folds": method.folds,
+                "hyperparameters": to_json(settings),
             }
         )
     return rows

@@ -7,7 +7,9 @@ In: the table of methods. Out: Markdown. Called by the ``methods`` verb; to make
 from __future__ import annotations
 
 import json
+from typing import Any
 
+from samzoo.runtime.formats.fields import to_json
 from samzoo.training.methods import METHODS, Method
 from samzoo.training.methods.blocks import block_names
 from samzoo.training.methods.counts import count_trainable, parameters_of
@@ -96,7 +98,7 @@ def methods_page() -> str:
     return "\n".join([*parts, TINY_VIT.format(layers="\n".join(lines)), OPTIONS])
 
 
-def block_picture(method: Method) -> list[str]:
+def block_picture(method: Method[Any]) -> list[str]:
     """Draw where a method sits in a block of ViT-B, from the names of what it trains.
 
     Returns:
@@ -127,12 +129,12 @@ def block_picture(method: Method) -> list[str]:
     return [text.rstrip() for text in lines if text.strip()]
 
 
-def _touched(method: Method) -> dict[str, list[str]]:
+def _touched(method: Method[Any]) -> dict[str, list[str]]:
     """The tensors that train in the last block of ViT-B, by step, in the order of the steps."""
     architecture = ARCHITECTURES["vit_b"]
     config = architecture.image_encoder
     own = parameters_of("image_encoder", architecture)
-    trained = method.trainable(own, architecture, method.hyperparameters({}))
+    trained = method.trainable(own, architecture, method.defaults)
     layers = {**block_layers(config), "attention": "attn", "mlp": "mlp"}
     prefix, touched = f"{block_names(config)[-1]}.", dict[str, list[str]]()
     for name in trained:
@@ -145,12 +147,12 @@ def _touched(method: Method) -> dict[str, list[str]]:
     return {step: touched[step] for step in (*STEPS, "mlp") if step in touched}
 
 
-def _section(name: str, method: Method) -> str:
-    values = method.hyperparameters({})
-    counts = count_trainable(method, ARCHITECTURES["vit_b"], values, AIS_DECODER)
+def _section(name: str, method: Method[Any]) -> str:
+    counts = count_trainable(method, ARCHITECTURES["vit_b"], method.defaults, AIS_DECODER)
     after = "It folds into plain weights."
-    if not method.foldable:
+    if not method.folds:
         after = "It does not fold: a merged model keeps its tensors as extra weights."
+    values = to_json(method.defaults)
     defaults = ", ".join(f"`{key}` {json.dumps(value)}" for key, value in values.items())
     return "\n".join(
         [

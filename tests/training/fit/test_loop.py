@@ -196,7 +196,8 @@ def test_merging_the_adapter_gives_the_network_that_was_trained(trained):
 
     _, method, run, config, tensors, weights = trained
     delta = {n: v for n, v in tensors.items() if n.startswith("image_encoder.")}
-    merged = get_method(method).fold(weights, delta, config.architecture, config.hyperparameters)
+    settings = get_method(method).settings(config.hyperparameters)
+    merged = get_method(method).fold(weights, delta, config.architecture, settings)
     others = {n: v for n, v in tensors.items() if n not in delta}
     sam = Sam(run.sam.config).eval()
     load_weights(sam, {**weights, **merged, **others}, where="merged")
@@ -225,7 +226,7 @@ def test_the_adapter_says_where_it_came_from(train, bases, tmp_path):
     assert training["steps"] == 6
     assert training["config"]["hyperparameters"] == LORA
     assert training["config"]["preprocessing"] == to_json(CONFIG.preprocessing)
-    assert config.hyperparameters == {**get_method("lora").defaults, **LORA}
+    assert config.hyperparameters == {**to_json(get_method("lora").defaults), **LORA}
     assert config.base_digest == ModelConfig.read(bases["vit"] / "config.json").weights_digest
     assert config.ais == AisParameters(min_size=3)
 
@@ -497,7 +498,7 @@ def test_data_that_cannot_be_used_is_refused_before_anything_is_written(train, t
         train(val_data=[])
     with pytest.raises(InputError, match="unknown method 'x'"):
         train(method="x")
-    with pytest.raises(FormatError, match=r"lora.rank"):
+    with pytest.raises(FormatError, match=r"config: hyperparameters\.rank: allowed is 1 to 1024"):
         train(hyperparameters={"rank": 0})
     assert not (tmp_path / "run").exists()
 

@@ -10,7 +10,8 @@ import tiny
 
 from samzoo.runtime.errors import FormatError
 from samzoo.training import get_method
-from samzoo.training.methods.lora import fold, matrix_rows
+from samzoo.training.methods.layers import matrix_rows
+from samzoo.training.methods.lora import LoraSettings, fold
 
 TOLERANCE = 1e-5
 """Relative to the largest value; merging sums in float64 and rounds once, the network sums the
@@ -21,7 +22,7 @@ LAYER = {"vit": "blocks.0.attn.qkv", "tiny_vit": "layers.1.blocks.0.attn.qkv"}
 
 
 def hyperparameters(**given):
-    return get_method("lora").hyperparameters({"rank": 3, "scale": 0.7, **given})
+    return get_method("lora").settings({"rank": 3, "scale": 0.7, **given})
 
 
 def with_lora(encoder, values):
@@ -161,7 +162,7 @@ def small_case(encoder="vit"):
 @pytest.mark.parametrize("encoder", tiny.ENCODERS)
 def test_fold_adds_scaled_products_to_the_rows_of_their_matrix(encoder):
     name, base, delta, architecture = small_case(encoder)
-    merged = fold(base, delta, architecture, {"scale": 0.5})
+    merged = fold(base, delta, architecture, LoraSettings(scale=0.5))
     expected = base[f"{name}.weight"].astype(np.float64)
     # Two heads of four rows each: TinyViT has q, k, v of head 0, then of head 1.
     rows: dict[str, Any] = {
@@ -179,7 +180,7 @@ def test_fold_adds_scaled_products_to_the_rows_of_their_matrix(encoder):
 def test_fold_changes_neither_base_nor_adapter():
     _, base, delta, architecture = small_case()
     before = [{n: v.copy() for n, v in tensors.items()} for tensors in (base, delta)]
-    fold(base, delta, architecture, {"scale": 1.0})
+    fold(base, delta, architecture, LoraSettings())
     for tensors, copies in zip((base, delta), before, strict=True):
         for name, value in tensors.items():
             np.testing.assert_array_equal(value, copies[name])
@@ -188,7 +189,7 @@ def test_fold_changes_neither_base_nor_adapter():
 def test_fold_of_zero_factors_returns_the_base():
     name, base, delta, architecture = small_case()
     delta = {n: np.zeros_like(v) for n, v in delta.items()}
-    merged = fold(base, delta, architecture, {"scale": 1.0})
+    merged = fold(base, delta, architecture, LoraSettings())
     np.testing.assert_array_equal(merged[f"{name}.weight"], base[f"{name}.weight"])
 
 
@@ -202,8 +203,9 @@ def test_fold_needs_no_torch(tmp_path):
         "base = {'image_encoder.blocks.0.mlp.lin1.weight': np.ones((4, 2), np.float32)}\n"
         "delta = {'image_encoder.blocks.0.mlp.lin1.lora_a.lin1': np.ones((1, 2), np.float32),\n"
         "         'image_encoder.blocks.0.mlp.lin1.lora_b.lin1': np.ones((4, 1), np.float32)}\n"
-        "fold = get_method('lora').fold\n"
-        "merged = fold(base, delta, Architecture(image_encoder=VitConfig()), {'scale': 2.0})\n"
+        "lora = get_method('lora')\n"
+        "merged = lora.fold(base, delta, Architecture(image_encoder=VitConfig()), "
+        "lora.settings({'scale': 2.0}))\n"
         "print(merged['image_encoder.blocks.0.mlp.lin1.weight'].sum())\n"
     )
     done = subprocess.run(
@@ -215,7 +217,7 @@ def test_fold_needs_no_torch(tmp_path):
 def broken(change):
     name, base, delta, architecture = small_case()
     change(name, base, delta)
-    return base, delta, architecture, {"scale": 1.0}
+    return base, delta, architecture, LoraSettings()
 
 
 @pytest.mark.parametrize(
@@ -243,19 +245,19 @@ def test_fold_refuses_what_does_not_fit(change, message):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"rank": 0}, "lora.rank: allowed is 1 to 1024, found 0"),
-        ({"rank": 1025}, "lora.rank"),
-        ({"rank": True}, "lora.rank"),
-        ({"rank": 4.0}, "lora.rank"),
-        ({"matrices": []}, "lora.matrices: allowed is a list out of q, k, v, proj, mlp"),
-        ({"matrices": "q"}, "lora.matrices"),
-        ({"matrices": ["q", "x"]}, "lora.matrices"),
-        ({"matrices": [["q"]]}, "lora.matrices"),
-        ({"scale": "1"}, "lora.scale: expected a finite number, found '1'"),
-        ({"scale": True}, "lora.scale"),
-        ({"scale": float("nan")}, "lora.scale"),
+        ({"rank": 0}, r"run: hyperparameters\.rank: allowed is 1 to 1024, found 0"),
+        ({"rank": 1025}, "rank: allowed is 1 to 1024, found 1025"),
+        ({"rank": True}, "run: hyperparameters.rank: expected int, found True"),
+        ({"rank": 4.0}, "rank: expected int, found 4.0"),
+        ({"matrices": []}, "matrices: allowed is a list out of q, k, v, proj, mlp"),
+        ({"matrices": "q"}, "matrices: expected a list, found 'q'"),
+        ({"matrices": ["q", "x"]}, r"matrices\[1\]: found 'x', allowed: 'q', 'k', 'v'"),
+        ({"matrices": [["q"]]}, r"matrices\[0\]: found \['q'\], allowed: 'q'"),
+        ({"scale": "1"}, "scale: expected float, found '1'"),
+        ({"scale": True}, "scale: expected float, found True"),
+        ({"scale": float("nan")}, "scale: expected a finite number"),
     ],
 )
 def test_hyperparameters_out_of_range_are_errors(given, message):
     with pytest.raises(FormatError, match=message):
-        get_method("lora").hyperparameters(given)
+        get_method("lora").settings(given, where="run")

@@ -1,11 +1,14 @@
 """The table of methods, and those that choose weights without adding any."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tiny
 
 from samzoo.runtime.errors import FormatError, InputError
 from samzoo.runtime.formats.config import VitConfig
+from samzoo.runtime.formats.fields import to_json
 from samzoo.training import METHODS, get_method
 from samzoo.training.methods.blocks import block_names, chosen_blocks
 from samzoo.training.methods.counts import parameters_of
@@ -15,8 +18,8 @@ SMALL = {"rank": 2, "projection": 3}
 
 def small(name, **given):
     """A method's hyperparameters, with small ranks."""
-    defaults = get_method(name).defaults
-    return get_method(name).hyperparameters(
+    defaults = to_json(get_method(name).defaults)
+    return get_method(name).settings(
         {**{key: value for key, value in SMALL.items() if key in defaults}, **given}
     )
 
@@ -29,25 +32,29 @@ def test_an_unknown_method_lists_the_known_ones():
 def test_the_table_holds_what_a_name_returns():
     for name, method in METHODS.items():
         assert get_method(name) is method
-        assert method.hyperparameters({}) == dict(method.defaults)
+        assert method.settings({}) == method.defaults
     assert [name for name, method in METHODS.items() if method.frozen] == ["freeze_encoder"]
-    assert [name for name, method in METHODS.items() if not method.foldable] == ["adaptformer"]
+    assert [name for name, method in METHODS.items() if not method.folds] == ["adaptformer"]
 
 
 def test_an_unknown_hyperparameter_lists_the_known_ones():
-    with pytest.raises(FormatError, match="'alpha'; this method has: rank, matrices, scale"):
-        get_method("lora").hyperparameters({"alpha": 1})
-    with pytest.raises(FormatError, match="'rank'; this method has: none"):
-        get_method("freeze_encoder").hyperparameters({"rank": 1})
+    with pytest.raises(
+        FormatError, match="hyperparameters: unknown key 'alpha', allowed: blocks, "
+    ):
+        get_method("lora").settings({"alpha": 1}, where="run")
+    with pytest.raises(FormatError, match="unknown key 'rank', allowed: none"):
+        get_method("freeze_encoder").settings({"rank": 1})
 
 
 def test_given_hyperparameters_replace_defaults_and_leave_the_table_alone():
     given = {"rank": 4}
-    assert get_method("lora").hyperparameters(given)["rank"] == 4
-    assert get_method("lora").defaults["rank"] == 32
+    assert get_method("lora").settings(given).rank == 4
+    assert get_method("lora").defaults.rank == 32
     assert given == {"rank": 4}
 
 
+ALPHA = "alpha: found 'learnable', allowed: 'learned', a finite number"
+NO_BLOCKS = r"blocks: found .*, allowed: null, a list of int, 'late'"
 BLOCKS = r"blocks: allowed is null \(all blocks\), 'late', or a sorted list of different"
 
 
@@ -58,29 +65,37 @@ BLOCKS = r"blocks: allowed is null \(all blocks\), 'late', or a sorted list of d
         ("attention", {"blocks": [1, 0]}, BLOCKS),
         ("bias", {"blocks": [1, 1]}, BLOCKS),
         ("layernorm", {"blocks": [-1]}, BLOCKS),
-        ("late_full", {"blocks": [True]}, BLOCKS),
-        ("lora", {"blocks": 3}, BLOCKS),
-        ("late_lora", {"blocks": "last"}, BLOCKS),
-        ("lora", {"mask_decoder_rank": -1}, "lora.mask_decoder_rank: allowed is 0 to 1024"),
-        ("fact", {"rank": 0}, "fact.rank: allowed is 1 to 1024, found 0"),
-        ("fact", {"dropout": 1.0}, "fact.dropout: allowed is 0 to below 1, found 1.0"),
-        ("fact", {"dropout": float("nan")}, "fact.dropout"),
-        ("fact", {"shared": 1}, "fact.shared: allowed is true or false, found 1"),
-        ("fact", {"init": "zero"}, "fact.init: allowed is reference or identity, found 'zero'"),
-        ("fact", {"blocks": [0.5]}, BLOCKS),
-        ("ssf", {"init": None}, "ssf.init: allowed is reference or identity, found None"),
-        ("ssf", {"blocks": {}}, BLOCKS),
-        ("adaptformer", {"projection": 2000}, "adaptformer.projection: allowed is 1 to 1024"),
-        ("adaptformer", {"alpha": "learnable"}, "adaptformer.alpha: expected a finite number"),
-        ("adaptformer", {"alpha": float("inf")}, "adaptformer.alpha: expected a finite number"),
-        ("adaptformer", {"dropout": -0.1}, "adaptformer.dropout"),
-        ("adaptformer", {"init": 1}, "adaptformer.init"),
-        ("adaptformer", {"blocks": ["late"]}, BLOCKS),
+        ("late_full", {"blocks": [True]}, NO_BLOCKS),
+        ("lora", {"blocks": 3}, NO_BLOCKS),
+        ("late_lora", {"blocks": "last"}, NO_BLOCKS),
+        (
+            "lora",
+            {"mask_decoder_rank": -1},
+            "mask_decoder_rank: allowed is 0 to 1024, found -1",
+        ),
+        ("fact", {"rank": 0}, "hyperparameters.rank: allowed is 1 to 1024, found 0"),
+        ("fact", {"dropout": 1.0}, "hyperparameters.dropout: allowed is 0 to below 1, found 1.0"),
+        ("fact", {"dropout": float("nan")}, "hyperparameters.dropout: expected a finite number"),
+        ("fact", {"shared": 1}, "hyperparameters.shared: expected bool, found 1"),
+        ("fact", {"init": "zero"}, "init: found 'zero', allowed: 'reference', 'identity'"),
+        ("fact", {"blocks": [0.5]}, NO_BLOCKS),
+        ("ssf", {"init": None}, "init: found None, allowed: 'reference', 'identity'"),
+        ("ssf", {"blocks": {}}, NO_BLOCKS),
+        ("adaptformer", {"projection": 2000}, "hyperparameters.projection: allowed is 1 to 1024"),
+        ("adaptformer", {"alpha": "learnable"}, ALPHA),
+        ("adaptformer", {"alpha": float("inf")}, "alpha: found inf, allowed: 'learned', a fi"),
+        (
+            "adaptformer",
+            {"dropout": -0.1},
+            "dropout: allowed is 0 to below 1, found -0.1",
+        ),
+        ("adaptformer", {"init": 1}, "hyperparameters.init: found 1, allowed"),
+        ("adaptformer", {"blocks": ["late"]}, NO_BLOCKS),
     ],
 )
 def test_hyperparameters_out_of_range_are_errors(name, given, message):
     with pytest.raises(FormatError, match=message):
-        get_method(name).hyperparameters(given)
+        get_method(name).settings(given)
 
 
 @pytest.mark.parametrize(
@@ -99,21 +114,22 @@ def test_blocks_of_a_tiny_vit_are_those_with_attention():
         "layers.1.blocks.0", "layers.2.blocks.0", "layers.2.blocks.1", "layers.3.blocks.0",
     ]  # fmt: skip
     assert chosen_blocks(config, "late") == [2, 3]
-    assert chosen_blocks(config, [0, 3]) == [0, 3]
+    assert chosen_blocks(config, (0, 3)) == [0, 3]
 
 
 def test_a_block_that_the_encoder_lacks_is_an_error():
     method = get_method("late_full")
     with pytest.raises(FormatError, match="has blocks 0 to 1, found 2"):
-        method.resolved({"blocks": [0, 2]}, tiny.make_config().architecture)
+        method.resolved(method.settings({"blocks": [0, 2]}), tiny.make_config().architecture)
 
 
 def test_resolving_turns_late_into_indices_and_keeps_all_else():
     architecture = tiny.make_config().architecture
-    values = get_method("late_lora").hyperparameters({})
-    assert get_method("late_lora").resolved(values, architecture) == {**values, "blocks": [1]}
-    assert get_method("lora").resolved({"blocks": None}, architecture) == {"blocks": None}
-    assert get_method("freeze_encoder").resolved({}, architecture) == {}
+    late, lora, frozen = map(get_method, ("late_lora", "lora", "freeze_encoder"))
+    expected = dataclasses.replace(late.defaults, blocks=(1,))
+    assert late.resolved(late.defaults, architecture) == expected
+    assert lora.resolved(lora.defaults, architecture) == lora.defaults
+    assert frozen.resolved(frozen.defaults, architecture) == frozen.defaults
 
 
 def attached(name, encoder, **given):
@@ -135,7 +151,7 @@ def test_what_trains_is_what_the_method_lists(name, encoder, blocks):
     pytest.importorskip("torch")
     if name.endswith("qlora"):
         pytest.importorskip("bitsandbytes")
-    given = {"blocks": blocks} if "blocks" in get_method(name).defaults else {}
+    given = {"blocks": blocks} if hasattr(get_method(name).defaults, "blocks") else {}
     sam = attached(name, encoder, **given)
     architecture = sam.config.architecture
     own = parameters_of("image_encoder", architecture)
@@ -189,11 +205,11 @@ def test_selective_fold_replaces_weights_and_changes_no_input():
     base = {"image_encoder.a": np.zeros(3, np.float32), "image_encoder.b": np.ones(2, np.float32)}
     delta = {"image_encoder.a": np.arange(3, dtype=np.float32)}
     config = tiny.make_config().architecture
-    merged = get_method("full").fold(base, delta, config, {})
+    merged = get_method("full").fold(base, delta, config, small("full"))
     assert list(merged) == ["image_encoder.a"]
     np.testing.assert_array_equal(merged["image_encoder.a"], [0, 1, 2])
     assert not base["image_encoder.a"].any()
-    assert get_method("freeze_encoder").fold(base, {}, config, {}) == {}
+    assert get_method("freeze_encoder").fold(base, {}, config, small("freeze_encoder")) == {}
 
 
 @pytest.mark.parametrize(
@@ -206,7 +222,10 @@ def test_selective_fold_replaces_weights_and_changes_no_input():
 def test_selective_fold_refuses_what_does_not_fit(delta, message):
     with pytest.raises(FormatError, match=message):
         get_method("full").fold(
-            {"image_encoder.a": np.zeros(3)}, delta, tiny.make_config().architecture, {}
+            {"image_encoder.a": np.zeros(3)},
+            delta,
+            tiny.make_config().architecture,
+            small("full"),
         )
 
 
@@ -220,7 +239,7 @@ def delta_case(name="bias"):
     return base, delta, architecture
 
 
-@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.foldable])
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.folds])
 def test_a_delta_of_exactly_what_trains_passes(name):
     base, delta, architecture = delta_case(name)
     get_method(name).check_delta(base, delta, architecture, small(name))

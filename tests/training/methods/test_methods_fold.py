@@ -49,7 +49,7 @@ def attached(name, given, config=None, seed=0):
     """A tiny SAM with a method attached, and the method's hyperparameters."""
     sam = tiny.make_sam(config or tiny.make_config(), seed)
     method = get_method(name)
-    values = method.hyperparameters(given)
+    values = method.settings(given)
     torch.manual_seed(0)
     method.attach(sam.image_encoder, sam.config.architecture, values)
     return sam, values

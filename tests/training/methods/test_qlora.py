@@ -22,7 +22,7 @@ ALL_MATRICES = ["q", "k", "v", "proj", "mlp"]
 
 def hyperparameters(**given):
     method = "late_qlora" if given.pop("late", False) else "qlora"
-    return get_method(method).hyperparameters({"rank": 3, "matrices": ALL_MATRICES, **given})
+    return get_method(method).settings({"rank": 3, "matrices": ALL_MATRICES, **given})
 
 
 def with_qlora(encoder="vit", **given):
@@ -114,8 +114,9 @@ def test_gradients_are_those_of_the_dequantized_network(encoder):
         for name, value in plain.named_parameters():
             known = qlora.trained_base(name, value.numpy(), hyperparameters())
             value.copy_(torch.from_numpy(known))
-    lora = {k: v for k, v in hyperparameters().items() if k != "quantization"}
-    get_method("lora").attach(plain.image_encoder, plain.config.architecture, lora)
+    lora = get_method("lora")
+    settings = lora.settings({"rank": 3, "matrices": ALL_MATRICES})
+    lora.attach(plain.image_encoder, plain.config.architecture, settings)
     others = dict(plain.image_encoder.named_parameters())
     with torch.no_grad():
         for name, value in factors.items():
@@ -194,7 +195,7 @@ def test_a_layer_survives_copies_and_moves():
 
 
 def test_an_unknown_quantization_is_refused():
-    with pytest.raises(FormatError, match="quantization: allowed is fp4 or nf4, found 'int8'"):
+    with pytest.raises(FormatError, match="quantization: found 'int8', allowed: 'fp4', 'nf4'"):
         hyperparameters(quantization="int8")
 
 

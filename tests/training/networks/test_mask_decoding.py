@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
 from samzoo.training.methods import mask_decoder_lora  # noqa: E402
+from samzoo.training.methods.lora import LoraSettings  # noqa: E402
 from samzoo.training.networks.mask_decoding import draw_masks, predict_tokens  # noqa: E402
 
 TOLERANCE = 1e-4
@@ -103,7 +104,7 @@ def test_factors_on_the_attention_are_part_of_its_weights(sam):
     other = tiny.make_sam(dataclasses.replace(sam.config))
     arguments = prompts(sam, 2, masks=False)
     before = predict_tokens(other.mask_decoder, *arguments)[1]
-    mask_decoder_lora.attach(other.mask_decoder, {"mask_decoder_rank": 2, "scale": 0.5})
+    mask_decoder_lora.attach(other.mask_decoder, LoraSettings(mask_decoder_rank=2, scale=0.5))
     for name, value in other.mask_decoder.named_parameters():
         if ".lora_b." in name:
             value.normal_(generator=torch.Generator().manual_seed(0))

@@ -8,7 +8,7 @@ import pytest
 import tiny
 
 from samzoo.runtime.formats.config import TinyVitConfig
-from samzoo.training.methods.lora import matrix_rows
+from samzoo.training.methods.layers import matrix_rows
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch

@@ -4,6 +4,7 @@ import pytest
 import tiny
 
 from samzoo.training.methods.layers import linear_layers
+from samzoo.training.methods.lora import MATRICES
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("segment_anything")
@@ -17,7 +18,7 @@ IMAGE = torch.rand(40, 52, 3, generator=torch.Generator().manual_seed(0)) * 255
 
 def layers_of(sam):
     config = sam.config.architecture.image_encoder
-    return [name for name, _ in linear_layers(config, ["q", "k", "v", "proj", "mlp"], None)]
+    return [name for name, _ in linear_layers(config, MATRICES, None)]
 
 
 def with_factors(sam):

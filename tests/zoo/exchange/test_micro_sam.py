@@ -12,6 +12,7 @@ from samzoo.runtime.errors import FormatError, InputError, OutputExistsError, Wr
 from samzoo.runtime.formats.adapter import read_adapter
 from samzoo.runtime.formats.files import read_tensors, write_tensors
 from samzoo.runtime.formats.folders import read_model_folder
+from samzoo.training.methods import get_method
 from samzoo.zoo.checkpoints.base import read_base
 from samzoo.zoo.exchange.micro_sam_writing import state_dict
 from samzoo.zoo.exchange.reading import read_foreign_adapter
@@ -117,7 +118,8 @@ def test_written_names_shapes_and_values_are_those_that_were_read(
 ):
     config = read(method)
     _, tensors = read_adapter(tmp_path / "adapter")
-    state = state_dict(config.method, config.hyperparameters, tensors, read_base(seeded_base))
+    settings = get_method(config.method).settings(config.hyperparameters)
+    state = state_dict(config.method, settings, tensors, read_base(seeded_base))
     expected = checkpoint_tensors(method, seeded_base)
     assert {n: v.shape for n, v in state.items()} == {n: v.shape for n, v in expected.items()}
     for name, value in expected.items():
@@ -296,12 +298,10 @@ REFUSED: dict[str, tuple[Any, ...]] = {
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_what_micro_sam_cannot_compute_is_refused(seeded_base, kind):
-    from samzoo.training.methods import get_method
-
     method, given, message = REFUSED[kind]
-    hyperparameters = get_method(method).hyperparameters(given)
+    settings = get_method(method).settings(given)
     with pytest.raises(InputError, match=f"micro-sam cannot load {message}.*samzoo merge"):
-        state_dict(method, hyperparameters, {}, read_base(seeded_base))
+        state_dict(method, settings, {}, read_base(seeded_base))
 
 
 def test_an_existing_output_is_kept(read, tmp_path):

@@ -12,6 +12,7 @@ import tiny
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, WrongBaseError
 from samzoo.runtime.formats.adapter import read_adapter
 from samzoo.runtime.formats.config import LightDecoderConfig
+from samzoo.runtime.formats.fields import to_json
 from samzoo.runtime.formats.files import read_tensors, write_tensors
 from samzoo.runtime.formats.folders import read_model_folder
 from samzoo.training.methods import get_method
@@ -84,7 +85,7 @@ def make_adapter(folder, base, *, seed=3, ais=True, **hyperparameters):
 
     read = read_base(base)
     method = get_method("lora")
-    values = method.hyperparameters(hyperparameters)
+    values = method.settings(hyperparameters)
     shapes = method.trainable(parameter_shapes(read), read.config.architecture, values)
     shapes = {f"image_encoder.{name}": shape for name, shape in shapes.items()}
     decoder = LightDecoderConfig(channels=(8, 6, 4)) if ais else None
@@ -92,7 +93,7 @@ def make_adapter(folder, base, *, seed=3, ais=True, **hyperparameters):
         shapes |= {f"ais_decoder.{n}": s for n, s in ais_decoder_shapes(decoder).items()}
     shapes |= {n: v.shape for n, v in read.part("prompt_encoder.", "mask_decoder.").items()}
     foreign = Foreign(
-        method="lora", hyperparameters=values, tensors=tiny.seeded_weights(shapes, seed),
+        method="lora", hyperparameters=to_json(values), tensors=tiny.seeded_weights(shapes, seed),
         ais_decoder=decoder,
     )  # fmt: skip
     config, tensors = completed(foreign, read, where="made")

@@ -10,6 +10,7 @@ import tiny
 
 from samzoo.runtime.errors import FormatError, MissingDependencyError
 from samzoo.runtime.formats.adapter import AdapterConfig, read_adapter, write_adapter
+from samzoo.runtime.formats.fields import to_json
 from samzoo.runtime.formats.files import read_tensors
 from samzoo.runtime.formats.folders import read_model_folder
 from samzoo.training import METHODS
@@ -37,7 +38,7 @@ def write_random_adapter(folder, base, name, **given):
     """An adapter of a method with random values, as if trained; returns its folder."""
     config, tensors = read_model_folder(base)
     method = METHODS[name]
-    settings = method.resolved(method.hyperparameters(given), config.architecture)
+    settings = method.resolved(method.settings(given), config.architecture)
     encoder = {
         n.removeprefix("image_encoder."): v.shape
         for n, v in tensors.items()
@@ -57,7 +58,7 @@ def write_random_adapter(folder, base, name, **given):
     described = AdapterConfig(
         method=name, base_digest=config.weights_digest, base_path=str(base),
         architecture=method.extended(config.architecture, settings),
-        preprocessing=config.preprocessing, ais=config.ais, hyperparameters=settings,
+        preprocessing=config.preprocessing, ais=config.ais, hyperparameters=to_json(settings),
     )  # fmt: skip
     adapter = {n: np.asarray(v, np.float32 if v.dtype.kind == "f" else None) for n, v in
                adapter.items()}  # fmt: skip
@@ -82,7 +83,7 @@ def picture():
 def small(name):
     """Hyperparameters that fit tiny networks."""
     given = {"rank": 3, "projection": 5, "matrices": ["q", "k", "v", "proj", "mlp"], "scale": 0.7}
-    return {key: value for key, value in given.items() if key in METHODS[name].defaults}
+    return {key: value for key, value in given.items() if hasattr(METHODS[name].defaults, key)}
 
 
 @pytest.mark.parametrize("encoder", tiny.ENCODERS)
@@ -90,12 +91,12 @@ def small(name):
 def test_a_merged_model_gives_the_embeddings_of_its_adapter(
     bases, tmp_path, picture, name, encoder
 ):
-    if METHODS[name].trained_base is not None:
+    if METHODS[name].quantized is not None:
         pytest.importorskip("bitsandbytes")
     adapter = write_random_adapter(tmp_path / "adapter", bases[encoder], name, **small(name))
     merge(adapter, tmp_path / "model")
     found = merge_differences(adapter, tmp_path / "model", picture)
-    quantized = METHODS[name].trained_base is not None
+    quantized = METHODS[name].quantized is not None
     assert found[0].relative <= (QUANTIZED_TOLERANCE if quantized else TOLERANCE)
     assert len(found) == (2 if quantized else 1)
     changed = merge_differences(adapter, bases[encoder], picture)[0]

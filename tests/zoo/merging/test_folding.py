@@ -132,8 +132,11 @@ def test_a_base_whose_files_do_not_belong_together_is_refused(toy_adapters, tmp_
     ("changes", "message"),
     [
         ({"method": "dora"}, "unknown method 'dora'; known: freeze_encoder, lora, "),
-        ({"hyperparameters": {"rank": 0}}, "lora.rank: allowed is 1 to 1024, found 0"),
-        ({"hyperparameters": {"depth": 1}}, "unknown hyperparameter 'depth'"),
+        (
+            {"hyperparameters": {"rank": 0}},
+            "config.json: hyperparameters.rank: allowed is 1 to 1024",
+        ),
+        ({"hyperparameters": {"depth": 1}}, "config.json: hyperparameters: unknown key 'depth'"),
         ({"adapter_digest": "sha256:0"}, "adapter_digest is 'sha256:0', but"),
         ({"format": {"name": "samzoo-adapter", "version": 2}}, "format.version is 2"),
         ({"colour": 1}, "unknown key 'colour'"),

@@ -8,9 +8,10 @@ import tiny
 
 from samzoo.runtime.errors import FormatError, InputError, OutputExistsError, WrongBaseError
 from samzoo.runtime.formats.adapter import read_adapter, write_adapter
+from samzoo.runtime.formats.fields import to_json
 from samzoo.runtime.formats.folders import read_model_folder
 from samzoo.runtime.formats.shapes import tensor_shapes
-from samzoo.training.methods import get_method
+from samzoo.training.methods import METHODS, get_method
 from samzoo.zoo.checkpoints.base import ENCODER, read_base
 from samzoo.zoo.exchange.foreign import AIS, Foreign, completed, parameter_shapes
 from samzoo.zoo.merging.folding import merged
@@ -28,7 +29,7 @@ def make(seeded_base, tmp_path_factory):
         seed, *, method="lora", ais=True, base=seeded_base, config=None, change=None, **given
     ):
         read, row = read_base(base), get_method(method)
-        values = row.hyperparameters(given)
+        values = row.settings(given)
         shapes = row.trainable(parameter_shapes(read), read.config.architecture, values)
         shapes = {ENCODER + name: shape for name, shape in shapes.items()}
         decoder = tiny.AIS_DECODER if ais else None
@@ -38,7 +39,7 @@ def make(seeded_base, tmp_path_factory):
         }
         tensors = {**tiny.seeded_weights(shapes, seed), **(change or {})}
         foreign = Foreign(
-            method=method, hyperparameters=values, tensors=tensors, ais_decoder=decoder
+            method=method, hyperparameters=to_json(values), tensors=tensors, ais_decoder=decoder
         )
         made, tensors = completed(foreign, read, where="made")
         folder = tmp_path_factory.mktemp("adapters") / f"adapter-{seed}"
@@ -130,6 +131,21 @@ def test_sums_of_qlora_adapters_stay_qlora(make, tmp_path):
         sum_adapters([make(8, rank=2), folders[0]], tmp_path / "no", weights=(1, 1))
 
 
+def test_a_new_method_can_be_summed_if_its_row_says_that_it_has_factors(
+    make, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(METHODS, "planted", METHODS["lora"])
+    late = dataclasses.replace(METHODS["late_lora"], late_of="planted")
+    monkeypatch.setitem(METHODS, "planted_late", late)
+    folders = [make(1, method="planted", rank=2), make(2, method="planted_late", rank=3)]
+    config = sum_adapters(folders, tmp_path / "sum", weights=(1, 1))
+    assert (config.method, config.hyperparameters["rank"]) == ("planted", 5)
+    without = dataclasses.replace(METHODS["lora"], factored=False)
+    monkeypatch.setitem(METHODS, "planted", without)
+    with pytest.raises(InputError, match="found 'planted'; sums are defined for the deltas of lor"):
+        sum_adapters(folders, tmp_path / "no", weights=(1, 1))
+
+
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
@@ -150,7 +166,7 @@ def test_adapters_that_do_not_belong_together_are_refused(make, two, seeded_base
     with pytest.raises(InputError, match="at least two adapters, found 1"):
         sum_adapters([first], output, weights=[1])
     ssf = make(11, method="ssf")
-    with pytest.raises(InputError, match="method: found 'ssf' next to 'lora'"):
+    with pytest.raises(InputError, match="method: found 'ssf'; sums are defined"):
         sum_adapters([first, ssf], output, weights=(1, 1))
     with pytest.raises(InputError, match="sums are defined for"):
         sum_adapters([ssf, ssf], output, weights=(1, 1))

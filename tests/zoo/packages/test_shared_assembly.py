@@ -228,7 +228,7 @@ def test_factors_multiply_to_the_delta_that_is_merged(adapters, base, layer):
     adapter = read_tensors(adapters["wide"] / "adapter_model.safetensors")
     delta = {n: v for n, v in adapter.items() if ".lora_" in n}
     method = get_method("lora")
-    settings = method.hyperparameters(ADAPTERS["wide"][1])
+    settings = method.settings(ADAPTERS["wide"][1])
     folded = method.fold(tensors, delta, config.architecture, settings)
     factors = encoder_factors(adapters["wide"], config.architecture.image_encoder)
     names = [name for name in folded if name.endswith(f".{layer}.weight")]

@@ -1,5 +1,6 @@
 """The methods' rows, table and page against the paper's tables and the networks themselves."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -101,14 +102,13 @@ def test_counted_parameters_are_those_of_the_networks_in_torch(arch):
 def test_what_is_counted_in_the_mask_decoder_is_what_trains():
     pytest.importorskip("torch")
     sam = tiny.make_sam()
-    values = METHODS["lora"].hyperparameters({"mask_decoder_rank": 3})
+    values = METHODS["lora"].settings({"mask_decoder_rank": 3})
     mask_decoder_lora.attach(sam.mask_decoder, values)
     trained = {n: tuple(p.shape) for n, p in sam.mask_decoder.named_parameters() if p.requires_grad}
     own = parameters_of("mask_decoder", sam.config.architecture)
     assert trained == mask_decoder_lora.trainable(own, values)
-    without = count_trainable(
-        METHODS["lora"], sam.config.architecture, {**values, "mask_decoder_rank": 0}, AIS_DECODER
-    )
+    values = dataclasses.replace(values, mask_decoder_rank=0)
+    without = count_trainable(METHODS["lora"], sam.config.architecture, values, AIS_DECODER)
     assert without.decoders == sum(
         p.numel() for part in (sam.mask_decoder, sam.prompt_encoder) for p in part.parameters()
     ) - sum(p.numel() for n, p in sam.mask_decoder.named_parameters() if ".lora_" in n)

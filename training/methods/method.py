@@ -1,0 +1,164 @@
+"""A finetuning method as a row of the table: what it does, and what it declares that it can do.
+
+In: the functions of a method's own module. Out: a row whose settings are read and checked by one
+path. Who handles adapters asks the row what it can do, never for its name. Needs no torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from numpy.typing import NDArray
+
+from samzoo.runtime.errors import FormatError, shown
+from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.config import Architecture, from_json, to_json
+from samzoo.runtime.formats.four_bit import Quantization
+from samzoo.runtime.formats.shapes import is_statistic
+
+from .blocks import InBlocks, chosen_blocks
+from .checks import SECTION
+from .layers import PREFIX
+from .selective import Trainable
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+    from torch import nn
+
+S = TypeVar("S", bound="DataclassInstance")
+"""The settings of a method."""
+
+Attach = Callable[["nn.Module", Architecture, S], None]
+Fold = Callable[[Mapping[str, NDArray[Any]], Mapping[str, NDArray[Any]], Architecture, S], Tensors]
+Extended = Callable[[Architecture, S], Architecture]
+TrainedBase = Callable[[str, NDArray[Any], S], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Quantized(Generic[S]):
+    """What a method declares that trains over rounded weights.
+
+    Attributes:
+        of: Name of the method that trains the same tensors over the base's own weights.
+        quantization: Says how the weights are rounded.
+        trained_base: Gives an encoder weight as the network computed with it while training, from
+            its name and the base's own.
+    """
+
+    of: str
+    quantization: Callable[[S], Quantization]
+    trained_base: TrainedBase[S]
+
+
+@dataclass(frozen=True)
+class Method(Generic[S]):
+    """One finetuning method of the image encoder.
+
+    The prompt encoder, the mask decoder and the AIS decoder are trained with every method.
+
+    Attributes:
+        formula: What it changes, in one line.
+        placement: Which layers of a block it changes, in one line.
+        defaults: Its settings where none are given.
+        attach: Makes the encoder trainable in the method's way.
+        trainable: Lists what trains in the encoder: names and shapes, from the encoder's own.
+        fold: Returns the encoder weights that the adapter changes, merged.
+        frozen: Nothing in the encoder trains, so embeddings can be computed once.
+        selective: Adds no tensors: weights of the encoder's own train.
+        factored: What trains are LoRA factors, and the settings are ``LoraSettings``. Such deltas
+            can be summed, and can share one encoder.
+        folds: Merging gives plain weights of the base's architecture. Where it is false, ``fold``
+            returns named extra weights and ``extended`` the architecture with them.
+        late_of: Name of the method whose late form this is: the same, with other defaults.
+        quantized: How the base is rounded; None where training leaves it as it is.
+        shares: Whether layers share tensors of the delta, so that it folds only as a whole.
+        kept: Last parts of the names that an adapter stores also where they do not train.
+        extended: The architecture of the finetuned network; by default the base's.
+    """
+
+    formula: str
+    placement: str
+    defaults: S
+    attach: Attach[S]
+    trainable: Trainable[S]
+    fold: Fold[S]
+    frozen: bool = False
+    selective: bool = False
+    factored: bool = False
+    folds: bool = True
+    late_of: str | None = None
+    quantized: Quantized[S] | None = None
+    shares: Callable[[S], bool] = lambda settings: False
+    kept: tuple[str, ...] = ()
+    extended: Extended[S] = lambda architecture, settings: architecture
+
+    def settings(self, given: Mapping[str, Any], *, where: str = "method") -> S:
+        """Read hyperparameters as they stand in a config; the defaults fill in.
+
+        Args:
+            given: Values by name.
+            where: The file, for messages.
+
+        Raises:
+            FormatError: An unknown name, or a value of another type or out of range.
+        """
+        if not isinstance(given, Mapping):
+            raise FormatError(f"{where}: {SECTION}: expected an object, found {shown(given)}")
+        values = {**to_json(self.defaults), **given}
+        return from_json(type(self.defaults), values, where=f"{where}: {SECTION}")
+
+    def resolved(self, settings: S, architecture: Architecture) -> S:
+        """Replace ``blocks: late`` by the indices that it means for an architecture.
+
+        Args:
+            settings: Of this method.
+            architecture: Of the base.
+
+        Raises:
+            FormatError: The encoder lacks one of the blocks.
+        """
+        if not isinstance(settings, InBlocks) or settings.blocks is None:
+            return settings
+        blocks = chosen_blocks(architecture.image_encoder, settings.blocks)
+        return dataclasses.replace(settings, blocks=tuple(blocks))
+
+    def quantization(self, settings: S) -> Quantization | None:
+        """Say how the base was rounded in training; None where it was not."""
+        return self.quantized.quantization(settings) if self.quantized is not None else None
+
+    def check_delta(
+        self,
+        base: Mapping[str, Any],
+        delta: Mapping[str, Any],
+        architecture: Architecture,
+        settings: S,
+    ) -> None:
+        """Check that an adapter holds exactly what the method trains in the encoder.
+
+        A method that does not fold checks this in ``fold``: it stores fixed numbers as well.
+
+        Args:
+            base: Encoder weights by full SAM names; only their shapes are looked at.
+            delta: The adapter's tensors of the encoder, by full names.
+            architecture: Of the base.
+            settings: Of this method.
+
+        Raises:
+            FormatError: A tensor is missing, unknown or of another shape; names the first.
+        """
+        if not self.folds:
+            return
+        shapes = {name.removeprefix(PREFIX): tuple(base[name].shape) for name in base}
+        shapes = {name: shape for name, shape in shapes.items() if not is_statistic(name)}
+        expected = {
+            f"{PREFIX}{name}": shape
+            for name, shape in self.trainable(shapes, architecture, settings).items()
+        }
+        for name in [*expected, *delta]:
+            found = tuple(delta[name].shape) if name in delta else "nothing"
+            if found != expected.get(name):
+                want = f"shape {expected[name]}" if name in expected else "no such tensor"
+                raise FormatError(f"adapter tensor {shown(name)}: expected {want}, found {found}")
