@@ -23,6 +23,7 @@ from racing import alternate
 
 from samzoo.runtime import Model, evaluate, load, read_image
 from samzoo.runtime.engine.networks import RememberedEncoder
+from samzoo.runtime.evaluation.tasks import TASKS
 from samzoo.runtime.formats.files import read_json, sha256_of, write_json
 from samzoo.runtime.images.reading import match_pairs
 from samzoo.zoo import export
@@ -30,7 +31,6 @@ from samzoo.zoo import export
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PRECISIONS = ("fp32", "fp16", "int8-weights", "int8")
 STATIC = {"static, largest value": "MinMax", "static, 99.99 %": "Percentile"}
-TASKS = ("ais", "point", "box", "ip", "ib")
 
 
 def main() -> None:

@@ -20,7 +20,8 @@ from typing import Any
 
 from samzoo.runtime import Model, ModelConfig, read_image, read_labels
 from samzoo.runtime.engine.networks import RememberedEncoder
-from samzoo.runtime.evaluation.scoring import TASKS, evaluate_image
+from samzoo.runtime.evaluation.scoring import evaluate_image
+from samzoo.runtime.evaluation.tasks import TASKS
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.files import read_json, write_json
 from samzoo.runtime.formats.folders import read_model_folder

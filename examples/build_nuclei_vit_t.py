@@ -25,8 +25,9 @@ from tqdm import tqdm
 
 from samzoo.runtime import Model, load, read_image, read_labels
 from samzoo.runtime.engine.networks import RememberedEncoder
-from samzoo.runtime.evaluation.metrics import foreground_dice, mean_segmentation_accuracy
+from samzoo.runtime.evaluation.comparison import Comparison, scores_of
 from samzoo.runtime.evaluation.scoring import evaluate_image
+from samzoo.runtime.evaluation.tasks import TASKS
 from samzoo.runtime.formats.files import read_json, write_json
 from samzoo.runtime.images.overlay import draw_overlay
 from samzoo.runtime.prompts.cutouts import labels_from_masks
@@ -37,7 +38,6 @@ from samzoo.zoo import convert, export
 from samzoo.zoo.checkpoints.conversion import find_lite_medsam
 
 HERE = Path(__file__).parent
-TASKS = ("ais", "point", "box", "ip", "ib")
 DATA = "DSB 2018 nuclei, one 512 x 512 image"
 COMMAND = (
     "samzoo evaluate --images examples/test/images --labels examples/test/labels -o report.json"
@@ -165,8 +165,7 @@ def baseline(test: tuple[Any, Any]) -> dict[str, Any]:
     counts = np.bincount(truth.reshape(-1))
     truth = np.where(counts[truth] >= 20, truth, 0).astype(np.int32)
     labels = segment(image)
-    dice = foreground_dice(labels, truth)
-    scores = {"ais": {**mean_segmentation_accuracy(labels, truth), "dice": dice}}
+    scores = {"ais": scores_of(Comparison(labels, truth))}
     return entry("Otsu and distance-transform watershed", scores, note=note)
 
 

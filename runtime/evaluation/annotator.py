@@ -14,7 +14,8 @@ import numpy as np
 from samzoo.runtime.formats.arrays import Boxes, Labels2D, Masks, Points, Progress
 from samzoo.runtime.prompts.cutouts import MaskPart, cut_out, paint_parts
 
-from .metrics import binary_dice, mean_segmentation_accuracy
+from .comparison import Comparison, scores_of
+from .metrics import binary_dice
 from .prompt_simulation import POSITIVE, correction_points, object_boxes, object_centers
 from .segmenter import Segmenter
 
@@ -37,10 +38,9 @@ class Tally:
             self._dices.append(binary_dice(mask, truth))
 
     def scores(self, truth: Labels2D) -> dict[str, float]:
-        """Return ``msa``, ``sa50``, ``sa75`` of the painted masks, and the objects' mean Dice."""
+        """Return the metrics of the painted masks; ``dice`` is the mean over objects."""
         labels = paint_parts(self._parts, truth.shape)
-        dice = float(np.mean(self._dices))
-        return {**mean_segmentation_accuracy(labels, truth), "dice": dice}
+        return scores_of(Comparison(labels, truth, self._dices))
 
 
 @dataclass(frozen=True)

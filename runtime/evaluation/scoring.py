@@ -18,16 +18,9 @@ from samzoo.runtime.formats.arrays import Array, Labels2D, Progress
 from samzoo.runtime.images.reading import check_image, check_labels, read_pair
 
 from .annotator import annotate
-from .metrics import foreground_dice, mean_segmentation_accuracy
+from .comparison import METRICS, Comparison, scores_of
 from .segmenter import Segmenter
-
-TASKS = ("ais", "point", "box", "ip", "ib")
-"""Automatic segmentation; one point; one box; a point and a box with corrections."""
-
-CONTROL_TASK = "box_fill"
-"""The control that takes the box itself as the mask; a useful model must beat it."""
-
-METRICS = ("msa", "sa50", "sa75", "dice")
+from .tasks import CONTROL_TASK, TASKS
 
 N_CORRECTIONS = 7
 """Rounds after the first prompt. Source: PEFT-SAM's evaluation (8 iterations in all)."""
@@ -198,8 +191,7 @@ def evaluate_image(
     scores: Scores = {}
     if "ais" in tasks:
         found = model.segment(image)
-        dice = foreground_dice(found, truth)
-        scores["ais"] = {**mean_segmentation_accuracy(found, truth), "dice": dice}
+        scores["ais"] = scores_of(Comparison(found, truth))
     if set(tasks) == {"ais"}:
         return scores
     embedding = model.embed(image)

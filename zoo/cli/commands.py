@@ -14,6 +14,7 @@ from typing import Any
 
 from samzoo.runtime.engine.networks import RememberedEncoder
 from samzoo.runtime.errors import InputError
+from samzoo.runtime.evaluation.comparison import METRICS
 from samzoo.runtime.formats.files import write_json
 from samzoo.runtime.formats.outputs import check_output
 from samzoo.runtime.images.reading import match_pairs
@@ -66,8 +67,8 @@ def evaluate(options: Namespace) -> Result:
         **report,
     }
     write_json(output, content)
-    lines = [f"{'task':10} {'msa':>6} {'sa50':>6} {'sa75':>6} {'dice':>6}"] + [
-        f"{task:10} " + " ".join(f"{s[m]:6.3f}" for m in ("msa", "sa50", "sa75", "dice"))
+    lines = [" ".join([f"{'task':10}", *(f"{name:>6}" for name in METRICS)])] + [
+        f"{task:10} " + " ".join(f"{s[name]:6.3f}" for name in METRICS)
         for task, s in report["mean"].items()
     ]
     return {"text": "\n".join(lines), "report": str(output), "mean": report["mean"]}

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from samzoo.runtime.evaluation.comparison import METRICS
 from samzoo.runtime.formats.manifest import Manifest
 
-from .card_header import METRICS, evaluations, header_of, yaml_lines
+from .card_header import evaluations, header_of, yaml_lines
 
 SECTIONS = {
     "description": "",
@@ -145,7 +146,7 @@ def _scores(manifest: Manifest) -> list[str]:
     lines: list[str] = []
     for entry in evaluations(manifest):
         rows = [
-            (task, *(f"{float(scores[m]):.3f}" for m in METRICS))
+            (task, *(f"{float(scores[m]):.3f}" if m in scores else "-" for m in METRICS))
             for task, scores in entry["scores"].items()
         ]
         lines += [

@@ -11,9 +11,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from samzoo.runtime.evaluation.comparison import METRICS
+from samzoo.runtime.evaluation.tasks import CONTROL_TASK
 from samzoo.runtime.formats.manifest import Manifest
-
-METRICS = ("msa", "sa50", "sa75", "dice")
 
 KNOWN_LICENSES = {
     "apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0",
@@ -47,12 +47,16 @@ def header_of(manifest: Manifest) -> dict[str, Any]:
                 "type": "local",
                 "split": str(entry.get("split", "")),
             },
-            "metrics": [{"type": m, "value": round(float(scores[m]), 4)} for m in METRICS],
+            "metrics": [
+                {"type": name, "value": round(float(scores[name]), 4)}
+                for name in METRICS
+                if name in scores  # a package may be older than a metric
+            ],
         }
         for entry in evaluations(manifest)
         if entry.get("subject") == "this model"
         for task, scores in entry["scores"].items()
-        if task != "box_fill"
+        if task != CONTROL_TASK
     ]
     if results:
         header["model-index"] = [{"name": manifest.name, "results": results}]

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from samzoo.runtime.evaluation.tasks import TASKS
 from samzoo.runtime.formats.manifest import Manifest
-
-TASKS = ("ais", "point", "box", "ip", "ib")
-"""In the order in which they are shown; others, such as baselines, are for the card."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +52,7 @@ def _scores(manifest: Manifest) -> dict[str, float]:
     for entry in evaluations if isinstance(evaluations, list) else []:
         scores = entry.get("scores") if isinstance(entry, Mapping) else None
         if isinstance(scores, Mapping):
+            # Other tasks, such as controls, are for the card.
             values = {task: scores.get(task) for task in TASKS}
             return {
                 task: float(value["msa"])

@@ -8,7 +8,9 @@ from skimage.draw import disk
 
 from samzoo.runtime.errors import ImageError, InputError
 from samzoo.runtime.evaluation import annotator
-from samzoo.runtime.evaluation.scoring import CONTROL_TASK, METRICS, TASKS, evaluate, evaluate_image
+from samzoo.runtime.evaluation.comparison import METRICS
+from samzoo.runtime.evaluation.scoring import evaluate, evaluate_image
+from samzoo.runtime.evaluation.tasks import CONTROL_TASK, TASKS
 from samzoo.runtime.images.reading import write_labels
 
 

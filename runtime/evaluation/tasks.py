@@ -1,0 +1,9 @@
+"""The tasks that a model is scored in, by the names that reports, cards and tables use."""
+
+from __future__ import annotations
+
+TASKS = ("ais", "point", "box", "ip", "ib")
+"""Automatic; one point; one box; and the latter two with corrections. Tables keep this order."""
+
+CONTROL_TASK = "box_fill"
+"""The box itself taken as the mask: what a model must beat to have understood anything."""
