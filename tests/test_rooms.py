@@ -141,6 +141,19 @@ def test_no_folder_has_too_many_modules(part):
     assert many == {}
 
 
+@pytest.mark.parametrize("part", FLOORS)
+def test_no_module_has_the_name_of_what_it_defines(part):
+    """``from samzoo.zoo import merge`` is a function then, whatever was imported before."""
+    found = [
+        f"{part}.{name}"
+        for name, path in modules_of(ROOT, part)
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        and node.name == name.rpartition(".")[2]
+    ]
+    assert found == []
+
+
 def test_every_room_says_what_it_is():
     for part in FLOORS:
         for name, path in modules_of(ROOT, part):

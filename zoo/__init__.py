@@ -6,9 +6,7 @@ used, so that ``samzoo --help`` loads no NumPy.
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,21 +54,6 @@ _MODULES = {
     "write_checkpoint": "checkpoints.writing",
 }
 """Where each public name is defined."""
-
-
-class _Package(ModuleType):
-    """This package, in which a function keeps the name it shares with its module.
-
-    Importing ``samzoo.zoo.merging.folding`` would bind the name ``merge`` to the module, after
-    which ``from samzoo.zoo import merge`` would no longer give the function.
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _MODULES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> object:

@@ -1,22 +1,15 @@
-"""The part of Markdown that model cards use, as HTML in which nothing of a stranger's runs.
+"""Model cards as HTML in which nothing of a stranger's runs or loads.
 
-In: a card's text. Out: HTML. Called by ``gallery.py``. Everything is escaped first; then headings,
-paragraphs, lists, tables, code, bold, and links to the web get their tags. Pictures become links
-inside the package, raw HTML stays text.
+In: a card's text. Out: HTML. markdown-it-py reads CommonMark and tables; raw HTML stays text. Links
+lead to the web or become plain text, and pictures are left out: the page shows the cover itself.
 """
 
 from __future__ import annotations
 
-import html
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
-_LINK = re.compile(r"\[([^\]]*)\]\((https?://[^\s()]+)\)")
-_PICTURE = re.compile(r"!\[([^\]]*)\]\([^\s()]*\)")
-_BOLD = re.compile(r"\*\*([^*]+)\*\*")
-_CODE = re.compile(r"`([^`]+)`")
-_HEADING = re.compile(r"(#{1,4}) (.+)")
-_RULE = re.compile(r"\|[\s:|-]+\|?")
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 
 def without_header(text: str) -> str:
@@ -33,64 +26,48 @@ def to_html(text: str) -> str:
     Args:
         text: From a stranger; without header.
     """
-    return "\n".join(_blocks(text.replace("\r", "").split("\n")))
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = _without_empty_heads(parser.parse(text))
+    for token in tokens:
+        if token.type == "inline":
+            token.children = _safe(token.children or [])
+    page = parser.renderer.render(tokens, parser.options, {})
+    # A wide table scrolls in a box of its own, so that the page fits a phone.
+    page = page.replace("<table>", '<div class="wide"><table>')
+    return page.replace("</table>", "</table></div>").rstrip("\n")
 
 
-def _blocks(lines: Sequence[str]) -> Iterator[str]:
-    index = 0
-    while index < len(lines):
-        line = lines[index].rstrip()
-        end = index + 1
-        if line.startswith("```"):
-            while end < len(lines) and not lines[end].startswith("```"):
-                end += 1
-            yield f"<pre>{html.escape(chr(10).join(lines[index + 1 : end]))}</pre>"
-            end += 1
-        elif heading := _HEADING.fullmatch(line):
-            level = len(heading[1])
-            yield f"<h{level}>{_inline(heading[2])}</h{level}>"
-        elif line.startswith("|"):
-            end = _while(lines, index, lambda text: text.startswith("|"))
-            yield _table(lines[index:end])
-        elif line.startswith("- "):
-            end = _while(lines, index, lambda text: text.startswith(("- ", "  ")))
-            items = re.split(r"^- ", "\n".join(lines[index:end]), flags=re.MULTILINE)[1:]
-            yield f"<ul>{''.join(f'<li>{_inline(item)}</li>' for item in items)}</ul>"
-        elif line and not _PICTURE.fullmatch(line):
-            end = _while(lines, index, lambda text: bool(text.strip()) and text[0] not in "|#`-")
-            end = max(end, index + 1)
-            yield f"<p>{_inline(' '.join(lines[index:end]))}</p>"
-        index = end
+def _safe(tokens: Sequence[Token]) -> list[Token]:
+    """Drop pictures, and the tags of links that do not lead to the web."""
+    kept: list[Token] = []
+    dropped: list[bool] = []
+    for token in tokens:
+        if token.type == "image":
+            continue
+        if token.type == "link_open":
+            dropped.append(not str(token.attrs.get("href", "")).startswith(("http://", "https://")))
+            token.attrs["rel"] = "nofollow noreferrer"
+            if dropped[-1]:
+                continue
+        if token.type == "link_close" and dropped.pop():
+            continue
+        kept.append(token)
+    return kept
 
 
-def _while(lines: Sequence[str], start: int, holds: Callable[[str], bool]) -> int:
-    end = start
-    while end < len(lines) and holds(lines[end]):
-        end += 1
-    return end
-
-
-def _table(lines: Sequence[str]) -> str:
-    rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines]
-    body = [row for line, row in zip(lines, rows, strict=True) if not _RULE.fullmatch(line.strip())]
-    head, *rest = body
-    cells = "".join(f"<th>{_inline(cell)}</th>" for cell in head)
-    text = f"<tr>{cells}</tr>" if any(head) else ""
-    for row in rest:
-        text += f"<tr>{''.join(f'<td>{_inline(cell)}</td>' for cell in row)}</tr>"
-    return f'<div class="wide"><table>{text}</table></div>'
-
-
-def _inline(text: str) -> str:
-    """Escape, then mark what is between backquotes, stars and brackets."""
-    parts = _CODE.split(text)
-    return "".join(
-        f"<code>{html.escape(part)}</code>" if index % 2 else _plain(part)
-        for index, part in enumerate(parts)
-    )
-
-
-def _plain(text: str) -> str:
-    escaped = html.escape(_PICTURE.sub("", text), quote=True)
-    escaped = _BOLD.sub(r"<strong>\1</strong>", escaped)
-    return _LINK.sub(r'<a href="\2" rel="nofollow noreferrer">\1</a>', escaped)
+def _without_empty_heads(tokens: Sequence[Token]) -> list[Token]:
+    """Drop the heads of tables that have none, which Markdown cannot leave out."""
+    kept: list[Token] = []
+    head: list[Token] | None = None
+    for token in tokens:
+        if token.type == "thead_open":
+            head = []
+        if head is None:
+            kept.append(token)
+            continue
+        head.append(token)
+        if token.type == "thead_close":
+            if any(each.content for each in head):
+                kept += head
+            head = None
+    return kept

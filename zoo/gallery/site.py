@@ -33,6 +33,7 @@ h1 { font-size: 1.7rem; line-height: 1.2; } h2 { font-size: 1.2rem; margin: 1.6r
 a { color: #06c; } @media (prefers-color-scheme: dark) { a { color: #7bf; } }
 code, pre { font: .88em/1.45 ui-monospace, monospace; background: var(--soft); border-radius: 4px; }
 code { padding: .1em .3em; } pre { padding: .7em; overflow-x: auto; }
+pre code { padding: 0; background: none; font-size: 1em; }
 .models { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(18rem, 1fr)); }
 .model { border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }
 .model > div { padding: .8rem 1rem 1rem; }

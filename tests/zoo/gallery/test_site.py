@@ -11,7 +11,6 @@ import pytest
 from samzoo.runtime.formats.manifest import Manifest
 from samzoo.zoo import resolve
 from samzoo.zoo.cli import main
-from samzoo.zoo.gallery.markdown import to_html, without_header
 from samzoo.zoo.gallery.site import write_gallery
 from samzoo.zoo.packages.changes import update_package
 
@@ -108,32 +107,6 @@ def test_the_command_line_writes_it_once(tmp_path, capsys, monkeypatch):
     assert main(["gallery", "-o", site]) == 2
     assert "--force" in capsys.readouterr().err
     assert main(["gallery", "nuclei-vit-t", "-o", site, "--force"]) == 0
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("# A *b*", "<h1>A *b*</h1>"),
-        ("a **b** `c<d`", "<p>a <strong>b</strong> <code>c&lt;d</code></p>"),
-        ("- a\n- b\n  c", "<ul><li>a\n</li><li>b\n  c</li></ul>"),
-        ("```sh\na & b\n```", "<pre>a &amp; b</pre>"),
-        ("[a](https://b.c/d)", '<p><a href="https://b.c/d" rel="nofollow noreferrer">a</a></p>'),
-        ("![a](b.png)", ""),
-        ("| a | b |\n| --- | --- |\n| 1 | <i> |",
-         '<div class="wide"><table><tr><th>a</th><th>b</th></tr>'
-         "<tr><td>1</td><td>&lt;i&gt;</td></tr></table></div>"),
-        ("```\nnever closed", "<pre>never closed</pre>"),
-        ("|", '<div class="wide"><table></table></div>'),
-        ("#nothing\n-", "<p>#nothing</p>\n<p>-</p>"),
-    ],
-)  # fmt: skip
-def test_markdown_becomes_html(text, expected):
-    assert to_html(text) == expected
-
-
-def test_a_header_is_dropped():
-    assert without_header("---\na: 1\n---\n# B") == "# B"
-    assert without_header("# B") == "# B"
 
 
 @pytest.mark.slow
