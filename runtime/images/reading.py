@@ -16,7 +16,7 @@ from samzoo.runtime.errors import ImageError, NotFoundError, shown
 from samzoo.runtime.formats.arrays import Array, Labels2D
 from samzoo.runtime.formats.outputs import replacing
 
-from .decoding import ALLOWED_SHAPES, SUFFIXES, decode
+from .image_files import ALLOWED_SHAPES, SUFFIXES, decode
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 

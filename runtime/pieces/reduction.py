@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from samzoo.runtime.formats.arrays import Array, Labels2D
-from samzoo.runtime.windows.block_means import block_means
+from samzoo.runtime.windows.averaging import block_means
 from samzoo.runtime.windows.source import ImageSource
 
 from .result import Result

@@ -16,7 +16,7 @@ import numpy as np
 from samzoo.runtime.formats.arrays import Array, Labels2D, Labels3D
 from samzoo.runtime.images.label_table import LabelTable, write_tables
 from samzoo.runtime.pieces.reduction import LARGEST
-from samzoo.runtime.windows.block_means import block_means
+from samzoo.runtime.windows.averaging import block_means
 from samzoo.runtime.windows.opening import open_source
 from samzoo.runtime.windows.source import SourceSpec
 

@@ -10,7 +10,7 @@ import math
 from pathlib import Path
 
 from samzoo.runtime.errors import InputError, NotFoundError
-from samzoo.runtime.images.decoding import is_tiff
+from samzoo.runtime.images.image_files import is_tiff
 from samzoo.runtime.images.reading import read_image
 
 from .source import ArrayReader, ImageSource, SourceSpec

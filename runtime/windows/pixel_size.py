@@ -17,7 +17,7 @@ from xml.etree import ElementTree as ET
 import tifffile
 
 from samzoo.runtime.errors import require
-from samzoo.runtime.images.decoding import decoding, is_tiff
+from samzoo.runtime.images.image_files import decoding, is_tiff
 
 from .source import SourceSpec
 from .zarr_source import description, is_zarr, scale_of

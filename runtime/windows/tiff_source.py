@@ -21,7 +21,7 @@ from samzoo.runtime.errors import (
     shown,
 )
 from samzoo.runtime.formats.arrays import Array
-from samzoo.runtime.images.decoding import MAX_PIXELS, decoding
+from samzoo.runtime.images.image_files import MAX_PIXELS, decoding
 
 from .axes import Planes
 from .source import SourceSpec, Window

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from samzoo.runtime.errors import require
 
-from .block_means import block_means
+from .averaging import block_means
 
 CHUNK = 512
 """Most rows and columns of a chunk, and of the smallest level (own choice)."""

@@ -32,8 +32,8 @@ from samzoo.training.networks.sam import weights_of
 
 from .allocation import keep_freed_memory
 from .average import WeightAverage
-from .finetunable import finetunable
 from .learner import Learner
+from .preparation import finetunable
 from .schedule import History, fraction_done, learning_rate_factor
 from .state import load_state, read_progress, save_state
 from .thresholds import placements, search_thresholds

@@ -17,7 +17,7 @@ from samzoo.runtime.formats.outputs import check_output
 from samzoo.zoo.hub.huggingface_hub import HUB_PREFIX
 from samzoo.zoo.hub.names import DEFAULT_MODEL, resolve, shipped
 from samzoo.zoo.packages.summary import summarise
-from samzoo.zoo.reports.text_table import text_table
+from samzoo.zoo.reports.columns import text_table
 
 from .progress import progress_bar
 

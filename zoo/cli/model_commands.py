@@ -156,8 +156,8 @@ def export(options: Namespace) -> Result:
 
 def methods(options: Namespace) -> Result:
     """List the finetuning methods."""
-    from samzoo.zoo.reports.method_rows import architecture_named, method_rows, method_table
-    from samzoo.zoo.reports.methods_page import methods_page
+    from samzoo.zoo.reports.methods_document import methods_page
+    from samzoo.zoo.reports.methods_listing import architecture_named, method_rows, method_table
 
     architecture = architecture_named(options.arch)
     text = methods_page().rstrip("\n") if options.markdown else method_table(architecture)

@@ -16,7 +16,7 @@ from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Array
 from samzoo.runtime.formats.outputs import check_output
-from samzoo.runtime.images.decoding import MAX_PIXELS
+from samzoo.runtime.images.image_files import MAX_PIXELS
 from samzoo.runtime.images.overlay import write_overlay
 from samzoo.runtime.images.reading import read_image, write_labels
 from samzoo.runtime.large.embedding_store import EmbeddingStore

@@ -12,7 +12,7 @@ from typing import Any
 
 from samzoo.runtime.errors import InputError, NotFoundError
 from samzoo.runtime.formats.outputs import check_output
-from samzoo.runtime.images.decoding import SUFFIXES
+from samzoo.runtime.images.image_files import SUFFIXES
 from samzoo.runtime.images.reading import LABEL_SUFFIXES, list_images, read_image
 from samzoo.runtime.large.file_segmentation import run_task
 from samzoo.runtime.large.file_task import FileTask

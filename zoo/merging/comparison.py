@@ -115,7 +115,7 @@ def _networks(config: AdapterConfig) -> list[tuple[str, AdapterConfig]]:
 
 
 def _adapted(base: Path, config: AdapterConfig, tensors: Mapping[str, Any]) -> Any:
-    from samzoo.training.networks.adapted import adapted
+    from samzoo.training.networks.adapter_network import adapted
 
     return adapted(*read_model_folder(base), config, tensors)
 

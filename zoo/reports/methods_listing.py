@@ -21,7 +21,7 @@ from samzoo.runtime.formats.fields import to_json
 from samzoo.training.methods import METHODS
 from samzoo.training.methods.counts import count_trainable
 
-from .text_table import text_table
+from .columns import text_table
 
 ARCHITECTURES: dict[str, Architecture] = {
     "vit_b": Architecture(image_encoder=VitConfig()),

@@ -15,7 +15,7 @@ from samzoo.training.methods.blocks import block_names
 from samzoo.training.methods.counts import count_trainable, parameters_of
 from samzoo.training.methods.layers import block_layers
 
-from .method_rows import AIS_DECODER, ARCHITECTURES, method_rows, millions
+from .methods_listing import AIS_DECODER, ARCHITECTURES, method_rows, millions
 
 INTRODUCTION = """\
 # Finetuning methods

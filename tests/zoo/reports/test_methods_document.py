@@ -16,13 +16,13 @@ from samzoo.training import METHODS
 from samzoo.training.methods import mask_decoder_lora
 from samzoo.training.methods.counts import count_trainable, parameters_of
 from samzoo.zoo.cli import main
-from samzoo.zoo.reports.method_rows import (
+from samzoo.zoo.reports.methods_document import block_picture, methods_page
+from samzoo.zoo.reports.methods_listing import (
     AIS_DECODER,
     ARCHITECTURES,
     architecture_named,
     method_rows,
 )
-from samzoo.zoo.reports.methods_page import block_picture, methods_page
 
 PAGE = Path(__file__).parents[3] / "docs" / "methods.md"
 

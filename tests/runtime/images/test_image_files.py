@@ -10,8 +10,8 @@ import tifffile
 from PIL import Image
 
 from samzoo.runtime.errors import ImageError, NotFoundError, SamzooError
-from samzoo.runtime.images import decoding as image_files
-from samzoo.runtime.images.decoding import decode
+from samzoo.runtime.images import image_files
+from samzoo.runtime.images.image_files import decode
 
 
 @pytest.fixture
