@@ -31,7 +31,7 @@ def to_html(text: str) -> str:
     for token in tokens:
         if token.type == "inline":
             token.children = _safe(token.children or [])
-    page = parser.renderer.render(tokens, parser.options, {})
+    page = str(parser.renderer.render(tokens, parser.options, {}))
     # A wide table scrolls in a box of its own, so that the page fits a phone.
     page = page.replace("<table>", '<div class="wide"><table>')
     return page.replace("</table>", "</table></div>").rstrip("\n")
