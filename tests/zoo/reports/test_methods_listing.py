@@ -4,7 +4,7 @@ import dataclasses
 
 from samzoo.training.methods import METHODS
 from samzoo.training.methods.lora import LoraSettings
-from samzoo.zoo.reports.method_rows import ARCHITECTURES, method_rows, method_table
+from samzoo.zoo.reports.methods_listing import ARCHITECTURES, method_rows, method_table
 
 
 def test_a_new_method_is_listed_with_what_it_declares(monkeypatch):
