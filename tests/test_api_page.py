@@ -1,6 +1,7 @@
 """docs/api.md lists exactly the public names; its code and the README's run."""
 
 import importlib
+import importlib.util
 import inspect
 import re
 import subprocess
@@ -9,12 +10,14 @@ from pathlib import Path
 
 import pytest
 import tifffile
+import tiny
 
 from samzoo.runtime.engine.providers import PROVIDERS
+from samzoo.runtime.formats.shapes import tensor_shapes
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
-PARTS = ("samzoo.runtime", "samzoo.zoo")
+PARTS = ("samzoo.runtime", "samzoo.training", "samzoo.zoo")
 
 
 def rows_under(title):
@@ -36,38 +39,58 @@ def public_functions(part):
                     yield f"{name}.{member}", method
 
 
-@pytest.mark.parametrize(
-    ("page", "written"),
-    [
-        ("README.md", ["examples"]),
-        (
-            "docs/api.md",
-            [
-                "embeddings",
-                "examples",
-                "labels.tif",
-                "nuclei.csv",
-                "nuclei.safetensors",
-                "nuclei.tif",
-                "overlay.png",
-            ],
-        ),
-        ("docs/large.md", ["examples", "labels.tif", "objects.csv"]),
-    ],
-)
-def test_every_block_of_a_page_runs_in_order(page, written, tmp_path, monkeypatch):
-    """In one namespace, with a corner of the image: what is on the page lies inside of it."""
+def blocks_of(text):
+    """Each Python block with the package it needs, as ``python needs=torch`` says; else None."""
+    found = re.findall(
+        r"^```python(?: needs=(\w+))?\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL
+    )
+    return [(needed or None, code) for needed, code in found]
+
+
+def has(package):
+    return package is None or importlib.util.find_spec(package) is not None
+
+
+PAGES: dict[str, dict[str | None, list[str]]] = {
+    "README.md": {None: []},
+    "docs/api.md": {
+        None: [
+            "embeddings", "labels.tif", "nuclei.csv", "nuclei.safetensors", "nuclei.tif",
+            "overlay.png",
+        ],
+        "torch": ["model", "run"],
+    },
+    "docs/large.md": {None: ["labels.tif", "objects.csv"]},
+}  # fmt: skip
+"""What the blocks of each page write, by the package that these blocks need."""
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_of_a_page_runs_in_order(page, tmp_path, monkeypatch):
+    """In one namespace, with a corner of the image and a tiny base with random weights."""
     (tmp_path / "examples").mkdir()
     corner = tifffile.imread(ROOT / "examples" / "nuclei.tif")[:128, :128]
     tifffile.imwrite(tmp_path / "examples" / "nuclei.tif", corner)
+    config = tiny.make_config("vit", ais=False)
+    weights = tiny.seeded_weights(tensor_shapes(config.architecture))
+    tiny.write_weights(tmp_path / "base", config, weights)
     monkeypatch.chdir(tmp_path)
-    text = (ROOT / page).read_text(encoding="utf-8")
-    blocks = re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    assert blocks
+    blocks = blocks_of((ROOT / page).read_text(encoding="utf-8"))
+    assert {needed for needed, _ in blocks} == set(PAGES[page])
     names: dict[str, object] = {}
-    for number, block in enumerate(blocks, start=1):
-        exec(compile(block, f"block {number} of {page}", "exec"), names)
-    assert sorted(path.name for path in tmp_path.iterdir()) == written
+    for number, (needed, block) in enumerate(blocks, start=1):
+        if has(needed):
+            exec(compile(block, f"block {number} of {page}", "exec"), names)
+    written = [name for needed, files in PAGES[page].items() if has(needed) for name in files]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        ["base", "examples", *written]
+    )
+
+
+def test_a_block_says_which_package_it_needs():
+    text = "```python\na = 1\n```\n\n```python needs=torch\nb = 2\n```\n```sh\nls\n```\n"
+    assert blocks_of(text) == [(None, "a = 1\n"), ("torch", "b = 2\n")]
+    assert not has("no_such_package")
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -84,9 +107,13 @@ def test_the_page_lists_the_providers_of_the_table():
 
 @pytest.mark.parametrize("part", PARTS)
 def test_docstrings_of_public_functions_name_arguments_results_and_errors(part):
+    if part == "samzoo.training":
+        pytest.importorskip("torch")
     lacking = []
     for name, function in public_functions(part):
         text = inspect.getdoc(function) or ""
+        if text.startswith("See ``"):  # a protocol says it all
+            continue
         signature = inspect.signature(function)
         given = [p for p in signature.parameters if p not in ("self", "cls")]
         wanted = [f"{argument}:" for argument in given]

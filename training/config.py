@@ -132,6 +132,12 @@ class TrainConfig:
         """Return the same settings with another AIS decoder, of its kind's default size.
 
         Without a decoder ``ais`` is removed from the validation tasks.
+
+        Args:
+            name: ``light``, micro-sam's ``unetr``, or ``none``.
+
+        Returns:
+            The changed settings.
         """
         decoders: dict[str, AisDecoderConfig | None]
         decoders = {"light": LightDecoderConfig(), "unetr": UnetrDecoderConfig(), "none": None}
@@ -141,6 +147,12 @@ class TrainConfig:
     @classmethod
     def read(cls, name_or_path: str) -> TrainConfig:
         """Read a preset by name or a TOML file by path; missing keys keep their defaults.
+
+        Args:
+            name_or_path: A preset's name, or the path of a TOML file.
+
+        Returns:
+            The settings.
 
         Raises:
             NotFoundError: There is neither a preset nor a file of that name.

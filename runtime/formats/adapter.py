@@ -95,6 +95,12 @@ def is_adapter(folder: Path) -> bool:
 def read_adapter(folder: Path) -> tuple[AdapterConfig, Tensors]:
     """Read and check an adapter folder.
 
+    Args:
+        folder: The adapter's folder.
+
+    Returns:
+        The config, and the tensors by name.
+
     Raises:
         NotFoundError: A file is missing.
         FormatError: A file is damaged, from a newer samzoo, or they do not belong together.

@@ -88,6 +88,13 @@ class Crop:
 def read_annotated(images: Path, labels: Path) -> list[Annotated]:
     """Read all pairs of images and labels in two folders, or two files.
 
+    Args:
+        images: A folder of images, or one image file.
+        labels: A folder with a label image for each, or one label file.
+
+    Returns:
+        The pairs, sorted by name.
+
     Raises:
         NotFoundError: A folder or file does not exist.
         ImageError: A file cannot be used, has no partner, or differs from it in size.
@@ -105,6 +112,9 @@ def split(annotated: Sequence[Annotated]) -> tuple[list[Annotated], list[Annotat
     With four images or more, every fifth (at least one) validates. With fewer, the right quarter
     of each image does. The two parts share no pixel; an object on the cut becomes a piece in each
     part (own choice; one image must be enough).
+
+    Args:
+        annotated: All annotated images.
 
     Returns:
         Training and validation images.

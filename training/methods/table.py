@@ -148,6 +148,12 @@ METHODS: dict[str, Method[Any]] = {
 def get_method(name: str) -> Method[Any]:
     """Look a method up.
 
+    Args:
+        name: The method's name, a key of ``METHODS``.
+
+    Returns:
+        The method's row.
+
     Raises:
         InputError: Unknown; lists the known ones.
     """

@@ -83,7 +83,14 @@ class Sam(nn.Module):
         self.ais_decoder = build_ais_decoder(decoder) if decoder is not None else None
 
     def embed(self, images: Tensor) -> Tensor:
-        """Map images ``(n, 3, h, w)`` in 0..255 to image embeddings ``(n, 256, grid, grid)``."""
+        """Map images to their embeddings.
+
+        Args:
+            images: ``(n, 3, h, w)`` in 0..255.
+
+        Returns:
+            Image embeddings, ``(n, 256, grid, grid)``.
+        """
         embeddings: Tensor = self.image_encoder(self.preprocess(images))
         return embeddings
 
@@ -167,6 +174,9 @@ def load_sam(folder: Path) -> Sam:
 
     Args:
         folder: Holds ``config.json`` and ``model.safetensors``.
+
+    Returns:
+        The networks with the folder's weights.
 
     Raises:
         NotFoundError: A file is missing.
