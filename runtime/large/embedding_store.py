@@ -1,7 +1,7 @@
-"""Embeddings on disk, tile by tile, so that nobody encodes the same image twice.
+"""Embeddings stored on disk, tile by tile, so that no image is encoded twice.
 
 In: a model and an image of any size. Out: ``ImageEmbeddings`` whose tiles are read from the store,
-or computed at first use and kept there. Called by the verbs' ``--store`` and by users.
+or computed at first use and then stored.
 
 Layout::
 
@@ -10,8 +10,8 @@ Layout::
     images/NAME.json           hash and limits of a file, by path, size and time of change
 
 ``KEY`` is the digest of everything that the values depend on, so that another image, model or tile
-grid has another folder. Files appear under their names when they are whole: any number of processes
-may share a store; two that compute one tile write the same.
+grid has another folder. A file gets its name when it is complete. Any number of processes may
+share a store; two that compute the same tile write the same values.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ TENSOR = "image_embeddings"
 
 @dataclass(frozen=True)
 class _Known:
-    """What must be known of a whole image before its first tile is encoded."""
+    """The facts about a whole image that are needed before its first tile is encoded."""
 
     sha256: str
     limits: Limits
@@ -58,7 +58,7 @@ class EmbeddingStore:
     """A folder of embeddings.
 
     Args:
-        folder: Made when the first tile is written.
+        folder: The folder; it is made when the first tile is written.
 
     Example:
         >>> from samzoo.runtime import EmbeddingStore, load
@@ -79,24 +79,24 @@ class EmbeddingStore:
         tiled: bool = False,
         encoded: Callable[[int], None] | None = None,
     ) -> ImageEmbeddings:
-        """Return the embeddings of an image; nothing is encoded before it is needed.
+        """Return the embeddings of an image; each tile is encoded when it is needed.
 
         Args:
-            model: What encodes. Its adapter in use is the one that later tiles are encoded with.
+            model: The model that encodes. Later tiles are encoded with the adapter in use now.
             image: ``(height, width)`` or ``(height, width, 3)``, or a file of any size.
             tile_shape: (height, width) of the inner tiles, as in ``Model.embed``.
             halo: (height, width) around each tile, as in ``Model.embed``.
-            tiled: Cut an image that is larger than the field of view also where the model has no
-                declared scale, as ``Model.embed_tiles`` does.
-            encoded: Called with a tile's number when it had to be encoded.
+            tiled: Cut an image that is larger than the field of view into tiles even if the model
+                has no declared scale, as ``Model.embed_tiles`` does.
+            encoded: Called with a tile's number when the tile had to be encoded.
 
         Returns:
-            Embeddings that prompts, AIS and AMG take; values equal those of ``Model.embed``.
+            Embeddings for prompts, AIS and AMG; their values equal those of ``Model.embed``.
 
         Raises:
             ImageError: The image cannot be used.
             ShapeError: A tile with its halo does not fit the model's field of view.
-            FormatError: A file of the store is damaged; says which to delete.
+            FormatError: A file of the store is damaged; the message says which one to delete.
             StorageError: The disk is full or the folder cannot be written.
         """
         config, networks = model.config, model.networks
@@ -137,7 +137,7 @@ class EmbeddingStore:
         )
 
     def _folder_of(self, config: ModelConfig, known: _Known, size: Size, tiles: list[Tile]) -> Path:
-        """The folder of one image, model and grid; made with its description."""
+        """Return the folder of one image, model and grid; make it with its description."""
         info: dict[str, Any] = {
             "format": {"name": FORMAT, "version": VERSION},
             "weights_digest": config.weights_digest,
@@ -151,11 +151,11 @@ class EmbeddingStore:
         if not path.is_file():
             write_json(path, info)
         elif read_json(path) != info:
-            raise FormatError(f"{path}: is not what it was written as; delete {folder}")
+            raise FormatError(f"{path}: has changed since it was written; delete {folder}")
         return folder
 
     def _known_file(self, spec: SourceSpec, source: ImageSource, config: ModelConfig) -> _Known:
-        """Look at a file once as long as it does not change."""
+        """Return the facts about a file, computed once as long as it does not change."""
         question = {
             "source": asdict(spec), "state": identity(spec.path),
             "preprocessing": to_json(config.preprocessing),
@@ -178,7 +178,7 @@ class EmbeddingStore:
 def _opener(
     image: Array | SourceSpec,
 ) -> Callable[[], AbstractContextManager[ImageSource]]:
-    """Open an image for each reading, so that nothing stays open between prompts."""
+    """Open an image for each reading, so that no file stays open between prompts."""
     if isinstance(image, SourceSpec):
         return lambda: closing(open_source(image))
     source = ImageSource(ArrayReader(image), "image")

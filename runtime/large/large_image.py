@@ -1,6 +1,6 @@
 """The main path for images of any size: limits, maps, seeds, numbers, objects, output.
 
-In: a ``Request`` for one image. Out: a label image, and a table and an overlay where asked for.
+In: a ``Request`` for one image. Out: a label image and, if asked for, a table and an overlay.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ from samzoo.runtime.windows.opening import open_source
 from samzoo.runtime.windows.source import ImageSource
 
 LIMITS = "limits"
-"""The piece with the image's limits."""
+"""Name of the piece with the image's limits."""
 
 
 def segment_large(request: Request, progress: Progress | None = None) -> SegmentedFile:
-    """Segment an image of any size; go on where an earlier run of the same was interrupted.
+    """Segment an image of any size; continue where an earlier run was interrupted.
 
     Args:
-        request: What to do; outputs have been checked.
+        request: The image, outputs and options; the outputs have been checked.
         progress: Called with stage, done and total.
 
     Returns:
-        What came of it.
+        The result.
 
     Raises:
-        SamzooError: The image cannot be read, the model has no AIS decoder, the work folder is of
-            other work, a disk is full, or the cluster is lost. What was done stays for the next
-            run; the output is not there.
+        SamzooError: The image cannot be read, the model has no AIS decoder, the work folder
+            belongs to other work, a disk is full, or the cluster is lost. Finished pieces stay for
+            the next run; there is no output.
     """
     work = WorkFolder(request.work)
     require_ais(request.model.config)
@@ -109,7 +109,7 @@ def _finish_objects(context: Context, executor: Executor, progress: Progress | N
 def _limits(
     work: WorkFolder, source: ImageSource, config: ModelConfig, progress: Progress | None
 ) -> Limits:
-    """The limits of the image's intensities, those of the earlier run where there was one."""
+    """Return the limits of the image's intensities, from the earlier run if there was one."""
     if not work.has(LIMITS, 0):
         found = image_limits(source, config.preprocessing, progress)
         values = np.array([found.low, found.high, found.constant], np.float64)

@@ -1,13 +1,12 @@
-"""Image embeddings that micro-sam has computed and kept, for a model of ours with the same weights.
+"""Image embeddings that micro-sam has stored, for a samzoo model with the same weights.
 
-In: the Zarr folder that ``precompute_image_embeddings(save_path=...)`` writes, of an image or a
-stack, tiled or not. Out: ``ImageEmbeddings``, read tile by tile. Called by the verb ``prompt`` and
-by users. Needs the extra ``large``.
+In: the Zarr folder that ``precompute_image_embeddings(save_path=...)`` writes for an image or a
+stack, tiled or not. Out: ``ImageEmbeddings``, read tile by tile. It needs the extra ``large``.
 
 Source: micro-sam 1.8.14, ``util.py``. Attributes: ``data_signature``, ``tile_shape``, ``halo``,
-``model_type``, ``input_size``, ``original_size``. ``features`` is an array
-``(1, 256, grid, grid)``, with the slices before it in a stack; or a group of such arrays, one a
-tile, numbered row by row.
+``model_type``, ``input_size``, ``original_size``. ``features`` is an array ``(1, 256, grid,
+grid)``, with an axis of slices before it in a stack; or a group of such arrays, one for each tile,
+numbered row by row.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ FEATURES = "features"
 SIGNATURE = ("data_signature", "tile_shape", "halo", "model_type", "input_size", "original_size")
 
 WIDTHS = {"vit_b": 768, "vit_l": 1024, "vit_h": 1280}
-"""Of the embedding of a token, by the first letters of micro-sam's ``model_type``."""
+"""Width of a token's embedding, by the first letters of micro-sam's ``model_type``."""
 
 
 def is_micro_sam(folder: Path) -> bool:
@@ -45,10 +44,10 @@ def micro_sam_slices(folder: Path) -> int | None:
     """Count the slices of a stack's embeddings; None for an image.
 
     Raises:
-        FormatError: The folder does not hold what micro-sam writes.
+        FormatError: The folder does not hold embeddings of micro-sam.
     """
     features = _open(folder).get(FEATURES)
-    # A group has a dataset for each tile, all with as many slices.
+    # A group has a dataset for each tile; all have the same number of slices.
     array = features.get("0") if hasattr(features, "get") else features
     if array is None:
         raise FormatError(f"{folder}: {FEATURES}: not found; compute the embeddings again")
@@ -60,23 +59,22 @@ def read_micro_sam_embeddings(
 ) -> ImageEmbeddings:
     """Open micro-sam's embeddings.
 
-    What micro-sam keeps does not tell the weights (its ``model_hash`` is of a file): that
-    ``config`` is of the same ones is the caller's word. Kinds and sizes that cannot be right are
-    refused.
+    The folder does not identify the weights (its ``model_hash`` is that of a file), so the caller
+    must pass the ``config`` of the same weights. Kinds and sizes that cannot be right are refused.
 
     Args:
-        folder: The Zarr.
-        config: Of the model that will use them.
-        plane: Which slice of a stack; None for an image.
+        folder: The Zarr folder.
+        config: The config of the model that will use the embeddings.
+        plane: The slice of a stack; None for an image.
 
     Returns:
-        Embeddings that carry the digest of ``config``, read from the disk when asked for.
+        Embeddings with the digest of ``config``, read from the disk when they are asked for.
 
     Raises:
         NotFoundError: There is no such folder.
-        FormatError: It does not hold what micro-sam writes, or is not complete.
-        InputError: The embeddings are of another kind of model, or ``plane`` is missing or not
-            there.
+        FormatError: The folder does not hold embeddings of micro-sam, or is not complete.
+        InputError: Another kind of model made the embeddings, or ``plane`` is missing or does not
+            exist.
         MissingDependencyError: zarr is not installed.
     """
     folder = Path(folder)
@@ -108,7 +106,7 @@ def read_micro_sam_embeddings(
         absent = [str(i) for i in range(len(tiles)) if str(i) not in features]
         if absent:
             raise FormatError(
-                f"{folder}: {FEATURES}: tile {absent[0]} of {len(tiles)} is not there; "
+                f"{folder}: {FEATURES}: tile {absent[0]} of {len(tiles)} does not exist; "
                 "embeddings of a part of an image (a mask) cannot be used"
             )
         arrays = [features[str(i)] for i in range(len(tiles))]
@@ -128,7 +126,7 @@ def _open(folder: Path) -> Any:
     zarr = require("zarr", extra="large")
     try:
         return zarr.open_group(str(folder), mode="r")
-    except Exception as error:  # zarr's own, by what is missing or damaged
+    except Exception as error:  # zarr has many classes of errors for missing or damaged files
         raise FormatError(f"{folder}: no Zarr group here ({shown(str(error))})") from error
 
 

@@ -1,7 +1,6 @@
-"""The labels of prompted objects in an image of any size: painted band by band.
+"""The labels of prompted objects in an image of any size, painted band by band.
 
-In: masks cut out of the image. Out: bands of labels, as ``Result`` has them. Called by the
-``prompt`` verb.
+In: masks cut out of the image. Out: bands of labels.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ from samzoo.runtime.prompts.cutouts import MaskPart, largest_first, paint_parts
 
 
 class Painted:
-    """Labels of parts, the largest first, so that small ones stay visible.
+    """Labels of cut-out masks; the largest is painted first, so that small ones stay visible.
 
     Args:
-        parts: Of the image; part i has label i + 1.
+        parts: The masks; part i has label i + 1.
         size: (height, width) of the image.
     """
 
@@ -30,7 +29,7 @@ class Painted:
         self.dtype = label_dtype(len(parts))
 
     def bands(self) -> Iterator[Labels2D]:
-        """Return the labels from top to bottom, ``(rows, width)`` int32."""
+        """Yield the labels from top to bottom, ``(rows, width)`` int32."""
         height, width = self.size
         order = largest_first(self._parts)
         for row in range(0, height, BLOCK):

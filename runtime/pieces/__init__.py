@@ -1,1 +1,1 @@
-"""The steps of a large image's segmentation, piece by piece, in one process or a cluster."""
+"""The steps that segment a large image piece by piece, in one process or on a cluster."""

@@ -1,7 +1,7 @@
-"""Sharing the work with a Dask cluster: one that is there, or one of this machine's processes.
+"""Work shared by a Dask cluster: one that exists, or one of processes on this machine.
 
-In: pieces of a step. Out: their files in the work folder, which all workers must see under the same
-path. Needs the extra ``large``. Dask does the pieces of a worker that is lost again.
+In: pieces of a step. Out: their files in the work folder, which all workers must see under the
+same path. If a worker is lost, Dask does its pieces again. The module needs the extra ``large``.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ TIMEOUT = 10
 """Seconds to wait for a scheduler (own choice)."""
 
 ATTEMPTS = 10
-"""Workers that a piece may lose before the run is given up (own choice)."""
+"""Workers that a piece may lose before the run gives up (own choice)."""
 
 
 class Cluster:
-    """See ``steps.Executor``.
+    """Does pieces on a Dask cluster; see ``steps.Executor``.
 
     Args:
-        client: Of ``dask.distributed``.
+        client: A client of ``dask.distributed``.
     """
 
     def __init__(self, client: Any) -> None:
@@ -38,7 +38,7 @@ class Cluster:
         """See ``Executor``.
 
         Raises:
-            SamzooError: As the step's function; from whichever worker meets it first.
+            SamzooError: As the step's function; the first error of any worker.
             StorageError: Too many workers were lost.
         """
         distributed = require("distributed", extra="large")
@@ -52,12 +52,14 @@ class Cluster:
         except distributed.KilledWorker as error:
             raise StorageError(
                 f"{step}: {ATTEMPTS} workers were lost at the same piece ({error}); do they have "
-                "enough memory? Run the command again to go on"
+                "enough memory? Run the command again to continue"
             ) from error
         except SamzooError:
             raise
         except (OSError, distributed.CancelledError) as error:
-            raise StorageError(f"the cluster was lost ({error}); run again to go on") from error
+            raise StorageError(
+                f"the cluster was lost ({error}); run the command again to continue"
+            ) from error
         finally:
             self._client.cancel(futures)
 
@@ -72,7 +74,7 @@ def connected(address: str) -> Iterator[Cluster]:
     Raises:
         MissingDependencyError: dask.distributed is not installed.
         StorageError: There is no scheduler.
-        InputError: It has no workers, or the address is none.
+        InputError: The cluster has no workers, or the address is not one.
     """
     distributed = require("distributed", extra="large")
     try:
@@ -100,10 +102,10 @@ def local(workers: int) -> Iterator[Cluster]:
     """Start worker processes on this machine.
 
     Args:
-        workers: How many.
+        workers: Number of processes.
 
     Raises:
-        InputError: Less than one.
+        InputError: ``workers`` is below 1.
         MissingDependencyError: dask.distributed is not installed.
     """
     if workers < 1:
@@ -123,7 +125,7 @@ def local(workers: int) -> Iterator[Cluster]:
             dashboard_address=None,
             silence_logs=50,
         ) as cluster,
-        # Not the process's default, which would take part in whatever else uses dask.
+        # Not the process's default client, which all other code that uses dask would take.
         distributed.Client(cluster, set_as_default=False) as client,
     ):
         yield Cluster(client)

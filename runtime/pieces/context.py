@@ -1,4 +1,4 @@
-"""What every step works with, and how another process makes the same from a description.
+"""The context of every step, and the job from which another process makes the same context.
 
 In: a ``Job``, plain values. Out: a ``Context`` with the model and the image opened, once in each
 process.
@@ -32,20 +32,20 @@ NO_PACKAGE = (
 
 @dataclass(frozen=True)
 class Job:
-    """A large image to be segmented.
+    """A large image to be segmented, in plain values.
 
     Attributes:
-        source: Which image.
-        source_state: Of its file, as ``identity`` tells it.
-        limits: Of its intensities.
-        model: How a worker opens the model; None where only this process has it.
+        source: The image.
+        source_state: The state of its file, from ``identity``.
+        limits: The limits of its intensities.
+        model: How a worker opens the model; None if only this process has it.
         ais: Smoothings and thresholds.
         work: The work folder.
-        tile_shape: Of the model's tiles.
-        halo: Of the model's tiles.
-        placements: Of the model's tiles.
+        tile_shape: (height, width) of the model's tiles.
+        halo: (height, width) of the context around the tiles.
+        placements: Number of placements of the tiles.
         block: Side of a block of pixels, see ``plan.py``.
-        margin: Around a block, likewise.
+        margin: Pixels around a block, see ``plan.py``.
     """
 
     source: SourceSpec
@@ -63,7 +63,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Context:
-    """A job, opened."""
+    """An opened job: with the model, the image and the plan of the work."""
 
     job: Job
     model: Model
@@ -73,18 +73,18 @@ class Context:
 
     @property
     def limits(self) -> Limits:
-        """Of the image's intensities."""
+        """The limits of the image's intensities."""
         return self.job.limits
 
     def check_unchanged(self) -> None:
-        """Refuse to go on with a file that is not what it was at the start.
+        """Refuse to continue with a file that has changed since the start.
 
         Raises:
-            ImageError: It was changed.
+            ImageError: The file has changed.
         """
         if identity(self.job.source.path) != self.job.source_state:
             raise ImageError(
-                f"{self.job.source.path}: was changed while it was read; wait until it is "
+                f"{self.job.source.path}: changed while it was read; wait until it is "
                 "complete, then run the command again with --force"
             )
 
@@ -93,7 +93,7 @@ def open_context(job: Job, model: Model, source: ImageSource) -> Context:
     """Plan a job whose model and image are open.
 
     Args:
-        job: What to do.
+        job: The job.
         model: The model.
         source: The image.
 
@@ -107,10 +107,10 @@ def open_context(job: Job, model: Model, source: ImageSource) -> Context:
 
 @lru_cache(maxsize=1)
 def worker_context(job: Job) -> Context:
-    """Open a job once in a process that does many of its pieces.
+    """Open a job, once in each process.
 
     Raises:
-        InputError: The model was made in another process, not opened from a package.
+        InputError: The model was not opened from a package folder.
         SamzooError: The model or the image cannot be opened.
     """
     if job.model is None:

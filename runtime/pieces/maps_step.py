@@ -1,7 +1,6 @@
 """First step: the AIS maps of one unit of model tiles.
 
-In: a window of the image. Out: the piece ``maps``: three maps of what the unit covers. Called
-through ``steps.py``.
+In: a window of the image. Out: the piece ``maps``, three maps of the area that the unit covers.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ def compute_maps(context: Context, index: int) -> None:
     """Encode and decode the tiles of a unit.
 
     Args:
-        context: Of the work.
-        index: Of the unit.
+        context: The context of the work.
+        index: The unit's number.
 
     Raises:
         ImageError: The image cannot be read there.
@@ -52,7 +51,7 @@ def read_maps(context: Context, window: Window) -> Float3D:
         ``(3, height, width)`` float32.
     """
     if context.limits.constant:
-        return _empty(window)  # nothing was encoded: there is no foreground
+        return _empty(window)  # nothing was encoded, so there is no foreground
     placements = range(len(context.plan.placements))
     return mean_maps(_read_placement(context, window, placement) for placement in placements)
 

@@ -1,7 +1,8 @@
-"""Between the steps: which seeds of neighbouring blocks are one, and the number of each object.
+"""The numbers of all objects: seeds of neighbouring blocks that touch get one number.
 
-In: the pieces ``seeds`` of all blocks. Out: the piece ``numbers``, which maps a block's own numbers
-to those of the whole image: as there, in the raster order of each seed's first pixel.
+In: the pieces ``seeds`` of all blocks. Out: the piece ``numbers``, which maps a block's own
+numbers to those of the whole image. They follow the raster order of each seed's first pixel, as in
+an image that is segmented whole.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ from .work import Arrays, WorkFolder
 SEEDS, NUMBERS = "seeds", "numbers"
 
 Pairs = NDArray[np.int64]
-"""``(n, 2)``."""
+"""Pairs of numbers, ``(n, 2)``."""
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """What ``number_seeds`` found.
+    """The result of ``number_seeds``.
 
     Attributes:
-        offsets: ``(blocks + 1,)`` int64: where each block's seeds begin in ``numbers``.
-        numbers: ``(seeds of all blocks,)`` int32: number in the whole image.
+        offsets: ``(blocks + 1,)`` int64: the place in ``numbers`` where each block's seeds begin.
+        numbers: ``(seeds of all blocks,)`` int32: each seed's number in the whole image.
         heights: Lowest and highest boundary distance in the foreground of the whole image.
         count: Largest number.
     """
@@ -41,13 +42,13 @@ class Numbers:
     count: int
 
     def of_block(self, index: int) -> NDArray[np.int32]:
-        """Return the table from a block's own numbers, with 0 first."""
+        """Return the table from a block's own numbers to the image's; the first entry is 0."""
         own = self.numbers[self.offsets[index] : self.offsets[index + 1]]
         return np.concatenate([np.zeros(1, np.int32), own])
 
 
 def first_pixels(labels: Labels2D, window: Window, width: int) -> NDArray[np.int64]:
-    """Return the first pixel of each seed of a block, as a number of the whole image's raster."""
+    """Return the first pixel of each seed of a block, as a raster number in the whole image."""
     ids, first = np.unique(labels, return_index=True)
     first = first[ids > 0]
     rows, columns = np.divmod(first, labels.shape[1])
@@ -55,11 +56,11 @@ def first_pixels(labels: Labels2D, window: Window, width: int) -> NDArray[np.int
 
 
 def number_seeds(plan: Plan, work: WorkFolder, progress: Progress | None = None) -> None:
-    """Join the seeds that touch across blocks and number all.
+    """Join the seeds that touch across blocks, and number all seeds.
 
     Args:
-        plan: Of the image.
-        work: Has the seeds of all blocks.
+        plan: The image's plan.
+        work: The work folder, with the seeds of all blocks.
         progress: Called with ("join", blocks done, blocks in all).
     """
     if work.has(NUMBERS, 0):
@@ -83,7 +84,7 @@ def number_seeds(plan: Plan, work: WorkFolder, progress: Progress | None = None)
 
 
 def read_numbers(work: WorkFolder) -> Numbers:
-    """Read what ``number_seeds`` wrote."""
+    """Read the result that ``number_seeds`` wrote."""
     piece = work.read(NUMBERS, 0)
     low, high = piece["heights"]
     numbers = piece["numbers"]
@@ -107,7 +108,7 @@ class _Edges:
 
 
 def _touching(plan: Plan, edges: list[_Edges], offsets: NDArray[np.int64]) -> Iterator[Pairs]:
-    """Pairs of seeds, counted from 0 over all blocks, that are 8-connected across a border."""
+    """Yield pairs of seeds, counted over all blocks, that are 8-connected across a border."""
     rows, columns = plan.grid
     for index in range(plan.blocks):
         row, column = divmod(index, columns)
@@ -129,7 +130,7 @@ def _touching(plan: Plan, edges: list[_Edges], offsets: NDArray[np.int64]) -> It
 def _facing(
     a: NDArray[np.int32], b: NDArray[np.int32], a_offset: np.int64, b_offset: np.int64
 ) -> Pairs:
-    """Compare two lines of pixels straight and shifted by one."""
+    """Compare two lines of pixels, straight and shifted by one."""
     shifts = [(a, b), (a[1:], b[:-1]), (a[:-1], b[1:])]
     pairs = np.concatenate([np.stack(both, axis=1) for both in shifts]).astype(np.int64)
     pairs = np.unique(pairs[(pairs > 0).all(axis=1)], axis=0)

@@ -1,7 +1,7 @@
 """Second and third step: the seeds in a block, and the objects that grow from them.
 
 In: the pieces ``maps``; for objects also ``seeds`` and their numbers. Out: the pieces ``seeds`` and
-``objects``. Called through ``steps.py``. The arithmetic is that of ``ais.segment_from_maps``.
+``objects``. The arithmetic is that of ``ais.segment_from_maps``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ OBJECTS = "objects"
 
 @dataclass(frozen=True)
 class Smoothed:
-    """Foreground and distances of a window, as the whole image has them there."""
+    """Foreground and distances of a window, equal to those of the whole image."""
 
     mask: Masks
     center: Float2D
@@ -33,11 +33,11 @@ class Smoothed:
 
 
 def compute_seeds(context: Context, index: int) -> None:
-    """Find the seeds in a block, numbered in it.
+    """Find the seeds in a block, and number them within it.
 
-    The piece holds ``labels`` (height, width), ``first`` (each seed's first pixel, as the number of
-    a pixel of the whole image) and ``heights``, the lowest and highest boundary distance in the
-    foreground, by which the watershed scales.
+    The piece holds ``labels`` (height, width), ``first`` (each seed's first pixel, as a raster
+    number in the whole image) and ``heights``, the lowest and highest boundary distance in the
+    foreground, which scale the watershed.
     """
     window = context.plan.block_window(index)
     maps, ais = smoothed(context, window), context.plan.ais
@@ -57,7 +57,7 @@ def compute_seeds(context: Context, index: int) -> None:
 
 
 def compute_objects(context: Context, index: int) -> None:
-    """Flood the objects of a block and keep what lies in it.
+    """Flood the objects around a block, and keep the labels inside it.
 
     The piece holds ``labels`` (height, width), ``ids`` of the objects in it and their ``areas``.
     """
@@ -69,7 +69,7 @@ def compute_objects(context: Context, index: int) -> None:
     if seeds.any():
         maps = smoothed(context, window)
         ids, places = np.unique(seeds, return_inverse=True)
-        start = int(ids[0] != 0)  # 0 stays 0, wherever it is
+        start = int(ids[0] != 0)  # 0 stays 0
         compact: Labels2D = (places.reshape(seeds.shape) + start).astype(np.int32)
         found = flood(maps.boundary, compact, maps.mask, heights=numbers.heights)
         ids = np.concatenate([[0], ids]) if start else ids
@@ -81,7 +81,7 @@ def compute_objects(context: Context, index: int) -> None:
 
 
 def smoothed(context: Context, window: Window) -> Smoothed:
-    """Smooth the maps around a window and cut them back to it."""
+    """Smooth the maps around a window, and cut them back to the window."""
     ais = context.plan.ais
     around = context.plan.smoothing_window(window)
     foreground, center, boundary = read_maps(context, around)
@@ -94,7 +94,7 @@ def smoothed(context: Context, window: Window) -> Smoothed:
 
 
 def _read_seeds(context: Context, numbers: Numbers, window: Window) -> Labels2D:
-    """Put together the seeds of a window, with the numbers of the whole image."""
+    """Join the seeds of a window from its blocks, with the numbers of the whole image."""
     seeds = np.zeros((window[2] - window[0], window[3] - window[1]), np.int32)
     for index in context.plan.blocks_in(window):
         block = context.plan.block_window(index)

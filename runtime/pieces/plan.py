@@ -1,11 +1,10 @@
-"""How the work on a large image is cut: units of model tiles, and blocks of pixels.
+"""The plan of the work on a large image: units of model tiles, and blocks of pixels.
 
-In: sizes. Out: a ``Plan``, the same wherever and in whatever order it is worked on. Called by every
-step of this folder.
+In: sizes. Out: a ``Plan``, which is the same in every process.
 
-Units are whole model tiles, whose maps meet without overlap. Blocks are cut otherwise, on a grid
-that depends on nothing but the image: so the objects of two runs with other tiles differ only where
-the maps do.
+Units are whole model tiles, whose maps meet without overlap. Blocks lie on a grid that depends
+only on the image. So the objects of two runs with different tiles differ only where the maps
+differ.
 """
 
 from __future__ import annotations
@@ -20,15 +19,15 @@ from samzoo.runtime.images.tiles import Tile
 from samzoo.runtime.windows.source import Window
 
 BLOCK = 1024
-"""Side of a block and, nearly, of a unit (own choice: some 100 MB at work, seconds to lose)."""
+"""Side of a block and, nearly, of a unit (own choice: it takes about 100 MB and some seconds)."""
 
 MARGIN = 256
-"""Pixels around a block in which its objects are flooded too. An object of which no part lies
-further than this outside of a block comes out as in the whole image."""
+"""Pixels around a block in which its objects are flooded too. An object that reaches no further
+than this beyond the block is the same as in the whole image."""
 
 ALIGNMENT = 16
-"""The smoothing of bioimage-cpp 0.10 rounds the columns at a row's end in another order; windows
-that start at a multiple of its vectors and end this much later give the whole image's values."""
+"""The smoothing of bioimage-cpp 0.10 rounds the columns at a row's end in another order. A window
+that starts at a multiple of its vectors and ends this much later has the whole image's values."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Plan:
 
     Attributes:
         size: (height, width) of the image.
-        placements: Model tiles, row by row, of each of their placements on the image.
+        placements: The model's tiles, row by row, for each placement on the image.
         ais: Smoothings and thresholds.
         block: Side of a block.
         margin: See ``MARGIN``.
@@ -65,7 +64,7 @@ class Plan:
 
     @cached_property
     def unit_windows(self) -> list[Window]:
-        """What each unit covers with the inner parts of its tiles."""
+        """The window that the inner parts of each unit's tiles cover."""
         return [cover([tile.inner for tile in unit]) for unit in self.units]
 
     @property
@@ -107,7 +106,7 @@ class Plan:
         )  # fmt: skip
 
     def smoothing_window(self, window: Window) -> Window:
-        """Return what must be smoothed so that a window has the values of the whole image."""
+        """Return the window to smooth, so that a window has the values of the whole image."""
         ais = self.ais
         radius = math.ceil(3 * max(ais.foreground_smoothing, ais.distance_smoothing))
         y0, x0, y1, x1 = self.grown(window, radius)
@@ -121,13 +120,13 @@ def cover(windows: list[Window]) -> Window:
 
 
 def overlap(a: Window, b: Window) -> Window | None:
-    """Return what two windows share; None if nothing."""
+    """Return the window that two windows share; None if they share nothing."""
     y0, x0, y1, x1 = max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])
     return (y0, x0, y1, x1) if y0 < y1 and x0 < x1 else None
 
 
 def part(window: Window, of: Window) -> tuple[slice, slice]:
-    """Return what to index an array that holds ``of`` with, to get ``window``."""
+    """Return the index of ``window`` in an array that holds ``of``."""
     return (
         slice(window[0] - of[0], window[2] - of[0]),
         slice(window[1] - of[1], window[3] - of[1]),

@@ -1,6 +1,6 @@
-"""The one step of a stack: a plane, segmented as an image of its own.
+"""The one step of a stack, which segments a plane as an image of its own.
 
-In: a plane's number. Out: the piece ``planes``. Called through ``steps.py``.
+In: a plane's number. Out: the piece ``planes``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""The finished objects of a large image: read band by band, with their last numbers.
+"""The finished objects of a large image, read band by band, with their final numbers.
 
-In: the pieces ``objects`` of all blocks. Out: bands of labels and a table of the objects. Called by
-``segment.py``.
+In: the pieces ``objects`` of all blocks. Out: bands of labels and a table of the objects.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from .work import WorkFolder
 
 
 class Result:
-    """Labels of the whole image, without the objects that are too small.
+    """The labels of the whole image, without objects that are too small.
 
     Args:
-        plan: Of the image.
-        work: Has the objects of all blocks.
+        plan: The image's plan.
+        work: The work folder, with the objects of all blocks.
     """
 
     plane_axes = ""
@@ -37,7 +36,7 @@ class Result:
         for index in range(plan.blocks):
             piece = work.read(OBJECTS, index)
             areas[piece["ids"]] += piece["areas"]
-        # As ``ais.segment_from_maps``: numbers keep gaps only where nothing is removed.
+        # As in ``ais.segment_from_maps``: numbers have gaps only if nothing is removed.
         keep = areas >= max(plan.ais.min_size, 1)
         keep[0] = False
         self.count = int(keep.sum())
@@ -47,23 +46,23 @@ class Result:
 
     @property
     def band_height(self) -> int:
-        """Rows of a band; the last may have fewer."""
+        """Rows of a band; the last band may have fewer."""
         return self._plan.block
 
     @property
     def planes(self) -> tuple[int, ...]:
-        """An image has one plane."""
+        """Empty, because an image has one plane."""
         return ()
 
     def windows(self) -> Iterator[tuple[tuple[int, ...], int, NDArray[Any]]]:
-        """Return plane, first row and labels of each band, in the type to write."""
+        """Yield plane, first row and labels of each band, in the dtype to write."""
         row = 0
         for band in self.bands():
             yield (), row, band.astype(self.dtype)
             row += len(band)
 
     def bands(self) -> Iterator[Labels2D]:
-        """Return the labels from top to bottom, ``(rows, width)`` int32."""
+        """Yield the labels from top to bottom, ``(rows, width)`` int32."""
         rows, columns = self._plan.grid
         for row in range(rows):
             pieces = [

@@ -1,6 +1,6 @@
-"""The steps by name, and who does their pieces: this process, or a cluster (``cluster.py``).
+"""The steps by name, and the executors that do their pieces: this process, or a cluster.
 
-Called by ``segment.py``.
+In: a step's name and the numbers of its pieces. Out: the pieces in the work folder.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Executor(Protocol):
     def run(
         self, context: Context, step: str, pieces: Sequence[int], done: Callable[[], None]
     ) -> None:
-        """Return when all are done; ``done`` is called after each."""
+        """Do the pieces, and return when all are done; ``done`` is called after each."""
 
 
 class ThisProcess:
-    """Does one piece after the other."""
+    """Does one piece after the other in this process."""
 
     def run(
         self, context: Context, step: str, pieces: Sequence[int], done: Callable[[], None]
@@ -46,12 +46,12 @@ class ThisProcess:
 
 
 def do_piece(job: Job, step: str, index: int) -> int:
-    """Do a piece in a worker, which opens the job once.
+    """Do a piece in a worker, which opens the job at its first piece.
 
     Returns:
         The piece's number.
     """
     context = worker_context(job)
-    if not context.work.has(step, index):  # done by a worker that was lost before it could say so
+    if not context.work.has(step, index):  # else a worker finished it and was then lost
         STEPS[step](context, index)
     return index

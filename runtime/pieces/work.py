@@ -1,8 +1,8 @@
-"""The work folder of a large image: what has been computed, a file a piece.
+"""The work folder of a large image: all finished pieces, one file for each.
 
-In and out: arrays by the step and number of their piece. A piece is there as soon as its file has
-its name, so that a run goes on where another was interrupted. Written beside the output as
-``OUTPUT.partial``, and deleted with it complete. Called by every step of this folder.
+In and out: arrays by the step and the number of their piece. A piece exists when its file has its
+name, so that a run continues where another was interrupted. The folder lies beside the output as
+``OUTPUT.partial``, and is deleted when the output is complete.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ class WorkFolder:
     """Pieces on disk.
 
     Args:
-        folder: Shared by all processes that work on the image.
+        folder: The folder, which all processes that work on the image share.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def state(self) -> dict[str, Any] | None:
-        """Return what the folder was begun with; None where there is none.
+        """Return the state with which the folder was begun; None if there is no folder.
 
         Raises:
             FormatError: The file is damaged.
@@ -45,19 +45,19 @@ class WorkFolder:
         return read_json(path) if path.is_file() else None
 
     def start(self, state: dict[str, Any], *, force: bool = False) -> bool:
-        """Make the folder, or go on in it.
+        """Make the folder, or continue in it.
 
         Args:
-            state: All that the pieces depend on.
-            force: Delete other work.
+            state: Everything that the pieces depend on.
+            force: Delete a folder of other work.
 
         Returns:
-            Whether there is a folder of the same work.
+            Whether the work continues in an existing folder.
 
         Raises:
-            InputError: It is of other work (another image, model, or other parameters), and
-                ``force`` is false.
-            StorageError: It cannot be written.
+            InputError: The folder belongs to other work (another image, model, or other
+                parameters), and ``force`` is false.
+            StorageError: The folder cannot be written.
         """
         found = self.state()
         if found is not None:
@@ -69,7 +69,7 @@ class WorkFolder:
                 raise InputError(
                     f"{self.folder}: was begun with other input: {key}: found "
                     f"{shown(str(found.get(key)))}, now {shown(str(state.get(key)))}; run the "
-                    "command of then to go on, or pass --force to begin anew"
+                    "earlier command to continue that work, or pass --force to start again"
                 )
             if not different:
                 return True
@@ -86,11 +86,11 @@ class WorkFolder:
             raise StorageError(f"{folder}: cannot be made ({error.strerror or error})") from error
 
     def has(self, step: str, index: int) -> bool:
-        """Tell whether a piece is there."""
+        """Tell whether a piece exists."""
         return self._path(step, index).is_file()
 
     def missing(self, step: str, count: int) -> list[int]:
-        """List the pieces of a step that are not there."""
+        """List the pieces of a step that do not exist yet."""
         return [index for index in range(count) if not self.has(step, index)]
 
     def write(self, step: str, index: int, arrays: Arrays, *, compressed: bool = False) -> None:

@@ -1,1 +1,1 @@
-"""Stacks: objects joined over slices, and prompted objects followed through them."""
+"""Stacks: objects joined over slices, and prompted objects followed through slices."""

@@ -1,11 +1,11 @@
 """An object that is prompted in some slices of a stack, followed through the others.
 
 In: a model, embeddings slice by slice, and the object's masks in one or more slices. Out: its mask
-in all slices. Called by users and by ``samzoo prompt --slice``.
+in all slices.
 
-Source: micro-sam 1.8.14, ``multi_dimensional_segmentation.segment_mask_in_volume``. Differences: an
-empty mask is not prompted with, it stays empty and ends the way; in tiled embeddings the tile is
-the one in which the prompt lies most central, as for all prompts here.
+Source: micro-sam 1.8.14, ``multi_dimensional_segmentation.segment_mask_in_volume``. There are two
+differences. An empty mask does not prompt the next slice but ends the following. In tiled
+embeddings the tile is the one in which the prompt lies most central, as for all prompts here.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from samzoo.runtime.prompts.enlargement import draw_mask
 from samzoo.runtime.prompts.tokens import Prompt
 
 IOU_THRESHOLD = 0.8
-"""Two slices' masks that agree less are of different objects. Source: micro-sam's preset for light
-microscopy."""
+"""Masks of two slices with a lower IoU belong to different objects. Source: micro-sam's preset for
+light microscopy."""
 
 
 @dataclass(frozen=True)
 class Following:
-    """How an object is followed.
+    """The settings by which an object is followed.
 
     Attributes:
-        projection: What of a slice's mask prompts the next slice.
-        iou_threshold: Beyond the outermost given slices, stop where a mask agrees less with the
-            one before it.
+        projection: The part of a slice's mask that prompts the next slice.
+        iou_threshold: Beyond the outermost given slices, stop at a mask whose IoU with the one
+            before is lower.
         box_extension: As in ``prompt_of_mask``.
         stop_lower: The lowest given slice is the object's first.
         stop_upper: The highest given slice is the object's last.
@@ -65,7 +65,7 @@ class Following:
 
 
 Embed = Callable[[int], ImageEmbeddings]
-"""Gives the embeddings of a slice; those of a few are asked for again and again."""
+"""Returns the embeddings of a slice; it is called repeatedly for the same few slices."""
 
 
 def follow_object(
@@ -80,19 +80,19 @@ def follow_object(
     """Follow an object through a stack.
 
     Args:
-        model: That made the embeddings.
-        embed: Gives the embeddings of a slice.
+        model: The model that made the embeddings.
+        embed: Returns the embeddings of a slice.
         given: The object's masks ``(height, width)`` by slice; one or more, not all empty.
-        slices: Of the stack.
-        following: How; the defaults of ``Following``.
+        slices: Number of slices of the stack.
+        following: Settings; the defaults of ``Following`` if None.
         progress: Called with ("follow", slices done, 0).
 
     Returns:
-        Masks by slice, the given ones among them; other slices do not have the object.
+        Masks by slice, the given ones included; other slices do not hold the object.
 
     Raises:
-        InputError: No mask is given, one is empty or not in the stack, or the package is too old
-            for one mask from points.
+        InputError: No mask is given, a mask is empty or outside the stack, or the package is too
+            old to return one mask for points.
     """
     options = following or Following()
     if not given or not all(0 <= z < slices and mask.any() for z, mask in given.items()):
@@ -119,12 +119,12 @@ def follow(
     slices: int,
     options: Following,
 ) -> dict[int, Masks]:
-    """Go from slice to slice; ``predict`` makes a slice's mask of a neighbour's.
+    """Go from slice to slice; ``predict`` makes a slice's mask from a neighbour's.
 
     Args:
-        predict: Takes a slice and the mask to prompt with.
+        predict: Takes a slice's number and the mask that prompts it.
         given: As in ``follow_object``.
-        slices: Of the stack.
+        slices: Number of slices of the stack.
         options: Where to stop.
 
     Returns:
@@ -134,7 +134,7 @@ def follow(
     known = sorted(given)
 
     def go(start: int, end: int, step: int, threshold: float | None = None) -> None:
-        """From the slice after ``start`` to ``end``, which is done too."""
+        """Go from the slice after ``start`` to ``end``, inclusive."""
         for z in range(start + step, end + step, step):
             before = found[z - step]
             mask = predict(z, before)
@@ -155,7 +155,7 @@ def follow(
         elif upper == known[-1] and options.stop_upper:
             go(lower, upper - 1, 1)
         else:
-            # From both ends; an odd slice in the middle is prompted with both neighbours.
+            # From both ends; both neighbours prompt an odd slice in the middle.
             middle = (lower + upper) // 2
             last = middle - 1 if gap % 2 == 0 else middle
             go(lower, last, 1)
@@ -183,7 +183,7 @@ def _next_mask(model: Model, embeddings: ImageEmbeddings, mask: Masks, options: 
     if options.projection in ("mask", "points_and_mask"):
         logits = mask_as_logits(mask, embeddings.tiles[index], model.config)
         prompt = Prompt(prompt.coords, prompt.labels, logits)
-    # A box says what is meant; of points the graph would else give the best of three masks.
+    # A box says what is meant; for points the graph would return the best of three masks.
     one = None if prompt.has_box else False
     (decoded,) = decode(
         model.networks, model.config, embeddings, [prompt], tiles=[index], multimask_output=one

@@ -1,6 +1,6 @@
-"""What one looks at of a stack: a table of its objects, and a picture of some of its planes.
+"""Views of a segmented stack: a table of its objects, and a picture of some of its planes.
 
-In: labels of all planes and the file. Out: a CSV and a PNG file.
+In: labels of all planes, and the image file. Out: a CSV file, or a picture for the overlay.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from samzoo.runtime.windows.opening import open_source
 from samzoo.runtime.windows.source import SourceSpec
 
 MOST_PLANES = 16
-"""In a picture (own choice)."""
+"""Most planes in a picture (own choice)."""
 
 GAP = 4
 """Pixels between the planes of a picture (own choice)."""
@@ -33,8 +33,9 @@ def write_stack_table(path: Path, labels: Labels3D, *, inner: int) -> None:
     Args:
         path: The CSV file.
         labels: ``(..., height, width)``.
-        inner: Axes that are numbered together: 2, each plane has its own objects and a first
-            column ``plane``; 3, volumes, with a first column ``frame`` where there are several.
+        inner: Number of axes that are numbered together. With 2, each plane has its own objects,
+            and the first column is ``plane``. With 3, volumes have; the first column is ``frame``
+            if there are several.
 
     Raises:
         StorageError: The disk is full or the folder cannot be written.
@@ -53,15 +54,15 @@ def write_stack_table(path: Path, labels: Labels3D, *, inner: int) -> None:
 
 
 def contact_sheet(spec: SourceSpec, labels: Labels3D) -> tuple[Array, Labels2D]:
-    """Lay planes of a stack side by side, evenly chosen from the first to the last.
+    """Lay planes of a stack side by side, chosen evenly from the first to the last.
 
     Args:
-        spec: Which file.
+        spec: The image file.
         labels: ``(..., height, width)``.
 
     Returns:
-        Image and labels of one size, in rows from the top left, reduced by a whole factor so that
-        they have at most about ``LARGEST`` pixels a side; both zero between the planes.
+        Image and labels of equal size, in rows from the top left, reduced by a whole factor so
+        that their sides have at most about ``LARGEST`` pixels. Both are zero between the planes.
     """
     height, width = labels.shape[-2:]
     flat = labels.reshape(-1, height, width)

@@ -1,11 +1,12 @@
-"""Joining the objects of neighbouring slices to objects of a volume or a time series.
+"""Objects of neighbouring slices, joined to objects of a volume or a time series.
 
-In: the instance labels of each slice. Out: labels of the whole stack. Called by ``volumes.py``.
+In: the instance labels of each slice. Out: labels of the whole stack.
 
 Source: micro-sam 1.8.14, ``multi_dimensional_segmentation.merge_instance_segmentation_3d``; with
 ``overlap_of="earlier"`` the partition is the same (compared on stored stacks). Its parameter
-``beta`` has no effect there and is not here. Two differences: a slice without background keeps all
-of its objects, and labels are numbered without gaps by where they first appear.
+``beta`` has no effect and is left out here. There are two differences: a slice without background
+keeps all of its objects, and labels are numbered without gaps in the order in which they first
+appear.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ PROBABILITY_MARGIN = 0.001
 """Keeps logarithms of overlaps finite. Source: elf 0.9.2, ``multicut.py``."""
 
 BIAS = {"earlier": 1.0, "smaller": 0.0}
-"""Two objects on their own join from an overlap of 0.27 on (source: micro-sam), or of 0.5."""
+"""With these, two isolated objects join at an overlap of 0.27 (source: micro-sam) or of 0.5."""
 
 
 OverlapOf = Literal["smaller", "earlier"]
-"""Whose area an overlap is a share of."""
+"""The object whose area an overlap is divided by."""
 
 
 def merge_slices(
@@ -42,19 +43,19 @@ def merge_slices(
 ) -> Labels3D:
     """Give the parts of one object in all slices one label.
 
-    Objects of neighbouring slices join where enough of one lies over the other. Which do is decided
-    for all at once, by a multicut, so that of two that both want a third only what fits together
-    joins.
+    Objects of neighbouring slices join if enough of one lies over the other. A multicut decides
+    for all at once, so that two objects that overlap a third join it only if they fit together.
 
     Args:
         slices: ``(slices, height, width)`` instances of each slice, 0 is background. The same
             number in two slices does not mean the same object.
-        overlap_of: Whose share counts. Of ``smaller``, two objects that are on their own join where
-            half of one lies over the other, so that the ends of round objects, small pieces over
-            large ones, stay. Of the ``earlier`` slice's object it is micro-sam's rule, which cuts
-            such ends off (own choice by benchmarks/volumes.py; neither is always better).
-        gap_closing: Fill holes of up to twice as many slices in objects, before merging: 0 does
-            not.
+        overlap_of: The object whose fraction counts. With ``smaller``, two isolated objects join
+            if half of the smaller lies over the other, which keeps the ends of round objects:
+            small pieces over large ones. With ``earlier``, the object of the earlier slice, it is
+            micro-sam's rule, which cuts such ends off (own choice by benchmarks/volumes.py;
+            neither is always better).
+        gap_closing: Before merging, fill holes in objects of up to twice this many slices; 0 fills
+            none.
         min_z_extent: Objects in fewer slices become background.
 
     Returns:
@@ -62,7 +63,7 @@ def merge_slices(
 
     Raises:
         ShapeError: ``slices`` does not have three axes.
-        InputError: It holds negative labels or no integers, or a parameter is negative.
+        InputError: ``slices`` holds negative labels or no integers, or a parameter is negative.
     """
     _check(slices, gap_closing, min_z_extent)
     if overlap_of not in get_args(OverlapOf):
@@ -79,14 +80,14 @@ def merge_slices(
 
 
 def close_gaps(slices: Labels3D, iterations: int) -> Labels3D:
-    """Fill holes along the slices, and label each slice anew where that joined no objects.
+    """Fill holes along the slices, unless that joins objects of a slice.
 
     Args:
         slices: ``(slices, height, width)`` instances of each slice.
-        iterations: Of the closing; the first and last so many slices stay as they are.
+        iterations: Iterations of the closing; as many slices at either end stay unchanged.
 
     Returns:
-        Labels of each slice, of no meaning across slices.
+        Labels of each slice; equal labels in two slices do not mean the same object.
 
     Source:
         micro-sam 1.8.14, ``multi_dimensional_segmentation._preprocess_closing``.
@@ -99,7 +100,7 @@ def close_gaps(slices: Labels3D, iterations: int) -> Labels3D:
 
 
 def _closed_slice(given: Labels2D, closed: Masks) -> Labels2D:
-    """Take each component of the closed mask, but for those in which several objects lie."""
+    """Take each component of the closed mask, except those that hold several objects."""
     components = np.asarray(label(closed), given.dtype)
     pairs = np.unique(np.stack([components[given > 0], given[given > 0]]), axis=1)
     several = np.flatnonzero(np.bincount(pairs[0], minlength=int(components.max()) + 1) > 1)
@@ -121,7 +122,7 @@ def _dilated(mask: Masks, iterations: int) -> Masks:
 
 
 def _eroded(mask: Masks, iterations: int) -> Masks:
-    """Outside of the stack counts as background, as in SciPy."""
+    """Erode a mask; outside the stack counts as background, as in SciPy."""
     for _ in range(iterations):
         shrunk = mask.copy()
         shrunk[1:] &= mask[:-1]
@@ -142,7 +143,7 @@ def _check(slices: Labels3D, gap_closing: int, min_z_extent: int) -> None:
 
 
 def _numbered_apart(slices: Labels3D) -> NDArray[np.int64]:
-    """Number the objects of all slices through."""
+    """Number the objects of all slices consecutively."""
     stack = np.zeros(slices.shape, np.int64)
     count = 0
     for z, given in enumerate(slices):
@@ -157,7 +158,7 @@ def _numbered_apart(slices: Labels3D) -> NDArray[np.int64]:
 def _overlaps(
     stack: NDArray[np.int64], overlap_of: OverlapOf
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Pairs of objects in neighbouring slices that overlap, and how much of their area."""
+    """Return pairs of overlapping objects in neighbouring slices, and the overlap's fraction."""
     areas = np.bincount(stack.reshape(-1))
     count = len(areas)
     found = []
@@ -175,9 +176,9 @@ def _overlaps(
 def _solve(
     count: int, pairs: NDArray[np.int64], overlaps: NDArray[np.float64], bias: float
 ) -> NDArray[np.int64]:
-    """Return for each of ``count`` objects the number of what it belongs to; 0 stays alone."""
+    """Return the joined object's number for each of ``count`` objects; 0 stays alone."""
     likely = (1 - 2 * PROBABILITY_MARGIN) * overlaps + PROBABILITY_MARGIN
-    costs = bias - np.log((1 - likely) / likely)  # positive: these want to join
+    costs = bias - np.log((1 - likely) / likely)  # positive costs join
     graph = UndirectedGraph(count)
     graph.insert_edges(pairs.astype(np.uint64))
     solver = MulticutDecomposer(
@@ -188,7 +189,7 @@ def _solve(
 
 
 def _extents(stack: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number of slices from each object's first to its last."""
+    """Return the number of slices from each object's first to its last."""
     first = np.full(int(stack.max()) + 1, len(stack))
     last = np.full(len(first), -1)
     for z, labels in enumerate(stack):

@@ -1,7 +1,7 @@
 """Stacks: each plane segmented on its own, and the objects of a volume joined over its slices.
 
-In: a file with planes. Out: labels of all of them.
-Against micro-sam's volumes: see ``slices.py``. A plane is stretched by its own intensities.
+In: a file with planes. Out: labels of all planes.
+``slices.py`` says how this differs from micro-sam. Each plane is stretched by its own intensities.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from .slices import merge_slices
 from .writing import write_stack
 
 MAX_STACK = 2**31
-"""Voxels of a stack: labels and what joins them take some 30 bytes each (own choice)."""
+"""Most voxels of a stack; labels and their joining take about 30 bytes for each (own choice)."""
 
 Kind = Literal["volume", "frames"]
 
 
 @dataclasses.dataclass(frozen=True)
 class StackOptions:
-    """How planes belong together.
+    """The options of a stack: how its planes belong together.
 
     Attributes:
-        kind: ``volume``: the last axis before rows counts slices, whose objects are joined;
-            ``frames``: objects of each plane are numbered on their own.
+        kind: With ``volume`` the last axis before rows counts slices, whose objects are joined.
+            With ``frames`` each plane's objects are numbered on their own.
         gap_closing: As in ``merge_slices``.
         min_z_extent: As in ``merge_slices``.
     """
@@ -53,20 +53,20 @@ class StackOptions:
 def segment_stack(
     request: Request, options: StackOptions, progress: Progress | None = None
 ) -> SegmentedFile:
-    """Segment all planes of a file; go on where an earlier run of the same was interrupted.
+    """Segment all planes of a file; continue where an earlier run was interrupted.
 
     Args:
-        request: What to do; its source's plane does not matter.
+        request: The file, outputs and options; its source's plane is not used.
         options: How planes belong together.
         progress: Called with ("planes", done, total).
 
     Returns:
-        What came of it; its size is that of the stack.
+        The result, with the size of the stack.
 
     Raises:
-        SamzooError: The file cannot be read, the model has no AIS decoder, the work folder is of
-            other work, a disk is full, or the cluster is lost. What was done stays for the next
-            run. Or the stack is larger than the memory can be, or a volume has no slices.
+        SamzooError: The file cannot be read, the model has no AIS decoder, the work folder belongs
+            to other work, a disk is full, the cluster is lost, the stack has too many voxels, or a
+            volume has no slices. Finished planes stay for the next run.
     """
     shape = stack_shape(request.source)
     if options.kind == "volume" and len(shape) < 3:
@@ -88,7 +88,7 @@ def segment_stack(
         job = Job(
             source=dataclasses.replace(request.source, plane=0),
             source_state=identity(request.source.path),
-            limits=Limits(0, 0, False),  # of the first plane only: not used
+            limits=Limits(0, 0, False),  # limits of one plane are not used
             model=request.worker_model,
             ais=request.parameters or model.config.ais,
             work=str(request.work.resolve()),
@@ -121,7 +121,7 @@ def segment_stack(
 
 
 def _parts(labels: Labels3D, options: StackOptions) -> list[Labels3D]:
-    """What is numbered together: each frame, or each volume of a series of volumes."""
+    """Return the parts that are numbered together: each frame, or each volume of a series."""
     return list(labels.reshape(-1, *labels.shape[labels.ndim - _inner(options) :]))
 
 

@@ -1,4 +1,4 @@
-"""Writing the labels of a stack: as a TIFF with an axis a letter, or as OME-Zarr.
+"""The labels of a stack, written as a TIFF with named axes or as OME-Zarr.
 
 In: labels in memory. Out: a file or a group, complete or not at all.
 """
@@ -22,11 +22,11 @@ def write_stack(
     """Write labels, uint16 up to label 65535 and int32 above.
 
     Args:
-        output: As ``check_large_output`` allows.
+        output: A path that ``check_large_output`` allows.
         labels: ``(..., height, width)``.
-        spec: Which file.
-        frames: One axis before height and width counts time, not slices.
-        force: Replace what is there.
+        spec: The image file.
+        frames: A single axis before height and width counts time, not slices.
+        force: Replace existing labels.
 
     Raises:
         StorageError: The disk is full or the folder cannot be written.

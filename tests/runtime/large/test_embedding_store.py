@@ -128,5 +128,5 @@ def test_damaged_files_are_named(model, store, image):
         store.embed(model, image).values[0]
     (info,) = store.folder.glob("*/info.json")
     info.write_text(json.dumps({**json.loads(info.read_text()), "original_size": [1, 2]}))
-    with pytest.raises(FormatError, match=r"info\.json: is not what it was written as; delete"):
+    with pytest.raises(FormatError, match=r"info\.json: has changed since it was written; delete"):
         store.embed(model, image)

@@ -115,7 +115,7 @@ def test_folders_that_are_not_complete_are_refused(model, unpacked, tmp_path):
     shutil.rmtree(path)
     path = unpacked("tiled")
     shutil.rmtree(path / "features" / "1")
-    with pytest.raises(FormatError, match="tile 1 of 2 is not there"):
+    with pytest.raises(FormatError, match="tile 1 of 2 does not exist"):
         read_micro_sam_embeddings(path, model.config)
     with pytest.raises(FormatError, match="no Zarr group here"):
         read_micro_sam_embeddings(tmp_path / "none", model.config)
