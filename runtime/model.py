@@ -30,7 +30,7 @@ from samzoo.runtime.prompts.tokens import collect_prompts
 
 
 class Model(Switchable):
-    """A SAM that embeds, answers prompts and segments, with everything its config declares.
+    """A SAM that embeds images, answers prompts and segments, as its config declares.
 
     A package with several finetuned models over one encoder switches between them with ``use``.
     """
@@ -43,14 +43,14 @@ class Model(Switchable):
         adapters: Mapping[str, Variant] | None = None,
         spec: ModelSpec | None = None,
     ) -> None:
-        """Make a model of its networks.
+        """Make a model from its networks.
 
         Args:
             config: The model's config.
-            networks: Compute it.
-            adapters: What ``use`` switches between; the first of them is in use, ``config`` and
-                ``networks`` are its.
-            spec: The package that it was opened from, for workers that open it too.
+            networks: The model's networks.
+            adapters: The variants that ``use`` switches between. The first is in use; ``config``
+                and ``networks`` belong to it.
+            spec: The package that it was opened from, so that workers can open it too.
         """
         others = adapters or {}
         first = next(iter(others.values()), Variant(config, networks))
@@ -58,7 +58,7 @@ class Model(Switchable):
 
     @property
     def field(self) -> int:
-        """Side in image pixels of what the encoder sees at once."""
+        """Side, in image pixels, of the square that the encoder sees at once."""
         return field_of_view(self.config.image_size, self.config.preprocessing.scale)
 
     @with_one_adapter
@@ -77,7 +77,7 @@ class Model(Switchable):
                 dtype, finite.
             tile_shape: (height, width) of the inner tiles. By default a model with a declared
                 scale tiles images larger than its field of view, and one without shrinks them.
-            halo: (height, width) of least context around each tile; an eighth of the field by
+            halo: (height, width) of the least context around each tile; an eighth of the field by
                 default.
             progress: Called with ("embed", tiles done, tiles in all).
 
@@ -154,8 +154,9 @@ class Model(Switchable):
                 declared scale or ``tile_shape`` is given, as ``embed`` does.
             tile_shape: (height, width) of the inner tiles.
             halo: (height, width) of least context around each tile.
-            placements: Of the tiles on the image, 1 to 16, for ``ais``: the maps are averaged over
-                them. Takes as many times as long, and depends less on where the tiles lie.
+            placements: Number of placements of the tiles on the image, 1 to 16, for ``ais``: the
+                maps are averaged over them. It takes as many times as long, and labels depend less
+                on where the tiles lie.
             mode: ``ais`` floods the AIS decoder's maps from their seeds; ``apg`` prompts a point in
                 each seed; ``amg`` prompts a grid of points and needs no AIS decoder.
             parameters: Thresholds of the mode; the model's own for ``ais``, the defaults of
@@ -167,9 +168,9 @@ class Model(Switchable):
             Instance labels ``(height, width)`` int32, 0 is background. A constant image has none.
 
         Raises:
-            InputError: The model has no AIS decoder and the mode needs one, or the mode is not
-                known, or the parameters belong to another, or the package is too old for it, or
-                more than one placement is asked for of another mode or of embeddings.
+            InputError: The mode is unknown, the mode needs an AIS decoder and the model has none,
+                the parameters belong to another mode, the package is too old for the mode, or more
+                than one placement is asked for with another mode or with embeddings.
             ImageError: The image cannot be used.
             ShapeError: A tile with its halo does not fit the model's field of view.
 
@@ -245,21 +246,21 @@ class Model(Switchable):
     ) -> tuple[Masks, NDArray[np.float32], Float4D]:
         """Segment the prompted objects, any number in one call.
 
-        One mask an object: the single-mask output where a box or several points say what is
-        meant, else the best of the three multimask outputs by predicted IoU.
+        There is one mask for each object: the single-mask output if a box or several points say
+        what is meant, else the multimask output with the best predicted IoU.
 
         Args:
             embeddings: From ``embed`` of this model.
             points: ``(n, k, 2)`` (x, y) in image pixels, or ``(k, 2)`` for one object.
-            point_labels: ``(n, k)``; 1 object, 0 background, -1 no point.
+            point_labels: ``(n, k)``; 1 object, 0 background, -1 padding.
             boxes: ``(n, 4)`` XYXY in image pixels.
             mask_input: low_res_logits ``(n, 1, 4 * grid, 4 * grid)`` of an earlier call.
             progress: Called with ("prompt", objects done, objects in all).
 
         Returns:
             masks ``(n, height, width)`` bool, iou_predictions ``(n,)`` float32 and low_res_logits
-            ``(n, 1, 4 * grid, 4 * grid)`` float32. In a tiled image the last refer to the tile
-            that the object was decoded in.
+            ``(n, 1, 4 * grid, 4 * grid)`` float32. In a tiled image low_res_logits refer to the
+            tile that decoded the object.
 
         Raises:
             InputError: A prompt cannot be used, or another model made the embeddings.
@@ -299,9 +300,9 @@ class Model(Switchable):
         mask_input: ArrayLike | None = None,
         progress: Progress | None = None,
     ) -> tuple[list[MaskPart], NDArray[np.float32], Float4D]:
-        """Segment as ``prompt`` does, in images of any size: masks are cut out of the image.
+        """Segment as ``prompt`` does, but return masks cut out of an image of any size.
 
-        Only the tiles are decoded, and of embeddings out of a store encoded, that hold an object.
+        Only tiles that hold an object are decoded and, with embeddings from a store, encoded.
 
         Args:
             embeddings: As in ``prompt``.
@@ -312,7 +313,7 @@ class Model(Switchable):
             progress: As in ``prompt``.
 
         Returns:
-            Of each object its mask's first row and column and the mask within its tight box,
+            For each object the first row, the first column and the mask within its tight box,
             boolean, of shape (0, 0) if it is empty; iou_predictions and low_res_logits as in
             ``prompt``.
 

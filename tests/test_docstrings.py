@@ -13,16 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FOLDERS = (
     "benchmarks",
-    "runtime/automatic",
-    "runtime/engine",
-    "runtime/evaluation",
-    "runtime/formats",
-    "runtime/images",
-    "runtime/large",
-    "runtime/pieces",
-    "runtime/prompts",
-    "runtime/volumes",
-    "runtime/windows",
+    "runtime",
     "training/data",
     "training/fit",
     "training/networks",

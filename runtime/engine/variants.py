@@ -59,11 +59,11 @@ class Variants:
 
 
 class Switchable:
-    """What several finetuned models over one encoder have in common: which of them is in use.
+    """The switch between several finetuned models over one encoder.
 
     Args:
         variants: The models.
-        spec: The package that they were opened from, for workers that open it too.
+        spec: The package that they were opened from, so that workers can open it too.
     """
 
     def __init__(self, variants: Variants, spec: ModelSpec | None = None) -> None:
@@ -81,39 +81,40 @@ class Switchable:
 
     @property
     def adapters(self) -> tuple[str, ...]:
-        """Names that ``use`` takes; empty where the package holds one model."""
+        """Names that ``use`` takes; empty if the package holds one model."""
         return self._variants.names
 
     @property
     def adapter(self) -> str | None:
-        """Name of the adapter in use; None where the package holds one model."""
+        """Name of the adapter in use; None if the package holds one model."""
         return self._variants.current.adapter
 
     @property
     def spec(self) -> ModelSpec | None:
-        """How another process opens this model; None where it was not opened from a package."""
+        """How another process opens this model; None if it was not opened from a package."""
         return self._spec and dataclasses.replace(self._spec, adapter=self.adapter)
 
     def use(self, adapter: str) -> None:
         """Switch to another finetuned model over the same encoder, at once.
 
-        Its factors are read and checked when the first image is embedded, its decoders when they
-        are first needed. Calls that run in other threads end with the adapter they began with.
-        Embeddings belong to the adapter that computed them; the others refuse them.
+        The adapter's factors are read and checked when the first image is embedded, its decoders
+        when they are first needed. Calls that run in other threads end with the adapter with which
+        they began. Embeddings belong to the adapter that computed them; other adapters refuse
+        them.
 
         Args:
             adapter: One of ``adapters``.
 
         Raises:
-            InputError: There is none of that name.
+            InputError: There is no adapter of that name.
         """
         self._variants.use(adapter)
 
     def snapshot(self) -> Self:
-        """Return the model as it is now, which a later ``use`` does not change.
+        """Return the model with the adapter in use now; a later ``use`` does not change it.
 
         Returns:
-            A model over the same networks; this one where it has no adapters to switch.
+            A model over the same networks; this model itself if it has no adapters to switch.
         """
         if not self.adapters:
             return self
@@ -123,7 +124,7 @@ class Switchable:
 
 
 def with_one_adapter(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """Let a call end with the adapter it began with, whatever ``use`` does meanwhile."""
+    """Let a call end with the adapter with which it began, even if ``use`` switches meanwhile."""
 
     @wraps(method)
     def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -1,7 +1,7 @@
-"""Segmenting a file of any size: whole where it is small, else in pieces or plane by plane.
+"""The segmentation of a file of any size: whole if it is small, else in pieces or by planes.
 
-In: a model, an image file and an output. Out: a label image, and an overlay and a table where asked
-for.
+In: a model, an image file and an output. Out: a label image and, if asked for, an overlay and a
+table.
 """
 
 from __future__ import annotations
@@ -61,18 +61,19 @@ def segment_file(
     """Segment all objects in an image file of any size, or in a stack.
 
     A small image is read and segmented whole. A TIFF of more than 4096 x 4096 pixels, a Zarr, and
-    a file with any of the options from ``level`` to ``scheduler`` is segmented in pieces: memory
-    stays constant, an interrupted call goes on when it is made again, and the labels are those of
-    the whole image. See ``docs/large.md``.
+    a file with any of the options from ``level`` to ``scheduler`` are segmented in pieces. Then
+    memory stays constant, the same call continues after an interruption, and the labels equal
+    those of the whole image. See ``docs/large.md``.
 
     Args:
         model: From ``load``; its adapter in use segments the whole file.
         path: TIFF, PNG, JPEG, or an OME-Zarr folder.
-        output: Where the labels go: ``.tif``, ``.png`` (images that go whole), a new
+        output: Path of the labels: ``.tif``, ``.png`` (images segmented whole), a new
             ``NAME.zarr``, or ``IMAGE.zarr/labels/NAME`` for the image ``IMAGE.zarr``.
         overlay: A PNG file for the labels drawn on the image.
-        table: A CSV file for a row an object: area, place, touch.
-        mode: As in ``Model.segment``; images in pieces know ``ais`` only.
+        table: A CSV file with a row for each object: area, place, number of objects that it
+            touches.
+        mode: As in ``Model.segment``; images in pieces need ``ais``.
         parameters: As in ``Model.segment``.
         tile_shape: (height, width) of the model's tiles; by default as few as cover the image.
         halo: (height, width) of least context around each tile.
@@ -81,24 +82,24 @@ def segment_file(
         series: Which image of a TIFF with several.
         channel: Which channel of an image with several that are not colours.
         plane: Which plane of a stack.
-        stack: All planes: ``volume`` joins objects over slices, ``frames`` numbers each plane
-            apart.
+        stack: Segment all planes: ``volume`` joins objects over slices, ``frames`` numbers each
+            plane's objects on their own.
         gap_closing: In a volume, close holes of up to twice as many slices.
         min_z_extent: In a volume, drop objects in fewer slices.
         workers: Processes of this machine that share the work.
         scheduler: Address of a Dask cluster that shares the work, ``tcp://HOST:PORT``.
-        force: Replace outputs, and begin anew where other work was interrupted.
+        force: Replace outputs, and delete the work folder of other work.
         progress: Called with stage, done and total.
 
     Returns:
-        Where the labels are, how many objects there are, the size, whether the file went in
-        pieces and whether an interrupted call was resumed, and notes on the image.
+        The path of the labels, the number of objects, the size, whether the file was segmented in
+        pieces, whether an interrupted call was resumed, and notes on the image.
 
     Raises:
-        InputError: Options exclude each other, an output cannot be written as it is named or
-            exists, or the model has no AIS decoder and the mode needs one.
+        InputError: Options exclude each other, an output exists or has a name that cannot be
+            written, or the mode needs an AIS decoder and the model has none.
         NotFoundError: There is no such file.
-        ImageError: The file is damaged, no image, or was changed while it was read.
+        ImageError: The file is damaged, not an image, or changed while it was read.
         ShapeError: A tile with its halo does not fit the model's field of view.
         MissingDependencyError: Zarr, compressed slides and workers need the extra ``large``.
         StorageError: The disk is full, a folder cannot be written, or the cluster is lost.
@@ -143,11 +144,11 @@ def segment_file(
 
 
 def run_task(model: Model, task: FileTask, *, progress: Progress | None = None) -> SegmentedFile:
-    """Do a task that has been checked.
+    """Segment the file of a checked task.
 
     Args:
         model: As in ``segment_file``.
-        task: What to do.
+        task: The file, its outputs and options.
         progress: Called with stage, done and total.
 
     Returns:
@@ -223,7 +224,7 @@ def _executor(model: Model, task: FileTask) -> Iterator[Executor]:
 
 
 def _workers_model(model: Model, task: FileTask) -> ModelSpec | None:
-    """How the workers open the model: those of this machine share its cores."""
+    """Return how workers open the model; those on this machine share its cores."""
     spec = model.spec
     if spec is None or spec.threads is not None or not task.workers:
         return spec

@@ -1,6 +1,6 @@
-"""A file to be segmented, with every option: checked before any work, and which way it goes.
+"""The task of segmenting a file: its options, their checks, and whether it is done in pieces.
 
-In: a file, an output and options. Out: whether the file goes whole or in pieces, or an error.
+In: a file, an output and options. Out: a checked ``FileTask``, or an error before any work.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from samzoo.runtime.windows.source import SourceSpec
 from samzoo.runtime.windows.zarr_source import is_zarr
 
 WHOLE_PIXELS = 2**24
-"""Larger TIFFs go in pieces (own choice: 4096 x 4096; the labels are the same)."""
+"""Most pixels of a TIFF that is segmented whole (own choice: 4096 x 4096; labels are equal)."""
 
 PIECEWISE = ("level", "series", "channel", "plane", "stack", "workers", "scheduler")
-"""Options that only images in pieces have."""
+"""Options that only images in pieces have; each of them chooses pieces."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileTask:
-    """A file, its outputs and every option.
+    """A file to segment, its outputs and all options.
 
     Attributes:
         path: The image file, or an OME-Zarr folder.
-        output: Where the labels go.
+        output: Path of the labels.
         overlay: A PNG file with the labels drawn on the image.
-        table: A CSV file with a row an object.
-        mode: How objects are found; images in pieces know ``ais`` only.
+        table: A CSV file with a row for each object.
+        mode: As in ``Model.segment``; images in pieces need ``ais``.
         parameters: The mode's thresholds.
         tile_shape: (height, width) of the model's tiles.
         halo: (height, width) of least context around each tile.
@@ -57,7 +57,7 @@ class FileTask:
         min_z_extent: As in ``merge_slices``.
         workers: Processes of this machine that share the work.
         scheduler: Address of a Dask cluster that does the work.
-        force: Replace outputs, and throw away what other work left in the work folder.
+        force: Replace outputs, and delete the work folder of other work.
     """
 
     path: Path
@@ -90,7 +90,7 @@ class FileTask:
 
     @cached_property
     def in_pieces(self) -> bool:
-        """Whether the file goes in pieces: large TIFFs, Zarr, and what ``PIECEWISE`` chooses."""
+        """True for large TIFFs, Zarr, and files with an option of ``PIECEWISE``."""
         if is_zarr(self.path) or self._writes_zarr:
             return True
         if any(getattr(self, name) is not None for name in PIECEWISE):
@@ -101,20 +101,20 @@ class FileTask:
             with closing(open_source(SourceSpec(str(self.path)))) as source:
                 return math.prod(source.size) > WHOLE_PIXELS
         except SamzooError:
-            return False  # reading it as a whole says best what is wrong
+            return False  # reading the whole file gives the best error
 
     @property
     def _writes_zarr(self) -> bool:
         return any(part.endswith(".zarr") for part in self.output.parts)
 
     def check(self) -> None:
-        """Refuse what cannot be done, before any work.
+        """Refuse a task that cannot be done, before any work.
 
         Raises:
-            InputError: An output has a suffix that cannot be written, or options exclude each
-                other, or a stack lacks the choice what to do with its planes.
+            InputError: An output has a suffix that cannot be written, options exclude each other,
+                or the option ``stack`` or ``plane`` is missing for a stack.
             OutputExistsError: An output exists and ``force`` is false, or it is the image.
-            SamzooError: A file that goes in pieces cannot be opened.
+            SamzooError: A file that is segmented in pieces cannot be opened.
         """
         if not self._writes_zarr:
             check_labels_output(self.output, self.path, force=self.force)

@@ -1,7 +1,7 @@
-"""What is asked of the pieces of an image or a stack, and what comes of it.
+"""The request to segment an image or a stack in pieces, and its result.
 
-In: a file, an opened model and an output. Out: a ``Request``, the state that its work folder is
-known by, and a ``SegmentedFile`` when all is done.
+In: a file, an opened model and an output. Out: a ``Request``, the state by which its work folder
+is recognized, and a ``SegmentedFile`` when all is done.
 """
 
 from __future__ import annotations
@@ -26,28 +26,29 @@ from .plan import BLOCK, MARGIN
 from .steps import Executor, ThisProcess
 
 WORK_VERSION = 1
-"""Of the work folder's files."""
+"""Version of the work folder's files."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to segment and how.
+    """A file to segment in pieces, its outputs and options.
 
     Attributes:
-        source: Which image.
-        model: The model, opened.
-        output: A TIFF, or an OME-Zarr as ``label_zarr.py`` says.
+        source: The image.
+        model: The opened model.
+        output: A TIFF, or an OME-Zarr as ``windows/label_zarr.py`` says.
         tile_shape: (height, width) of the model's tiles; by default as few as cover the image.
         halo: (height, width) around each tile.
         placements: How often the tiles are laid on the image; their maps are averaged.
         parameters: Thresholds of AIS; the model's own by default.
-        table: A CSV file with a row an object.
-        overlay: A PNG of the labels on the image, reduced where it is large.
-        force: Replace outputs, and throw away what other work left in the work folder.
-        executor: Does the work.
-        workers_model: How the executor's workers open the model; as ``model`` was by default.
+        table: A CSV file with a row for each object.
+        overlay: A PNG of the labels on the image; large images are reduced.
+        force: Replace outputs, and delete the work folder of other work.
+        executor: What does the pieces: this process or a cluster.
+        workers_model: How the executor's workers open the model; by default as ``model`` was
+            opened.
         block: Side of the blocks in which objects are found, a multiple of 16.
-        margin: Pixels around a block that are seen with it.
+        margin: Pixels around a block in which its objects are flooded too.
     """
 
     source: SourceSpec
@@ -67,12 +68,12 @@ class Request:
 
     @property
     def worker_model(self) -> ModelSpec | None:
-        """What a job tells its workers; None where the model was not opened from a package."""
+        """How workers open the model; None if it was not opened from a package."""
         return self.workers_model or self.model.spec
 
     @property
     def work(self) -> Path:
-        """The work folder: beside the output, or beside the Zarr that the output goes into."""
+        """The work folder, beside the output or beside the Zarr that holds the output."""
         image = attached_image(self.output)
         if image is not None:
             return image.with_name(f"{image.name}.{self.output.name}.partial")
@@ -81,15 +82,15 @@ class Request:
 
 @dataclass(frozen=True)
 class SegmentedFile:
-    """What came of segmenting a file.
+    """The result of segmenting a file.
 
     Attributes:
-        labels: Where the labels are.
-        objects: How many there are.
-        size: (height, width), of a stack with the axes before them.
+        labels: Path of the labels.
+        objects: Number of objects.
+        size: (height, width); for a stack also the lengths of the axes before them.
         in_pieces: Whether the file was segmented in pieces.
-        resumed: Whether an earlier, interrupted run had done a part of the work.
-        notes: What the user should know about the image, a sentence each.
+        resumed: Whether an earlier, interrupted run had done part of the work.
+        notes: Sentences for the user about the image.
     """
 
     labels: Path
@@ -103,13 +104,13 @@ class SegmentedFile:
 def run_step(
     context: Context, step: str, count: int, executor: Executor, progress: Progress | None
 ) -> None:
-    """Do the pieces of a step that are not there.
+    """Do the pieces of a step that do not exist yet.
 
     Args:
         context: The opened job.
         step: A name of ``STEPS``.
-        count: Pieces in all.
-        executor: Does them.
+        count: Number of all pieces.
+        executor: What does the pieces.
         progress: Called with (step, pieces done, pieces in all).
     """
     missing = context.work.missing(step, count)
@@ -127,7 +128,7 @@ def run_step(
 
 
 def base_state(request: Request, source: ImageSource, config: ModelConfig) -> dict[str, Any]:
-    """Return what the pieces of any request depend on, as JSON gives it back."""
+    """Return the values that the pieces of any request depend on, as JSON reads them."""
     return {
         "version": WORK_VERSION,
         "source": asdict(request.source),
@@ -144,16 +145,16 @@ def base_state(request: Request, source: ImageSource, config: ModelConfig) -> di
 
 
 def check_large_output(output: Path, source: SourceSpec, *, force: bool) -> None:
-    """Refuse an output that nothing large can be written to, before any work is done.
+    """Refuse an output to which large labels cannot be written, before any work is done.
 
     Args:
-        output: Where the labels will be.
+        output: Path of the labels.
         source: The image.
-        force: Allow to replace an existing output.
+        force: Allow replacing an existing output.
 
     Raises:
-        InputError: Its suffix is none of those, or it is of another image.
-        OutputExistsError: It is there, and ``force`` is false.
+        InputError: The suffix is another one, or the output lies in another image.
+        OutputExistsError: The output exists and ``force`` is false.
     """
     suffix = output.suffix.lower()
     if suffix in TIFF_SUFFIXES:
