@@ -1,7 +1,7 @@
 """Linear layers with frozen 4-bit weights, for QLoRA.
 
 In: an encoder in float32. Out: the same encoder, its linear layers replaced by bitsandbytes'
-``Linear4bit``. Called by ``methods/qlora.py``; the only module that imports bitsandbytes.
+``Linear4bit``. The only module that imports bitsandbytes.
 
 The weights are rounded by ``samzoo.runtime.formats.four_bit``, not by bitsandbytes: the codes are
 the same, and the merge, which needs no torch, then knows to the last bit what training computed
