@@ -18,15 +18,24 @@ FOLDERS = (
     "training/fit",
     "training/networks",
     "zoo/checkpoints",
+    "zoo/downloads",
     "zoo/exchange",
+    "zoo/gallery",
+    "zoo/graphs",
+    "zoo/hub",
+    "zoo/merging",
+    "zoo/packages",
+    "zoo/reports",
+    "zoo/targets",
 )
 """What is held to these rules."""
 
 FILE = re.compile(r"``([\w./-]+\.py)``")
 
 OTHER_PROJECTS = re.compile(
-    "bitsandbytes|CellSeg1|elf|huggingface_hub|LiteMedSAM|micro-sam|MobileSAM|onnxruntime|peft "
-    "[0-9]|scikit-image|segment-anything|Source: torch|timm|torch-em|transformers",
+    "AnyLabeling|bioimageio|bitsandbytes|CellSeg1|elf|huggingface_hub|label-studio|LiteMedSAM|"
+    "micro-sam|MobileSAM|onnxruntime|osam|peft [0-9]|samapi|samexporter|scikit-image|"
+    "segment-anything|Source: torch|timm|torch-em|transformers",
     re.IGNORECASE,
 )
 """A paragraph that names one of these may name its files."""

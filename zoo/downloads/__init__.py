@@ -1,1 +1,1 @@
-"""Files from the web, checked while they arrive, and the cache that keeps them."""
+"""Downloads from the web, checked while they arrive, and the cache that keeps them."""

@@ -4,10 +4,8 @@ Layout::
 
     models/KEY/        a complete package; it appears by one rename
     refs/REFERENCE     a file with the KEY that a reference (percent-encoded) led to
-    partial/KEY/       a download that is running or broke off, to be continued
-    locks/KEY.lock     held by whoever downloads or removes KEY
-
-Called by ``pull.py``, ``index.py`` and the verbs ``list`` and ``remove``.
+    partial/KEY/       a download that is running, or that broke off and can be resumed
+    locks/KEY.lock     held by the process that downloads or removes KEY
 """
 
 from __future__ import annotations
@@ -33,9 +31,9 @@ class Cached(NamedTuple):
     """A downloaded package.
 
     Attributes:
-        key: Its folder's name.
+        key: The folder's name.
         folder: The package.
-        references: What it was pulled as, sorted.
+        references: The references by which it was pulled, sorted.
     """
 
     key: str
@@ -61,7 +59,7 @@ def model_folder(key: str) -> Path:
 
 
 def partial_folder(key: str) -> Path:
-    """Return where a package is put together; only for the holder of its lock."""
+    """Return the folder where a download arrives; only for the holder of its lock."""
     return cache_folder() / "partial" / key
 
 
@@ -74,7 +72,7 @@ def find(reference: str) -> Path | None:
     """Find the package that a reference led to when it was last pulled.
 
     Returns:
-        Its folder, or None where it is not in the cache.
+        The package's folder, or None if it is not in the cache.
     """
     path = _reference_file(reference)
     try:
@@ -112,7 +110,7 @@ def install(folder: Path, key: str) -> Path:
     """Move a complete, checked package into its place; only for the holder of its lock.
 
     Raises:
-        StorageError: It cannot be moved.
+        StorageError: The folder cannot be moved.
     """
     target = model_folder(key)
     try:
@@ -126,17 +124,18 @@ def install(folder: Path, key: str) -> Path:
 
 
 def remove(reference: str) -> list[Path]:
-    """Delete a package from the cache, and what is left of broken downloads of it.
+    """Delete a package from the cache, and the remains of its broken downloads.
 
     Args:
-        reference: What it was pulled as, its key, or the name in its manifest if only one has it.
+        reference: The reference by which the package was pulled, its key, or the name in its
+            manifest if no other package has it.
 
     Returns:
-        The folders that are gone.
+        The deleted folders.
 
     Raises:
-        NotFoundError: The cache has no such package; lists those it has.
-        StorageError: It cannot be deleted.
+        NotFoundError: The cache has no such package; the message lists those it has.
+        StorageError: The package cannot be deleted.
     """
     package = _find(reference)
     gone = []
@@ -160,7 +159,7 @@ def folder_of(reference: str) -> Path:
     """Find a package in the cache by anything that ``remove`` takes.
 
     Raises:
-        NotFoundError: The cache has no such package; lists those it has.
+        NotFoundError: The cache has no such package; the message lists those it has.
     """
     return _find(reference).folder
 

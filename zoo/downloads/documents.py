@@ -1,6 +1,6 @@
-"""A small file from the web in memory: manifests and answers of a hub.
+"""Reading of small files from the web into memory, such as manifests and a hub's answers.
 
-In: a URL and the most bytes it may have. Out: its bytes. Called by ``pull.py`` and ``hub.py``.
+In: a URL and the largest size allowed. Out: the file's bytes.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ T = TypeVar("T")
 
 
 def read_document(url: str, *, limit: int, token: str = "") -> bytes:
-    """Read a URL, several times where the connection fails.
+    """Read a URL, and try again if the connection fails.
 
     Raises:
-        FormatError: It has more than ``limit`` bytes.
+        FormatError: The file has more than ``limit`` bytes.
         InputError: See ``open_url``.
         NotFoundError: There is no such file.
         StorageError: The connection failed.
@@ -41,11 +41,11 @@ def read_document(url: str, *, limit: int, token: str = "") -> bytes:
 
 
 def size_of(url: str, *, limit: int) -> int:
-    """Ask for a file's size in bytes, several times where the connection fails.
+    """Ask for a file's size in bytes, and try again if the connection fails.
 
     Raises:
-        FormatError: The server does not say, or it is above ``limit``.
-        SamzooError: Else as ``read_document``.
+        FormatError: The server does not tell the size, or it is above ``limit``.
+        SamzooError: As for ``read_document``.
     """
 
     def ask() -> int | None:
@@ -63,8 +63,8 @@ def read_object(url: str, *, limit: int, token: str = "") -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        FormatError: It is too large, or not a JSON object.
-        SamzooError: Else as ``read_document``.
+        FormatError: The file is too large, or not a JSON object.
+        SamzooError: As for ``read_document``.
     """
     try:
         value = json.loads(read_document(url, limit=limit, token=token))
@@ -78,7 +78,7 @@ def read_object(url: str, *, limit: int, token: str = "") -> dict[str, Any]:
 
 
 def _several_times(read: Callable[[], T]) -> T:
-    """Read again, after longer and longer pauses, while what fails may be temporary."""
+    """Read, and try again after longer and longer pauses while the error may be temporary."""
     for attempt in range(1, ATTEMPTS):
         try:
             return read()

@@ -1,6 +1,6 @@
-"""What a manifest from a stranger must fulfil before any of its files is fetched.
+"""The checks that a stranger's manifest must pass before any of its files is fetched.
 
-In: a manifest. Out: nothing, or an error. Called by ``pull.py``.
+In: a manifest. Out: nothing, or an error.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from samzoo.runtime.errors import FormatError, shown
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest, check_relative
 
 MAX_FILES = 2000
-"""Files of a package (own choice: one of a hundred adapters has some three hundred)."""
+"""Largest number of files. A package of a hundred adapters has some three hundred (own choice)."""
 
 MAX_FILE_BYTES, MAX_PACKAGE_BYTES = 16 * 2**30, 64 * 2**30
-"""The largest model, ViT-H in float32, has 2.6 GB (own choice)."""
+"""Largest file. The largest model, ViT-H in float32, has 2.6 GB (own choice)."""
 
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
@@ -23,12 +23,12 @@ def check_downloadable(manifest: Manifest, *, where: str) -> None:
     """Check the names, sizes and hashes of a package's files.
 
     Args:
-        manifest: Of the package.
-        where: Begins every message.
+        manifest: The package's manifest.
+        where: The start of every message.
 
     Raises:
-        FormatError: Too many or too large files, a size below 0, no sha256, or names that are
-            unsafe, equal on a file system that ignores case, or reserved on Windows.
+        FormatError: There are too many or too large files, a size is below 0, a sha256 is missing,
+            or names are unsafe, equal on a file system that ignores case, or reserved on Windows.
     """
     if len(manifest.files) > MAX_FILES:
         raise FormatError(f"{where}: files: found {len(manifest.files)}, allowed {MAX_FILES}")

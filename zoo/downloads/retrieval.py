@@ -1,7 +1,6 @@
-"""From a place on the web to a checked package in the cache.
+"""Retrieval of a package from the web into the cache, with all its files checked.
 
-In: where the package lies, and the key and reference it gets. Out: its folder in the cache. Called
-by ``hub.py``.
+In: the package's place on the web, and the reference that led there. Out: its folder in the cache.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ from .transfer import download
 
 @dataclass(frozen=True)
 class Place:
-    """Where a package lies, at a state that does not change.
+    """A package's place on the web, at a state that does not change.
 
     Attributes:
-        key: Its folder's name in the cache.
-        url: From a file's relative path to its URL.
-        manifest_sha256: Of ``samzoo.json``, where something outside the package gives it.
+        key: The package's key, its folder's name in the cache.
+        url: A function from a file's relative path to its URL.
+        manifest_sha256: The sha256 of ``samzoo.json``, if a source outside the package gives it.
         token: As in ``open_url``.
     """
 
@@ -45,20 +44,20 @@ class Place:
 def pull_package(place: Place, reference: str, *, progress: Progress | None = None) -> Path:
     """Download a package, unless it is in the cache, and note the reference.
 
-    Every file is checked against the manifest before the package gets its name in the cache. A
-    broken download is continued by the next one.
+    Every file is checked against the manifest before the package gets its name in the cache. The
+    next call resumes a broken download.
 
     Args:
-        place: Where it lies.
-        reference: What led there.
-        progress: Called with stage, bytes done and bytes in all.
+        place: The package's place.
+        reference: The reference that led there.
+        progress: A function of the stage, the bytes done and the total number of bytes.
 
     Returns:
         The package's folder.
 
     Raises:
-        FormatError: The manifest or a file is not what it must be.
-        NotFoundError: A file is not there.
+        FormatError: The manifest or a file is damaged, or not the expected one.
+        NotFoundError: A file does not exist.
         StorageError: The connection or the disk failed.
     """
     report: Progress = progress or (lambda stage, done, total: None)
@@ -102,7 +101,7 @@ def _fetched(place: Place, report: Progress) -> Path:
 
 
 def _drop_others(folder: Path, wanted: set[str]) -> None:
-    """Nothing but the manifest's files may be in the package."""
+    """Delete all files that the manifest does not list."""
     for path in sorted(folder.rglob("*"), reverse=True) if folder.is_dir() else []:
         if path.is_symlink() or (
             path.is_file() and path.relative_to(folder).as_posix() not in wanted

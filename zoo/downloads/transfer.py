@@ -1,7 +1,6 @@
-"""One file from a URL to a path, checked while it streams and resumed where it broke off.
+"""Download of one file, checked while it streams and resumed where it broke off.
 
-In: a URL, and the size and sha256 the file must have. Out: the complete file. Called by
-``pull.py``.
+In: a URL, and the size and sha256 that the file must have. Out: the complete file.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ from samzoo.runtime.formats.manifest import FileEntry
 from .web import Stream, TemporaryError, open_url
 
 ATTEMPTS = 5
-"""Attempts in a row that bring no byte before a download fails (own choice)."""
+"""Attempts in a row without a new byte after which a download fails (own choice)."""
 
 PAUSE = 0.5
-"""Seconds before the second attempt; doubled for each further one (own choice)."""
+"""Seconds before the second attempt; they double with each further one (own choice)."""
 
 _BLOCK = 2**18
 
@@ -34,14 +33,14 @@ def download(
     token: str = "",
     report: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Download a file of known size and sha256; what is there already is continued.
+    """Download a file of known size and sha256, or resume its download.
 
     Args:
-        url: Where it is.
-        path: Where it goes, inside a temporary folder that nobody else uses.
-        entry: Its size and sha256.
+        url: The file's URL.
+        path: The path to write, inside a temporary folder that nobody else uses.
+        entry: The file's size and sha256.
         token: As in ``open_url``.
-        report: Called with the bytes of the file that are there.
+        report: A function of the number of bytes that have arrived.
 
     Raises:
         FormatError: The server's file has another size or sha256.
@@ -58,8 +57,8 @@ def download(
             failures = 0 if _size(path) > before else failures + 1
             if failures >= ATTEMPTS:
                 raise StorageError(
-                    f"{error}; gave up after {ATTEMPTS} attempts, the same command goes on "
-                    "from here"
+                    f"{error}; gave up after {ATTEMPTS} attempts. Run the same command again to "
+                    "resume"
                 ) from error
             time.sleep(PAUSE * 2**failures)
 
@@ -79,7 +78,7 @@ def _attempt(
     found = sha256_of(path)
     if found != entry.sha256:
         path.unlink()
-        if resumed:  # the rest of an earlier download may be what is wrong
+        if resumed:  # the earlier download may have left wrong bytes
             raise TemporaryError(f"{url}: the continued file has the wrong sha256")
         raise FormatError(
             f"{url}: {entry.path}: found sha256 {found}, expected {shown(entry.sha256)}; the file "
@@ -107,7 +106,7 @@ def _append(
             done += len(block)
             report(done)
     if stream.file.read(1):
-        raise FormatError(f"{url}: {entry.path}: goes on after the expected {entry.size} bytes")
+        raise FormatError(f"{url}: {entry.path}: is longer than the expected {entry.size} bytes")
 
 
 def _opened(path: Path, mode: Literal["r+b", "wb"]) -> BinaryIO:
@@ -119,7 +118,7 @@ def _opened(path: Path, mode: Literal["r+b", "wb"]) -> BinaryIO:
 
 
 def _write(file: BinaryIO, block: bytes, path: Path) -> None:
-    """Apart from reading: an ``OSError`` here is the disk's, there the connection's."""
+    """Write a block; separate from reading, since an ``OSError`` here comes from the disk."""
     try:
         file.write(block)
         file.flush()

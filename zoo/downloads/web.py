@@ -1,7 +1,7 @@
-"""Reading URLs: ``http``, ``https`` and ``file``, with redirects that cannot leave the web.
+"""Reading of ``http``, ``https`` and ``file`` URLs; redirects cannot leave the web.
 
-In: a URL and the byte to start at. Out: an open stream, or an error that says whether another
-attempt makes sense. Called by ``download.py`` and ``web_document.py``.
+In: a URL and the byte to start at. Out: an open stream, or an error that tells whether another
+attempt makes sense.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _TEMPORARY = (408, 425, 429, 500, 502, 503, 504)
 
 
 class TemporaryError(StorageError):
-    """The connection failed in a way that another attempt may mend."""
+    """The connection failed, but another attempt may succeed."""
 
 
 class Stream(NamedTuple):
     """An open download.
 
     Attributes:
-        file: To read from.
-        start: The byte that comes first; 0 where the server ignored the wish.
-        total: Size of the whole file in bytes, or None where the server does not say.
+        file: The stream to read from.
+        start: Position of the first byte; 0 if the server ignored the requested start.
+        total: Size of the whole file in bytes, or None if the server does not tell it.
     """
 
     file: IO[bytes]
@@ -57,7 +57,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """Of the handlers for HTTP only: urllib's own set would also read file, ftp and data URLs."""
+    """Make an opener for HTTP only; urllib's default would also read file, ftp and data URLs."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler,
@@ -78,13 +78,13 @@ def open_url(url: str, *, start: int = 0, token: str = "") -> Iterator[Stream]:
     Args:
         url: ``http``, ``https`` or ``file``.
         start: The byte to start at.
-        token: Sent as bearer token to the URL's own host, never to where it redirects.
+        token: Bearer token for the URL's own host; it is not sent to the target of a redirect.
 
     Raises:
-        InputError: Another scheme, or a redirect to one.
-        NotFoundError: There is no such file, or it is not for us.
+        InputError: The URL, or a redirect, has another scheme.
+        NotFoundError: There is no such file, or we may not read it.
         TemporaryError: The server or the connection failed; trying again may help.
-        StorageError: It failed otherwise.
+        StorageError: Reading failed for another reason.
     """
     scheme = urlsplit(url).scheme
     if scheme == "file":

@@ -1,1 +1,1 @@
-"""The static web page of models."""
+"""The gallery: a static web page of models."""

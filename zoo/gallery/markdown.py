@@ -1,4 +1,4 @@
-"""Model cards as HTML in which nothing of a stranger's runs or loads.
+"""Conversion of model cards to HTML that runs and loads nothing from a stranger.
 
 In: a card's text. Out: HTML. markdown-it-py reads CommonMark and tables; raw HTML stays text. Links
 lead to the web or become plain text, and pictures are left out: the page shows the cover itself.

@@ -1,7 +1,7 @@
-"""A static page of all models, for a web server or a folder: no script, nothing from elsewhere.
+"""The gallery's pages, without scripts or outside files, for a web server or a local folder.
 
-In: package folders. Out: a folder with ``index.html`` and a page and cover for each model. Called
-by the ``gallery`` verb. Cards come from strangers: all text is escaped, covers must be PNG files.
+In: package folders. Out: a folder with ``index.html``, and a page and cover for each model. Cards
+come from strangers: all text is escaped, and covers must be PNG files.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from samzoo.zoo.packages.summary import summarise
 from .markdown import to_html, without_header
 
 LISTING = "samzoo-gallery.json"
-"""Tells that samzoo wrote the folder, so that ``--force`` may replace it."""
+"""The file that marks a folder as written by samzoo, so that ``--force`` may replace it."""
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -68,15 +68,15 @@ PAGE = """<!doctype html>
 def write_gallery(
     packages: Mapping[str, Path], output: Path, *, force: bool = False
 ) -> dict[str, list[str]]:
-    """Write the page.
+    """Write the gallery.
 
     Args:
-        packages: Folders by what one passes as ``--model``.
+        packages: Package folders by the reference to pass as ``--model``.
         output: The folder to write.
-        force: Replace an existing one.
+        force: Replace an existing folder.
 
     Returns:
-        ``models`` that are shown, and ``problems`` of those that are not.
+        ``models``, the models shown, and ``problems``, which tell why others are not.
 
     Raises:
         OutputExistsError: ``output`` exists and ``force`` is false.
@@ -118,7 +118,7 @@ def _page(title: str, body: str) -> bytes:
 
 
 def _cover(folder: Path, manifest: Manifest) -> bytes:
-    """The card's picture, checked against the manifest; empty if there is none."""
+    """Read the card's picture and check it against the manifest; empty if there is none."""
     name = str(manifest.card.get("cover", ""))
     entry: FileEntry | None = next((e for e in manifest.files if e.path == name), None)
     if entry is None:

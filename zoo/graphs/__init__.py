@@ -1,1 +1,1 @@
-"""ONNX graphs: traced, stored in fewer bytes, and read without running them."""
+"""ONNX graphs: tracing, storage in fewer bytes, and reading without running them."""

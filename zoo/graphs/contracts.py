@@ -1,6 +1,6 @@
-"""What the graphs of a package must look like: ``docs/formats.md``, "ONNX graphs", as a table.
+"""The contracts of a package's graphs: the section "ONNX graphs" of ``docs/formats.md`` as code.
 
-In: a graph's bytes and the model's config. Out: what differs. Called by ``verify.py``.
+In: a graph's bytes and the model's config. Out: the differences from the contract.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from samzoo.runtime.formats.manifest import ENCODER, MASK_DECODER, FileEntry
 from .reader import summarise
 
 MIN_OPSET, MAX_OPSET = 17, 17
-"""17 has LayerNormalization; engines of Fiji stop at 18 and IR 8."""
+"""Opset 17 is the first with LayerNormalization; Fiji's engines read up to opset 18 and IR 8."""
 
 MAX_IR = 8
 DOMAINS = {"", "ai.onnx"}
 LOOPS = {"Loop", "Scan"}
-"""Ours have none, and one can run for ever."""
+"""Operators that can run forever. Our graphs have none of them."""
 
 FLOAT = "tensor(float)"
 Shape = tuple[int | None, ...]
 
 
 def shapes_of(role: str, config: ModelConfig) -> dict[str, Shape]:
-    """Return the shape of each input and output by name; None where a side is free."""
+    """Return the shape of each input and output by name; None stands for a free side."""
     grid = config.grid
     embeddings: Shape = (1, EMBEDDING_CHANNELS, grid, grid)
     if role == ENCODER:
@@ -51,16 +51,16 @@ def shapes_of(role: str, config: ModelConfig) -> dict[str, Shape]:
 
 
 def check_graph(data: bytes, entry: FileEntry, config: ModelConfig, path: Path) -> list[str]:
-    """Check a graph before anybody runs it.
+    """Check a graph before it is run.
 
     Args:
-        data: The file's bytes, whose sha256 is right.
-        entry: Its entry in the manifest.
-        config: Of the model it belongs to.
-        path: Names it in messages.
+        data: The file's bytes, whose sha256 has been checked.
+        entry: The file's entry in the manifest.
+        config: Config of the model that the graph belongs to.
+        path: The file, for messages.
 
     Returns:
-        What is wrong; empty where nothing is.
+        The problems found, in words; empty if there are none.
     """
     try:
         summary = summarise(data, where=str(path))
@@ -121,7 +121,7 @@ def _check_value(value: Any, shape: Shape, path: Path) -> list[str]:
     if value.type != FLOAT:
         return [f"{path}: {value.name}: type {value.type}, expected {FLOAT}"]
     sizes = [size if isinstance(size, int) else None for size in value.shape]
-    # The graph may leave a side free that the model's numbers fix.
+    # The graph may leave a side free although the config fixes its size.
     fits = len(sizes) == len(shape) and all(
         wanted is None or found in (None, wanted)
         for found, wanted in zip(sizes, shape, strict=True)

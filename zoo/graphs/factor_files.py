@@ -1,8 +1,8 @@
 """A LoRA adapter's factors in the form that a shared encoder takes.
 
 In: an adapter folder. Out: arrays by the encoder's input names, and the bytes of an
-``.onnx_adapter`` file, onnxruntime's own format. Called by ``shared_export.py``; read by
-``samzoo.runtime.formats.lora_factors``.
+``.onnx_adapter`` file, onnxruntime's own format, which ``samzoo.runtime.formats.lora_factors``
+reads.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ def encoder_factors(adapter: Path, encoder: EncoderConfig) -> Factors:
 
     Args:
         adapter: A LoRA adapter's folder, which has been checked against its base.
-        encoder: The image encoder, which orders the rows of ``qkv``.
+        encoder: The image encoder, which decides the order of the rows of ``qkv``.
 
     Returns:
-        By name of the encoder's input: ``<layer>.lora_a (in, n * rank)`` and ``<layer>.lora_b
-        (n * rank, out)``, float32, for each layer that the adapter changes. n matrices of a fused
-        ``qkv`` stand beside each other, and the adapter's scale is in B.
+        Factors by the name of the encoder's input: ``<layer>.lora_a (in, n * rank)`` and
+        ``<layer>.lora_b (n * rank, out)``, float32, for each layer that the adapter changes. The n
+        matrices of a fused ``qkv`` are side by side, and B includes the adapter's scale.
     """
     config, tensors = read_adapter(adapter)
     settings = factored_settings(config.method, config.hyperparameters, where=str(adapter))

@@ -1,7 +1,7 @@
-"""LoRA factors as inputs of an exported encoder that may be left out.
+"""LoRA factors as optional inputs of an exported encoder.
 
 In: an encoder graph in torch, and after tracing its ONNX file. Out: both with two more inputs for
-each linear layer, whose defaults are empty. Called by ``onnx_export.py``.
+each linear layer; the defaults of these inputs are empty.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from samzoo.training.networks.sam import Sam
 
 EXAMPLE_RANK = 2
-"""While tracing; neither 0 nor 1, so that nothing is taken for a constant."""
+"""Rank of the factors while tracing; neither 0 nor 1, which tracing could take for constants."""
 
 Shapes = Mapping[str, tuple[int, ...]]
-"""Of the defaults, by input name: ``(in, 0)`` and ``(0, out)`` for each layer's factors."""
+"""Shapes of the defaults by input name: ``(in, 0)`` and ``(0, out)`` for each layer's factors."""
 
 
 def with_factors(
@@ -31,8 +31,9 @@ def with_factors(
     """Give an encoder graph inputs for factors.
 
     Args:
-        sam: The model whose encoder ``graph`` computes with; of no other use afterwards.
-        graph: From image to image embeddings.
+        sam: The model whose encoder ``graph`` uses; this changes it, so do not use it for anything
+            else afterwards.
+        graph: The graph from image to image embeddings.
         layers: Names of linear layers in the image encoder.
 
     Returns:
@@ -54,7 +55,7 @@ def with_factors(
 
 
 def rank_axes(defaults: Shapes) -> dict[str, dict[int, str]]:
-    """Name the rank of each layer, its own since a late adapter has none in the first layers."""
+    """Give each layer's rank its own axis name, since a late adapter lacks the first layers."""
     return {
         name: {shape.index(0): f"{name.rpartition('.')[0]}.rank"}
         for name, shape in defaults.items()
@@ -63,11 +64,11 @@ def rank_axes(defaults: Shapes) -> dict[str, dict[int, str]]:
 
 
 def with_defaults(graph: bytes, defaults: Shapes) -> bytes:
-    """Store zeros in an ONNX file for each input that may be left out.
+    """Store zeros in an ONNX file as the default of each optional input.
 
     Args:
         graph: The file's bytes.
-        defaults: Shapes by input name; none leaves the file as it is.
+        defaults: Shapes by input name; with none, the file stays as it is.
     """
     if not defaults:
         return graph

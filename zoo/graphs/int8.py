@@ -1,7 +1,7 @@
-"""Rounding an encoder graph's linear layers to 8 bits.
+"""Rounding of an encoder graph's linear layers to 8 bits, for the precision ``int8``.
 
-In: an ONNX model in float32. Out: the same with integer products, for CPUs. Called by
-``onnx_export.py`` for the precision ``int8``; needs the package onnx.
+In: an ONNX model in float32. Out: the same model with integer products, for CPUs. Needs the package
+onnx.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ LINEAR = ["MatMul", "Gemm"]
 
 
 def quantize_linears(model: Any) -> Any:
-    """Round the weights of all linear layers, one scale an output channel.
+    """Round the weights of all linear layers, with one scale for each output channel.
 
-    Their inputs are rounded while the graph runs, one scale a layer, so no calibration is needed.
-    Products of two activations (attention), convolutions and norms stay float32.
+    The graph rounds the layers' inputs while it runs, with one scale for each layer, so no
+    calibration is needed. Products of two activations (attention), convolutions and norms stay
+    float32.
 
-    The weights get 7 of the 8 bits. CPUs without VNNI add two products in 16 bits, and those
-    saturate with 8: the same file must mean the same everywhere.
+    The weights use 7 of the 8 bits. CPUs without VNNI add two products in 16 bits, which would
+    overflow with 8 bits; the same file must give the same result everywhere.
 
     Args:
         model: An ``onnx.ModelProto`` in float32, opset 17. It is not changed.
@@ -53,7 +54,7 @@ def quantize_linears(model: Any) -> Any:
 
 @contextmanager
 def _quiet_root_logger() -> Iterator[None]:
-    """The tool of onnxruntime logs advice to the root logger, and gives that one a handler."""
+    """Silence onnxruntime's tool, which logs advice to the root logger and gives it a handler."""
     root, handler = logging.getLogger(), logging.NullHandler()
     disabled = root.disabled
     root.addHandler(handler)

@@ -1,7 +1,7 @@
-"""Giving memory that was freed back to the system, between steps that take gigabytes.
+"""Release of freed memory to the system, between steps that take gigabytes.
 
-Called by ``export.py``. glibc keeps what lies between blocks that are still in use: after the
-export of a ViT-B, 3.3 GB of the 6.3 GB that the process held.
+glibc keeps freed memory that lies between blocks still in use: after the export of a ViT-B, 3.3 GB
+of the 6.3 GB that the process held.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What an ONNX file says of itself, read without running or loading it.
+"""Reading of an ONNX file's summary, without loading or running the file.
 
-In: the bytes of a file from a stranger. Out: opset, domains, operators, and whether weights lie
-outside. Called by ``verify.py``. Only the fields needed are read, with bounds on depth and size;
+In: the bytes of a file from a stranger. Out: opset, domains, operators, and whether weights lie in
+other files. This module reads only the fields that it needs, with bounds on depth and size;
 onnxruntime checks the rest.
 
 Source: ONNX 1.23, ``onnx.proto3``, for the field numbers; the protocol buffers wire format.
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from samzoo.runtime.errors import FormatError
 
 MAX_DEPTH = 12
-"""Of graphs inside of nodes (own choice; ours have none)."""
+"""Largest depth of graphs inside nodes (own choice; our graphs have none)."""
 
 # Field numbers of the messages.
 MODEL_IR, MODEL_GRAPH, MODEL_OPSET = 1, 7, 8
@@ -30,13 +30,13 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 @dataclass
 class OnnxSummary:
-    """What was found.
+    """The summary of an ONNX file.
 
     Attributes:
-        ir_version: Of the file format.
+        ir_version: Version of the file format.
         opsets: Version by domain; the default domain is the empty text.
-        operators: (domain, type) of all nodes, those of inner graphs included.
-        has_external_data: Some weights lie in other files.
+        operators: (domain, type) of all nodes, including those of inner graphs.
+        has_external_data: Whether some weights lie in other files.
     """
 
     ir_version: int = 0
@@ -46,14 +46,14 @@ class OnnxSummary:
 
 
 def summarise(data: bytes, *, where: str) -> OnnxSummary:
-    """Read a model.
+    """Read the summary of an ONNX file.
 
     Args:
-        data: The file.
-        where: Names it in messages.
+        data: The file's bytes.
+        where: The file, for messages.
 
     Raises:
-        FormatError: It is no ONNX model, or nests graphs too deeply.
+        FormatError: The file is not an ONNX model, or nests graphs too deeply.
     """
     found = OnnxSummary()
     try:
@@ -120,7 +120,7 @@ def _read_tensor(tensor: memoryview, found: OnnxSummary) -> None:
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Yield each field's number, with its number or its bytes."""
+    """Yield each field's number, with its value as a number or as bytes."""
     position = 0
     while position < len(data):
         tag, position = _varint(data, position)

@@ -1,6 +1,6 @@
 """The graphs of a package whose adapters share an encoder.
 
-In: a base's weights, adapter folders. Out: ONNX files as bytes. Called by ``shared_export.py``.
+In: a base's weights and adapter folders. Out: ONNX files as bytes.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def decoders(
 ) -> tuple[ModelConfig, dict[str, bytes]]:
     """Export an adapter's decoders.
 
-    Merging checks every tensor against the base, and gives the digest of the whole model, so that
-    embeddings belong to it and to the same model in a package of its own.
+    This merges the adapter, which checks every tensor against the base and gives the digest of the
+    whole model. Embeddings therefore fit the same model in a package of its own, too.
 
     Args:
-        adapter: Its folder.
-        base: Its base's folder.
+        adapter: The adapter's folder.
+        base: The base's folder.
         qlora_base: See ``merge``.
         precision: How the graphs store weights.
         name: The adapter's name.
@@ -63,12 +63,12 @@ def shared_encoder(
     *,
     where: str,
 ) -> bytes:
-    """Export a base's encoder with factors as inputs of all linear layers of its blocks.
+    """Export a base's encoder with factors as inputs for all linear layers of its blocks.
 
     Args:
-        config: Of the base.
-        tensors: The base's weights; rounded in place where ``quantization`` says so.
-        adapters: Configs of the adapters that it is for.
+        config: The base's config.
+        tensors: The base's weights; rounded in place if ``quantization`` is given.
+        adapters: Configs of the adapters that the encoder is for.
         quantization: The rounding of its weights, or None.
         precision: How the graph stores weights.
         where: The base, for messages.

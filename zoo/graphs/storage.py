@@ -1,9 +1,9 @@
-"""Storing a graph's weights in fewer bytes than it computes with.
+"""Storage of a graph's weights in fewer bytes than it computes with.
 
-In: an ONNX model in float32. Out: the same model, changed in place: large weights as float16 or as
-8-bit integers with one scale a channel, which plain operators bring back to float32. A runtime
-folds those when it loads the graph, so the arithmetic and its speed stay. Called by
-``onnx_export.py``; needs the package onnx.
+In: an ONNX model in float32. Out: the same model, changed in place: large weights as float16, or as
+8-bit integers with one scale for each channel. Plain operators bring them back to float32. A
+runtime folds these operators when it loads the graph, so the arithmetic and its speed stay the
+same. Needs the package onnx.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ MIN_BYTES = 4096
 """Smaller tensors stay float32: they are biases and norms (own choice)."""
 
 LEVELS = 127
-"""Largest 8-bit integer used: symmetric around zero."""
+"""Largest 8-bit integer used; the range is symmetric around zero."""
 
 OUTPUT_AXIS = {"Conv": 0, "ConvTranspose": 1, "MatMul": -1}
 """Axis of a weight that counts output channels; Gemm's depends on its ``transB``."""
 
 
 def store_as_half(model: Any) -> None:
-    """Store large float32 weights as float16, cast back by the graph.
+    """Store large float32 weights as float16; the graph casts them back.
 
     Args:
         model: An ``onnx.ModelProto``.
@@ -81,7 +81,7 @@ def round_to_int8(
 
     Args:
         value: Any shape.
-        axis: Counts the channels.
+        axis: The axis of the channels.
 
     Returns:
         Levels of the same shape in -127 to 127, and scales that broadcast against them: their
@@ -95,7 +95,7 @@ def round_to_int8(
 
 
 def _output_axes(model: Any) -> dict[str, int]:
-    """By weight; one that two kinds of layers use differently is left out."""
+    """Return each weight's axis, except of weights that two kinds of layers use differently."""
     axes: dict[str, int] = {}
     clashes = set()
     for node in model.graph.node:

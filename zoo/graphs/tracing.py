@@ -1,7 +1,7 @@
-"""Tracing a model's three graphs to ONNX.
+"""Tracing of a model's three graphs to ONNX.
 
-In: a ``Sam`` in torch. Out: the bytes of each graph. Called by ``export.py``. Contracts of the
-graphs: ``docs/formats.md``; the modules that are traced: ``samzoo.training.networks.graphs``.
+In: a ``Sam`` in torch. Out: the bytes of each graph. ``docs/formats.md`` has the graphs' contracts;
+``samzoo.training.networks.graphs`` has the modules that are traced.
 """
 
 from __future__ import annotations

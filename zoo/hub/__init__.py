@@ -1,1 +1,1 @@
-"""References and hubs: from a model's name to its package folder, and back to the web."""
+"""Names, references and hubs: finding, pulling and publishing packages."""

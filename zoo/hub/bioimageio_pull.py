@@ -1,8 +1,7 @@
-"""From a BioImage.IO model with a SAM's weights to a package in the cache.
+"""Conversion of a BioImage.IO model with a SAM's weights to a package in the cache.
 
-In: ``bioimageio:NICKNAME`` or ``bioimageio:FILE.zip``. Out: the package. Called by ``index.py`` and
-the verb ``pull``. The weights are read as ``convert`` reads them: nothing in the package is run,
-and its architecture file is not even fetched.
+In: ``bioimageio:NICKNAME`` or ``bioimageio:FILE.zip``. Out: the package. ``convert`` reads the
+weights. No code of the model is run, and its architecture file is not even fetched.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ from .bioimageio_source import BIOIMAGEIO_PREFIX, Found, find_model, is_zip
 
 
 def canonical(reference: str) -> str:
-    """Return the reference as the cache notes it: a zip by its absolute path."""
+    """Return the reference as the cache stores it; a zip is stored by its absolute path."""
     rest = reference.removeprefix(BIOIMAGEIO_PREFIX)
     if is_zip(rest) and "://" not in rest:
-        # By digest: the cache cuts long references, and two paths may begin alike.
+        # A digest, since the cache shortens long references and two paths may begin alike.
         path = str(Path(rest).expanduser().resolve())
         digest = hashlib.sha256(path.encode()).hexdigest()[:16]
         rest = f"{Path(rest).name[:80]}@{digest}"
@@ -35,19 +34,20 @@ def canonical(reference: str) -> str:
 
 
 def pull_from_bioimageio(reference: str, *, progress: Progress | None = None) -> Path:
-    """Make a package in the cache of a model of BioImage.IO, unless it is there.
+    """Make a package in the cache from a BioImage.IO model, unless the cache has it.
 
     Args:
         reference: ``bioimageio:NICKNAME`` or ``bioimageio:FILE.zip``.
-        progress: Called with stage, bytes done and bytes in all.
+        progress: A function of the stage, the bytes done and the total number of bytes.
 
     Returns:
         The package's folder.
 
     Raises:
-        InputError: It is neither.
+        InputError: The reference is neither.
         NotFoundError: There is no such model or file.
-        FormatError: A file is not what it must be, or the model is no SAM that samzoo can read.
+        FormatError: A file is damaged or not the expected one, or samzoo cannot read the model as a
+            SAM.
         MissingDependencyError: torch, onnx or ruyaml is not installed.
         StorageError: The connection or the disk failed.
     """
@@ -83,7 +83,7 @@ def _exported(found: Found, rdf: Rdf, partial: Path, report: Progress) -> Path:
     except FormatError as error:
         raise FormatError(
             f"{found.where}: samzoo cannot read its weights as those of a SAM ({error}). They need "
-            f"{rdf.architecture}, and samzoo never runs code out of a package; open it with "
+            f"{rdf.architecture}, and samzoo never runs code from a package; open it with "
             "bioimageio.core if you trust its authors"
         ) from error
     report("export", 0, 0)

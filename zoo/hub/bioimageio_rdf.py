@@ -1,7 +1,7 @@
-"""The description of a BioImage.IO model, ``rdf.yaml``, as far as a pull needs it.
+"""The parts of a BioImage.IO model's description, ``rdf.yaml``, that a pull needs.
 
 In: the file's bytes, from a stranger. Out: the files with a SAM's weights, with their hashes.
-Called by ``bioimageio_pull.py``. Source of the fields: bioimageio.spec 0.5.12, ``model/v0_5.py``.
+Source of the fields: bioimageio.spec 0.5.12, ``model/v0_5.py``.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from samzoo.runtime.errors import FormatError, require, shown
 from samzoo.runtime.formats.manifest import check_relative
 
 MAX_RDF_BYTES = 2**20
-"""Descriptions have some 20 kB (own choice)."""
+"""Largest description; real ones have some 20 kB (own choice)."""
 
 MAX_DEPTH = 50
-"""Of the YAML; the reader's time grows with the square of it (own choice)."""
+"""Largest depth of the YAML; the reader's time grows with its square (own choice)."""
 
 STATE_DICT = "pytorch_state_dict"
 DECODER_ENDING = "_decoder.pt"
-"""How micro-sam names the attachment with its AIS decoder."""
+"""End of micro-sam's name for the attachment with its AIS decoder."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class RdfFile:
     """A file that the description names.
 
     Attributes:
-        path: Its plain name, beside the description.
-        sha256: 64 hex digits.
+        path: The file's plain name, beside the description.
+        sha256: The file's sha256, 64 hex digits.
     """
 
     path: str
@@ -43,11 +43,11 @@ class Rdf:
     """A model's description.
 
     Attributes:
-        name: As its authors call it.
+        name: The authors' name for the model.
         license: SPDX identifier, or empty.
         weights: The state dict.
-        architecture: File name and sha256 of the code for it, for messages; it is never read.
-        decoder: micro-sam's AIS decoder, where it is attached.
+        architecture: File name and sha256 of the model's code, for messages; it is never read.
+        decoder: micro-sam's AIS decoder, if it is attached.
     """
 
     name: str
@@ -62,10 +62,11 @@ def read_rdf(data: bytes, *, where: str) -> Rdf:
 
     Args:
         data: The YAML.
-        where: Begins every message.
+        where: The start of every message.
 
     Raises:
-        FormatError: Not YAML, with aliases, not of a model of spec 0.5, or without a state dict.
+        FormatError: The data are not YAML, have aliases, do not describe a model of spec 0.5, or
+            name no state dict.
         MissingDependencyError: The YAML reader is not installed.
     """
     value = _mapping(load_yaml(data, where=where), where, "the description")
@@ -80,7 +81,7 @@ def read_rdf(data: bytes, *, where: str) -> Rdf:
         kinds = ", ".join(shown(kind, limit=40) for kind in list(weights)[:8]) or "nothing"
         raise FormatError(
             f"{where}: weights: found {kinds}, samzoo takes a SAM's {STATE_DICT} and makes its own "
-            "graphs of it; run this package with bioimageio.core, or ask its authors for the "
+            "graphs from it; run this package with bioimageio.core, or ask its authors for the "
             "weights or the samzoo package"
         )
     entry = _mapping(weights[STATE_DICT], where, STATE_DICT)
@@ -105,7 +106,8 @@ def load_yaml(data: bytes, *, where: str) -> Any:
     """Parse YAML into plain values.
 
     Raises:
-        FormatError: Too large, not YAML, or with aliases, which can grow without bound.
+        FormatError: The data are too large, are not YAML, or have aliases, which can grow without
+            bound.
         MissingDependencyError: ruyaml is not installed.
     """
     if len(data) > MAX_RDF_BYTES:

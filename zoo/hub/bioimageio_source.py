@@ -1,8 +1,7 @@
-"""Where a BioImage.IO model lies: a zip file, or a nickname of the collection.
+"""The place of a BioImage.IO model: a zip file, or a nickname in the collection.
 
-In: a reference. Out: its description, and a way to fetch the files beside it. Called by
-``bioimageio_pull.py``. Addresses and variables as in bioimageio.core 0.11 and bioimageio.spec
-0.5.12.
+In: a reference. Out: the model's description, and a function that fetches the files beside it. The
+addresses and variables are those of bioimageio.core 0.11 and bioimageio.spec 0.5.12.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ COLLECTION = "bioimage-io/"
 _NICKNAME = re.compile(r"(bioimage-io/)?[a-z0-9]+(-[a-z0-9]+)+")
 
 Fetch = Callable[[RdfFile, Path, Callable[[int, int], None]], None]
-"""Puts a file at a path, checked; calls back with the bytes done and in all."""
+"""A function that writes a checked file to a path, and reports the bytes done and in total."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +44,11 @@ class Found:
     """A model that was found.
 
     Attributes:
-        key: Its name in the cache, with the hash of what was found.
-        where: Begins every message.
-        name: Short, for the package.
+        key: The model's key in the cache, with the hash of its zip or description.
+        where: The start of every message.
+        name: A short name for the package.
         rdf: The description's bytes.
-        fetch: Brings a file that it names.
+        fetch: A function that fetches a file that the description names.
     """
 
     key: str
@@ -60,7 +59,7 @@ class Found:
 
 
 def is_zip(reference: str) -> bool:
-    """Tell whether a reference names a file and not a nickname."""
+    """Return whether a reference names a file and not a nickname."""
     return reference.lower().endswith(".zip")
 
 
@@ -71,9 +70,9 @@ def find_model(reference: str) -> Found:
         reference: ``bioimageio:NICKNAME`` or ``bioimageio:FILE.zip``.
 
     Raises:
-        InputError: It is neither.
+        InputError: The reference is neither.
         NotFoundError: The collection has no such model, or there is no such file.
-        FormatError: The index, the description or the zip is not what it must be.
+        FormatError: The index, the description or the zip is damaged or malformed.
         StorageError: The connection failed or the file cannot be read.
     """
     rest = reference.removeprefix(BIOIMAGEIO_PREFIX)
@@ -129,7 +128,7 @@ def _in_collection(nickname: str) -> Found:
 
 
 def _look_up(nickname: str) -> tuple[str, str]:
-    """The description's URL and sha256: out of the index, else by the pattern and without hash."""
+    """Look up the description's URL and sha256; without an index entry, there is no sha256."""
     index = os.environ.get(INDEX_VARIABLE) or INDEX_URL
     try:
         items = read_object(index, limit=MAX_JSON_BYTES).get("items")

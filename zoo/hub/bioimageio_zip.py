@@ -1,7 +1,6 @@
-"""BioImage.IO packages in a zip file, read without trusting its names or sizes.
+"""Reading of BioImage.IO packages in zip files, without trusting their names or sizes.
 
-In: a zip from a stranger. Out: its description and single files, copied out one by one. Called by
-``bioimageio_pull.py``.
+In: a zip from a stranger. Out: its description and single files, copied out one by one.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from samzoo.zoo.downloads.downloadable import MAX_FILE_BYTES, MAX_FILES, MAX_PAC
 RDF_NAMES = ("rdf.yaml", "bioimageio.yaml")
 
 MAX_RATIO = 200
-"""Unpacked to packed size, for entries above ``SMALL``; deflate reaches 1032, real files of this
-kind stay below 100 (own choice)."""
+"""Largest ratio of unpacked to packed size, for entries above ``SMALL``. Deflate reaches 1032; real
+files of this kind stay below 100 (own choice)."""
 
 SMALL = 2**20
 _BLOCK = 2**20
@@ -42,16 +41,16 @@ def open_package(path: Path) -> Iterator[Package]:
 
     Raises:
         NotFoundError: There is no such file.
-        FormatError: Damaged; or names that are unsafe or equal without regard to case, links,
-            encrypted, too many or too large entries.
-        StorageError: It cannot be read.
+        FormatError: The zip is damaged, or its entries are too many, too large, encrypted or links,
+            or their names are unsafe or equal without regard to case.
+        StorageError: The file cannot be read.
     """
     if not path.is_file():
         raise NotFoundError(f"{path}: no such file")
     try:
         with zipfile.ZipFile(path) as archive:
             yield Package(archive, _checked(archive, path))
-    # All that zipfile raises on damaged archives.
+    # All errors that zipfile raises on damaged archives.
     except (
         zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, LookupError,
     ) as error:  # fmt: skip
@@ -89,10 +88,10 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
 
 
 def read_description(package: Package, path: Path, *, limit: int) -> bytes:
-    """Read the description.
+    """Read the description of a package.
 
     Raises:
-        FormatError: There is none, or it is too large.
+        FormatError: There is no description, or it is too large.
     """
     names = [name for name in RDF_NAMES if name in package.entries]
     if not names:
@@ -106,15 +105,15 @@ def read_description(package: Package, path: Path, *, limit: int) -> bytes:
 
 
 def copy_out(package: Package, target: Path, wanted: FileEntry, *, where: str) -> None:
-    """Copy one file out, and check it.
+    """Copy one file out of a package, and check it.
 
     Raises:
-        FormatError: It is missing, or has another sha256.
-        StorageError: It cannot be written.
+        FormatError: The file is missing, or has another sha256.
+        StorageError: The file cannot be written.
     """
     entry = package.entries.get(wanted.path)
     if entry is None:
-        raise FormatError(f"{where}: {wanted.path}: is named in the description and missing")
+        raise FormatError(f"{where}: {wanted.path}: is missing, but the description names it")
     digest = hashlib.sha256()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""References ``hf:ORG/NAME[@REVISION]`` to the Hugging Face Hub, without huggingface_hub.
+"""Downloads from the Hugging Face Hub by ``hf:ORG/NAME[@REVISION]``, without huggingface_hub.
 
-In: a reference. Out: the package in the cache, pinned by commit. Called by ``index.py`` and the
-verb ``pull``. Why not huggingface_hub: ``docs/decisions/0014-own-download-client.md``.
+In: a reference. Out: the package in the cache, pinned by commit.
+``docs/decisions/0014-own-download-client.md`` says why this does not use huggingface_hub.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ def endpoint() -> str:
 
 
 def check_repository(repository: str, *, where: str) -> str:
-    """Return a repository's name if it is one.
+    """Check a repository's name and return it.
 
     Raises:
-        InputError: It is not of the form ``ORG/NAME``.
+        InputError: The name does not have the form ``ORG/NAME``.
     """
     odd = "--" in repository or ".." in repository or not _REPOSITORY.fullmatch(repository)
     if odd:
@@ -63,10 +63,10 @@ def check_repository(repository: str, *, where: str) -> str:
 
 
 def parse_reference(reference: str) -> HubReference:
-    """Read ``hf:ORG/NAME[@REVISION]``; without a revision it is ``main``.
+    """Read ``hf:ORG/NAME[@REVISION]``; the default revision is ``main``.
 
     Raises:
-        InputError: It is not of this form.
+        InputError: The reference does not have this form.
 
     Example:
         >>> parse_reference("hf:lab/nuclei@v1.0.0")
@@ -80,7 +80,7 @@ def parse_reference(reference: str) -> HubReference:
 
 
 def pull_from_hub(reference: str, *, progress: Progress | None = None) -> Path:
-    """Download a model from the hub into the cache, at the commit its revision names now.
+    """Download a model from the hub into the cache, at the commit that its revision has now.
 
     Args:
         reference: ``hf:ORG/NAME[@REVISION]``.
@@ -90,9 +90,9 @@ def pull_from_hub(reference: str, *, progress: Progress | None = None) -> Path:
         The package's folder in the cache.
 
     Raises:
-        InputError: It is not such a reference.
+        InputError: The reference does not have this form.
         NotFoundError: The hub has no such model, or it is not a samzoo package.
-        FormatError: The hub's answer, the manifest or a file is not what it must be.
+        FormatError: The hub's answer, the manifest or a file is damaged or malformed.
         StorageError: The connection or the disk failed.
     """
     parsed = parse_reference(reference)
@@ -110,18 +110,18 @@ def pull_from_hub(reference: str, *, progress: Progress | None = None) -> Path:
 
 
 def pinned(reference: str, folder: Path) -> str:
-    """Return a reference that stays: by commit, where the hub was asked for a branch or tag.
+    """Replace the branch or tag in a reference by the commit that was pulled.
 
     Args:
         reference: ``hf:ORG/NAME[@REVISION]``.
-        folder: What it led to in the cache.
+        folder: The package in the cache that the reference led to.
     """
     repository = parse_reference(reference).repository
     return str(HubReference(repository, folder.name.rpartition("--")[2]))
 
 
 def _commit(reference: HubReference, token: str) -> str:
-    """Ask the hub which commit a branch or tag is at; a commit needs no question."""
+    """Ask the hub for the commit of a branch or tag; return a commit as it is."""
     if _COMMIT.fullmatch(reference.revision):
         return reference.revision
     url = (

@@ -1,7 +1,7 @@
-"""A lab's own zoo: one static JSON file that lists packages, with their hashes, for anyone to host.
+"""The index of a lab's own zoo: a static JSON file that lists packages with their hashes.
 
 In: the indexes that ``SAMZOO_INDEX`` names. Out: their models, and packages pulled from them.
-Called by ``index.py`` and the verbs ``list``, ``pull`` and ``index``. Format: ``docs/formats.md``.
+``docs/formats.md`` describes the format.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class IndexEntry:
     """One model of an index.
 
     Attributes:
-        name: What to pass as ``--model``.
+        name: The name to pass as ``--model``.
         manifest: URL of its ``samzoo.json``, absolute or relative to the index; the other files
-            lie beside that.
-        sha256: Of ``samzoo.json``, 64 hex digits.
-        summary: What ``samzoo list`` shows.
+            lie beside it.
+        sha256: SHA-256 of ``samzoo.json``, 64 hex digits.
+        summary: The row that ``samzoo list`` shows.
     """
 
     name: str
@@ -51,7 +51,7 @@ class _Models:
 
 
 def locations() -> list[str]:
-    """Return the URLs of the indexes in ``SAMZOO_INDEX``, separated by spaces there."""
+    """Return the URLs of the indexes in ``SAMZOO_INDEX``, where spaces separate them."""
     return [_as_url(each) for each in os.environ.get(VARIABLE, "").split()]
 
 
@@ -65,11 +65,11 @@ def read_index(location: str) -> list[IndexEntry]:
     """Read an index; the URLs of its manifests become absolute.
 
     Args:
-        location: Its URL.
+        location: The index's URL.
 
     Raises:
-        FormatError: It is no index, of a newer format, or names something twice or elsewhere than
-            on the web although it came from there.
+        FormatError: The file is not an index, has a newer format, names a model twice, or comes
+            from the web and names a file that is not there.
         NotFoundError: There is no such file.
         StorageError: The connection failed.
     """
@@ -87,13 +87,13 @@ def read_index(location: str) -> list[IndexEntry]:
                 f"{location}: models: {entry.name}: manifest: must end with /{MANIFEST_FILE}"
             )
         if entry.name in {other.name for other in found}:
-            raise FormatError(f"{location}: models: {entry.name} is there twice")
+            raise FormatError(f"{location}: models: {entry.name} is listed twice")
         found.append(dataclasses.replace(entry, manifest=url))
     return found
 
 
 def find_entry(name: str) -> IndexEntry | None:
-    """Find a model by name in the indexes, the first one first."""
+    """Find a model by name in the indexes, in their order."""
     for location in locations():
         for entry in read_index(location):
             if entry.name == name:
@@ -105,15 +105,15 @@ def pull_from_index(name: str, *, progress: Progress | None = None) -> Path:
     """Download a model into the cache by its name in an index.
 
     Args:
-        name: Of the model.
+        name: The model's name.
         progress: As in ``pull_package``.
 
     Returns:
         The package's folder in the cache.
 
     Raises:
-        NotFoundError: No index has it.
-        SamzooError: As ``read_index`` and ``pull_package``.
+        NotFoundError: No index has the model.
+        SamzooError: As for ``read_index`` and ``pull_package``.
     """
     entry = find_entry(name)
     if entry is None:
@@ -131,8 +131,8 @@ def write_index(packages: Sequence[Path], output: Path) -> list[str]:
     """Write an index of packages that lie below or beside it.
 
     Args:
-        packages: Folders.
-        output: The index, ``.json``; manifests are named relative to it.
+        packages: Package folders.
+        output: The index to write, ``.json``; it names manifests relative to itself.
 
     Returns:
         The models' names.

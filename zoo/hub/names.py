@@ -1,6 +1,7 @@
-"""From a model's name to its package folder: the models that ship with samzoo, and any folder.
+"""The search for a model's package folder by name or reference.
 
-Called by the command line and by ``samzoo.zoo.load``.
+In: the name of a model that ships with samzoo, a folder, or a reference to a hub or index. Out: the
+package folder, or the opened model.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ from .model_index import find_entry, locations, pull_from_index
 from .references import pull_encoder
 
 DEFAULT_MODEL = "nuclei-vit-t"
-"""What runs when no model is named; it ships with samzoo, so that works offline."""
+"""The model that runs if none is named; it ships with samzoo, so it works offline."""
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A model that can be named.
+    """A model that ships with samzoo.
 
     Attributes:
-        name: What to pass as ``--model``.
+        name: The name to pass as ``--model``.
         folder: Its package.
         manifest: Its manifest.
     """
@@ -61,16 +62,16 @@ def resolve(reference: str | Path) -> Path:
     Args:
         reference: A name out of ``samzoo list``, the path of a package folder, or
             ``hf:ORG/NAME[@REVISION]``, ``bioimageio:NICKNAME`` or ``bioimageio:FILE.zip``, or a
-            name in an index that ``SAMZOO_INDEX`` names. The last three are looked up in the cache
-            and only pulled where they are not there, so that a model once pulled works offline;
-            ``samzoo pull`` asks anew.
+            name in an index that ``SAMZOO_INDEX`` names. Models from hubs and indexes are only
+            pulled if the cache does not have them, so a pulled model works offline; ``samzoo pull``
+            asks the hub again.
 
     Returns:
         The folder.
 
     Raises:
-        NotFoundError: It is none of these; lists the known names.
-        SamzooError: Of a pull, see ``hub.pull_from_hub``, ``bioimageio_pull``.
+        NotFoundError: The reference is none of these; the message lists the known names.
+        SamzooError: A pull failed; see ``samzoo.zoo.hub.references.pull``.
     """
     reference = str(reference)
     if reference.startswith(BIOIMAGEIO_PREFIX):
@@ -97,7 +98,7 @@ def resolve(reference: str | Path) -> Path:
 
 
 def _from_indexes(name: str) -> Path | None:
-    """A package that was pulled by its name, or that an index has; None where neither is so."""
+    """Return the package that was pulled by this name or that an index has, else None."""
     if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
         return None  # a path, not a name
     found = cache.find(name)
@@ -121,7 +122,7 @@ def _shipped_root() -> Path:
 
 
 def _real_folder(manifest: Path) -> Path:
-    """The folder behind a development install's links; packages may hold plain files only."""
+    """Follow a development install's links to the folder, since packages hold plain files only."""
     return manifest.resolve().parent
 
 
@@ -132,7 +133,7 @@ def load(
 
     Args:
         reference: As in ``resolve``.
-        threads: CPU threads of one operator; all cores by default.
+        threads: Number of CPU threads for one operator; by default all cores.
         provider: As in ``samzoo.runtime.load``.
 
     Returns:
@@ -143,8 +144,8 @@ def load(
         MissingDependencyError: This onnxruntime does not have the provider.
         NotFoundError: There is no such model.
         FormatError: Its manifest is damaged.
-        SamzooError: It holds adapters alone, and the package with their encoder could not be
-            pulled.
+        SamzooError: The package holds adapters alone, and the package with their encoder could not
+            be pulled.
     """
     folder = resolve(reference)
     base = pull_encoder(folder)

@@ -1,7 +1,7 @@
-"""Publishing a package: to the Hugging Face Hub in one commit with a tag, or as a BioImage.IO zip.
+"""Publication of a package on the Hugging Face Hub, or as a BioImage.IO zip.
 
-In: a package folder and where to. Out: what was published, and how to name it. Nothing leaves this
-machine before the package has been verified and its card is complete. Called by ``publish``'s verb.
+In: a package folder and a destination. Out: what was published, and how to refer to it. Nothing
+leaves this machine before the package has been verified and its card is complete.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .huggingface_hub import HUB_PREFIX, check_repository, endpoint
 
 HUB, BIOIMAGEIO = "huggingface:", "bioimageio:"
 KEPT = (".gitattributes",)
-"""Files of a repository that are the hub's own."""
+"""Files of a repository that the hub itself creates."""
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
@@ -43,15 +43,16 @@ def publish(
     Args:
         folder: The package.
         to: ``huggingface:ORG/NAME`` or ``bioimageio:FILE.zip``.
-        version: Three numbers; the tag is ``v`` and these. A version is published once.
-        dry_run: Check everything and say what would be done.
+        version: Three numbers; the tag is ``v`` and these. A version can only be published once.
+        dry_run: Only check everything and say what would be done.
         force: Replace an existing zip.
 
     Returns:
-        ``text`` and what else the verb prints.
+        ``text`` and the other fields that the verb prints.
 
     Raises:
-        InputError: The target is not known, the package does not verify, or its card lacks a field.
+        InputError: The destination is unknown, the package does not verify, or its card lacks a
+            field.
         NotFoundError: There is no package, or no access to the repository.
         OutputExistsError: The version is published already, or the zip exists.
         MissingDependencyError: huggingface_hub is not installed.
@@ -81,7 +82,7 @@ def publish(
 
 
 def _copy_zip(folder: Path, output: Path, *, dry_run: bool, force: bool) -> dict[str, Any]:
-    """The package for automatic segmentation where there is one, else that for prompts."""
+    """Copy the package for automatic segmentation if there is one, else the one for prompts."""
     zips = sorted(folder.glob("bioimageio/*.zip"))
     if not zips:
         raise InputError(
@@ -133,7 +134,7 @@ def _to_hub(
 
 
 def _state(hub: Any, api: Any, repository: str, tag: str) -> tuple[str | None, set[str]]:
-    """The repository's head and its files; None where there is no repository yet."""
+    """Return the repository's head and files; the head is None if there is no repository yet."""
     try:
         refs = api.list_repo_refs(repository)
     except hub.errors.RepositoryNotFoundError:
@@ -155,5 +156,7 @@ def _refused(repository: str, error: Any) -> Exception:
             "write access, and check the name"
         )
     if status == 412:
-        return StorageError(f"{repository}: somebody else published meanwhile; look, and try again")
+        return StorageError(
+            f"{repository}: somebody else published meanwhile; check the repository and try again"
+        )
     return StorageError(f"{repository}: the hub refused (HTTP {status}); nothing was published")

@@ -1,4 +1,4 @@
-"""From a reference to a package in the cache, wherever it is published.
+"""Downloads by reference, wherever the package is published.
 
 In: ``hf:ORG/NAME[@REVISION]``, ``bioimageio:NICKNAME-or-ZIP`` or a name in an index. Out: its
 folder.
@@ -18,7 +18,7 @@ from .model_index import pull_from_index
 
 
 def pull(reference: str, *, progress: Progress | None = None) -> Path:
-    """Download a package into the cache, asking anew what a branch or an index says now.
+    """Download a package into the cache, at the state that its branch or index has now.
 
     Args:
         reference: ``hf:ORG/NAME[@REVISION]``, ``bioimageio:NICKNAME-or-ZIP``, or a name in an
@@ -29,7 +29,7 @@ def pull(reference: str, *, progress: Progress | None = None) -> Path:
         The package's folder in the cache.
 
     Raises:
-        SamzooError: As ``pull_from_hub``, ``pull_from_bioimageio`` and ``pull_from_index``.
+        SamzooError: As for ``pull_from_hub``, ``pull_from_bioimageio`` and ``pull_from_index``.
     """
     if reference.startswith(HUB_PREFIX):
         return pull_from_hub(reference, progress=progress)
@@ -46,10 +46,10 @@ def pull_encoder(folder: Path, *, progress: Progress | None = None) -> Path | No
         progress: As in ``pull_package``.
 
     Returns:
-        The other package's folder; None where the package has an encoder of its own.
+        The other package's folder; None if the package has an encoder of its own.
 
     Raises:
-        WrongBaseError: What the manifest's reference leads to has another encoder.
-        SamzooError: As ``pull``.
+        WrongBaseError: The package that the manifest refers to has another encoder.
+        SamzooError: As for ``pull``.
     """
     return bring_encoder(folder, pull=lambda reference: pull(reference, progress=progress))

@@ -1,1 +1,1 @@
-"""Adapters folded into full-precision weights, and weighted sums of adapters."""
+"""Merging of adapters into full-precision weights, and weighted sums of adapters."""

@@ -1,7 +1,7 @@
-"""How far a merged model is from the network it was made of, on one image.
+"""Comparison of a merged model with the network that it was made from, on one image.
 
 In: an adapter, the model merged from it, an image. Out: the largest differences of the image
-embeddings. Called by ``samzoo merge --verify``; needs torch.
+embeddings. Needs torch.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from samzoo.training.methods import get_method
 
 @dataclass(frozen=True)
 class Difference:
-    """Distance of the merged model's image embeddings from another network's.
+    """Difference between a merged model's image embeddings and another network's.
 
     Attributes:
-        network: What the merged model is compared with.
+        network: The other network, in words.
         absolute: Largest absolute difference of a value.
-        relative: The same, divided by the other network's largest absolute value.
+        relative: ``absolute``, divided by the other network's largest absolute value.
     """
 
     network: str
@@ -39,7 +39,7 @@ class Difference:
     relative: float
 
     def __str__(self) -> str:
-        """One line for a person."""
+        """Describe the difference in one line."""
         return (
             f"largest difference from {self.network}: {self.absolute:.2g} "
             f"({self.relative:.2g} of the largest value)"
@@ -47,7 +47,7 @@ class Difference:
 
 
 def require_packages(adapter: Path) -> None:
-    """Check that an adapter's network can be built, before a merge takes its time.
+    """Check that an adapter's network can be built, before a long merge starts.
 
     Raises:
         NotFoundError: There is no adapter.
@@ -66,14 +66,14 @@ def merge_differences(
 
     Args:
         adapter: The adapter's folder.
-        model: The folder that ``merge`` made of it.
-        image: See ``samzoo.runtime.read_image``.
-        base: The base's folder; where it lay while training by default.
+        model: The folder that ``merge`` made from it.
+        image: An image; see ``samzoo.runtime.read_image``.
+        base: The base's folder; by default the folder where it lay while training.
 
     Returns:
-        One row for the network as it was trained. After a method that trains on a rounded base
-        (QLoRA) a second one for the adapter on the base as it is: with ``qlora_base="original"``
-        that is what was merged.
+        One row for the network as it was trained. For a method that trains on a rounded base
+        (QLoRA), also a row for the adapter on the base's own weights; ``qlora_base="original"``
+        merges these.
 
     Raises:
         NotFoundError: A file is missing.

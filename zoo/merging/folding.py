@@ -1,8 +1,8 @@
-"""Folding an adapter into its base: full-precision weights under the original SAM names.
+"""Folding of an adapter into its base: full-precision weights under the original SAM names.
 
-In: an adapter folder and the base it was trained on. Out: a model folder. Needs no torch, since
-merging is arithmetic on arrays, and no more memory than a layer takes, since it reads, folds and
-writes one after the other. Called by the ``merge`` verb and by ``export.py``.
+In: an adapter folder and the base it was trained on. Out: a model folder. Merging is arithmetic on
+arrays, so it needs no torch. It reads, folds and writes one layer after the other, so it needs no
+more memory than one layer takes.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def merge(
     Args:
         adapter: The adapter's folder.
         output: The model folder to write.
-        base: The base's folder; where it lay while training by default.
-        qlora_base: Fold a QLoRA adapter into the ``dequantized`` weights it was trained on or into
-            the ``original`` ones; no difference for other methods.
+        base: The base's folder; by default the folder where it lay while training.
+        qlora_base: Fold a QLoRA adapter into the ``dequantized`` weights it was trained on, or into
+            the ``original`` ones. For other methods, this makes no difference.
         force: Replace an existing ``output``.
 
     Returns:
@@ -82,7 +82,7 @@ def merge(
 
 
 def input_folders(adapter: Path, base: Path | None) -> list[Path]:
-    """List the folders that a merge reads, which nothing may be written over.
+    """List the folders that a merge reads, and which it must therefore not overwrite.
 
     Raises:
         NotFoundError: There is no adapter.

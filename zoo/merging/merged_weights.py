@@ -1,8 +1,7 @@
-"""A merged model's weights, each computed when it is asked for.
+"""A merged model's weights, each computed on demand.
 
 In: the tensors of a base and of an adapter, as mappings that read them from their files. Out: a
-mapping with the merged weights under the original SAM names, in the memory of one layer. Called by
-``merge.py``.
+mapping with the merged weights under the original SAM names. It needs the memory of one layer.
 """
 
 from __future__ import annotations
@@ -28,27 +27,27 @@ QloraBase = Literal["original", "dequantized"]
 QLORA_BASES: tuple[QloraBase, ...] = get_args(QloraBase)
 
 DEFAULT_QLORA_BASE: QloraBase = "dequantized"
-"""What a QLoRA adapter is folded into: ``dequantized`` weights are those it was trained on,
-rounded to 4 bits and back; ``original`` ones are the base's own, as in PEFT-SAM's released code."""
+"""The weights that a QLoRA adapter is folded into. ``dequantized``: those it was trained on,
+rounded to 4 bits and back. ``original``: the base's own, as in PEFT-SAM's released code."""
 
 
 class MergedWeights(Mapping[str, Array]):
-    """The merged weights by name: the encoder with the delta folded in, the adapter's decoders.
+    """The merged weights by name: the encoder with the delta folded in, and the adapter's decoders.
 
-    No finetuned tensor is left out. Everything that names and shapes can tell is checked at once;
-    values are checked when they are asked for.
+    No finetuned tensor is left out. The constructor checks names and shapes; each value is checked
+    when it is computed.
 
     Args:
         config: The adapter's config.
         base: All weights of the base, float32 or float16.
         adapter: All tensors of the adapter.
-        architecture: Of the base.
-        qlora_base: What is folded into, where the method trained on quantized weights.
+        architecture: The base's architecture.
+        qlora_base: The weights to fold into, if the method trained on quantized weights.
 
     Raises:
         InputError: The method is unknown.
-        FormatError: A tensor is missing, unknown or of another shape than the base asks for, or
-            the architectures differ.
+        FormatError: A tensor is missing, is unknown or does not have the base's shape, or the
+            architectures differ.
     """
 
     def __init__(
@@ -86,8 +85,8 @@ class MergedWeights(Mapping[str, Array]):
         """Compute one weight.
 
         Raises:
-            KeyError: There is none of that name.
-            FormatError: It does not fit the base, or its values are not finite.
+            KeyError: There is no weight of that name.
+            FormatError: The weight does not fit the base, or its values are not finite.
         """
         info = self.info[name]
         if name in self._finetuned:
@@ -105,19 +104,19 @@ class MergedWeights(Mapping[str, Array]):
         return value
 
     def __iter__(self) -> Iterator[str]:
-        """Names in sorted order."""
+        """Iterate over the names in sorted order."""
         return iter(self.info)
 
     def __len__(self) -> int:
-        """Number of weights."""
+        """Return the number of weights."""
         return len(self.info)
 
     def _fold(self, group: str) -> Tensors:
-        """Fold the part of the delta that changes a group; the last result is kept."""
+        """Fold the part of the delta that changes a group, and keep the last result."""
         if group not in self._groups:
             return {}
         if self._folded[0] != group:
-            self._folded = (None, {})  # let go before the next is computed
+            self._folded = (None, {})  # frees its memory before the next is computed
             delta = {name: self._adapter[name] for name in self._groups[group]}
             with np.errstate(over="ignore", invalid="ignore"):  # checked when asked for
                 folded = self._method.fold(self._base, delta, self._architecture, self._settings)
@@ -145,7 +144,7 @@ class _EncoderWeights(Mapping[str, Array], Generic[S]):
         if name not in self._names:
             raise KeyError(name)
         if self._last is None or self._last[0] != name:
-            self._last = None  # let go before the next is read
+            self._last = None  # frees its memory before the next is read
             value = self._base[name]
             value = value.astype(np.float32) if value.dtype == np.float16 else value
             if self._quantized is not None:
@@ -168,7 +167,7 @@ def _widened(info: TensorInfo) -> TensorInfo:
 
 
 def _grouped(delta: Mapping[str, Any], encoder: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Sort the delta by the module of the base whose weights each of its tensors changes."""
+    """Group the delta's tensors by the module of the base whose weights they change."""
     modules = {name.rpartition(".")[0] for name in encoder}
     groups: dict[str, list[str]] = {}
     for name in delta:
@@ -184,7 +183,7 @@ def _check_decoders(
     finetuned: Mapping[str, TensorInfo],
     ais_decoder: AisDecoderConfig | None,
 ) -> None:
-    """The adapter must hold all of the prompt encoder, mask decoder and AIS decoder."""
+    """Check that the adapter holds the whole prompt encoder, mask decoder and AIS decoder."""
     expected = {n: i.shape for n, i in base.items() if n.startswith(DECODER_PREFIXES)}
     if ais_decoder is not None:
         shapes = ais_decoder_shapes(ais_decoder)
@@ -204,7 +203,7 @@ def _check_decoders(
 def _check_architecture(
     config: AdapterConfig, base: Architecture, method: Method[S], settings: S
 ) -> None:
-    """The adapter's network must be the base's, but for what the method adds to it."""
+    """Check that the adapter's network is the base's, except for what the method adds to it."""
     expected = method.extended(base, settings).image_encoder
     if config.architecture.image_encoder != expected:
         raise FormatError(

@@ -1,18 +1,17 @@
 """Weighted sums of LoRA adapters over one base.
 
-Encoder: ``W + sum_i w_i * scale_i * B_i A_i``, written as one LoRA adapter: the A stand below each
-other, the B, times ``w_i * scale_i``, beside each other, and the scale is 1. Its rank is the sum of
-the ranks.
+Encoder: ``W + sum_i w_i * scale_i * B_i A_i``, written as one LoRA adapter. The A are stacked as
+rows; the B, multiplied by ``w_i * scale_i``, are put side by side; the scale is 1. The rank is the
+sum of the ranks.
 
 Prompt encoder and mask decoder, which every adapter holds in full: ``T + sum_i w_i * (T_i - T)``
 with T the base's tensor; for weights that sum to 1 this is the weighted mean of the T_i.
 
-AIS decoder: the same where the base has one of the same kind; else, since there is no T, the mean
-``sum_i w_i T_i / sum_i w_i``.
+AIS decoder: the same if the base has one of the same kind. Otherwise there is no T, and the result
+is the mean ``sum_i w_i T_i / sum_i w_i``.
 
-In: adapter folders. Out: an adapter folder, or the model merged from it. Called by the ``merge``
-verb. Source: Ilharco et al., Editing Models with Task Arithmetic (ICLR 2023); the AIS decoder's
-mean is our own choice.
+In: adapter folders. Out: an adapter folder, or the model merged from it. Source: Ilharco et al.,
+Editing Models with Task Arithmetic (ICLR 2023); the AIS decoder's mean is our own choice.
 """
 
 from __future__ import annotations

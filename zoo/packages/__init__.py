@@ -1,1 +1,1 @@
-"""Packages: assembled, described by a card, changed and verified."""
+"""Packages: assembly, cards, changes and verification."""

@@ -1,7 +1,7 @@
-"""From adapters to a package without encoder, a few megabytes: it names the package that has one.
+"""Assembly of a package of a few megabytes: adapters alone, over the encoder of another package.
 
 In: adapter folders, their base, and a package with a shared encoder. Out: a package of factors and
-decoders. Called by the ``export`` verb; opened by ``samzoo.runtime.engine.shared_encoder``.
+decoders that names the other package. ``samzoo.runtime.engine.shared_encoder`` opens it.
 """
 
 from __future__ import annotations
@@ -37,10 +37,12 @@ def export_adapters(
         adapters: Adapter folders by the names that ``Model.use`` takes; the first is the default.
         output: The package folder to write.
         over: A package with a shared encoder of the adapters' base.
-        reference: What others pull ``over`` as; its name by default, for an index that has both.
-        base: The base of all adapters; where the first one's lay while training by default.
+        reference: The reference by which others pull ``over``. The default is its name, which
+            works if one index has both packages.
+        base: The base of all adapters; by default the folder where the first one's base lay while
+            training.
         qlora_base: As in ``export_shared``.
-        name: The package's name; made from the output folder's name by default.
+        name: The package's name; by default made from the output folder's name.
         segments: What the models segment, in a few words.
         force: Replace an existing ``output``.
 
@@ -48,7 +50,8 @@ def export_adapters(
         The manifest. Precision and preprocessing are those of ``over``.
 
     Raises:
-        SamzooError: As ``export_shared``; ``InputError`` too where ``over`` has no shared encoder.
+        InputError: ``over`` has no shared encoder.
+        SamzooError: As for ``export_shared``.
     """
     encoder = Manifest.read(over)
     file = encoder.graph(ENCODER)

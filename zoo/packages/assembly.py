@@ -1,7 +1,7 @@
-"""From a model or an adapter to a package that the runtime loads.
+"""Assembly of a package that the runtime loads, from a model or an adapter.
 
 In: a model folder (or an adapter and its base). Out: a package folder with ONNX graphs, manifest
-and card. Called by the ``export`` verb.
+and card.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ CARD_FILE = "README.md"
 
 
 class PackageFile(NamedTuple):
-    """Content of a file that is to be written, and what the manifest says of it."""
+    """The content of a file to write, and its role in the manifest."""
 
     data: bytes
     role: str = ""
@@ -68,27 +68,27 @@ def export(
 
     Args:
         source: A model folder; an adapter folder, which is merged first; or a package that holds
-            its weights, from which name, texts and scores are taken over where none are given.
+            its weights, whose name, texts and scores are kept unless others are given.
         output: The package folder to write.
-        base: Of an adapter; where it lay while training by default.
-        qlora_base: Of a QLoRA adapter; see ``merge``.
-        precision: How the graphs store weights; ``fp16`` halves the files, ``int8-weights`` makes
-            a quarter of them, and ``int8`` also computes with integers.
-        name: The package's name; made from the output folder's name by default.
+        base: The base of an adapter; by default the folder where it lay while training.
+        qlora_base: The weights that a QLoRA adapter is folded into; see ``merge``.
+        precision: How the graphs store weights. ``fp16`` halves the files, ``int8-weights``
+            quarters them, and ``int8`` also computes with integers.
+        name: The package's name; by default made from the output folder's name.
         segments: What the model segments, in a few words.
         metrics: Measured scores for manifest and card; see ``docs/formats.md``.
         card: Texts of the model card by section; see ``card.SECTIONS``.
-        files: More files to put into the package, by relative path.
+        files: Further files to put into the package, by relative path.
         targets: Other tools' formats to write as well; ``choose_targets`` finds them by name.
         weights: Also store the merged weights, so that the package can be exported again.
-        ais: Thresholds of the automatic segmentation to declare instead of the source's.
+        ais: Thresholds of the automatic segmentation that replace the source's.
         force: Replace an existing ``output``.
 
     Returns:
         The manifest.
 
     Raises:
-        NotFoundError: ``source`` is none of the three, or a file is missing.
+        NotFoundError: ``source`` is not a model, adapter or package, or a file is missing.
         FormatError: A file is damaged, or they do not belong together.
         InputError: An argument is not one of those allowed, a target cannot take the model, or a
             package holds no weights.
@@ -145,7 +145,7 @@ def export(
     model = Source(config=config, tensors=tensors, manifest=manifest)
 
     def fill(folder: Path) -> None:
-        # The sessions of a ViT-B take gigabytes: they go before the targets are made.
+        # The sessions of a ViT-B take gigabytes, so free them before writing the targets.
         networks = OnnxNetworks(graphs.__getitem__, mask_side=4 * config.grid)
         write_test(folder / TEST_FILE, Model(config, networks))
         del networks
@@ -171,7 +171,7 @@ def _read_source(
 
 
 def _other_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
-    """Files of a package that exporting it does not make anew, such as its cover."""
+    """Return the files of a package that another export does not create, such as its cover."""
     return {
         entry.path: read_entry(folder, entry)
         for entry in manifest.files
@@ -185,7 +185,7 @@ def read_model(
     """Read a model folder, or merge an adapter folder in memory.
 
     Raises:
-        NotFoundError: It is neither, or a file is missing.
+        NotFoundError: The folder is neither, or a file is missing.
         FormatError: A file is damaged, or they do not belong together.
     """
     if is_adapter(source):
@@ -198,7 +198,7 @@ def read_model(
 
 
 def software_versions() -> dict[str, str]:
-    """Versions of samzoo and of what its results depend on, where installed."""
+    """Return the versions of samzoo and of the installed packages that its results depend on."""
     versions = {}
     for package in ("samzoo", "torch", "onnx", "onnxruntime", "bioimage-cpp", "numpy"):
         try:
@@ -209,10 +209,10 @@ def software_versions() -> dict[str, str]:
 
 
 def check_precision(precision: str) -> None:
-    """Refuse a precision that is none of ours.
+    """Refuse an unknown precision.
 
     Raises:
-        InputError: Lists the known ones.
+        InputError: The precision is unknown; the message lists the known ones.
     """
     if precision not in PRECISIONS:
         raise InputError(f"precision: found {shown(precision)}, allowed: {', '.join(PRECISIONS)}")
@@ -227,18 +227,18 @@ def write_package(
     roles: Mapping[str, str] | None = None,
     force: bool,
 ) -> Manifest:
-    """Write files and card, and the manifest of all of them last.
+    """Write a package's files and card, and last the manifest of all of them.
 
     Args:
         output: The package folder.
-        manifest: Without its files.
-        content: By relative path.
-        fill: Writes more files into the folder.
-        roles: Of files that ``fill`` writes, by relative path.
+        manifest: The manifest, still without files.
+        content: Files to write, by relative path.
+        fill: A function that writes further files into the folder.
+        roles: Roles of the files that ``fill`` writes, by relative path.
         force: Replace an existing ``output``.
 
     Returns:
-        The manifest as it was written.
+        The manifest as written.
 
     Raises:
         OutputExistsError: ``output`` exists and ``force`` is false.
@@ -277,12 +277,12 @@ def _with_files(manifest: Manifest, folder: Path, content: Mapping[str, PackageF
 
 
 def package_name(output: Path) -> str:
-    """Make a model's name of a folder's."""
+    """Make a package's name from a folder's name."""
     return re.sub(r"[^a-z0-9._-]+", "-", output.name.lower()).strip("._-") or "model"
 
 
 def license_of(source: Mapping[str, Any]) -> str:
-    """Return the licence of the base, unless the finetuned model declares its own."""
+    """Return the licence that the finetuned model declares, else that of its base."""
     base = source.get("base")
     inherited = base.get("license") if isinstance(base, Mapping) else None
     return str(source.get("license") or inherited or "")

@@ -1,7 +1,7 @@
 """The model card, made from the manifest: no number in it is typed by hand.
 
-In: a ``Manifest``. Out: the text of ``README.md``, with the header that Hugging Face reads. Called
-by ``export.py``. Sections follow Mitchell et al., Model Cards (2019).
+In: a ``Manifest``. Out: the text of ``README.md``, with the header that Hugging Face reads. The
+sections follow Mitchell et al., Model Cards (2019).
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ SECTIONS = {
 """Keys of ``Manifest.card`` and their headings; ``description`` opens the card."""
 
 MANDATORY = ("description", "intended_use", "limitations", "training_data", "authors")
-"""Texts without which a card is not published."""
+"""Sections that a card must have before it is published."""
 
 
 PRECISIONS = {
     "int8-weights": "int8-weights: layers stored in 8 bits, computed in float32",
     "int8": "int8: the encoder's linear layers compute in 8 bits; scores may differ from float32's",
 }
-"""What a reader must know of a precision that changes what is computed."""
+"""Notes for the reader, by precision."""
 
 
 def render_card(manifest: Manifest) -> str:
     """Write the card.
 
     Args:
-        manifest: Of the package; ``files`` are not used.
+        manifest: The package's manifest; its ``files`` are not used.
 
     Returns:
         Markdown with a YAML header.
@@ -80,13 +80,13 @@ def render_card(manifest: Manifest) -> str:
 
 
 def card_problems(manifest: Manifest) -> list[str]:
-    """Tell what a card must have before it is published, and has not.
+    """List the fields that a card lacks and must have before it is published.
 
     Args:
-        manifest: Of the package.
+        manifest: The package's manifest.
 
     Returns:
-        One line for each missing field, with where it goes; empty where nothing is missing.
+        One line for each missing field, with what to do; empty if nothing is missing.
     """
     problems = [
         f"card.{key}: missing; write it, in a few sentences"

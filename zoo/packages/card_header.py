@@ -1,6 +1,6 @@
-"""The header of a model card: what Hugging Face reads of a package, as YAML.
+"""The header of a model card: the YAML from which Hugging Face reads a package's properties.
 
-In: a ``Manifest``. Out: the header's fields, and their text. Called by ``card.py``.
+In: a ``Manifest``. Out: the header's fields, and their text.
 
 Source: huggingface_hub 2.4, ``repocard_data.py``; the Hub's documentation of model cards.
 """
@@ -19,14 +19,14 @@ KNOWN_LICENSES = {
     "apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0",
     "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "gpl-3.0", "agpl-3.0", "lgpl-3.0", "mpl-2.0",
 }  # fmt: skip
-"""Of the identifiers that the Hub knows, those that models of this field have."""
+"""The licence identifiers of the Hub that models of this field use."""
 
 
 def header_of(manifest: Manifest) -> dict[str, Any]:
     """Return the header of a card, as Hugging Face reads it.
 
     Args:
-        manifest: Of the package.
+        manifest: The package's manifest.
     """
     header: dict[str, Any] = {
         "library_name": "samzoo",
@@ -73,13 +73,13 @@ def _license(manifest: Manifest) -> dict[str, Any]:
 
 
 def evaluations(manifest: Manifest) -> Sequence[Mapping[str, Any]]:
-    """Return the measured scores that are objects; a manifest comes from a stranger."""
+    """Return the measured scores; skip entries of a wrong type, since strangers write manifests."""
     found = manifest.metrics.get("evaluations", [])
     return [e for e in found if isinstance(e, Mapping)]
 
 
 def yaml_lines(value: Mapping[str, Any], indent: str = "") -> list[str]:
-    """Write nested objects, lists and scalars as YAML; scalars in JSON's form, which YAML reads."""
+    """Write nested objects, lists and scalars as YAML; scalars have JSON's form, which is valid."""
     lines = []
     for key, item in value.items():
         if isinstance(item, Mapping):

@@ -1,7 +1,7 @@
-"""Changing a package that is there: its manifest and card, and nothing else.
+"""Changes to the manifest and card of an existing package.
 
-In: a package folder and a new manifest. Out: the folder with its card rendered again. Called by the
-``card`` verb and by scripts that add what was measured after the export.
+In: a package folder and a new manifest, for example with scores measured after the export. Out: the
+folder with its new manifest and card. All other files stay as they are.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ CARD_FILE = "README.md"
 
 
 def update_package(folder: Path, manifest: Manifest) -> Manifest:
-    """Write a package's card and manifest anew; its other files must be those of the manifest.
+    """Replace a package's manifest and card; all other files must match the manifest.
 
     Args:
         folder: The package.
-        manifest: With what is new in it.
+        manifest: The new manifest.
 
     Returns:
-        The manifest as it was written.
+        The manifest as written.
 
     Raises:
         NotFoundError: A file is missing.

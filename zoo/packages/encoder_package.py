@@ -1,4 +1,4 @@
-"""The package whose encoder a package of adapters alone runs: where it is, or how it gets here.
+"""The search for the package whose encoder a package of adapters alone needs.
 
 In: a package. Out: the folder of the one with its encoder, told by that file's sha256, so that one
 copy serves every model over it. The hubs lie above this room: who can pull passes it in.

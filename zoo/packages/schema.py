@@ -24,14 +24,14 @@ KNOWN: dict[str, dict[str, Any]] = {
     "FileEntry.size": {"type": "integer", "minimum": 0},
     "FileEntry.path": {
         "type": "string", "maxLength": 255,
-        # Plain names, none of dots and spaces alone.
+        # Plain names; a name of only dots and spaces is not allowed.
         "pattern": r"^(?![. ]+(/|$))[A-Za-z0-9._ +-]+(/(?![. ]+(/|$))[A-Za-z0-9._ +-]+)*$",
     },
     "Manifest.name": NAME,
     "AdapterEntry.name": NAME,
     "Manifest.precision": {"enum": ["fp32", "fp16", "int8-weights", "int8"]},
 }  # fmt: skip
-"""Rules that a type does not say, by class and field."""
+"""Rules that the types do not express, by class and field."""
 
 
 def package_schema() -> dict[str, Any]:

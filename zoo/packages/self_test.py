@@ -1,8 +1,7 @@
-"""A package's own test: a small image, prompts, and what the model answered when it was exported.
+"""A package's own test: a small image, prompts, and the outputs of the model when it was exported.
 
-In: a model. Out: ``test/expected.safetensors``, or a file of each adapter, and how far what the
-model answers here is from it. Written by ``export.py`` and ``shared_export.py``, run by
-``verify.py``: the same file must mean the same on every machine.
+In: a model. Out: ``test/expected.safetensors`` (or one file for each adapter), and the differences
+between the model's outputs on this machine and those in the file.
 """
 
 from __future__ import annotations
@@ -23,24 +22,25 @@ TEST_ROLE = "test"
 
 SHAPE = (48, 64)
 SAMPLES = 512
-"""Values kept of each large output, evenly spread over it."""
+"""Number of values kept from each large output, evenly spread over it."""
 
 TOLERANCES = {"fp32": 1e-3, "fp16": 1e-3, "int8-weights": 1e-3, "int8": 0.05}
-"""Largest difference over the largest value, by precision. Processors add in different orders; with
-8-bit inputs a rounding that falls to the other side is a whole level (own choice)."""
+"""Largest allowed difference, divided by the largest value, by precision. Processors add in
+different orders; with 8-bit inputs, a value that is rounded the other way differs by a whole level
+(own choice)."""
 
 
 def adapter_test_file(adapter: str) -> str:
-    """Return the path of an adapter's own test."""
+    """Return the path of an adapter's own test file."""
     return f"adapters/{adapter}/expected.safetensors"
 
 
 def write_test(path: Path, model: Model) -> None:
-    """Write what a model answers.
+    """Write a model's outputs into a test file.
 
     Args:
         path: The test file.
-        model: Of the package's graphs.
+        model: The model with the package's graphs.
     """
     image = picture()
     write_tensors(path, {"image": image, **answers(model, image)}, {})
@@ -55,14 +55,15 @@ def answers_file(model: Model) -> bytes:
 
 
 def run_test(path: Path, model: Model) -> dict[str, float]:
-    """Compare what a model answers with what is stored.
+    """Compare a model's outputs with the stored ones.
 
     Args:
         path: The test file, which has been checked against the manifest.
-        model: The package, opened; of several adapters, the one of this test in use.
+        model: The opened package, with this test's adapter in use.
 
     Returns:
-        By output: largest difference over the largest stored value; infinite where shapes differ.
+        For each output, the largest difference divided by the largest stored value; infinite if the
+        shapes differ.
 
     Raises:
         FormatError: The test file is damaged, or a graph fails.
@@ -80,7 +81,7 @@ def _difference(found: NDArray[Any] | None, stored: NDArray[Any]) -> float:
 
 
 def picture() -> NDArray[np.uint8]:
-    """Return ``SHAPE`` grey uint8: four bright discs on a slope, the same everywhere."""
+    """Return the test image, ``SHAPE`` uint8: four bright discs on a gradient."""
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
     image = 20 + x // 2
     for row, column, radius in ((14, 14, 8), (16, 44, 9), (36, 24, 7), (34, 50, 8)):

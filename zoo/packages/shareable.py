@@ -1,7 +1,6 @@
-"""Which adapters can share one encoder, told by their configs.
+"""The check whether adapters can share one encoder, from their configs.
 
-In: adapter folders by name. Out: their configs, and what the encoder under all of them must hold.
-Called by ``shared_export.py``.
+In: adapter folders by name. Out: their configs, and the weights that their encoder must hold.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ def read_configs(adapters: Mapping[str, Path]) -> dict[str, AdapterConfig]:
         Configs by name.
 
     Raises:
-        InputError: There is none, one is no adapter, or of a method that changes more than factors
-            say.
-        FormatError: A config is damaged, or a name has other characters than it may.
+        InputError: There is no adapter, a folder is not an adapter, or its method changes more than
+            factors can express.
+        FormatError: A config is damaged, or a name has characters that are not allowed.
     """
     if not adapters:
         raise InputError("a shared encoder needs at least one adapter; name its folder")
@@ -60,19 +59,19 @@ def common_quantization(
 ) -> str | None:
     """Find the rounding of the encoder's weights that all adapters need.
 
-    QLoRA's factors were trained on rounded weights, LoRA's on the base's own: over the other
-    weights each gives another model.
+    QLoRA's factors were trained on rounded weights, LoRA's on the base's own. Over the other
+    weights, each gives another model.
 
     Args:
-        configs: Of the adapters, by name.
-        adapters: Their folders.
+        configs: The adapters' configs by name.
+        adapters: The adapters' folders by name.
         qlora_base: See ``merge``.
 
     Returns:
         ``fp4`` or ``nf4``; None for the base's own weights.
 
     Raises:
-        InputError: They need different ones.
+        InputError: The adapters need different weights.
     """
     needed: dict[str, str | None] = dict.fromkeys(configs)
     if qlora_base == "dequantized":
@@ -102,7 +101,7 @@ def check_quantization(needed: str | None, held: object, package: Path) -> None:
     """Refuse adapters that need other weights than a package's encoder holds.
 
     Raises:
-        InputError: They do.
+        InputError: The adapters need other weights.
     """
     if needed != held:
         found = _weights(held if isinstance(held, str) or held is None else shown(held))

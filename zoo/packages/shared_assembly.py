@@ -1,7 +1,7 @@
-"""From several LoRA adapters over one base to a package with one encoder that they share.
+"""Assembly of a package with several LoRA adapters over one encoder that they share.
 
-In: adapter folders and their base. Out: a package whose encoder takes the factors as inputs, and
-for each adapter its factors and its decoders. Called by the ``export`` verb.
+In: adapter folders and their base. Out: a package whose encoder takes the factors as inputs, with
+the factors and decoders of each adapter.
 """
 
 from __future__ import annotations
@@ -69,12 +69,13 @@ def export_shared(
     Args:
         adapters: Adapter folders by the names that ``Model.use`` takes; the first is the default.
         output: The package folder to write.
-        base: The base of all of them; where the first one's lay while training by default.
-        qlora_base: What the encoder holds under QLoRA adapters: the ``dequantized`` weights they
-            were trained on, or the ``original`` ones, an approximation that they can share with
-            LoRA adapters.
-        precision: How the graphs store weights; the factors are float32 always.
-        name: The package's name; made from the output folder's name by default.
+        base: The base of all adapters; by default the folder where the first one's base lay while
+            training.
+        qlora_base: The encoder's weights for QLoRA adapters: the ``dequantized`` weights they were
+            trained on, or the ``original`` ones, an approximation that lets them share an encoder
+            with LoRA adapters.
+        precision: How the graphs store weights; the factors are always float32.
+        name: The package's name; by default made from the output folder's name.
         segments: What the models segment, in a few words.
         force: Replace an existing ``output``.
 
@@ -85,8 +86,8 @@ def export_shared(
         NotFoundError: A folder holds no adapter, or a file is missing.
         WrongBaseError: The base is not the one an adapter was trained on.
         FormatError: A file is damaged, or an adapter does not fit the encoder.
-        InputError: No adapter, one of a method that cannot share an encoder, or adapters that need
-            encoders with different weights.
+        InputError: There is no adapter, the method of one cannot share an encoder, or the adapters
+            need encoders with different weights.
         OutputExistsError: ``output`` exists and ``force`` is false.
         MissingDependencyError: torch or onnx is not installed.
         StorageError: The disk is full or the folder cannot be written.
@@ -123,13 +124,14 @@ def add_adapters(
     qlora_base: QloraBase = DEFAULT_QLORA_BASE,
     force: bool = False,
 ) -> Manifest:
-    """Write a package with the encoder and adapters of another, and more adapters.
+    """Write a package with the encoder and adapters of another package, and further adapters.
 
     Args:
         package: A package with a shared encoder.
         adapters: Adapter folders by the names that ``Model.use`` takes.
-        output: The package folder to write, another one.
-        base: The base of all of them; where the first one's lay while training by default.
+        output: The package folder to write; not ``package`` itself.
+        base: The base of all adapters; by default the folder where the first one's base lay while
+            training.
         qlora_base: See ``export_shared``.
         force: Replace an existing ``output``.
 
@@ -137,9 +139,9 @@ def add_adapters(
         The manifest.
 
     Raises:
-        InputError: As ``export_shared``; or the package has no shared encoder, or one with other
-            weights than an adapter needs.
-        SamzooError: Else as ``export_shared``.
+        InputError: As for ``export_shared``; or the package has no shared encoder, or its encoder
+            has other weights than an adapter needs.
+        SamzooError: As for ``export_shared``.
     """
     manifest = Manifest.read(package)
     if not manifest.adapters or manifest.encoder_from is not None:
@@ -173,8 +175,8 @@ def check_fits(
     """Refuse adapters that a package's encoder was not made for.
 
     Raises:
-        InputError: It holds weights rounded otherwise than they need.
-        WrongBaseError: It is the encoder of another base.
+        InputError: The encoder's weights are rounded in another way than the adapters need.
+        WrongBaseError: The encoder belongs to another base.
     """
     check_quantization(
         common_quantization(configs, adapters, qlora_base),
@@ -203,21 +205,21 @@ def prepared(
     *inputs: Path,
     force: bool,
 ) -> Path:
-    """Check all that costs nothing.
+    """Make all checks that take no time.
 
     Args:
-        adapters: Folders by name.
-        configs: Of the adapters.
-        output: What will be written.
+        adapters: Adapter folders by name.
+        configs: The adapters' configs by name.
+        output: The folder to write.
         base: As in ``export_shared``.
-        inputs: Other folders that are read, which ``output`` must not be.
+        inputs: Other folders that are read; ``output`` must not be one of them.
         force: As in ``export_shared``.
 
     Returns:
         The base's folder.
 
     Raises:
-        SamzooError: As ``export_shared``.
+        SamzooError: As for ``export_shared``.
     """
     first = next(iter(configs))
     folder = base_folder(configs[first], adapters[first], base)
@@ -238,17 +240,17 @@ def adapter_files(
     qlora_base: QloraBase,
     encoder: bytes,
 ) -> tuple[tuple[AdapterEntry, ...], dict[str, PackageFile]]:
-    """Make what a package holds of each adapter.
+    """Make the files of each adapter in a package.
 
     Args:
-        adapters: Folders by name.
-        manifest: Of the package, with unmerged entries of the adapters.
+        adapters: Adapter folders by name.
+        manifest: The package's manifest, with unmerged entries of the adapters.
         base: The base's folder.
         qlora_base: As in ``export_shared``.
         encoder: The shared encoder's graph.
 
     Returns:
-        Entries of the adapters as merged models, and their factors, decoders and tests.
+        The adapters' entries as merged models, and the files with factors, decoders and tests.
     """
     content: dict[str, PackageFile] = {}
     entries = []
@@ -274,7 +276,7 @@ def adapter_files(
 def _shared_config(
     base: ModelConfig, preprocessing: Preprocessing, quantization: str | None
 ) -> ModelConfig:
-    """The base's config, with what the encoder graph holds of the adapters' preprocessing."""
+    """Return the base's config, with the adapters' preprocessing that the encoder graph holds."""
     in_graph: dict[str, Any] = {field: getattr(preprocessing, field) for field in GRAPH_FIELDS}
     source = dict(base.source)
     if quantization is not None:
@@ -285,7 +287,7 @@ def _shared_config(
 
 
 def unmerged(configs: Mapping[str, AdapterConfig]) -> tuple[AdapterEntry, ...]:
-    """Return entries that say of the models what is known before merging."""
+    """Return the adapters' entries with what is known before merging."""
     return tuple(
         AdapterEntry(
             name=name,

@@ -1,7 +1,7 @@
-"""A model's weights inside of a package: stored for other formats, read to export it again.
+"""A model's weights inside a package, from which the package can be exported again.
 
-In: a model's tensors. Out: ``model.safetensors`` of a package, and back. Called by ``export.py``.
-The runtime does not read this file; the graphs hold the weights it computes with.
+In: a model's tensors. Out: ``model.safetensors`` of a package, and back. The runtime does not read
+this file; it computes with the weights in the graphs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WEIGHTS_FILE = "model.safetensors"
 
 
 def is_package(folder: Path) -> bool:
-    """Tell whether a folder holds a package."""
+    """Return whether a folder holds a package."""
     return (folder / MANIFEST_FILE).is_file()
 
 
@@ -28,9 +28,9 @@ def write_weights(folder: Path, tensors: Tensors, *, half: bool) -> None:
     """Write ``model.safetensors``.
 
     Args:
-        folder: Of the package.
-        tensors: By the names of a model folder.
-        half: Store large tensors as float16, as the graphs of such a package do.
+        folder: The package's folder.
+        tensors: The model's tensors by the names of a model folder.
+        half: Store large tensors as float16, as the graphs of precision ``fp16`` do.
     """
     stored = {
         name: value.astype(np.float16) if half and _fits(value) else value
@@ -51,7 +51,7 @@ def read_weights(folder: Path) -> tuple[Manifest, Tensors]:
     """Read the weights of a package and check them against the manifest.
 
     Args:
-        folder: Of the package.
+        folder: The package's folder.
 
     Returns:
         The manifest, and float32 tensors by the names of a model folder.
@@ -70,7 +70,7 @@ def read_weights(folder: Path) -> tuple[Manifest, Tensors]:
     if entry is None:
         raise InputError(
             f"{folder}: holds no weights to export from; use the model or adapter that it was "
-            "made of, or export that again with --with-weights"
+            "made from, or export that again with --with-weights"
         )
     if entry.path != WEIGHTS_FILE:
         raise FormatError(f"{folder}: files: weights must be {WEIGHTS_FILE}, found {entry.path}")

@@ -1,4 +1,7 @@
-"""A model in one row: what ``samzoo list`` and the gallery show of a manifest from a stranger."""
+"""The summary of a model in one row, as ``samzoo list`` and the gallery show it.
+
+In: a manifest, possibly from a stranger. Out: a ``Summary``.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,13 @@ from samzoo.runtime.formats.manifest import Manifest
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """One row.
+    """A model's row.
 
     Attributes:
-        segments: What it segments.
-        base: Name of what it was finetuned from, or empty.
-        method: How, or empty.
-        megabytes: Of all files.
+        segments: What the model segments.
+        base: Name of the base that it was finetuned from, or empty.
+        method: Name of the finetuning method, or empty.
+        megabytes: Size of all files together.
         license: SPDX identifier, or empty.
         scores: The first evaluation's mSA by task.
     """
@@ -31,7 +34,7 @@ class Summary:
 
 
 def summarise(manifest: Manifest) -> Summary:
-    """Take what a row shows out of a manifest, whatever its free parts hold."""
+    """Summarise a manifest, whatever its free fields hold."""
     source = manifest.model.source
     return Summary(
         segments=manifest.segments,

@@ -1,7 +1,7 @@
-"""What a target is: a name, whether it takes a model, and how it writes one.
+"""What a target is: another tool's format, with a check for models and a function that writes one.
 
-In: the targets that a user chose. Out: those that can take the model. The table of targets stands
-in ``zoo/targets/``, above this room, and is passed in.
+In: the targets that a user chose. Out: those that can take the model. The table of targets is in
+``zoo/targets/``, a room above this one, and is passed in.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """The model that is written.
+    """The model that a target writes.
 
     Attributes:
-        config: Of the model.
+        config: The model's config.
         tensors: Its weights under segment-anything's key names, and ``ais_decoder.*``; floats.
-        manifest: Of the package that is being written, still without its files: name, licence,
+        manifest: The manifest of the package being written, still without its files: name, licence,
             scores, texts of the card.
-        made: What targets share, by name: the network, graphs that several of them write.
+        made: Objects that targets share, by name: the network, and graphs that several targets
+            write.
     """
 
     config: ModelConfig
@@ -38,7 +39,7 @@ class Source:
     made: dict[str, Any] = field(default_factory=dict)
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
-        """Return what is shared under a name, made when first asked for."""
+        """Return the shared object of a name, and make it at the first call."""
         if name not in self.made:
             self.made[name] = make()
         return self.made[name]
@@ -49,12 +50,13 @@ class Target:
     """A format of another tool.
 
     Attributes:
-        name: What ``--target`` takes, and the folder's name in the package.
-        tools: Which tools load it, as the card names them.
-        refusal: Says in one sentence why the target cannot take a model; empty if it can.
-        write: Fills the target's folder, which exists and is empty.
-        optional: A model that the target cannot take is no error: the target is left out, and a
-            log line says why.
+        name: The value of ``--target``, and the folder's name in the package.
+        tools: The tools that load the format, by their names in the card.
+        refusal: A function that says in one sentence why the target cannot take a model; the
+            sentence is empty if it can.
+        write: A function that fills the target's folder, which exists and is empty.
+        optional: If the target cannot take the model, leave it out and log why, instead of
+            raising an error.
     """
 
     name: str
@@ -68,11 +70,11 @@ def fitting(targets: Sequence[Target], config: ModelConfig) -> list[Target]:
     """Pick the targets that can take a model.
 
     Args:
-        targets: As they were chosen.
-        config: The model's.
+        targets: The chosen targets.
+        config: The model's config.
 
     Raises:
-        InputError: One that is not optional cannot take the model; says why.
+        InputError: A target that is not optional cannot take the model; the message says why.
     """
     found = []
     for target in targets:

@@ -1,8 +1,8 @@
-"""Proving that a package is whole, safe to open, and computes what it did when it was exported.
+"""Verification that a package is complete, safe to open, and computes what it did when exported.
 
-In: a package folder. Out: what was proved, or what is wrong, one line each. Called by the
-``verify`` verb and after a download. Needs neither torch nor the package onnx; nothing of a
-package is executed but its graphs, and those only after everything else has been checked.
+In: a package folder. Out: the proofs and the problems, one line each. Needs neither torch nor the
+package onnx. Nothing in a package is executed except its graphs, and these only after all other
+checks.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ GRAPHS = (ENCODER, MASK_DECODER, AIS_DECODER)
 
 @dataclass
 class Report:
-    """What ``verify`` found.
+    """The result of ``verify``.
 
     Attributes:
-        proved: What holds, in words.
-        problems: What does not: file, field, found, allowed.
-        differences: Of the package's own test, by output.
+        proved: What was proved, in words.
+        problems: What is wrong, with file, field, found and allowed values.
+        differences: Differences in the package's own test, by output.
     """
 
     proved: list[str] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether there are no problems."""
         return not self.problems
 
 
@@ -58,10 +58,10 @@ def verify(folder: Path, *, run: bool = True) -> Report:
 
     Args:
         folder: The package.
-        run: Also run its own test.
+        run: Also run the package's own test.
 
     Returns:
-        The report. Whatever is wrong with the package is in it, not raised.
+        The report. It lists all problems of the package; none of them is raised as an error.
 
     Raises:
         NotFoundError: There is no package in this folder.
@@ -104,7 +104,7 @@ def _manifest(folder: Path, report: Report) -> Manifest | None:
 
 
 def _check_names(folder: Path, manifest: Manifest, report: Report) -> None:
-    """Nothing missing, nothing extra, no links, no names that collide on another system."""
+    """Check for missing and extra files, links, and names that collide on another system."""
     listed = [entry.path for entry in manifest.files]
     folded: dict[str, str] = {MANIFEST_FILE.casefold(): MANIFEST_FILE}
     for path in listed:
@@ -141,7 +141,7 @@ def _check_files(folder: Path, manifest: Manifest, report: Report) -> None:
 
 
 def _file_problem(folder: Path, entry: FileEntry) -> str:
-    """Compare in pieces: a file may be larger than the memory."""
+    """Compare a file with its entry, piece by piece, since it may be larger than the memory."""
     path = folder / entry.path
     if not path.is_file() or path.stat().st_size != entry.size:
         try:

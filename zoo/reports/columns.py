@@ -1,6 +1,6 @@
-"""Rows of text in columns, for a terminal.
+"""Tables of text for a terminal.
 
-Called by the verbs ``list`` and ``methods``.
+In: rows of cells. Out: lines of text with aligned columns.
 """
 
 from __future__ import annotations

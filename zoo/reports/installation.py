@@ -1,7 +1,7 @@
-"""Checking an installation: what is there, what is missing, and which command mends it.
+"""The check of an installation: what is installed, what is missing, and the command that helps.
 
-In: nothing. Out: a report for the ``doctor`` verb. Optional packages are looked up, never imported,
-so that the check is quick and works where one of them is broken.
+In: nothing. Out: a report for the ``doctor`` verb. Optional packages are looked up but not
+imported, so the check is quick and works even if one of them is broken.
 """
 
 from __future__ import annotations
@@ -47,23 +47,24 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "bioimageio": {"bioimageio.core": "bioimageio", "pydantic": "pydantic"},
 }
-"""What each group needs, with import names; a test compares them with ``pyproject.toml``."""
+"""The packages of each group, with import names; a test compares them with ``pyproject.toml``."""
 
 FIRST_BROKEN_PYDANTIC = (2, 14)
-"""Building and loading packages fails from here on (bioimageio.spec 0.5.12)."""
+"""First pydantic with which building and loading packages fails (bioimageio.spec 0.5.12)."""
 
 MIN_FREE_BYTES = 2**30
-"""Exporting writes each graph once to the temporary folder (own choice)."""
+"""Free space advised in the temporary folder, since an export writes each graph there (own
+choice)."""
 
 FIELD = 96
 """Side in pixels of the synthetic image."""
 
 
 def check_installation() -> dict[str, Any]:
-    """Look at the installation and try the default model once.
+    """Check the installation and run the default model once.
 
     Returns:
-        ``ok`` (segmenting works), ``problems`` (each with what mends it), ``versions``, ``cpus``,
+        ``ok`` (segmenting works), ``problems`` (each with its remedy), ``versions``, ``cpus``,
         ``providers`` (what onnxruntime was built with), ``packages`` (version or None, by group),
         ``default_model`` (``name``, ``folder`` and the ``seconds`` that loading with embedding and
         segmenting took, or ``error``), ``free_bytes`` of the temporary folder, and ``text``, a
@@ -118,12 +119,12 @@ def _version(package: str) -> str | None:
 def _providers() -> list[str]:
     try:
         return [*available_providers()]
-    except ImportError:  # a missing onnxruntime is told among the packages
+    except ImportError:  # the list of packages reports a missing onnxruntime
         return []
 
 
 def _bioimageio_problems(pydantic: str | None) -> list[str]:
-    """bioimageio.core 0.11 asks for exactly the spec that pydantic 2.14 breaks."""
+    """Report a pydantic that breaks the version of the spec that bioimageio.core 0.11 requires."""
     numbers = [int(part) for part in (pydantic or "0").split(".")[:2] if part.isdigit()]
     if numbers < list(FIRST_BROKEN_PYDANTIC):
         return []
@@ -149,7 +150,7 @@ def _try_default_model() -> dict[str, Any]:
 
 
 def _synthetic_image() -> Array:
-    """Bright discs on a dark ground, ``(FIELD, FIELD)`` uint8."""
+    """Return bright discs on a dark background, ``(FIELD, FIELD)`` uint8."""
     rows, columns = np.mgrid[:FIELD, :FIELD]
     image = np.full((FIELD, FIELD), 20, np.uint8)
     for row, column in ((24, 24), (24, 70), (66, 48)):
@@ -161,7 +162,7 @@ def _free_space() -> tuple[str | None, int | None]:
     try:
         folder = tempfile.gettempdir()
         return folder, shutil.disk_usage(folder).free
-    except OSError:  # no temporary folder at all is an OSError, too
+    except OSError:  # also raised if there is no temporary folder at all
         return None, None
 
 

@@ -1,7 +1,7 @@
-"""The page ``docs/methods.md``: a formula, a picture and the counts of every method, from the code.
+"""The page ``docs/methods.md``, made from the code: each method's formula, picture and counts.
 
-In: the table of methods. Out: Markdown. Called by the ``methods`` verb; to make the page again:
-``samzoo methods --markdown > docs/methods.md``.
+In: the table of methods. Out: Markdown. ``samzoo methods --markdown > docs/methods.md`` makes the
+page again.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ The defaults are those of the code that made the paper's tables, even where its 
 """
 
 STEPS = ("norm1", "qkv", "attention", "proj", "+", "norm2", "lin1", "GELU", "lin2", "+")
-"""A block of segment-anything's ViT; each sum adds what entered half a block before."""
+"""A block of segment-anything's ViT; each sum adds the input of its half of the block."""
 
 MLP_SPAN = (6, 8)
 """From the first to the last step of the MLP."""

@@ -1,7 +1,6 @@
-"""The finetuning methods as rows and as a table, with what they train on an architecture.
+"""The finetuning methods as rows and as a table, with their trainable parameters.
 
-In: the name of an architecture, or a folder with one. Out: JSON rows, or text. Called by the
-``methods`` verb and by ``methods_page.py``; needs no torch.
+In: the name of an architecture, or a folder with one. Out: JSON rows, or text. Needs no torch.
 """
 
 from __future__ import annotations
@@ -40,10 +39,11 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     "vit_t_256": Architecture(image_encoder=TinyVitConfig()),
 }
-"""The published ones. Source: segment-anything and MobileSAM, ``build_sam.py``; LiteMedSAM."""
+"""The published architectures by name. Source: segment-anything and MobileSAM, ``build_sam.py``;
+LiteMedSAM."""
 
 AIS_DECODER = UnetrDecoderConfig(upsampling="transposed")
-"""The AIS decoder that ``trainable_with_ais_decoder`` counts: the one of the paper's tables."""
+"""The AIS decoder that ``trainable_with_ais_decoder`` counts, as the paper's tables do."""
 
 Row = dict[str, Any]
 
@@ -52,7 +52,7 @@ def architecture_named(name: str) -> Architecture:
     """Look up a published architecture, or read that of a base or model folder.
 
     Raises:
-        InputError: Neither a known name nor a folder with a ``config.json``.
+        InputError: The name is neither a known one nor a folder with a ``config.json``.
         FormatError: The folder's config is damaged.
     """
     if name in ARCHITECTURES:
@@ -69,10 +69,10 @@ def method_rows(architecture: Architecture) -> list[Row]:
     """Describe every method with its default hyperparameters on an architecture.
 
     Args:
-        architecture: Of a base.
+        architecture: A base's architecture.
 
     Returns:
-        One JSON object a method. ``trainable`` counts the parameters that train in the image
+        One JSON object for each method. ``trainable`` counts the parameters that train in the image
         encoder, the prompt encoder and the mask decoder; ``trainable_with_ais_decoder`` also those
         of ``AIS_DECODER``; ``trainable_in_image_encoder`` the first of these alone.
     """

@@ -1,7 +1,7 @@
-"""What ``samzoo export --target`` writes: the model in the formats of other tools, one module each.
+"""The formats of other tools that ``samzoo export --target`` writes, one module for each.
 
-A target is a folder inside the package, ``PACKAGE/NAME/``. Its module defines ``TARGET``; adding
-one is adding a module and a line of ``MODULES``.
+A target is a folder inside the package, ``PACKAGE/NAME/``. Its module defines ``TARGET``. To add a
+target, add a module and a line in ``MODULES``.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ MODULES = {
 """Module of each target by its name, in the order in which they are listed and written."""
 
 ALL = "all"
-"""Stands for every target that can take the model."""
+"""The name that stands for every target that can take the model."""
 
 
 def get_target(name: str) -> Target:
     """Return a target by its name.
 
     Raises:
-        InputError: There is none of that name; lists those there are.
+        InputError: There is no target of that name; the message lists the known ones.
     """
     if name not in MODULES:
         raise InputError(f"target: found {shown(name)}, allowed: {', '.join([*MODULES, ALL])}")
@@ -51,14 +51,14 @@ def choose_targets(names: Sequence[str]) -> list[Target]:
     """Look targets up by their names, for ``samzoo.zoo.export``.
 
     Args:
-        names: As the user gave them; ``all`` means every one that can take the model.
+        names: Names that the user gave; ``all`` means every target that can take the model.
 
     Returns:
-        The targets, each once, in the order of ``MODULES``. Those that only ``all`` stands for are
-        optional: ``export`` leaves out what cannot take the model.
+        The targets, each once, in the order of ``MODULES``. Targets that only ``all`` includes are
+        optional: ``export`` leaves them out if they cannot take the model.
 
     Raises:
-        InputError: A name is not known; lists those there are.
+        InputError: A name is unknown; the message lists the known ones.
     """
     named = {name: get_target(name) for name in names if name != ALL}
     others = {

@@ -1,7 +1,7 @@
 """AnyLabeling's custom model: a config beside the pair of ONNX files.
 
-Loaded with "Load custom model" from ``config.yaml``. AnyLabeling draws the image into 684 x 1024
-pixels, black to the right and below, so that portraits lose resolution.
+"Load custom model" in AnyLabeling opens ``config.yaml``. AnyLabeling fits the image into 684 x 1024
+pixels, black to the right and below, so images in portrait format lose resolution.
 
 Source: AnyLabeling 0.4.43, ``services/auto_labeling/segment_anything.py``.
 """
@@ -16,7 +16,7 @@ from samzoo.zoo.packages.target import Source, Target
 from .tool_export import refusal, write_pair, yaml_of
 
 CANVAS = {"input_size": 1024, "max_width": 1024, "max_height": 682}
-"""What AnyLabeling reads without a default; its own models have these."""
+"""Settings for which AnyLabeling has no default; its own models have these values."""
 
 
 def write(folder: Path, source: Source) -> None:

@@ -1,9 +1,9 @@
 """BioImage.IO packages, spec 0.5: one for automatic segmentation, one for prompts.
 
-Both hold ONNX and TorchScript of the same fixed shapes: optional inputs do not work in
-bioimageio.core's ONNX adapter, and it binds tensors by position. Post-processing parameters stand
-in ``config.samzoo`` under the names of the operation ``microsam_watershed``, which the spec does
-not have yet.
+Both hold ONNX and TorchScript of the same fixed shapes, since bioimageio.core's ONNX adapter does
+not support optional inputs and binds tensors by position. Post-processing parameters are in
+``config.samzoo`` under the names of the operation ``microsam_watershed``, which the spec does not
+have yet.
 
 Source: bioimageio.spec 0.5.12, ``model/v0_5.py``; its pull request 768.
 """
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from torch import nn
 
 POINTS = 8
-"""Points that the prompt package takes; those that are not needed have the label -1."""
+"""Number of points that the prompt package takes; unused ones have the label -1."""
 
 
 class Value(NamedTuple):
-    """An input or output: its name, what it is, its axes, and a test value."""
+    """An input or output: its name, description, axes, and a test value."""
 
     name: str
     description: str
@@ -46,7 +46,7 @@ class Value(NamedTuple):
 
 
 def refusal(config: ModelConfig) -> str:
-    """Every model has a prompt package; one with an AIS decoder has both."""
+    """Refuse no model: each has a prompt package, and one with an AIS decoder has both."""
     return bottlenecks(config)
 
 
@@ -72,7 +72,7 @@ def write(folder: Path, source: Source) -> None:
 
 
 def test_image(side: int) -> NDArray[np.float32]:
-    """``(1, 3, side, side)`` in 0..255: the package's own test picture, repeated."""
+    """Return the package's own test picture, repeated, as ``(1, 3, side, side)`` in 0..255."""
     tile = picture()
     repeats = [-(-side // length) for length in tile.shape]
     grey = np.tile(tile, repeats)[:side, :side].astype(np.float32)
@@ -80,7 +80,7 @@ def test_image(side: int) -> NDArray[np.float32]:
 
 
 def image_value(image: NDArray[np.float32]) -> Value:
-    """The image of both packages."""
+    """Describe the image, the input of both packages."""
     v0_5 = spec()
     side = image.shape[-1]
     axes = [
@@ -96,10 +96,10 @@ def image_value(image: NDArray[np.float32]) -> Value:
 
 
 def prompt_values(side: int, mask_side: int) -> list[Value]:
-    """One object's prompts.
+    """Describe the inputs for one object's prompts.
 
-    The test has a mask input too, since the spec takes no test value that is zero throughout; what
-    a user gives where there is none are zeros.
+    The test values include a mask input, since the spec allows no test value of zeros alone. Users
+    without a mask input give zeros.
     """
     v0_5 = spec()
     coords = np.zeros((1, POINTS, 2), np.float32)
@@ -136,7 +136,7 @@ def prompt_values(side: int, mask_side: int) -> list[Value]:
 
 
 def ais_value(maps: NDArray[np.float32]) -> Value:
-    """The three maps, in the order that the coming operation takes."""
+    """Describe the three AIS maps, in the order that the spec's coming operation takes."""
     names = ["foreground", "center_distances", "boundary_distances"]
     text = (
         "Foreground; distance to the object's centre, 0 at it; inverted distance to its boundary, "
@@ -146,7 +146,7 @@ def ais_value(maps: NDArray[np.float32]) -> Value:
 
 
 def mask_values(found: Sequence[NDArray[np.float32]]) -> list[Value]:
-    """Mask, its estimated IoU, and what a correction gives back."""
+    """Describe the mask, its estimated IoU, and the logits that a correction uses."""
     v0_5 = spec()
     masks, iou, low_res = found
     scores = [v0_5.BatchAxis(size=1), v0_5.ChannelAxis(channel_names=["iou"])]
@@ -177,13 +177,13 @@ def write_package(
     source: Source,
     purpose: str,
 ) -> None:
-    """Write one zip: both weight formats, test tensors, texts; nothing is fetched meanwhile.
+    """Write one zip with both weight formats, test tensors and texts, without network access.
 
     Args:
         path: The zip.
-        module: What it computes.
-        inputs: In the order of the module's arguments.
-        describe: From the module's outputs to their values.
+        module: The network that the package computes.
+        inputs: The inputs, in the order of the module's arguments.
+        describe: A function that turns the module's outputs into values.
         source: The model.
         purpose: What the package is for, in a few words.
     """
@@ -202,9 +202,9 @@ def write_package(
             source,
         )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of tracing, about every Python number from a shape
-            # Its check traces again while everything of the first time is held; the tests check
-            # with bioimageio.core instead.
+            warnings.simplefilter("ignore")  # tracing warns of every Python number from a shape
+            # torch's own check traces a second time, which doubles the memory; the tests check with
+            # bioimageio.core instead.
             traced: Any = torch.jit.trace(  # type: ignore[no-untyped-call]
                 module, arguments, check_trace=False
             )

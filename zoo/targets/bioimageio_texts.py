@@ -1,7 +1,7 @@
-"""The description of a BioImage.IO package, made from the manifest: nothing in it is invented.
+"""The description of a BioImage.IO package, made from the manifest alone.
 
-In: a model, its inputs and outputs, and files in a folder. Out: a ``ModelDescr``. Called by
-``bioimageio.py``. What the manifest does not know is left out, and the spec warns of it.
+In: a model, its inputs and outputs, and files in a folder. Out: a ``ModelDescr``. Facts that the
+manifest does not have are left out, and the spec warns about them.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ def describe_model(
     """Build the description.
 
     Args:
-        folder: Holds the weights and a ``.npy`` of each value.
+        folder: The folder with the weights and a ``.npy`` for each value.
         inputs: ``Value`` of each input, in order.
-        outputs: Of each output.
+        outputs: ``Value`` of each output, in order.
         source: The model.
         purpose: What the package is for.
-        opset: Of the ONNX file.
+        opset: Opset of the ONNX file.
 
     Returns:
         A ``bioimageio.spec.model.v0_5.ModelDescr``.
@@ -86,7 +86,7 @@ def describe_model(
 
 
 def watershed_parameters(config: ModelConfig) -> dict[str, Any]:
-    """The post-processing, under the names of the operation that the spec will have."""
+    """Return the post-processing parameters, by the names of the spec's coming operation."""
     return {"id": WATERSHED, "kwargs": dataclasses.asdict(config.ais)}
 
 
@@ -96,7 +96,7 @@ def package_name(name: str, purpose: str) -> str:
 
 
 def _authors(manifest: Manifest, v0_5: Any) -> list[Any]:
-    """Who is named in the card's first line; a name may hold no slash."""
+    """Return the authors named in the card's first line; the spec allows no slash in a name."""
     text = manifest.card.get("authors", "").strip().splitlines()
     first = re.split(r"[.;(]", text[0])[0] if text else ""
     names = [re.sub(r"[/\\]", " ", name).strip() for name in re.split(r",| and ", first)]
@@ -152,7 +152,7 @@ def _config(manifest: Manifest, config: ModelConfig, source: Source, v0_5: Any) 
 
 
 def spec() -> Any:
-    """The module of the spec's version; untyped here, since its classes convert what they get."""
+    """Import the spec's version 0.5; it is untyped, since its classes convert their arguments."""
     from bioimageio.spec.model import v0_5
 
     return v0_5
@@ -160,7 +160,7 @@ def spec() -> Any:
 
 @contextmanager
 def quiet_spec() -> Iterator[None]:
-    """Let the library look at files only, not at the network, and keep its advice to itself."""
+    """Keep the library from using the network and from logging advice."""
     from bioimageio.spec import ValidationContext
     from loguru import logger
 

@@ -1,7 +1,7 @@
 """CVAT's segment-anything plug-in: a decoder for the browser, a nuclio function for the server.
 
-``decoder.onnx`` replaces ``/assets/decoder.onnx`` of CVAT's user interface; the function is
-deployed under the name that the plug-in has built in. It encodes with onnxruntime, without torch.
+``decoder.onnx`` replaces ``/assets/decoder.onnx`` of CVAT's user interface. The function is
+deployed under the name that is built into the plug-in. It encodes with onnxruntime, without torch.
 
 Source: CVAT ``cvat-ui/plugins/sam/src/ts`` and ``serverless/pytorch/facebookresearch/sam/nuclio``.
 """

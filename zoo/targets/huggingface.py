@@ -15,7 +15,7 @@ from .sam_sizes import bottlenecks
 
 
 def refusal(config: ModelConfig) -> str:
-    """``SamModel`` has a ViT."""
+    """Say why a model does not fit into ``SamModel``, which has a ViT; empty if it does."""
     if not isinstance(config.architecture.image_encoder, VitConfig):
         return "Hugging Face's SamModel has a ViT encoder, but this model has a TinyViT"
     if config.architecture.mask_decoder.iou_head_depth < 2:

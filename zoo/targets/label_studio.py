@@ -1,4 +1,4 @@
-"""Label Studio's segment-anything backend: a ``vit_h`` checkpoint and a decoder, by environment.
+"""Label Studio's segment-anything backend: a ``vit_h`` checkpoint, a decoder, and their settings.
 
 Source: label-studio-ml-backend, ``examples/segment_anything_model/sam_predictor.py``.
 """
@@ -17,7 +17,7 @@ from .tool_export import make_sam, mask_decoder, write_graph
 
 
 def refusal(config: ModelConfig) -> str:
-    """The backend has ``vit_h`` written into it."""
+    """Say why the backend, which has ``vit_h`` built in, cannot take a model; empty if it can."""
     return plain_sizes_only(config, "Label Studio's backend", ("vit_h",))
 
 

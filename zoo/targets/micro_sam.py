@@ -1,7 +1,7 @@
-"""micro-sam's files: one with the AIS decoder inside, and encoder and decoder apart.
+"""micro-sam's files: one file with the AIS decoder inside, and SAM and decoder in separate files.
 
-The first opens in micro-sam only; ``vit_b.pt`` is a bare state dict that other tools read too. Both
-ways are named as micro-sam's own models are.
+Only micro-sam opens the first; ``vit_b.pt`` is a bare state dict that other tools read too. All
+files are named like micro-sam's own models.
 
 Source: micro-sam 1.8.14, ``util.get_sam_model`` and ``instance_segmentation.get_decoder``.
 """
@@ -19,12 +19,12 @@ from .sam_sizes import plain_sizes_only, sam_size
 
 
 def refusal(config: ModelConfig) -> str:
-    """micro-sam finds a model's size by its width."""
+    """Say why micro-sam, which knows published sizes, cannot take a model; empty if it can."""
     return plain_sizes_only(config, "micro-sam", ("vit_b", "vit_l", "vit_h", "vit_t"))
 
 
 def write(folder: Path, source: Source) -> None:
-    """Write ``vit_b.pt``, and with micro-sam's AIS decoder ``vit_b_decoder.pt`` and both in one."""
+    """Write SAM's weights; with micro-sam's AIS decoder, also the decoder, and both in one file."""
     size = sam_size(source.config)
     weights = bare_state_dict(source.config, source.tensors)
     save_torch(folder / f"{size}.pt", weights)

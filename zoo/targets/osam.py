@@ -1,8 +1,8 @@
 """osam's pair of ONNX files, which labelme runs: the encoder's input is normalised and named ``x``.
 
-osam has no way to name a model from outside: ``register.py`` registers this one, in a program that
-imports it before osam or labelme start. osam feeds ``has_mask_input = -1``, which the decoder takes
-for 0.
+osam cannot load a model that it does not know. ``register.py`` therefore registers this one, in a
+program that imports it before osam or labelme start. osam passes ``has_mask_input = -1``, which the
+decoder treats as 0.
 
 Source: osam 0.8.1, ``_models/sam/_models.py`` and ``types/_blob.py``.
 """
@@ -54,7 +54,7 @@ osam.apis.registered_model_types.append(Model)
 
 
 def write(folder: Path, source: Source) -> None:
-    """Write ``encoder.onnx``, ``decoder.onnx`` and ``register.py``."""
+    """Write osam's ``encoder.onnx``, ``decoder.onnx`` and ``register.py``."""
     sam = make_sam(source)
     write_graph(folder / "encoder.onnx", normalised_encoder(sam), source)
     write_graph(folder / "decoder.onnx", mask_decoder(sam), source)
@@ -63,7 +63,7 @@ def write(folder: Path, source: Source) -> None:
 
 
 def normalised_encoder(sam: object) -> Graph:
-    """``x (1, 3, 1024, 1024)``, whose sides osam reads from the file."""
+    """Make the encoder with the input ``x (1, 3, 1024, 1024)``; osam reads these sides from it."""
     import torch
 
     from samzoo.training.networks.tool_graphs import NormalisedToolEncoder

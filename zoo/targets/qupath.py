@@ -26,12 +26,12 @@ STEPS = """\
 
 
 def refusal(config: ModelConfig) -> str:
-    """QuPath's server builds segment-anything's and MobileSAM's sizes."""
+    """Say why QuPath's server, with its published sizes, cannot take a model; empty if it can."""
     return plain_sizes_only(config, "QuPath's server", ("vit_b", "vit_l", "vit_h", "vit_t"))
 
 
 def write(folder: Path, source: Source) -> None:
-    """Write the state dict, and the steps that are left to do."""
+    """Write the state dict, and a text with the remaining steps."""
     name, size = source.manifest.name, sam_size(source.config)
     save_torch(folder / f"{name}.pth", bare_state_dict(source.config, source.tensors))
     kind = {"vit_t": "vit_t (mobile)"}.get(size, size)

@@ -1,4 +1,4 @@
-"""Which of SAM's published sizes a model has: tools know no others."""
+"""The published sizes of SAM, the only ones that other tools know."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PUBLISHED_SIDE = 1024
 
 
 def sam_size(config: ModelConfig) -> str:
-    """Return ``vit_b``, ``vit_l``, ``vit_h``, ``vit_t`` (MobileSAM), or nothing."""
+    """Return ``vit_b``, ``vit_l``, ``vit_h`` or ``vit_t`` (MobileSAM); empty for other sizes."""
     encoder = config.architecture.image_encoder
     if encoder.image_size != PUBLISHED_SIDE:
         return ""

@@ -1,4 +1,4 @@
-"""samexporter's pair of ONNX files: encoder of an image as it is, segment-anything's decoder.
+"""samexporter's pair of ONNX files: an encoder of unscaled images, and segment-anything's decoder.
 
 Source: samexporter 0.5.0, ``sam_onnx.py``.
 """

@@ -1,7 +1,7 @@
-"""A bare ``.pth`` of segment-anything's key names, which most tools that run torch load.
+"""A bare ``.pth`` with segment-anything's key names, which most tools with torch can load.
 
-ISAT takes files whose name starts with ``sam_vit_b``, Ultralytics those that end with
-``sam_b.pt``: the same weights are written under both names.
+ISAT takes files whose names start with ``sam_vit_b``, Ultralytics those that end with ``sam_b.pt``.
+This target writes the same weights under both names.
 
 Source: segment-anything 1.0 ``build_sam.py``; ISAT-SAM 1.5.2 ``segment_any.py``; Ultralytics 8.4
 ``models/sam/build.py``.
@@ -19,14 +19,14 @@ from .sam_sizes import bottlenecks, sam_size
 
 
 def write(folder: Path, source: Source) -> None:
-    """Write the state dict, under every name that a tool insists on."""
+    """Write the state dict, under each name that a tool requires."""
     weights = bare_state_dict(source.config, source.tensors)
     for name in file_names(source.config, source.manifest.name):
         save_torch(folder / name, weights)
 
 
 def file_names(config: ModelConfig, name: str) -> list[str]:
-    """Names of the same file for the tools that read a model's size from it."""
+    """Return the names of the file for tools that read a model's size from its name."""
     size = sam_size(config)
     if not size.startswith("vit_") or size == "vit_t":
         return [f"{name}.pth"]

@@ -1,6 +1,6 @@
-"""What the ONNX targets have in common: tracing, contracts, and which models they can take.
+"""The common part of the ONNX targets: tracing, contracts, and the check for models.
 
-In: a ``Source``. Out: ONNX files in a target's folder. Called by the targets' modules.
+In: a ``Source``. Out: ONNX files in a target's folder.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from samzoo.training.networks.sam import Sam
 
 TOOL_GRID = 64
-"""Side of the embeddings that tools have built in."""
+"""Side of the embeddings that is built into the tools."""
 
 DECODER_INPUTS = (
     "image_embeddings",
@@ -36,7 +36,7 @@ DECODER_INPUTS = (
     "orig_im_size",
 )
 DECODER_OUTPUTS = ("masks", "iou_predictions", "low_res_masks")
-"""Of segment-anything's own export, in this order: some tools read them by position."""
+"""Outputs of segment-anything's own export, in this order, since some tools read by position."""
 
 
 class Graph(NamedTuple):
@@ -50,7 +50,7 @@ class Graph(NamedTuple):
 
 
 def refusal(config: ModelConfig) -> str:
-    """Say why a model does not fit behind SAM's interface of 1024 pixels."""
+    """Say why a model does not fit SAM's interface of 1024 pixels; empty if it does."""
     if config.grid != TOOL_GRID:
         return f"its embeddings have a grid of {config.grid}, these tools expect {TOOL_GRID}"
     return ""
@@ -97,7 +97,7 @@ def _traced_of(make: Callable[[Sam], Graph], sam: Sam, source: Source) -> bytes:
 
 
 def _traced(graph: Graph, source: Source) -> bytes:
-    """The bytes of an ONNX file: opset 17, default domain, weights inside."""
+    """Trace a module to the bytes of an ONNX file: opset 17, default domain, weights inside."""
     torch = require("torch", extra="export")
     onnx = require("onnx", extra="export")
     with warnings.catch_warnings(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
@@ -129,7 +129,7 @@ def _traced(graph: Graph, source: Source) -> bytes:
 
 
 def image_encoder(sam: Sam, name: str = "input_image") -> Graph:
-    """``(height, width, 3)`` RGB in 0..255, as AnyLabeling, X-AnyLabeling and samexporter feed."""
+    """Make the encoder of ``(height, width, 3)`` RGB in 0..255, as AnyLabeling and others use."""
     import torch
 
     from samzoo.training.networks.tool_graphs import ToolEncoder
@@ -144,7 +144,7 @@ def image_encoder(sam: Sam, name: str = "input_image") -> Graph:
 
 
 def decoder_example() -> tuple[Tensor, ...]:
-    """Inputs of a decoder that no side of which is another's."""
+    """Return example inputs of a decoder; all of their sides differ."""
     import torch
 
     return (
@@ -158,7 +158,7 @@ def decoder_example() -> tuple[Tensor, ...]:
 
 
 def mask_decoder(sam: Sam) -> Graph:
-    """segment-anything's six inputs and three outputs, one mask an object."""
+    """Make the decoder with segment-anything's six inputs and three outputs, one mask an object."""
     from samzoo.training.networks.tool_graphs import ToolDecoder
 
     return Graph(

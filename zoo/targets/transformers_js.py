@@ -1,6 +1,6 @@
 """transformers.js' folder: Hugging Face's config files and two ONNX graphs in ``onnx/``.
 
-A box is given as two points with the labels 2 and 3, also without any other point.
+A box is given as two points with the labels 2 and 3; no other point is needed.
 
 Source: @huggingface/transformers 4.3.1, ``models/sam``, and the layout of ``Xenova/sam-vit-base``.
 """
@@ -19,11 +19,11 @@ from .tool_export import TOOL_GRID, Graph, make_sam, write_graph
 from .tool_export import refusal as grid_refusal
 
 TOOL_VIT = VitConfig(image_size=1024, patch_size=1024 // TOOL_GRID)
-"""What the config says of the encoder: transformers.js reads no more of it than the sizes."""
+"""The config's entries about the encoder; transformers.js reads only its sizes."""
 
 
 def refusal(config: ModelConfig) -> str:
-    """Three masks a prompt are what transformers.js unpacks."""
+    """Say why a model lacks the three masks that transformers.js unpacks; empty if it has them."""
     if config.architecture.mask_decoder.num_multimask_outputs != 3:
         return "transformers.js expects three multimask outputs"
     return grid_refusal(config)
@@ -62,7 +62,7 @@ def write(folder: Path, source: Source) -> None:
     (folder / "onnx").mkdir()
     write_graph(folder / "onnx" / "vision_encoder.onnx", encoder, source)
     write_graph(folder / "onnx" / "prompt_encoder_mask_decoder.onnx", decoder, source)
-    # The graphs take SAM's statistics and size, whatever the model's own are.
+    # The graphs expect SAM's statistics and size, even if the model's own differ.
     architecture = source.config.architecture
     if not isinstance(architecture.image_encoder, VitConfig) or source.config.image_size != 1024:
         architecture = dataclasses.replace(architecture, image_encoder=TOOL_VIT)

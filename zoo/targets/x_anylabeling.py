@@ -1,4 +1,4 @@
-"""X-AnyLabeling's custom model, which has AnyLabeling's form.
+"""X-AnyLabeling's custom model, in the same form as AnyLabeling's.
 
 Source: X-AnyLabeling 4.2.1, ``services/auto_labeling/segment_anything.py``.
 """

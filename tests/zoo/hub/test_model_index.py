@@ -102,7 +102,7 @@ WRONG = {
     "another format": (lambda v: v["format"].update(name="x"), "expected 'samzoo-index'"),
     "a newer version": (lambda v: v["format"].update(version=9), "pip install --upgrade samzoo"),
     "a bad name": (lambda v: v["models"][0].update(name="../x"), "allowed are lower-case"),
-    "twice": (lambda v: v["models"].append(v["models"][0]), "is there twice"),
+    "twice": (lambda v: v["models"].append(v["models"][0]), "is listed twice"),
     "another file": (lambda v: v["models"][0].update(manifest="x/other.json"), "must end with"),
     "an unknown field": (lambda v: v["models"][0].update(more=1), "more"),
     "no hash": (lambda v: v["models"][0].pop("sha256"), "sha256"),
