@@ -14,9 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = (
     "benchmarks",
     "runtime",
-    "training/data",
-    "training/fit",
-    "training/networks",
+    "training",
     "zoo/checkpoints",
     "zoo/downloads",
     "zoo/exchange",

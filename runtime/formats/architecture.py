@@ -1,6 +1,6 @@
 """The networks of a model in numbers: encoder, mask decoder, AIS decoder.
 
-Frozen, checked dataclasses that ``config.py`` puts into a ``ModelConfig``. Read by every part; no
+In: numbers. Out: frozen, checked dataclasses, which ``config.py`` puts into a ``ModelConfig``. No
 other module defines an image size or a channel order.
 """
 
@@ -15,7 +15,7 @@ AIS_CHANNELS = ("foreground", "center_distances", "boundary_distances")
 """Channel order of the AIS decoder's output; boundary distances are inverted (1 at the border)."""
 
 MAX_IMAGE_SIZE = 4096
-"""Largest side that an encoder may see: four times SAM's (own choice: configs are not trusted)."""
+"""Largest side of an encoder's input, four times SAM's (own choice: configs are not trusted)."""
 
 EMBEDDING_CHANNELS = 256
 """Channels of the image embeddings and of the mask decoder in every SAM."""
@@ -162,8 +162,8 @@ class UnetrDecoderConfig:
     ``features`` are the channels at the embedding's grid, at 2x, 4x and 8x; the maps have 16x the
     grid. ``upsampling`` says how the sides double: ``transposed`` (2x2 transposed convolutions) or
     ``bilinear`` (interpolation, then a 1x1 convolution). ``batch_norm`` says which statistics the
-    BatchNorm layers use: ``running`` those stored in the weights; ``batch`` those of the image at
-    hand, which reproduces micro-sam's command line: it never puts the decoder into eval mode.
+    BatchNorm layers use: ``running`` those stored in the weights; ``batch`` those of the current
+    image, which reproduces micro-sam's command line: it never puts the decoder into eval mode.
     samzoo's training leaves stored statistics alone; a fresh decoder has mean 0 and variance 1.
 
     Source: torch-em 0.10.9, ``model/unetr.py``; micro-sam 1.8.14, ``instance_segmentation.py``.

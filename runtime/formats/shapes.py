@@ -1,7 +1,7 @@
-"""The names and shapes of all the tensors that a model has, derived from its numbers.
+"""The names and shapes of all tensors of a model, derived from its numbers.
 
-In: an ``Architecture``. Out: shapes by the original SAM key names. Whoever reads weights compares
-them with this before any network is built; it needs no torch.
+In: an ``Architecture``. Out: shapes by the original SAM key names. Code that reads weights
+compares them with these shapes before it builds a network. No torch is needed.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ Shape = tuple[int, ...]
 Shapes = dict[str, Shape]
 
 BATCH_NORM_COUNTER = "num_batches_tracked"
-"""BatchNorm's counter, the one integer among a model's tensors."""
+"""The name of BatchNorm's counter, the only integer among a model's tensors."""
 
 STATISTICS = ("running_mean", "running_var", BATCH_NORM_COUNTER)
-"""Last parts of the names of BatchNorm's tensors that are no parameters."""
+"""Last parts of the names of BatchNorm's tensors that are not parameters."""
 
 POINT_EMBEDDINGS = 4
-"""Background and foreground point, and the two corners of a box."""
+"""Number of learned point embeddings: background, foreground, and the two corners of a box."""
 
 ATTENTION_DOWNSAMPLING = 2
-"""The mask decoder's cross attention has this many times fewer channels. Source:
+"""Factor by which the mask decoder's cross attention reduces the channels. Source:
 segment-anything, ``modeling/transformer.py``."""
 
 
 def is_statistic(name: str) -> bool:
-    """Whether a tensor is no parameter but BatchNorm's."""
+    """Tell whether a tensor is one of BatchNorm's statistics, not a parameter."""
     return name.rpartition(".")[2] in STATISTICS
 
 
 def tensor_shapes(architecture: Architecture) -> Shapes:
-    """List every tensor of a model.
+    """List all tensors of a model with their shapes.
 
     Args:
         architecture: The networks in numbers.
 
     Returns:
-        Shapes by name, of the image encoder, the prompt encoder, the mask decoder and, where there
-        is one, the AIS decoder. Counters of BatchNorm have the shape ``()``.
+        Shapes by name, for the image encoder, the prompt encoder, the mask decoder and, if there
+        is one, the AIS decoder. BatchNorm's counters have the shape ``()``.
 
     Example:
         >>> from samzoo.runtime.formats.architecture import Architecture, VitConfig

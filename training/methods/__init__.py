@@ -1,6 +1,6 @@
-"""The finetuning methods: one module each, and their table.
+"""The finetuning methods, one module for each, and their table.
 
-``table.py`` is where to start. Importing this package needs no torch.
+Start reading at ``table.py``. Importing this package needs no torch.
 """
 
 from .method import Method

@@ -2,13 +2,13 @@
 
 ``mlp(x) <- mlp(x) + x + alpha * up(ReLU(down(x)))``, where x is the output of the block's second
 LayerNorm, ``down (projection, width)`` and ``up (width, projection)`` have biases, and alpha is one
-number. The ReLU stands between the two, so this does not fold into the MLP's weights: a merged
-model keeps the tensors, and its config says so (``AdaptFormerConfig``).
+number. Because of the ReLU between the two, the bottleneck does not fold into the MLP's weights. A
+merged model keeps the tensors, and its config says so (``AdaptFormerConfig``).
 
 Source: Chen et al., AdaptFormer (NeurIPS 2022); micro-sam 1.8.14, ``models/peft_sam.py``,
-``AdaptFormer``. The ``+ x`` is that code's and not the paper's: the block has its own residual, so
-x is added once more and training starts away from the base. ``init: identity`` leaves it out.
-``down`` starts Kaiming-uniform, ``up`` and both biases at zero, alpha at 1.
+``AdaptFormer``. The ``+ x`` is in that code, not in the paper: the block has a residual of its
+own, so x is added a second time and training starts away from the base. ``init: identity`` leaves
+it out. ``down`` starts Kaiming-uniform, ``up`` and both biases at zero, alpha at 1.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class AdaptFormerSettings:
     Attributes:
         projection: Width of the bottleneck.
         alpha: A fixed number, or ``learned``.
-        dropout: Probability, after the ReLU; acts in training steps only.
+        dropout: Probability of dropout after the ReLU, in training steps only.
         init: ``identity`` leaves out the additional residual.
         blocks: See ``blocks.py``.
     """
@@ -65,10 +65,10 @@ class AdaptFormerSettings:
 
 
 def extended(architecture: Architecture, settings: AdaptFormerSettings) -> Architecture:
-    """Describe the network that has the bypasses.
+    """Describe the network with the bypasses.
 
     Raises:
-        FormatError: It has some already.
+        FormatError: The network has bypasses already.
     """
     encoder = architecture.image_encoder
     if encoder.adaptformer is not None:
@@ -89,7 +89,7 @@ def extended(architecture: Architecture, settings: AdaptFormerSettings) -> Archi
 def trainable(
     shapes: Shapes, architecture: Architecture, settings: AdaptFormerSettings
 ) -> dict[str, tuple[int, ...]]:
-    """List the bypasses' tensors by name with their shapes; a fixed alpha is not among them."""
+    """List the bypasses' trainable tensors by name with their shapes; a fixed alpha is not one."""
     tensors = _tensors(shapes, architecture, settings)
     if settings.alpha == "learned":
         return tensors
@@ -118,7 +118,7 @@ def add_bypasses(encoder: nn.Module, config: EncoderConfig) -> None:
 
     Args:
         encoder: A ViT or TinyViT without them.
-        config: Its config; nothing happens where ``adaptformer`` is None.
+        config: Its config; nothing happens if ``adaptformer`` is None.
     """
     import torch
     from torch import nn
@@ -145,7 +145,7 @@ def add_bypasses(encoder: nn.Module, config: EncoderConfig) -> None:
 def _add_bypass(mlp: Any, inputs: tuple[Tensor, ...], output: Tensor, *, residual: bool) -> Tensor:
     import torch.nn.functional as F
 
-    # TinyViT's MLP starts with its LayerNorm, segment-anything's gets what its block has normed.
+    # TinyViT's MLP starts with its LayerNorm; segment-anything's gets an input that is normed.
     x = mlp.norm(inputs[0]) if hasattr(mlp, "norm") else inputs[0]
     hidden = F.relu(mlp.adaptformer_down(x))
     if hasattr(mlp, "adaptformer_dropout"):
@@ -153,7 +153,7 @@ def _add_bypass(mlp: Any, inputs: tuple[Tensor, ...], output: Tensor, *, residua
     result: Tensor = output + mlp.adaptformer_alpha * mlp.adaptformer_up(hidden)
     if residual:
         result = result + x
-    return result.to(output.dtype)  # under autocast, as without the bypass
+    return result.to(output.dtype)  # the dtype under autocast, as without the bypass
 
 
 def keep(
@@ -162,15 +162,15 @@ def keep(
     architecture: Architecture,
     settings: AdaptFormerSettings,
 ) -> Tensors:
-    """Return the bypasses' tensors as they are, checked: a merged model's extra weights.
+    """Check the bypasses' tensors and return them unchanged: a merged model's extra weights.
 
-    It stands where other methods have their ``fold``.
+    The method has this function in place of a ``fold``.
 
     Args:
         base: Encoder weights by full SAM names.
         delta: ``<block>.mlp.adaptformer_down.weight`` and so on, with full names.
-        architecture: Of the merged model; it must describe these bypasses.
-        settings: Of the method.
+        architecture: The merged model's networks, which must include these bypasses.
+        settings: The method's settings.
 
     Raises:
         FormatError: A tensor is missing, unknown or of another shape, or the architecture
@@ -186,10 +186,10 @@ def keep(
         )
     names, layers = block_names(encoder), block_layers(encoder)
     shapes: dict[str, tuple[int, ...]] = {}
-    for block in found.blocks:  # the widths; nothing else of the base is read
+    for block in found.blocks:  # only the widths of the base are read
         name = f"{names[block]}.{layers['lin1']}.weight"
         if f"{PREFIX}{name}" not in base:
-            raise FormatError(f"the base lacks {shown(PREFIX + name)}, beside which a bypass is")
+            raise FormatError(f"the base lacks {shown(PREFIX + name)}, which a bypass needs")
         shapes[name] = base[f"{PREFIX}{name}"].shape
     tensors = _tensors(shapes, plain, settings)
     expected = {f"{PREFIX}{name}": shape for name, shape in tensors.items()}

@@ -1,8 +1,8 @@
-"""Which attention blocks of an encoder a method adapts.
+"""The choice of the attention blocks of an encoder that a method adapts.
 
 Blocks are counted from 0 over the whole encoder: those of a ViT, or those of a TinyViT that have
 attention (its first stage has none). The settings of a method have the field ``blocks``: None for
-all of them, sorted indices, or ``late``.
+all blocks, sorted indices, or ``late``.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ Source: Teuber et al., PEFT-SAM (MIDL 2025), appendix A (the last 50 % of ViT-B)
 MOST_LATE_BLOCKS = 6
 
 Blocks = tuple[int, ...] | Late | None
-"""What the field ``blocks`` holds."""
+"""Values of the field ``blocks``."""
 
 
 @runtime_checkable
 class InBlocks(Protocol):
-    """Settings of a method that adapts chosen blocks."""
+    """The settings of a method that adapts chosen blocks."""
 
     @property
     def blocks(self) -> Blocks:
-        """See the top of this module."""
+        """The chosen blocks; see the docstring of this module."""
 
 
 def block_names(config: EncoderConfig) -> list[str]:
@@ -50,10 +50,10 @@ def block_names(config: EncoderConfig) -> list[str]:
 
 
 def check_blocks(value: Blocks) -> None:
-    """Check a ``blocks`` as far as one can without the encoder.
+    """Check ``blocks`` as far as is possible without the encoder.
 
     Raises:
-        FormatError: Indices that are none, negative, not sorted, or not different.
+        FormatError: There are no indices, or they are negative, not sorted, or not different.
     """
     if value is None or value == LATE:
         return
@@ -91,6 +91,6 @@ def chosen_blocks(config: EncoderConfig, value: Blocks) -> list[int]:
 
 
 def chosen_names(config: EncoderConfig, value: Blocks) -> list[str]:
-    """List the modules of the blocks that a checked ``blocks`` means; see ``chosen_blocks``."""
+    """List the modules of the blocks that a checked ``blocks`` names; see ``chosen_blocks``."""
     names = block_names(config)
     return [names[index] for index in chosen_blocks(config, value)]

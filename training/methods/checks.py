@@ -1,8 +1,8 @@
-"""Ranges of the settings that several methods have.
+"""Checks of the ranges of settings that several methods have.
 
-Each takes the field's name for the message and raises FormatError with the field, what is allowed
-and what was found. Types are checked by ``samzoo.runtime.formats.fields``; ``check_blocks`` is in
-``blocks.py``.
+In: a value and, for the message, its field. Out: nothing, or a FormatError with the field, what is
+allowed and what was found. Types are checked by ``samzoo.runtime.formats.fields``;
+``check_blocks`` is in ``blocks.py``.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Literal
 from samzoo.runtime.errors import FormatError
 
 SECTION = "hyperparameters"
-"""Where the settings of a method stand in a config: the first word of a field's name."""
+"""The field of a config with a method's settings; messages name a setting below it."""
 
 Init = Literal["reference", "identity"]
-"""Where training starts: as the code behind the paper's tables does, or at the base exactly."""
+"""The start of training: as in the code behind the paper's tables, or exactly at the base."""
 
 MAX_SIZE = 1024
 """Largest rank or projection: the width of ViT-L (own choice; adapters come from strangers)."""

@@ -1,7 +1,7 @@
-"""How many parameters a method trains, from the config's numbers alone.
+"""The number of parameters that a method trains, from the config's numbers alone.
 
-In: a method and an architecture. Out: counts a part. Needs no torch and makes no weights, so ViT-H
-costs no memory.
+In: a method and an architecture. Out: counts by part of the model. No torch is needed and no
+weights are made, so ViT-H costs no memory.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from .layers import Shapes
 from .method import Method, S
 
 BUFFERS = (*STATISTICS, "positional_encoding_gaussian_matrix")
-"""Last parts of the names of tensors that are no parameters."""
+"""Last parts of the names of tensors that are not parameters."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Trainable parameters of a method, a part of the model each; no unit.
+    """Numbers of trainable parameters of a method, by part of the model.
 
     Attributes:
-        image_encoder: Of the encoder, its own and added ones.
-        decoders: Of the prompt encoder and the mask decoder.
-        ais_decoder: Of an AIS decoder.
+        image_encoder: Parameters of the encoder, its own and added ones.
+        decoders: Parameters of the prompt encoder and the mask decoder.
+        ais_decoder: Parameters of an AIS decoder.
     """
 
     image_encoder: int
@@ -36,12 +36,12 @@ class Counts:
 
     @property
     def trainable(self) -> int:
-        """Without an AIS decoder."""
+        """Number of trainable parameters without an AIS decoder."""
         return self.image_encoder + self.decoders
 
     @property
     def trainable_with_ais_decoder(self) -> int:
-        """With it."""
+        """Number of trainable parameters with an AIS decoder."""
         return self.trainable + self.ais_decoder
 
 
@@ -51,13 +51,13 @@ def count_trainable(
     settings: S,
     ais_decoder: AisDecoderConfig,
 ) -> Counts:
-    """Count what a method trains.
+    """Count the parameters that a method trains.
 
     Args:
         method: A row of ``METHODS``.
-        architecture: Its own AIS decoder does not count.
-        settings: Of the method.
-        ais_decoder: The one that counts.
+        architecture: The networks; their own AIS decoder does not count.
+        settings: The method's settings.
+        ais_decoder: The AIS decoder that counts.
 
     Raises:
         FormatError: The encoder lacks one of the blocks that the settings name.
@@ -75,7 +75,7 @@ def count_trainable(
 
 
 def parameters_of(part: str, architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    """List the parameters of a part, such as ``image_encoder``, by their names in it."""
+    """List the parameters of a part, such as ``image_encoder``, by their names in that part."""
     prefix = f"{part}."
     return _parameters(
         {

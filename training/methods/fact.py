@@ -4,10 +4,10 @@
 ``S (rank, rank)``. In training, dropout acts on ``S U x``.
 
 Source: Jie and Deng, FacT (AAAI 2023); micro-sam 1.8.14, ``models/peft_sam.py``, ``FacTSurgery``,
-where U and V belong to one block, all factors start as linear layers do (so training starts away
-from the base), and the scale is 1. Options beyond that code: ``shared``, as the papers' text has
-it, gives blocks of the same width one U and one V; ``init: identity`` starts V at zero, as the
-FacT paper does.
+where U and V belong to one block, all factors start as linear layers do (so that training starts
+away from the base), and the scale is 1. There are two more options: ``shared`` gives blocks of the
+same width one U and one V, as in the papers' text; ``init: identity`` starts V at zero, as in the
+FacT paper.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class FactSettings:
     """Settings of FacT.
 
     Attributes:
-        rank: Of the factors. Default: PEFT-SAM's released code.
-        dropout: Probability; acts in training steps only. Default: as ``rank``.
-        shared: One U and one V for all blocks of the same width.
+        rank: Rank of the factors. Default: PEFT-SAM's released code.
+        dropout: Probability of dropout, in training steps only. Default: as ``rank``.
+        shared: Use one U and one V for all blocks of the same width.
         init: ``identity`` starts V at zero.
         blocks: See ``blocks.py``.
     """
@@ -61,16 +61,16 @@ class FactSettings:
 
 
 def shares(settings: FactSettings) -> bool:
-    """Whether blocks share factors."""
+    """Tell whether blocks share factors."""
     return settings.shared
 
 
 def trainable(
     shapes: Shapes, architecture: Architecture, settings: FactSettings
 ) -> dict[str, tuple[int, ...]]:
-    """List the factors by name with their shapes; shared ones under the first block that has them.
+    """List the factors by name with their shapes; shared ones have the name of their first block.
 
-    Where factors are shared, blocks of the same width (all of a ViT, a stage of a TinyViT) share.
+    Blocks of the same width share factors: all blocks of a ViT, or those of a TinyViT's stage.
     """
     factors: dict[str, tuple[int, ...]] = {}
     rank, widths = settings.rank, set()
@@ -87,7 +87,7 @@ def trainable(
 def attach(encoder: nn.Module, architecture: Architecture, settings: FactSettings) -> None:
     """Freeze the encoder and give its ``qkv`` layers trainable U, V, S_q and S_v.
 
-    They stand beside the layer's weights as ``fact_u``, ``fact_v`` and ``fact_s.<matrix>``.
+    The layer holds them beside its weights as ``fact_u``, ``fact_v`` and ``fact_s.<matrix>``.
     """
     import torch
     from torch import nn
@@ -144,15 +144,15 @@ def fold(
     Args:
         base: Encoder weights by full SAM names, float32.
         delta: ``<qkv>.fact_u (rank, in)``, ``<qkv>.fact_v (out, rank)`` and ``<qkv>.fact_s.<m>
-            (rank, rank)`` with m in q and v; shared U and V under the first block that has them.
+            (rank, rank)`` with m in q and v; shared U and V have the name of their first block.
         architecture: Says where the rows of a matrix lie.
-        settings: ``shared``.
+        settings: The method's settings; ``shared`` is used.
 
     Returns:
         The changed weights, float32, by name. The sums run in float64.
 
     Raises:
-        FormatError: A tensor is no factor, a factor lacks its partners or its layer, or a shape
+        FormatError: A tensor is not a factor, a factor lacks its partners or its layer, or a shape
             does not fit.
     """
     for name in delta:
@@ -201,7 +201,7 @@ def _outer(
     delta: Mapping[str, NDArray[Any]],
     settings: FactSettings,
 ) -> NDArray[np.float64]:
-    """Find the U or V of an S: its layer's own, or the shared one of layers as wide."""
+    """Find the U or V of an S: that of its layer, or the shared one of layers of its width."""
     layer, _ = _parts(name)
     found = delta.get(f"{layer}.{kind}")
     if found is None and settings.shared:

@@ -33,10 +33,10 @@ from samzoo.runtime.formats.four_bit import BLOCK, LEVELS, NESTED_BLOCK, Quantiz
 
 
 def _import_bitsandbytes() -> ModuleType:
-    """Import bitsandbytes without what it would fetch from the internet while being imported.
+    """Import bitsandbytes without letting it fetch code from the internet.
 
-    Where the package ``kernels`` is installed and the processor has AVX-512 BF16, it downloads
-    and loads compiled code; where not, it logs a warning. Neither is needed here.
+    If the package ``kernels`` is installed and the processor has AVX-512 BF16, the import
+    downloads and loads compiled code; otherwise it logs a warning. Neither is needed here.
     """
     loaded = sys.modules.get("bitsandbytes")
     if loaded is not None:
@@ -60,8 +60,8 @@ bitsandbytes = _import_bitsandbytes()
 class FourBitLinear(bitsandbytes.nn.Linear4bit):  # type: ignore[misc, name-defined]
     """A frozen linear layer with a 4-bit weight; gradients pass through to its input.
 
-    Its state dict has the packed tensors under bitsandbytes' names. Under autocast it computes in
-    autocast's dtype, otherwise in that of its input.
+    Its state dict has the packed tensors under bitsandbytes' names. It computes in autocast's
+    dtype, or without autocast in its input's dtype.
 
     Args:
         linear: The layer in float32; its bias is shared, its weight copied.
@@ -100,7 +100,7 @@ class FourBitLinear(bitsandbytes.nn.Linear4bit):  # type: ignore[misc, name-defi
         self.requires_grad_(False)
 
     def dequantized(self, dtype: torch.dtype) -> Tensor:
-        """The weight that the layer computes with, ``(out_features, in_features)``."""
+        """Return the weight that the layer computes with, ``(out_features, in_features)``."""
         state = self.weight.quant_state
         scales = torch.ops.bitsandbytes.dequantize_blockwise(
             state.absmax, state.state2.absmax, state.state2.code, NESTED_BLOCK, torch.float32
@@ -123,7 +123,7 @@ class FourBitLinear(bitsandbytes.nn.Linear4bit):  # type: ignore[misc, name-defi
 
 
 class _Product(torch.autograd.Function):
-    """``x W^T + b`` with a W that is unpacked again in the backward pass instead of being kept."""
+    """``x W^T + b``, with a W that the backward pass unpacks again, so that it is not kept."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, layer: FourBitLinear) -> Tensor:
@@ -138,10 +138,10 @@ class _Product(torch.autograd.Function):
 
 
 def quantize_linears(encoder: nn.Module, quantization: Quantization) -> None:
-    """Replace all linear layers of an encoder, in place; they are frozen.
+    """Replace all linear layers of an encoder by frozen 4-bit ones, in place.
 
     Args:
-        encoder: A ViT or TinyViT in float32, before a method has added anything to it.
+        encoder: A ViT or TinyViT in float32, to which no method has added anything yet.
         quantization: ``fp4`` or ``nf4``.
     """
     for name, layer in list(encoder.named_modules()):

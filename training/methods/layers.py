@@ -1,7 +1,7 @@
-"""Which layers of a block a method means by ``q``, ``k``, ``v``, ``proj``, ``mlp`` and so on.
+"""The layers of a block that methods call ``q``, ``k``, ``v``, ``proj``, ``mlp`` and so on.
 
 Segment-anything's ViT and TinyViT name the same six layers of a block differently, and order the
-rows of the fused ``qkv`` differently. Both are said here and nowhere else.
+rows of the fused ``qkv`` differently. Only this module knows both.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PREFIX = "image_encoder."
-"""Of the encoder's tensors in a model. Methods name tensors without it where they see the encoder
-alone (``attach``, ``trainable``), and with it in files (``fold``)."""
+"""Prefix of the encoder's tensors in a model. Methods name tensors without it if they see the
+encoder alone (``attach``, ``trainable``), and with it in files (``fold``)."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Shapes of an encoder's parameters by their names in the encoder."""
@@ -42,16 +42,16 @@ TINY_VIT_LAYERS = {
     "lin1": "mlp.fc1",
     "lin2": "mlp.fc2",
 }
-"""The natural counterparts: the same arithmetic at the same place. A TinyViT's convolutions (stem,
-first stage, ``local_conv`` in each block, patch merging) have none, and stay frozen."""
+"""Layers with the same arithmetic at the same place. A TinyViT's convolutions (stem, first stage,
+``local_conv`` in each block, patch merging) have no counterpart and stay frozen."""
 
 
 FUSED = ("q", "k", "v")
-"""Matrices that ``qkv`` holds, in this order."""
+"""The matrices in ``qkv``, in this order."""
 
 
 def block_layers(config: EncoderConfig) -> dict[str, str]:
-    """Name the six layers of a block: module in the block by ``norm1``, ``qkv`` and so on."""
+    """Return the names in the block of its six layers, by ``norm1``, ``qkv`` and so on."""
     return TINY_VIT_LAYERS if isinstance(config, TinyVitConfig) else VIT_LAYERS
 
 
@@ -62,12 +62,12 @@ def linear_layers(
 
     Args:
         config: The image encoder.
-        matrices: Out of ``q``, ``k``, ``v``, ``proj``, ``mlp``.
+        matrices: A choice of ``q``, ``k``, ``v``, ``proj``, ``mlp``.
         blocks: See ``blocks.py``.
 
     Yields:
-        The layer's name in the encoder, and the names of the matrices wanted in it: some of q, k
-        and v for the fused ``qkv``, else the layer's own name.
+        The layer's name in the encoder, and the names of its wanted matrices: some of q, k and v
+        for the fused ``qkv``, else the layer's own name.
     """
     layers = block_layers(config)
     fused = [matrix for matrix in FUSED if matrix in matrices]
@@ -81,13 +81,13 @@ def linear_layers(
 
 
 def matrix_rows(config: EncoderConfig, layer: str, matrix: str, rows: int) -> NDArray[np.intp]:
-    """Rows of a layer's weight that belong to one matrix.
+    """Return the rows of a layer's weight that belong to one matrix.
 
     Args:
         config: The image encoder.
         layer: The layer's name, for example ``blocks.3.attn.qkv``.
         matrix: ``q``, ``k``, ``v``, or the name of an unfused layer.
-        rows: Rows of the weight.
+        rows: Number of rows of the weight.
 
     Returns:
         Row indices. In segment-anything's ViT ``qkv`` holds all q, then all k, then all v; in
@@ -106,16 +106,16 @@ def matrix_rows(config: EncoderConfig, layer: str, matrix: str, rows: int) -> ND
 
 
 def spread(factor: Tensor, rows: Tensor, outputs: int) -> Tensor:
-    """Put the rows of a factor where their matrix lies in a layer's output.
+    """Put the rows of a factor at the places of their matrix in a layer's output.
 
     Args:
         factor: ``(len(rows), rank)``.
         rows: Row indices.
-        outputs: Rows of the layer.
+        outputs: Number of rows of the layer.
 
     Returns:
-        ``(outputs, rank)``, zero elsewhere. Adding the product with it to the layer's output
-        writes nothing in place, which 4-bit layers forbid.
+        ``(outputs, rank)``, zero elsewhere. Adding its product to the layer's output needs no
+        writing in place, which 4-bit layers forbid.
     """
     zeros = factor.new_zeros(outputs, factor.shape[1])
     return zeros.index_copy(0, rows.to(factor.device), factor)

@@ -36,13 +36,13 @@ MATRICES: tuple[Matrix, ...] = get_args(Matrix)
 
 @dataclass(frozen=True, kw_only=True)
 class LoraSettings:
-    """Settings of a method that adds LoRA factors.
+    """The settings of a method that adds LoRA factors.
 
     Attributes:
-        rank: Of the factors. Default: PEFT-SAM, appendix (LoRA-C).
-        matrices: Those that get factors. Default: as ``rank``.
-        scale: Multiplies the product; alpha / rank in other libraries' words.
-        mask_decoder_rank: Of factors in the mask decoder's attention; 0 for none.
+        rank: Rank of the factors. Default: PEFT-SAM, appendix (LoRA-C).
+        matrices: The matrices that get factors. Default: as ``rank``.
+        scale: Factor on the product; other libraries call it alpha / rank.
+        mask_decoder_rank: Rank of factors in the mask decoder's attention; 0 for none.
         blocks: See ``blocks.py``.
     """
 
@@ -57,7 +57,7 @@ class LoraSettings:
         check_size("rank", self.rank)
         if not self.matrices:
             raise FormatError(
-                f"{SECTION}.matrices: allowed is a list out of {', '.join(MATRICES)}, found []"
+                f"{SECTION}.matrices: allowed is a list of {', '.join(MATRICES)}, found []"
             )
         check_size("mask_decoder_rank", self.mask_decoder_rank, least=0)
         check_blocks(self.blocks)
@@ -86,7 +86,7 @@ def trainable(
 def attach(encoder: nn.Module, architecture: Architecture, settings: LoraSettings) -> None:
     """Freeze the encoder and give its linear layers trainable A and B.
 
-    Each layer keeps its own weights under their names; the factors stand beside them as
+    Each layer keeps its own weights under their names. It holds the factors beside them as
     ``lora_a.<matrix>`` and ``lora_b.<matrix>``, and a forward hook adds their product.
     """
     encoder.requires_grad_(False)
@@ -105,8 +105,8 @@ def add_factors(
     Args:
         linear: An ``nn.Linear``, or a subclass whose weights may be packed.
         rows: Rows of the layer by matrix.
-        rank: Of the factors.
-        scale: Of their product.
+        rank: Rank of the factors.
+        scale: Factor on their product.
     """
     import torch
     from torch import nn
@@ -123,9 +123,9 @@ def add_factors(
 
 
 def effective_weight(linear: Any) -> Tensor:
-    """The weight of a linear layer with its factors' product, if it has factors.
+    """Return the weight of a linear layer, plus the product of its factors if it has any.
 
-    For whoever computes with a layer's weight instead of calling it, as ``mask_decoding.py``.
+    Modules that compute with a layer's weight instead of calling the layer need it.
 
     Args:
         linear: An ``nn.Linear``; its factors, if any, are those of one matrix with all its rows.
@@ -149,8 +149,8 @@ def _add_delta(
     import torch
     import torch.nn.functional as F
 
-    # By name: a ParameterDict sorts its keys, so its values come in another order (k, q, v).
-    # All factors in one pair of products: B is spread over the layer's rows, block by block.
+    # By name, because a ParameterDict sorts its keys: its values come in the order k, q, v.
+    # One pair of products for all factors: B is spread over the layer's rows, block by block.
     outputs = output.shape[-1]
     b = [spread(layer.lora_b[m], index, outputs) for m, index in rows.items()]
     hidden = F.linear(inputs[0], torch.cat([layer.lora_a[m] for m in rows]))
@@ -170,13 +170,13 @@ def fold(
         base: Encoder weights by full SAM names, float32.
         delta: ``<layer>.lora_a.<matrix> (rank, in)`` and ``<layer>.lora_b.<matrix> (rows, rank)``.
         architecture: Says where the rows of a matrix lie.
-        settings: ``scale``.
+        settings: The method's settings; ``scale`` is used.
 
     Returns:
         The changed weights, float32, by name. The sums run in float64.
 
     Raises:
-        FormatError: A tensor is no factor, a factor lacks its partner or its layer, or a shape
+        FormatError: A tensor is not a factor, a factor lacks its partner or its layer, or a shape
             does not fit.
     """
     merged: Tensors = {}

@@ -2,11 +2,11 @@
 
 With ``mask_decoder_rank`` above 0, every ``q_proj``, ``k_proj``, ``v_proj`` and ``out_proj`` of the
 mask decoder keeps its weight and trains a pair of factors, ``W <- W + scale * B A``; their biases
-and all else in the mask decoder train as with every method. An adapter stores the mask decoder
-with the products folded in, as plain weights, so nobody who reads one needs to know of this.
+and all other weights of the mask decoder train as with every method. An adapter stores the mask
+decoder as plain weights with the products folded in, so that readers of adapters need not know
+about it.
 
-Source: the option is that of CellSeg1 (Zhou et al., 2024), which adapts q and v only and freezes
-the rest.
+Source: CellSeg1 (Zhou et al., 2024), which adapts q and v only and freezes the rest.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ PREFIX = "mask_decoder."
 
 
 def attach(mask_decoder: nn.Module, settings: object) -> None:
-    """Give the attention's projections factors, where the settings ask for them.
+    """Give the attention's projections factors, if the settings ask for them.
 
     Args:
-        mask_decoder: Of a ``Sam``; all of it trains.
-        settings: Of any method; ``mask_decoder_rank`` and ``scale`` count.
+        mask_decoder: A ``Sam``'s mask decoder, all of which trains.
+        settings: Any method's settings; ``mask_decoder_rank`` and ``scale`` are used.
     """
     if not isinstance(settings, LoraSettings) or settings.mask_decoder_rank == 0:
         return
@@ -50,7 +50,7 @@ def fold(state: Mapping[str, Any], settings: object) -> Tensors:
 
     Args:
         state: All tensors of a ``Sam`` in training, as arrays by name.
-        settings: Of any method; without factors, nothing changes.
+        settings: Any method's settings; without factors, nothing changes.
 
     Returns:
         The tensors without the mask decoder's factors. The sums run in float64.
@@ -76,11 +76,11 @@ def fold(state: Mapping[str, Any], settings: object) -> Tensors:
 def trainable(
     shapes: Mapping[str, tuple[int, ...]], settings: object
 ) -> dict[str, tuple[int, ...]]:
-    """List what trains in the mask decoder, with shapes.
+    """List the mask decoder's trainable tensors, with shapes.
 
     Args:
-        shapes: Of its parameters, by their names in the mask decoder.
-        settings: Of any method.
+        shapes: Shapes of its parameters, by their names in the mask decoder.
+        settings: Any method's settings.
     """
     rank = settings.mask_decoder_rank if isinstance(settings, LoraSettings) else 0
     chosen: dict[str, tuple[int, ...]] = {}

@@ -1,7 +1,8 @@
-"""A finetuning method as a row of the table: what it does, and what it declares that it can do.
+"""A finetuning method as a row of the table: what it does, and what it can do.
 
-In: the functions of a method's own module. Out: a row whose settings are read and checked by one
-path. Who handles adapters asks the row what it can do, never for its name. Needs no torch.
+In: the functions of a method's own module. Out: a row. One function reads and checks the settings
+of all rows. Code that handles adapters asks the row what the method can do, never for its name. No
+torch is needed.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ TrainedBase = Callable[[str, NDArray[Any], S], NDArray[Any]]
 
 @dataclass(frozen=True)
 class Quantized(Generic[S]):
-    """What a method declares that trains over rounded weights.
+    """The declaration of a method that trains over rounded weights.
 
     Attributes:
-        of: Name of the method that trains the same tensors over the base's own weights.
+        of: Name of the method that trains the same tensors over the base's unrounded weights.
         quantization: Says how the weights are rounded.
-        trained_base: Gives an encoder weight as the network computed with it while training, from
-            its name and the base's own.
+        trained_base: Returns an encoder weight as the network used it in training, from its name
+            and the base's weight.
     """
 
     of: str
@@ -60,22 +61,23 @@ class Method(Generic[S]):
     The prompt encoder, the mask decoder and the AIS decoder are trained with every method.
 
     Attributes:
-        formula: What it changes, in one line.
-        placement: Which layers of a block it changes, in one line.
-        defaults: Its settings where none are given.
+        formula: The change to a weight or output, in one line.
+        placement: The layers of a block that it changes, in one line.
+        defaults: The settings that count if none are given.
         attach: Makes the encoder trainable in the method's way.
-        trainable: Lists what trains in the encoder: names and shapes, from the encoder's own.
+        trainable: Lists the trainable tensors of the encoder, names and shapes, from the encoder's
+            own shapes.
         fold: Returns the encoder weights that the adapter changes, merged.
-        frozen: Nothing in the encoder trains, so embeddings can be computed once.
-        selective: Adds no tensors: weights of the encoder's own train.
-        factored: What trains are LoRA factors, and the settings are ``LoraSettings``. Such deltas
-            can be summed, and can share one encoder.
-        folds: Merging gives plain weights of the base's architecture. Where it is false, ``fold``
-            returns named extra weights and ``extended`` the architecture with them.
-        late_of: Name of the method whose late form this is: the same, with other defaults.
-        quantized: How the base is rounded; None where training leaves it as it is.
-        shares: Whether layers share tensors of the delta, so that it folds only as a whole.
-        kept: Last parts of the names that an adapter stores also where they do not train.
+        frozen: Whether nothing in the encoder trains, so that embeddings can be computed once.
+        selective: Whether the method adds no tensors but trains the encoder's own weights.
+        factored: Whether the method trains LoRA factors, with ``LoraSettings``. Such deltas can be
+            summed, and can share one encoder.
+        folds: Whether merging gives plain weights of the base's architecture. If not, ``fold``
+            returns named extra weights, and ``extended`` the architecture with them.
+        late_of: Name of the method whose late form this is: the same method with other defaults.
+        quantized: How the base is rounded; None if training does not round it.
+        shares: Whether layers share tensors of the delta, so that the delta folds only as a whole.
+        kept: Last parts of the names of tensors that an adapter stores even if they do not train.
         extended: The architecture of the finetuned network; by default the base's.
     """
 
@@ -96,14 +98,14 @@ class Method(Generic[S]):
     extended: Extended[S] = lambda architecture, settings: architecture
 
     def settings(self, given: Mapping[str, Any], *, where: str = "method") -> S:
-        """Read hyperparameters as they stand in a config; the defaults fill in.
+        """Read the hyperparameters of a config; missing ones have their defaults.
 
         Args:
             given: Values by name.
-            where: The file, for messages.
+            where: Names the file in messages.
 
         Raises:
-            FormatError: An unknown name, or a value of another type or out of range.
+            FormatError: A name is unknown, or a value has another type or is out of range.
         """
         if not isinstance(given, Mapping):
             raise FormatError(f"{where}: {SECTION}: expected an object, found {shown(given)}")
@@ -111,11 +113,11 @@ class Method(Generic[S]):
         return from_json(type(self.defaults), values, where=f"{where}: {SECTION}")
 
     def resolved(self, settings: S, architecture: Architecture) -> S:
-        """Replace ``blocks: late`` by the indices that it means for an architecture.
+        """Replace ``blocks: late`` by the indices of these blocks in an architecture.
 
         Args:
-            settings: Of this method.
-            architecture: Of the base.
+            settings: This method's settings.
+            architecture: The base's networks.
 
         Raises:
             FormatError: The encoder lacks one of the blocks.
@@ -126,7 +128,7 @@ class Method(Generic[S]):
         return dataclasses.replace(settings, blocks=tuple(blocks))
 
     def quantization(self, settings: S) -> Quantization | None:
-        """Say how the base was rounded in training; None where it was not."""
+        """Return how the base was rounded in training; None if it was not."""
         return self.quantized.quantization(settings) if self.quantized is not None else None
 
     def check_delta(
@@ -136,18 +138,19 @@ class Method(Generic[S]):
         architecture: Architecture,
         settings: S,
     ) -> None:
-        """Check that an adapter holds exactly what the method trains in the encoder.
+        """Check that an adapter holds exactly the encoder's tensors that the method trains.
 
-        A method that does not fold checks this in ``fold``: it stores fixed numbers as well.
+        A method that does not fold checks this in ``fold``, because it also stores fixed numbers.
 
         Args:
-            base: Encoder weights by full SAM names; only their shapes are looked at.
+            base: Encoder weights by full SAM names; only their shapes are used.
             delta: The adapter's tensors of the encoder, by full names.
-            architecture: Of the base.
-            settings: Of this method.
+            architecture: The base's networks.
+            settings: This method's settings.
 
         Raises:
-            FormatError: A tensor is missing, unknown or of another shape; names the first.
+            FormatError: A tensor is missing, unknown or of another shape; the message names the
+                first.
         """
         if not self.folds:
             return

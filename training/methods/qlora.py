@@ -2,8 +2,8 @@
 
 ``W <- D(Q(W)) + scale * B A``: every linear layer of the encoder is quantized (bitsandbytes' FP4 or
 NF4, see ``samzoo.runtime.formats.four_bit``), also in blocks that get no factors. The factors and
-all biases stay float32; norms, convolutions and position terms are not touched. Order matters:
-what is quantized after the factors are there would quantize them too.
+all biases stay float32; norms, convolutions and position terms do not change. Layers are quantized
+before factors are added; otherwise the factors would be quantized too.
 
 Source: Dettmers et al., QLoRA (2023); Teuber et al., PEFT-SAM (MIDL 2025), section 2, and its
 released code, which uses bitsandbytes' defaults: FP4, blocks of 64, double quantization.
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class QloraSettings(lora.LoraSettings):
-    """Settings of LoRA over 4-bit weights.
+    """The settings of LoRA over 4-bit weights.
 
     Attributes:
-        quantization: ``fp4`` or ``nf4``. Default: that of bitsandbytes.
+        quantization: ``fp4`` or ``nf4``. Default: bitsandbytes'.
     """
 
     quantization: Quantization = "fp4"
@@ -46,8 +46,8 @@ _LINEAR = tuple(
     for layers in (VIT_LAYERS, TINY_VIT_LAYERS)
     for key in ("qkv", "proj", "lin1", "lin2")
 )
-"""Ends of the names of the weights that ``nn.Linear`` layers have: there are no others in an
-encoder. ``patch_embed.proj`` is a convolution."""
+"""Ends of the names of all weights of ``nn.Linear`` layers in an encoder. ``patch_embed.proj`` is
+a convolution."""
 
 
 def attach(encoder: nn.Module, architecture: Architecture, settings: QloraSettings) -> None:
@@ -63,20 +63,20 @@ def attach(encoder: nn.Module, architecture: Architecture, settings: QloraSettin
 
 
 def quantization(settings: QloraSettings) -> Quantization:
-    """Say how the encoder's linear layers are rounded."""
+    """Return how the encoder's linear layers are rounded."""
     return settings.quantization
 
 
 def trained_base(name: str, weight: NDArray[Any], settings: QloraSettings) -> NDArray[Any]:
-    """Return an encoder weight as the network computed with it while training.
+    """Return an encoder weight as the network used it in training.
 
     Args:
-        name: Full SAM name.
-        weight: The base's own, float32.
-        settings: ``quantization``.
+        name: The weight's full SAM name.
+        weight: The base's weight, float32.
+        settings: The method's settings; ``quantization`` is used.
 
     Returns:
-        The weight rounded to 4 bits and back where it is quantized, else ``weight``.
+        The weight rounded to 4 bits and back if it is quantized, else ``weight``.
     """
     if not (name.startswith(PREFIX) and name.endswith(_LINEAR)):
         return weight

@@ -1,11 +1,11 @@
-"""Methods that add nothing and choose which of the encoder's own weights train.
+"""Methods that add nothing but choose which of the encoder's own weights train.
 
-- ``full``: all of them, or whole blocks where ``blocks`` names some; ``freeze_encoder``: none.
+- ``full``: all of them, or whole blocks if ``blocks`` names some; ``freeze_encoder``: none.
 - ``late_full``: whole blocks, the last ones. ``attention``: the attention's linear layers and
   position terms. ``bias``: every bias. ``layernorm``: both LayerNorms.
 
-Except in ``full`` on all blocks, what lies outside the blocks is frozen: patch embedding, position
-embedding, neck, and the convolutions of a TinyViT.
+Except in ``full`` on all blocks, all weights outside the blocks are frozen: patch embedding,
+position embedding, neck, and the convolutions of a TinyViT.
 
 Source: Teuber et al., PEFT-SAM (MIDL 2025), section 2; micro-sam 1.8.14, ``models/peft_sam.py``
 (``ClassicalSurgery``, ``AttentionSurgery``, ``BiasSurgery``, ``LayerNormSurgery``). TinyViT is not
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class FrozenSettings:
-    """Settings of a method that trains nothing in the encoder: there are none."""
+    """The settings of a method that trains nothing in the encoder; there are none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SelectiveSettings:
-    """Settings of a method that trains weights of the encoder's own.
+    """The settings of a method that trains the encoder's own weights.
 
     Attributes:
         blocks: See ``blocks.py``.
@@ -56,7 +56,7 @@ class SelectiveSettings:
 T = TypeVar("T")
 
 Trainable = Callable[[Shapes, Architecture, T], dict[str, tuple[int, ...]]]
-"""Chooses what trains of an encoder's parameters, from the settings; names and shapes."""
+"""A function that chooses the trainable parameters of an encoder by the settings."""
 
 
 def trainable_full(
@@ -78,7 +78,7 @@ def trainable_none(
 def trainable_blocks(
     shapes: Shapes, architecture: Architecture, settings: SelectiveSettings
 ) -> dict[str, tuple[int, ...]]:
-    """Choose whole blocks, also when they are all; the rest of the encoder is frozen."""
+    """Choose whole blocks; the rest of the encoder is frozen, even if all blocks are chosen."""
     config = architecture.image_encoder
     prefixes = tuple(f"{block}." for block in chosen_names(config, settings.blocks))
     return {name: shape for name, shape in shapes.items() if name.startswith(prefixes)}
@@ -89,8 +89,8 @@ def trainable_attention(
 ) -> dict[str, tuple[int, ...]]:
     """Choose ``qkv`` and ``proj`` with biases, and the relative positions or attention biases.
 
-    TinyViT keeps its first LayerNorm inside the attention; segment-anything's ViT keeps it outside,
-    so it is frozen in both.
+    TinyViT has its first LayerNorm inside the attention, segment-anything's ViT outside; it is
+    frozen in both.
     """
     layers = block_layers(architecture.image_encoder)
     return _in_blocks(
@@ -141,7 +141,7 @@ def attach(
     *,
     trainable: Trainable[T],
 ) -> None:
-    """Freeze the encoder but for the weights that ``trainable`` chooses."""
+    """Freeze the encoder, except the weights that ``trainable`` chooses."""
     parameters = dict(encoder.named_parameters())
     shapes = {name: tuple(value.shape) for name, value in parameters.items()}
     chosen = trainable(shapes, architecture, settings)

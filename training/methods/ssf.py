@@ -1,13 +1,13 @@
 """SSF: a learned scale and shift after the layers of a block.
 
 ``y <- scale * y + shift`` for each channel of the output of both LayerNorms, ``qkv``, ``proj`` and
-both linear layers of the MLP. It folds: ``W <- scale[:, None] * W`` and ``b <- scale * b + shift``
-(a LayerNorm's weight is scaled channel by channel).
+both linear layers of the MLP. Folding gives ``W <- scale[:, None] * W`` and ``b <- scale * b +
+shift`` (a LayerNorm's weight is scaled channel by channel).
 
 Source: Lian et al., SSF (NeurIPS 2022); micro-sam 1.8.14, ``models/peft_sam.py``, ``SSFSurgery``.
-Its scales start at N(1, 0.2) and its shifts at N(0, 0.2), so training starts away from the base;
-``init: identity`` starts at 1 and 0. The paper's text has one more pair after the patch embedding,
-which the code that made its tables never adds; nor is it here.
+Its scales start at N(1, 0.2) and its shifts at N(0, 0.2), so that training starts away from the
+base; ``init: identity`` starts at 1 and 0. The paper's text has one more pair after the patch
+embedding. The code that made its tables never adds it, so it is left out here too.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 SPREAD = 0.2
-"""Standard deviation of the reference's start."""
+"""Standard deviation of the reference's start values."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SsfSettings:
-    """Settings of SSF.
+    """The settings of SSF.
 
     Attributes:
         init: ``identity`` starts at scales of 1 and shifts of 0.
@@ -81,7 +81,7 @@ def attach(encoder: nn.Module, architecture: Architecture, settings: SsfSettings
 
 
 def _scale_and_shift(layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-    # Under autocast the layer's type stays: what follows is then computed as without SSF.
+    # Under autocast the layer's dtype stays, so that later layers compute as without SSF.
     result: Tensor = (output * layer.ssf_scale + layer.ssf_shift).to(output.dtype)
     return result
 
@@ -96,16 +96,16 @@ def fold(
 
     Args:
         base: Encoder weights by full SAM names, float32.
-        delta: ``<layer>.ssf_scale`` and ``<layer>.ssf_shift``, one value an output channel.
-        architecture: Not used: a channel is a channel in every encoder.
+        delta: ``<layer>.ssf_scale`` and ``<layer>.ssf_shift``, one value for each output channel.
+        architecture: Not used; channels are the same in every encoder.
         settings: Not used.
 
     Returns:
         The changed weights and biases, float32, by name. The arithmetic runs in float64.
 
     Raises:
-        FormatError: A tensor is no scale or shift, lacks its partner or its layer, or has a shape
-            that does not fit.
+        FormatError: A tensor is not a scale or shift, lacks its partner or its layer, or has a
+            shape that does not fit.
     """
     merged: Tensors = {}
     for name in sorted(delta):

@@ -1,8 +1,9 @@
 """The table of finetuning methods.
 
-One row a method: its formula, its settings, what it does to the encoder (``attach``, needs torch),
-which parameters it trains (``trainable``), how it folds into plain weights (``fold``, numpy only),
-and what it can do. A new method is a new module and a new row here.
+Each row holds a method's formula, its settings, what it does to the encoder (``attach``, which
+needs torch), the parameters that it trains (``trainable``), how it folds into plain weights
+(``fold``, which needs numpy only), and what it can do. A new method is a new module and a new row
+here.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ S = TypeVar("S", bound="DataclassInstance")
 
 
 def _selective(defaults: S, *, trainable: selective.Trainable[S], **fields: Any) -> Method[S]:
-    """Make the row of a method that adds nothing and trains weights of the encoder's own."""
+    """Make the row of a method that adds nothing and trains the encoder's own weights."""
     return Method(
         defaults=defaults,
         attach=partial(selective.attach, trainable=trainable),
@@ -146,7 +147,7 @@ METHODS: dict[str, Method[Any]] = {
 
 
 def get_method(name: str) -> Method[Any]:
-    """Look a method up.
+    """Return a method by name.
 
     Args:
         name: The method's name, a key of ``METHODS``.
@@ -155,7 +156,7 @@ def get_method(name: str) -> Method[Any]:
         The method's row.
 
     Raises:
-        InputError: Unknown; lists the known ones.
+        InputError: The name is unknown; the message lists the known ones.
     """
     if name not in METHODS:
         raise InputError(f"unknown method {shown(name)}; known: {', '.join(METHODS)}")
@@ -163,7 +164,7 @@ def get_method(name: str) -> Method[Any]:
 
 
 def factored_methods() -> tuple[str, ...]:
-    """Name the methods that train LoRA factors."""
+    """Return the names of the methods that train LoRA factors."""
     return tuple(name for name, method in METHODS.items() if method.factored)
 
 
@@ -174,7 +175,7 @@ def factored_settings(
 
     Raises:
         InputError: The method is unknown, or trains something else.
-        FormatError: An unknown name, or a value of another type or out of range.
+        FormatError: A name is unknown, or a value has another type or is out of range.
     """
     method = get_method(name)
     settings = method.settings(given, where=where)
@@ -187,7 +188,7 @@ def factored_settings(
 
 
 def usual_form(name: str) -> str:
-    """Name the method that a late one is a form of; any other is its own.
+    """Return the method whose late form a method is; any other method's own name.
 
     >>> usual_form("late_qlora"), usual_form("ssf")
     ('qlora', 'ssf')
@@ -199,7 +200,7 @@ def usual_form(name: str) -> str:
 
 
 def late_form(name: str) -> str:
-    """Name the late form of a method; itself where it has none.
+    """Return the name of a method's late form; the method's own name if it has none.
 
     >>> late_form("lora"), late_form("ssf")
     ('late_lora', 'ssf')
@@ -208,7 +209,7 @@ def late_form(name: str) -> str:
 
 
 def quantized_form(name: str) -> str:
-    """Name the form of a method that trains over rounded weights; itself where it has none.
+    """Return the name of a method's form over rounded weights; its own name if it has none.
 
     >>> quantized_form("late_lora")
     'late_qlora'

@@ -249,7 +249,7 @@ def test_fold_refuses_what_does_not_fit(change, message):
         ({"rank": 1025}, "rank: allowed is 1 to 1024, found 1025"),
         ({"rank": True}, "run: hyperparameters.rank: expected int, found True"),
         ({"rank": 4.0}, "rank: expected int, found 4.0"),
-        ({"matrices": []}, "matrices: allowed is a list out of q, k, v, proj, mlp"),
+        ({"matrices": []}, "matrices: allowed is a list of q, k, v, proj, mlp"),
         ({"matrices": "q"}, "matrices: expected a list, found 'q'"),
         ({"matrices": ["q", "x"]}, r"matrices\[1\]: found 'x', allowed: 'q', 'k', 'v'"),
         ({"matrices": [["q"]]}, r"matrices\[0\]: found \['q'\], allowed: 'q'"),
