@@ -32,10 +32,10 @@ STEPS = (
     ("samzoo.runtime.automatic.segmentation", "segment_from_maps", "post-processing"),
     ("samzoo.runtime.automatic.segmentation", "embed_image", "cut and resize tiles"),
     ("samzoo.runtime.automatic.segmentation", "decode_maps", "join and resize maps"),
-    ("samzoo.zoo.cli.segment_command", "load_model", "open the package"),
+    ("samzoo.zoo.cli.model_loading", "load_model", "open the package"),
     ("samzoo.runtime.large.file_segmentation", "read_image", "read the image"),
     ("samzoo.runtime.large.file_segmentation", "write_labels", "write the labels"),
-    ("samzoo.zoo.cli.commands", "segment", "the rest of the command, releasing the model"),
+    ("samzoo.zoo.cli", "parse", "parse options"),
 )
 """Module or class, function, and the name of the step."""
 
@@ -93,13 +93,17 @@ def child(options: argparse.Namespace) -> dict[str, float]:
     with watch("import samzoo and NumPy"):
         from samzoo.zoo.cli import main as command_line
 
-        importlib.import_module("samzoo.zoo.cli.commands")
+        importlib.import_module("samzoo.zoo.cli.model_loading")
+        importlib.import_module("samzoo.runtime.large.file_segmentation")
     with watch("import onnxruntime"):
         importlib.import_module("onnxruntime")
     for place, name, step in STEPS:
         target = locate(place)
         setattr(target, name, watch.around(step, getattr(target, name)))
-    with tempfile.TemporaryDirectory() as folder, watch("parse options"):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        watch("the rest of the command, releasing the model"),
+    ):
         output = str(Path(folder) / "labels.tif")
         status = command_line(["segment", str(options.image), "-o", output,
                                "--model", options.model])  # fmt: skip

@@ -1,4 +1,4 @@
-"""Check by hand that other tools load what `samzoo convert --to` writes, and compute the same.
+"""Check by hand that other tools load what `write_checkpoint` writes, and compute the same.
 
 Needs segment-anything, micro-sam 1.8.14 (with torch-em 0.10.9) and transformers 5.23.0 in an
 environment of its own, see README.md beside this file, and samzoo on its path. A ViT-B SAM at full

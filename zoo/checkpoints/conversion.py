@@ -21,9 +21,11 @@ from samzoo.runtime.formats.outputs import check_output, check_output_folder, wr
 from samzoo.runtime.formats.shapes import tensor_shapes
 from samzoo.runtime.formats.tensor_files import check_names
 
+from .base import Base
 from .detection import architecture_of, preprocessing_of
 from .known import KNOWN, LITE_MEDSAM, describe
 from .reading import Checkpoint, read_checkpoint
+from .resizing import resized
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +45,7 @@ def convert(
     output: Path,
     *,
     decoder: Path | None = None,
+    image_size: int | None = None,
     force: bool = False,
     source: Mapping[str, Any] | None = None,
 ) -> Path:
@@ -55,6 +58,8 @@ def convert(
             or as micro-sam and others wrap it; or a Hugging Face folder of a ``SamModel``.
         output: The base folder to write.
         decoder: The file with micro-sam's AIS decoder, if it is a separate file.
+        image_size: Side of the encoder's input, in pixels, if it shall differ from the
+            checkpoint's; see ``resize_base``.
         force: Replace an existing ``output``.
         source: JSON values to add to the config's ``source``: ``name``, ``license``, ``url``,
             ``huggingface`` (``ORG/NAME``, the ``base_model`` of model cards), or others; ``file``
@@ -66,7 +71,8 @@ def convert(
     Raises:
         NotFoundError: There is no such file.
         FormatError: The file is not a checkpoint, is damaged, or has an unsupported architecture.
-        InputError: ``output`` is the checkpoint or a folder that contains it.
+        InputError: ``output`` is the checkpoint or a folder that contains it, or the image size
+            is not possible.
         OutputExistsError: ``output`` exists and ``force`` is false.
         StorageError: A file cannot be read or written.
     """
@@ -100,6 +106,9 @@ def convert(
         weights_digest=digest,
         source=_source(read.file, digest, dropped, described),
     )
+
+    if image_size is not None:
+        config, tensors = resized(Base(read.file, config, tensors), image_size)
 
     def fill(folder: Path) -> None:
         write_tensors(folder / "model.safetensors", tensors, {"format": "pt"})
@@ -168,8 +177,8 @@ def _refuse_other_networks(names: Iterable[str], *, where: str) -> None:
     if found:
         raise FormatError(
             f"{where}: has tensors of an adapter that is not merged, such as {shown(found[0])}; "
-            "a base holds SAM's own layers alone. Read it as an adapter: pass --base with the base "
-            "that it was trained on"
+            "a base holds SAM's own layers alone. Read it as an adapter: samzoo adapter read "
+            f"{where} --base BASE -o ADAPTER"
         )
     names = list(names)
     if any(name.startswith("deconv1.") for name in names):

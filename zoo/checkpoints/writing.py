@@ -96,7 +96,7 @@ def write_checkpoint(
     sam = bare_state_dict(config, tensors)
     unetr = isinstance(config.architecture.ais_decoder, UnetrDecoderConfig)
     if decoder is not None and not unetr:
-        raise InputError(f"{source}: has no AIS decoder of micro-sam's; leave --decoder out")
+        raise InputError(f"{source}: has no AIS decoder of micro-sam's; leave decoder out")
     if to == "micro-sam" and unetr and decoder is None:
         save_torch(output, {MODEL_STATE: sam, DECODER_STATE: ais})
     else:
@@ -151,7 +151,7 @@ def _check_outputs(
             f"{source}: not the folder of a base or model; run samzoo convert on a checkpoint first"
         )
     if decoder is not None and to != "micro-sam":
-        raise InputError("--decoder writes micro-sam's AIS decoder; it needs --to micro-sam")
+        raise InputError("decoder: writes micro-sam's AIS decoder; it needs to='micro-sam'")
     if to == "huggingface":
         check_output_folder(output, force=force, inputs=[source])
         return [output]

@@ -1,4 +1,4 @@
-"""The command line: ``samzoo VERB``. Parses, calls one function of ``commands.py``, reports errors.
+"""The command line: ``samzoo VERB``. Parses, runs the verb, prints its result, reports errors.
 
 Results go to stdout, everything else to stderr. Exit codes: 0 done, 2 input or usage, 3 input or
 output failed, 1 our own error, 130 interrupted. Nothing heavy is imported until a verb runs, so
@@ -7,7 +7,6 @@ output failed, 1 our own error, 130 interrupted. Nothing heavy is imported until
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import signal
@@ -16,9 +15,9 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
 
-from .verbs import build_parser
+from .parser import parse
+from .verb import Result
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,25 +29,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    parser = build_parser()
     try:
-        options = parser.parse_args(arguments)
+        call = parse(sys.argv[1:] if arguments is None else arguments)
     except SystemExit as stop:  # argparse has printed its message
         return int(stop.code or 0)
-    options.command = ["samzoo", *(sys.argv[1:] if arguments is None else arguments)]
     try:
-        commands = importlib.import_module("samzoo.zoo.cli.commands")
         with _termination_interrupts():
-            result = getattr(commands, options.verb)(options)
+            result = call.verb.run(call.options)
     except KeyboardInterrupt as stop:
         hint = f"; {stop}" if str(stop) else ""
         print(f"samzoo: interrupted{hint}", file=sys.stderr)
         return 130
     except Exception as error:
-        if options.debug:
+        if call.debug:
             traceback.print_exc()
         return _report(error)
-    return _print_result(result, as_json=options.json)
+    return _print_result(result, as_json=call.json)
 
 
 @contextmanager
@@ -64,7 +60,7 @@ def _termination_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous)
 
 
-def _print_result(result: Any, *, as_json: bool) -> int:
+def _print_result(result: Result, *, as_json: bool) -> int:
     """A verb returns a dict with its result; ``text`` is what a person sees.
 
     ``notes``, where there are any, are lines about the result: on stderr.

@@ -1,71 +1,98 @@
-"""What verbs have in common: an example each, and the options for output, model and JSON.
-
-Called by ``cli_verbs.py`` and ``cli_runtime_verbs.py``. Imports nothing heavy.
-"""
+"""Options that several verbs have. Imports nothing heavy."""
 
 from __future__ import annotations
 
-import argparse
-from typing import Any
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from pathlib import Path
 
-EXAMPLES = {
-    "segment": "samzoo segment examples/nuclei.tif -o labels.tif --overlay overlay.png",
-    "prompt": "samzoo prompt examples/nuclei.tif -o nucleus.tif --box 129 60 152 85",
-    "embed": "samzoo embed examples/nuclei.tif -o nuclei.safetensors",
-    "convert": "samzoo convert lite_medsam -o base",
-    "train": "samzoo train --images examples/train/images --labels examples/train/labels "
-    "--base base --method lora -o run",
-    "merge": "samzoo merge run -o model",
-    "export": "samzoo export model -o package",
-    "evaluate": "samzoo evaluate --images examples/test/images --labels examples/test/labels "
-    "-o report.json",
-    "methods": "samzoo methods --arch vit_t",
-    "list": "samzoo list",
-    "pull": "samzoo pull hf:ORG/NAME@v1.0.0",
-    "remove": "samzoo remove hf:ORG/NAME@v1.0.0",
-    "index": "samzoo index package -o index.json",
-    "gallery": "samzoo gallery -o site",
-    "publish": "samzoo publish package --to huggingface:ORG/NAME --version 1.0.0",
-    "show": "samzoo show nuclei-vit-t",
-    "verify": "samzoo verify nuclei-vit-t",
-    "card": "samzoo card package",
-    "doctor": "samzoo doctor",
-}
-"""One example a verb, shown by its ``--help`` and run by the tests."""
+from samzoo.runtime.errors import InputError
 
-
-def add_verb(verbs: Any, name: str, purpose: str) -> argparse.ArgumentParser:
-    """Add a verb with its example."""
-    parser: argparse.ArgumentParser = verbs.add_parser(
-        name, help=purpose, description=purpose, epilog=f"example: {EXAMPLES[name]}"
-    )
-    parser.add_argument("--debug", action="store_true", help="show our traceback on errors")
-    return parser
+PRECISIONS = ("fp32", "fp16", "int8-weights", "int8")
+"""As ``samzoo.zoo.packages.assembly`` has them, which takes long to import; a test compares."""
 
 
 def add_output(
-    parser: argparse.ArgumentParser, what: str, *, force: bool = True, required: bool = True
+    parser: ArgumentParser, what: str, *, force: bool = True, required: bool = True
 ) -> None:
     """Add ``--output``, and ``--force`` where a result may be replaced."""
-    parser.add_argument("-o", "--output", required=required, metavar="OUT", help=what)
+    parser.add_argument("-o", "--output", required=required, type=Path, metavar="OUT", help=what)
     if force:
         parser.add_argument("--force", action="store_true", help="replace an existing output")
-    add_json(parser)
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """Add ``--json``."""
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-
-
-def add_model(parser: argparse.ArgumentParser) -> None:
+def add_model(parser: ArgumentParser) -> None:
     """Add the options that choose a model and where it runs."""
     parser.add_argument("--model", metavar="REF", help="a name (samzoo list) or a package folder")
-    parser.add_argument("--adapter", metavar="NAME", help="of a package with several; the first "
-                        "by default")  # fmt: skip
+    parser.add_argument(
+        "--adapter", metavar="NAME", help="one of a package with several; the first by default"
+    )
     parser.add_argument("--threads", type=int, help="CPU threads; all cores by default")
     parser.add_argument(
         "--provider", default="cpu", metavar="NAME",
         help="where it runs: cpu (default), cuda, coreml, openvino, directml; samzoo doctor lists "
         "what is there",
     )  # fmt: skip
+
+
+def add_plane(parser: ArgumentParser) -> None:
+    """Add the options that choose an image in a file."""
+    parser.add_argument("--level", type=int, metavar="N", help="of a pyramid; 0 is full size")
+    parser.add_argument("--series", type=int, metavar="N", help="of a TIFF with several images")
+    parser.add_argument("--channel", type=int, metavar="N", help="of an image with several")
+    parser.add_argument("--plane", type=int, metavar="N", help="one plane of a stack")
+
+
+def add_store(parser: ArgumentParser) -> None:
+    """Add the option that keeps embeddings."""
+    parser.add_argument(
+        "--store", type=Path, metavar="DIR",
+        help="keep embeddings here, tile by tile, and encode only tiles that are needed and not "
+        "there; for images of any size",
+    )  # fmt: skip
+
+
+def add_base(parser: ArgumentParser) -> None:
+    """Add ``--base``."""
+    parser.add_argument(
+        "--base", type=Path, metavar="BASE",
+        help="the adapter's base; by default the folder where it lay while training",
+    )  # fmt: skip
+
+
+def add_qlora_base(parser: ArgumentParser) -> None:
+    """Add ``--qlora-base``."""
+    parser.add_argument(
+        "--qlora-base", choices=("original", "dequantized"),
+        help="fold a QLoRA adapter into the base, or into the rounded one it was trained on",
+    )  # fmt: skip
+
+
+def add_precision(parser: ArgumentParser) -> None:
+    """Add ``--precision``."""
+    parser.add_argument(
+        "--precision", choices=PRECISIONS,
+        help="fp32 by default; fp16 halves the files, int8-weights makes a quarter of them; int8 "
+        "also computes with integers",
+    )  # fmt: skip
+
+
+def add_texts(parser: ArgumentParser) -> None:
+    """Add what a package says of itself."""
+    parser.add_argument("--name", help="the package's name; the output folder's by default")
+    parser.add_argument("--segments", help="what it segments, in a few words")
+
+
+def refuse_given(options: Mapping[str, object], why: str) -> None:
+    """Refuse options that a verb would not use where it was asked to go.
+
+    Args:
+        options: By name, None where they were not given.
+        why: Ends the sentence that starts with the options.
+
+    Raises:
+        InputError: One was given.
+    """
+    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None]
+    if given:
+        raise InputError(f"{', '.join(given)}: {why}")

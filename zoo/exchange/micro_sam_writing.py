@@ -149,6 +149,6 @@ def _unshared(delta: Tensors) -> Tensors:
 
 def _refusal(what: str, why: str) -> InputError:
     return InputError(
-        f"micro-sam cannot load {what}: {why}; merge the adapter (samzoo merge) and convert the "
-        "model instead (samzoo convert MODEL --to micro-sam)"
+        f"micro-sam cannot load {what}: {why}; merge the adapter (samzoo merge) and export the "
+        "model instead (samzoo export MODEL -o PACKAGE --target micro-sam)"
     )

@@ -127,7 +127,7 @@ def _write_peft(
     if config.method not in plain:
         raise InputError(
             f"method: found {config.method!r}; peft folders can hold {' and '.join(plain)}. "
-            "Merge the adapter (samzoo merge) and convert the model instead"
+            "Merge the adapter (samzoo merge) and export the model instead"
         )
     theirs, state = huggingface_peft.write(settings, tensors, base)
     ais = {n.removeprefix(AIS): v for n, v in tensors.items() if n.startswith(AIS)}

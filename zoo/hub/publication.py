@@ -73,7 +73,7 @@ def publish(
     if to.startswith(HUB) and source is not None and not source.reference.startswith(HUB_PREFIX):
         raise InputError(
             f"{folder}: encoder_from: found {shown(source.reference)}, which others cannot pull; "
-            "publish that package first, then export the adapters with --over hf:ORG/NAME"
+            "publish that package first, then share the adapters with --over hf:ORG/NAME"
         )
     if to.startswith(BIOIMAGEIO):
         return _copy_zip(folder, Path(to.removeprefix(BIOIMAGEIO)), dry_run=dry_run, force=force)

@@ -10,18 +10,18 @@ with T the base's tensor; for weights that sum to 1 this is the weighted mean of
 AIS decoder: the same if the base has one of the same kind. Otherwise there is no T, and the result
 is the mean ``sum_i w_i T_i / sum_i w_i``.
 
-In: adapter folders. Out: an adapter folder, or the model merged from it. Source: Ilharco et al.,
-Editing Models with Task Arithmetic (ICLR 2023); the AIS decoder's mean is our own choice.
+In: adapter folders. Out: an adapter folder.
+
+Source: Ilharco et al., Editing Models with Task Arithmetic (ICLR 2023); the AIS decoder's mean is
+our own choice.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -34,7 +34,6 @@ from samzoo.runtime.formats.adapter import (
     write_adapter,
 )
 from samzoo.runtime.formats.arrays import Array, Tensors
-from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.fields import to_json
 from samzoo.runtime.formats.four_bit import Quantization
 from samzoo.runtime.formats.outputs import check_output_folder, write_folder
@@ -45,8 +44,6 @@ from samzoo.training.methods.table import factored_methods, factored_settings, u
 from samzoo.zoo.checkpoints.base import Base, read_base
 from samzoo.zoo.exchange.foreign import AIS, DECODERS, Foreign, completed
 from samzoo.zoo.exchange.lora_layers import Layers, grouped, matrices_found, ungrouped
-
-from .folding import merge
 
 Adapter = tuple[AdapterConfig, Tensors]
 
@@ -85,36 +82,6 @@ def sum_adapters(
     config, tensors = summed(adapters, weights=weights, base=base)
     write_folder(output, lambda folder: write_adapter(folder, config, tensors), force=force)
     return config
-
-
-def merge_sum(
-    adapters: Sequence[Path],
-    output: Path,
-    *,
-    weights: Sequence[float],
-    base: Path | None = None,
-    force: bool = False,
-    **options: Any,
-) -> ModelConfig:
-    """Sum adapters and merge the sum; see ``sum_adapters`` and ``samzoo.zoo.merging.folding``.
-
-    Args:
-        adapters: At least two adapter folders.
-        output: The model folder to write.
-        weights: One for each.
-        base: Their base.
-        force: Replace an existing ``output``.
-        options: Passed on to the merge.
-
-    Returns:
-        The model's config.
-    """
-    inputs = [*adapters, *([base] if base is not None else [])]
-    check_output_folder(output, force=force, inputs=inputs)
-    with tempfile.TemporaryDirectory(prefix="samzoo-sum-") as folder:
-        total = Path(folder) / "sum"
-        sum_adapters(adapters, total, weights=weights, base=base)
-        return merge(total, output, base=base, force=force, **options)
 
 
 def summed(

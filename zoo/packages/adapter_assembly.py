@@ -57,8 +57,8 @@ def export_adapters(
     file = encoder.graph(ENCODER)
     if not encoder.adapters or file is None:
         raise InputError(
-            f"{over}: has no encoder that takes adapters; make one with samzoo export "
-            "ADAPTER --shared-encoder"
+            f"{over}: has no encoder that takes adapters; make one with samzoo share "
+            "ADAPTER... -o PACKAGE"
         )
     configs = read_configs(adapters)
     check_fits(over, encoder, adapters, configs, qlora_base)

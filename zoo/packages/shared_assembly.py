@@ -147,8 +147,7 @@ def add_adapters(
     if not manifest.adapters or manifest.encoder_from is not None:
         holds = "adapters alone" if manifest.adapters else "one model"
         raise InputError(
-            f"{package}: holds {holds}; adapters are added to a package that "
-            "samzoo export --shared-encoder wrote"
+            f"{package}: holds {holds}; adapters are added to a package that samzoo share wrote"
         )
     configs = read_configs(adapters)
     check_fits(package, manifest, adapters, configs, qlora_base)

@@ -1,7 +1,6 @@
 """Bad input on the command line: one message, the documented exit code, nothing half-written."""
 
 import errno
-import json
 import os
 import signal
 import subprocess
@@ -278,7 +277,7 @@ def test_options_out_of_range_are_refused(run, folder, arguments, message):
         (("segment", "cells.tif", "x/cells.png", "-o", "o"), "cells.tif: two images would write"),
         (("segment", "cells.tif", "a.tif", "-o", "o", "--overlay", "o.png"), "takes one image"),
         (("segment", "cells.tif", "-o", "l.tif", "--overlay", "o.jpg"), "written as .png"),
-        (("segment", "cells.tif", "-o", "l.png", "--overlay", "l.png"), "for the labels as well"),
+        (("segment", "cells.tif", "-o", "l.png", "--overlay", "l.png"), "for the labels too"),
         (("prompt", "cells.tif", "-o", "l.txt", "--point", 1, 1), "labels are written as"),
         (("embed", "cells.tif", "-o", "e.npz"), "embeddings are written as .safetensors"),
         (("evaluate", "--images", "a", "--labels", "b", "-o", "r.txt"), "written as .json"),
@@ -345,29 +344,6 @@ def test_force_never_replaces_a_folder_that_samzoo_did_not_write(run, folder, to
     assert (folder / "photos" / "a.jpg").read_text() == "precious"
 
 
-# Merging
-
-
-def test_merge_prints_its_folder_or_json(run, folder, toy_adapters):
-    adapter = toy_adapters.write()
-    assert run("merge", adapter, "-o", "m", model=False) == (0, "m\n", "")
-    assert_refused(run("merge", adapter, "-o", "m", model=False), "m: exists already")
-    status, out, _ = run("merge", adapter, "-o", "m", "--force", "--json", model=False)
-    assert status == 0
-    config = json.loads((folder / "m" / "config.json").read_text())
-    assert json.loads(out) == {"model": "m", "weights_digest": config["weights_digest"]}
-
-
-def test_merge_refuses_a_wrong_base(run, folder, toy_adapters):
-    adapter = toy_adapters.write(base_digest="sha256:other")
-    result = run("merge", adapter, "-o", "m", model=False)
-    assert_refused(result, "is not that of the base that", "pass the right one with --base")
-    adapter = toy_adapters.write("moved", base_path="gone")
-    assert_refused(run("merge", adapter, "-o", "m", model=False), "gone", "pass --base")
-    assert_refused(run("merge", "nothing", "-o", "m", model=False), "nothing", "no such file")
-    assert names_in(folder) == ["cells.tif"]
-
-
 # Failures that are not the user's
 
 
@@ -401,17 +377,6 @@ def test_a_full_disk_is_exit_3_and_keeps_the_previous_output(
     assert_refused(result, f"{name}: cannot be written (No space left on device)", status=3)
     assert (folder / name).read_text() == "precious"
     assert names_in(folder) == before
-
-
-def test_a_full_disk_while_merging_keeps_the_previous_model(run, folder, toy_adapters, monkeypatch):
-    adapter = toy_adapters.write()
-    run("merge", adapter, "-o", "m", model=False)
-    before = {path.name: path.read_bytes() for path in (folder / "m").iterdir()}
-    monkeypatch.setattr(os, "fsync", fail_with(FULL))
-    result = run("merge", adapter, "-o", "m", "--force", model=False)
-    assert_refused(result, "No space left on device", status=3)
-    assert {path.name: path.read_bytes() for path in (folder / "m").iterdir()} == before
-    assert names_in(folder) == ["cells.tif", "m", "m/config.json", "m/model.safetensors"]
 
 
 def test_a_folder_that_cannot_be_written_is_exit_3(run, folder):
@@ -470,6 +435,22 @@ def test_a_closed_stdout_while_printing_is_no_error(run, monkeypatch):
 
     monkeypatch.setattr(sys, "stdout", Closed())
     assert main(["list"]) == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such pipes there")
+def test_a_reader_that_goes_away_is_no_error(toy_package):
+    code = (
+        "import os, sys\n"
+        "read, write = os.pipe()\n"
+        "os.close(read)\n"
+        "os.dup2(write, 1)\n"
+        "from samzoo.zoo.cli import main\n"
+        "sys.exit(main(['show', sys.argv[1]]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(toy_package)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_exporting_and_converting_without_torch_name_the_extra(folder, toy_adapters):

@@ -14,8 +14,8 @@ from samzoo.runtime.formats.shapes import tensor_shapes
 from samzoo.training.methods import METHODS, get_method
 from samzoo.zoo.checkpoints.base import ENCODER, read_base
 from samzoo.zoo.exchange.foreign import AIS, Foreign, completed, parameter_shapes
-from samzoo.zoo.merging.folding import merged
-from samzoo.zoo.merging.sums import merge_sum, sum_adapters
+from samzoo.zoo.merging.folding import merge, merged
+from samzoo.zoo.merging.sums import sum_adapters
 
 TOLERANCE = 1e-5
 """Absolute, on weights of size 1: the factors are float32, their sums float64."""
@@ -107,9 +107,9 @@ def test_one_adapter_with_all_the_weight_is_that_adapter(two, seeded_base, tmp_p
         np.testing.assert_allclose(found[name], value, atol=TOLERANCE)
 
 
-def test_a_sum_is_merged_in_one_step(two, seeded_base, tmp_path):
-    config = merge_sum(two, tmp_path / "model", weights=(0.5, 0.5))
+def test_a_sum_is_merged_as_any_adapter_is(two, seeded_base, tmp_path):
     sum_adapters(two, tmp_path / "sum", weights=(0.5, 0.5))
+    config = merge(tmp_path / "sum", tmp_path / "model")
     expected, weights = merged(tmp_path / "sum", base=seeded_base)
     assert config.weights_digest == expected.weights_digest
     _, found = read_model_folder(tmp_path / "model")
@@ -222,5 +222,3 @@ def write_unetr(make, folder, base, ais):
 def test_the_inputs_are_never_replaced(two, tmp_path):
     with pytest.raises(OutputExistsError, match="would replace the input"):
         sum_adapters(two, two[1], weights=(1, 1), force=True)
-    with pytest.raises(OutputExistsError, match="would replace the input"):
-        merge_sum(two, two[1], weights=(1, 1), force=True)

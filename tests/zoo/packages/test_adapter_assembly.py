@@ -120,7 +120,7 @@ def test_pull_brings_the_encoder_once_and_remove_keeps_it(hub, folders, tmp_path
     commit = hub.put("lab/shared", folders / "shared", tag="v1.0.0")
     for name in ("one", "two"):
         status = main([
-            "export", str(folders / "second"), "--over", "hf:lab/shared@v1.0.0", "--base",
+            "share", str(folders / "second"), "--over", "hf:lab/shared@v1.0.0", "--base",
             str(folders / "base"), "-o", str(tmp_path / name), "--json",
         ])  # fmt: skip
         assert status == 0, capsys.readouterr().err
@@ -172,11 +172,11 @@ def test_a_manifest_with_an_encoder_and_one_from_elsewhere_is_refused(folders, t
 
 def test_over_refuses_a_package_of_one_model_and_other_options(folders, capsys, tmp_path):
     adapter = str(folders / "second")
-    common = ["export", adapter, "--base", str(folders / "base"), "-o", str(tmp_path / "x")]
+    common = ["share", adapter, "--base", str(folders / "base"), "-o", str(tmp_path / "x")]
     assert main([*common, "--over", "nuclei-vit-t"]) == 2
     assert "has no encoder that takes adapters" in capsys.readouterr().err
     assert main([*common, "--over", str(folders / "shared"), "--precision", "fp16"]) == 2
     assert "--over takes the encoder as it is" in capsys.readouterr().err
-    assert main([*common[:-1], str(tmp_path / "y"), "--add-to", str(folders / "alone"),
-                 "--shared-encoder"]) == 2  # fmt: skip
+    add = ["--add-to", str(folders / "alone")]
+    assert main([*common[:-1], str(tmp_path / "y"), *add]) == 2
     assert "holds adapters alone" in capsys.readouterr().err

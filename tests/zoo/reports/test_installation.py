@@ -4,7 +4,6 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from argparse import Namespace
 from importlib import util
 from pathlib import Path
 
@@ -128,11 +127,11 @@ def test_the_doctor_of_this_installation_loads_no_torch(tmp_path):
 
 
 def test_the_report_of_problems_is_an_input_error(monkeypatch):
-    from samzoo.zoo.cli import commands
+    from samzoo.zoo.cli.files.doctor import DoctorOptions, run
 
     monkeypatch.setattr(doctor, "check_installation", lambda: {"ok": False, "text": "table"})
     with pytest.raises(InputError, match="table"):
-        commands.doctor(Namespace())
+        run(DoctorOptions())
 
 
 @pytest.mark.parametrize(

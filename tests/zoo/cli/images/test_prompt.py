@@ -1,0 +1,153 @@
+"""``samzoo prompt``: points, boxes and files; embeddings that are kept; objects in stacks."""
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+
+from samzoo.runtime import read_labels
+from samzoo.zoo.cli import main
+
+
+def test_prompt_by_points_boxes_file_and_embeddings_agree(run, image, tmp_path):
+    prompts = tmp_path / "prompts.json"
+    prompts.write_text(json.dumps([{"box": [10, 5, 30, 25]}]))
+    embeddings = tmp_path / "cells.safetensors"
+    status, out, err = run("embed", image, "-o", embeddings)
+    assert (status, out, err) == (0, f"{embeddings}\n", "")
+    results = []
+    for number, arguments in enumerate([
+        (image, "--box", 10, 5, 30, 25),
+        (image, "--point", 20, 15),
+        (image, "--point", 20, 15, "--label", 1, "--box", 10, 5, 30, 25),
+        (image, "--prompts", prompts),
+        (embeddings, "--prompts", prompts),
+    ]):  # fmt: skip
+        output = tmp_path / f"{number}.tif"
+        status, out, err = run("prompt", *arguments, "-o", output)
+        assert (status, out, err) == (0, f"{output}\n", "")
+        results.append(read_labels(output))
+    image_pixels = tifffile.imread(image)
+    image_pixels[:, 40:] = image_pixels[40:] = 0
+    for labels in results:
+        np.testing.assert_array_equal(labels, image_pixels > 0)
+
+
+def test_prompt_numbers_objects_in_the_order_given(run, image, tmp_path):
+    prompts = tmp_path / "prompts.json"
+    given = [
+        {"points": [[90, 40]], "labels": [1]},
+        {"box": [10, 5, 30, 25]},
+        {"points": [[30, 100], [0, 119]], "labels": [1, 0]},
+    ]
+    prompts.write_text(json.dumps(given))
+    output, overlay = tmp_path / "l.tif", tmp_path / "o.png"
+    status, out, _ = run(
+        "prompt", image, "-o", output, "--prompts", prompts, "--overlay", overlay, "--json"
+    )
+    assert status == 0
+    labels = read_labels(output)
+    assert [labels[40, 90], labels[15, 20]] == [1, 2]
+    rows = json.loads(out)["objects"]
+    assert [row["label"] for row in rows] == [1, 2, 3]
+    assert [row["iou_prediction"] for row in rows] == pytest.approx([0.1, 0.2, 0.2])
+    assert rows[0]["pixels"] == (labels == 1).sum()
+    assert overlay.is_file()
+
+
+def test_boxes_without_points_are_one_object_each(run, image, tmp_path):
+    output = tmp_path / "l.tif"
+    run("prompt", image, "-o", output, "--box", 10, 5, 30, 25, "--box", 80, 30, 100, 50)
+    labels = read_labels(output)
+    assert [labels[15, 20], labels[40, 90]] == [1, 2]
+
+
+def test_a_store_is_filled_and_prompted_from(two_discs, toy_package, capsys):
+    common = ["--model", str(toy_package), "--json", "--store", "store"]
+    assert main(["prompt", "cells.tif", "-o", "a.tif", "--point", "96", "64", *common]) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert first["tiles_encoded"] == 1
+    assert main(["embed", "cells.tif", *common]) == 0
+    filled = json.loads(capsys.readouterr().out)
+    assert filled["tiles_encoded"] == filled["tiles"] - 1
+    assert main(["prompt", "cells.tif", "-o", "b.tif", "--point", "96", "64", *common]) == 0
+    assert json.loads(capsys.readouterr().out)["tiles_encoded"] == 0
+    np.testing.assert_array_equal(tifffile.imread("a.tif"), tifffile.imread("b.tif"))
+    assert main(["prompt", "cells.tif", "-o", "c.tif", "--point", "96", "64", *common[:-2]]) == 0
+    np.testing.assert_array_equal(tifffile.imread("a.tif"), tifffile.imread("c.tif"))
+
+
+def test_an_image_too_large_for_masks_gets_its_labels_in_bands(two_discs, toy_package, monkeypatch):
+    common = ["--model", str(toy_package), "--store", "store", "--point", "96", "64"]
+    assert main(["prompt", "cells.tif", "-o", "a.tif", *common]) == 0
+    monkeypatch.setattr("samzoo.zoo.cli.image_prompting.MAX_PIXELS", 1000)
+    assert main(["prompt", "cells.tif", "-o", "b.tif", *common]) == 0
+    np.testing.assert_array_equal(tifffile.imread("a.tif"), tifffile.imread("b.tif"))
+
+
+@pytest.fixture
+def follow(two_discs, stack, toy_package, capsys):
+    """Prompt the rod in slice 2 and follow it."""
+    tifffile.imwrite("stack.tif", stack, metadata={"axes": "ZYX"})
+
+    def follow(*arguments, image="stack.tif"):
+        given = ["prompt", image, "--slice", "2", "--point", "22", "20", *map(str, arguments)]
+        status = main([*given, "--model", str(toy_package), "--json"])
+        out, errors = capsys.readouterr()
+        return status, json.loads(out) if out else None, errors
+
+    return follow
+
+
+@pytest.mark.parametrize("store", [[], ["--store", "store"]])
+def test_a_prompt_in_one_slice_is_followed_through_the_stack(follow, stack, store):
+    status, result, errors = follow("-o", "rod.tif", "--iou-threshold", 0.5, *store)
+    assert status == 0, errors
+    assert result["objects"][0]["slices"] == [1, 4]
+    labels = tifffile.imread("rod.tif")
+    assert labels.shape == stack.shape
+    assert labels.max(axis=(1, 2)).tolist() == [0, 1, 1, 1, 1, 0]
+    assert result["objects"][0]["voxels"] == int((labels == 1).sum())
+    # The blob of slice 3 is another object.
+    assert labels[3, 40, 50] == 0
+    np.testing.assert_array_equal(labels[2] > 0, stack[2] > 0)
+
+
+def test_following_refuses_what_is_no_stack_or_slice(follow):
+    status, _, errors = follow("-o", "rod.tif", image="cells.tif")
+    assert (status, "expected slices, height and width" in errors) == (2, True)
+    status, _, errors = follow("-o", "rod.png")
+    assert (status, "labels of a stack are written as .tif" in errors) == (2, True)
+    status, _, errors = follow("-o", "rod.tif", "--slice", 6)
+    assert (status, "--slice: found 6, the stack has 6: 0 to 5" in errors) == (2, True)
+    status, _, errors = follow("-o", "rod.tif", "--iou-threshold", 2)
+    assert (status, "iou_threshold: found 2.0, allowed are 0 to 1" in errors) == (2, True)
+
+
+UNUSED = {
+    "following": (("--iou-threshold", "0.5", "--projection", "mask"),
+                  "--projection, --iou-threshold: follows objects through a stack"),
+    "plane": (("--slice", "1", "--plane", "1"), "--plane: --slice chooses the plane already"),
+    "overlay": (("--slice", "1", "--overlay", "o.png"), "--overlay: is for images; leave out"),
+    "level": (("--level", "0"), "--level: is for images whose embeddings are kept; pass --store"),
+    "label": (("--prompts", "p.json", "--label", "1"), "give either --prompts or --point"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", UNUSED)
+def test_options_that_would_not_be_used_are_refused(two_discs, toy_package, capsys, kind):
+    arguments, message = UNUSED[kind]
+    common = ["prompt", "cells.tif", "-o", "l.tif", "--point", "20", "20"]
+    assert main([*common, *arguments, "--model", str(toy_package)]) == 2
+    assert message in capsys.readouterr().err
+    assert sorted(path.name for path in two_discs.iterdir()) == ["cells.tif", "toy-package"]
+
+
+def test_embeddings_in_a_file_take_no_plane(run, image, tmp_path):
+    assert run("embed", image, "-o", tmp_path / "e.safetensors")[0] == 0
+    box = ("--box", 10, 5, 30, 25)
+    status, _, errors = run(
+        "prompt", tmp_path / "e.safetensors", "-o", tmp_path / "l.tif", *box, "--plane", 0
+    )
+    assert (status, "--plane: a file of embeddings holds one image" in errors) == (2, True)

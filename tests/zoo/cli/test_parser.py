@@ -1,0 +1,126 @@
+"""The table of verbs, their help, and from words to a verb's options."""
+
+import dataclasses
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from samzoo.zoo.cli import main
+from samzoo.zoo.cli.options import PRECISIONS
+from samzoo.zoo.cli.parser import GROUPS, VERBS, build_parser, get_verb, parse
+
+TABLE = {
+    "images": ["segment", "prompt", "embed"],
+    "models": ["list", "show", "pull", "verify", "remove", "gallery"],
+    "making models": [
+        "methods", "train", "evaluate", "merge", "sum", "export", "share", "card", "index",
+        "publish",
+    ],
+    "other tools' files": ["convert", "adapter read", "adapter write", "doctor"],
+}  # fmt: skip
+"""The verbs in the design's order."""
+
+
+def leaf_parsers():
+    """The parser of each verb by its name."""
+
+    def inner(parser, name):
+        nested = [a for a in parser._actions if isinstance(getattr(a, "choices", None), dict)]
+        if not nested:
+            yield name, parser
+        for action in nested:
+            for word, child in action.choices.items():
+                yield from inner(child, f"{name} {word}".strip())
+
+    return dict(inner(build_parser(), ""))
+
+
+def test_help_lists_the_verbs_of_the_table(capsys):
+    assert main(["--help"]) == 0
+    found: dict[str, list[str]] = {}
+    for line in capsys.readouterr().out.splitlines():
+        if heading := re.fullmatch(r"(\w.*):", line):
+            verbs = found.setdefault(heading[1], [])
+        elif verb := re.match(r"  (\w+( \w+)*)  +\w", line):
+            verbs.append(verb[1])
+    found.pop("options")
+    assert found == TABLE
+    assert list(VERBS) == [verb for verbs in TABLE.values() for verb in verbs]
+    assert list(leaf_parsers()) == list(VERBS)
+
+
+def test_each_verb_has_a_module_of_its_name_in_the_folder_of_its_group():
+    for (folder, heading), verbs in zip(GROUPS.items(), TABLE.values(), strict=True):
+        assert TABLE[heading] == verbs
+        assert [VERBS[verb] for verb in verbs] == [
+            f"{folder}.{verb.replace(' ', '_')}" for verb in verbs
+        ]
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_a_verbs_options_are_the_fields_of_its_dataclass(name):
+    verb = get_verb(name)
+    parser = leaf_parsers()[name]
+    fields = {field.name for field in dataclasses.fields(verb.options)}
+    given = {action.dest for action in parser._actions}
+    assert fields - {"command"} == given - {"help", "json", "debug"}
+    assert verb.options.__name__ == f"{name.title().replace(' ', '')}Options"
+    assert verb.options.__dataclass_params__.frozen
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_verbs_example_parses_and_is_in_its_help(name, capsys):
+    verb = get_verb(name)
+    program, *arguments = shlex.split(verb.example)
+    assert program == "samzoo"
+    assert parse(arguments).verb is verb
+    assert main([*name.split(), "--help"]) == 0
+    out, err = capsys.readouterr()
+    assert verb.example in " ".join(out.split())
+    assert err == ""
+
+
+def test_options_are_frozen_to_the_bottom():
+    words = ["prompt", "a.tif", "-o", "b.tif", "--point", "1", "2", "--point", "3", "4"]
+    call = parse([*words, "--json"])
+    assert call.options.point == ((1.0, 2.0), (3.0, 4.0))
+    assert (call.json, call.debug) == (True, False)
+    hash(call.options)
+
+
+def test_precisions_are_those_of_packages():
+    from samzoo.zoo.packages import assembly
+
+    assert PRECISIONS == assembly.PRECISIONS
+
+
+def test_help_loads_nothing_heavy():
+    words = [["--help"], ["adapter", "--help"], *([*name.split(), "--help"] for name in VERBS)]
+    code = (
+        "import sys\n"
+        "from samzoo.zoo.cli import main\n"
+        f"assert [main(each) for each in {words!r}] == [0] * {len(words)}\n"
+        "heavy = ('numpy', 'torch', 'onnxruntime', 'PIL', 'tifffile', 'tqdm', 'bioimage_cpp')\n"
+        "print([name for name in heavy if name in sys.modules])\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["dance"], ["segment"], ["segment", "a.tif"], ["prompt", "a.tif", "-o", "b.tif",
+     "--point", "1"], ["segment", "a.tif", "-o", "b.tif", "--mode", "magic"],
+     ["prompt", "a.tif", "-o", "b.tif", "--label", "2"], ["merge", "a", "-o", "b", "--colour"],
+     ["adapter"], ["adapter", "dance"]],
+)  # fmt: skip
+def test_wrong_usage_is_exit_2_on_stderr(arguments, capsys):
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("usage: samzoo")

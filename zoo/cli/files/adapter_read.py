@@ -1,0 +1,71 @@
+"""``samzoo adapter read``: an adapter of another tool, checked against its base."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from dataclasses import dataclass
+from pathlib import Path
+
+from samzoo.zoo.cli.options import add_output
+from samzoo.zoo.cli.verb import Result, Verb
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterReadOptions:
+    """The file, its base, what the file does not say, and the adapter."""
+
+    file: Path
+    base: Path
+    method: str | None
+    alpha: float | None
+    image_size: int | None
+    output: Path
+    force: bool
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the file, its base, what the file does not say, and the adapter."""
+    parser.add_argument(
+        "file", type=Path, metavar="FILE",
+        help="a checkpoint of micro-sam, a file of CellSeg1, or a folder of Hugging Face's peft",
+    )  # fmt: skip
+    parser.add_argument(
+        "--base", type=Path, required=True, metavar="BASE", help="the base it was trained on"
+    )
+    add_output(parser, "adapter folder")
+    parser.add_argument("--method", help="of the adapter, where its names do not tell")
+    parser.add_argument("--alpha", type=float, help="AdaptFormer's, where it was fixed")
+    parser.add_argument(
+        "--image-size", type=int, metavar="PIXELS", help="of CellSeg1's training, where not 512"
+    )
+
+
+def run(options: AdapterReadOptions) -> Result:
+    """Read an adapter."""
+    from samzoo.zoo.exchange.reading import read_foreign_adapter
+
+    config = read_foreign_adapter(
+        options.file,
+        options.output,
+        base=options.base,
+        method=options.method,
+        alpha=options.alpha,
+        image_size=options.image_size,
+        force=options.force,
+    )
+    return {
+        "text": str(options.output),
+        "adapter": str(options.output),
+        "method": config.method,
+        "hyperparameters": config.hyperparameters,
+        "notes": [f"method: {config.method}", *config.source.get("notes", ())],
+    }
+
+
+VERB = Verb(
+    purpose="read an adapter of micro-sam, peft or CellSeg1",
+    example="samzoo adapter read vit_b_lora.pt --base base -o adapter",
+    options=AdapterReadOptions,
+    add_options=add_options,
+    run=run,
+)

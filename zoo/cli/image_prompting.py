@@ -1,0 +1,133 @@
+"""Prompted objects of one image, of embeddings in a file, or of a store of them.
+
+In: a model, prompts, an image. Out: labels in a file, and what is reported of each object.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from samzoo.runtime.engine.embeddings import ImageEmbeddings
+from samzoo.runtime.errors import InputError
+from samzoo.runtime.formats.arrays import Array, Progress
+from samzoo.runtime.images.image_files import MAX_PIXELS
+from samzoo.runtime.images.overlay import write_overlay
+from samzoo.runtime.images.reading import read_image, write_labels
+from samzoo.runtime.large.embedding_store import EmbeddingStore
+from samzoo.runtime.large.micro_sam_embeddings import is_micro_sam, read_micro_sam_embeddings
+from samzoo.runtime.large.painted import Painted
+from samzoo.runtime.model import Model
+from samzoo.runtime.prompts.cutouts import MaskPart, paint_parts
+from samzoo.runtime.windows.label_tiff import write_label_tiff
+from samzoo.runtime.windows.zarr_source import is_zarr
+
+from .model_loading import source_spec
+from .options import refuse_given
+from .prompt_file import to_arrays
+from .verb import Result
+
+
+def prompt_image(
+    model: Model,
+    objects: Sequence[dict[str, Any]],
+    image: Path,
+    output: Path,
+    *,
+    overlay: Path | None,
+    store: Path | None,
+    level: int | None,
+    series: int | None,
+    channel: int | None,
+    plane: int | None,
+    progress: Progress,
+) -> Result:
+    """Segment prompted objects and write their labels; object i has label i + 1.
+
+    Args:
+        model: The model.
+        objects: As ``prompt_file`` reads them.
+        image: An image, a file of embeddings, or a folder of micro-sam's.
+        output: The label file; it has been checked.
+        overlay: Where the labels are drawn on the image; None for nowhere.
+        store: Folder of the tiles' embeddings; None to compute those of the whole image.
+        level: Of a pyramid, with a store.
+        series: Of a TIFF with several images, with a store.
+        channel: Of an image with several, with a store.
+        plane: Of a stack, with a store; or of micro-sam's embeddings of a stack.
+        progress: Told how far the work is.
+
+    Returns:
+        What the verb reports.
+
+    Raises:
+        SamzooError: An input cannot be used, or the output not be written.
+    """
+    place = {"level": level, "series": series, "channel": channel, "plane": plane}
+    encoded: list[int] | None = None
+    pixels: Array | None = None
+    if store is not None:
+        encoded = []
+        embeddings = EmbeddingStore(store).embed(
+            model, source_spec(image, **place), encoded=encoded.append
+        )
+        if overlay is not None and math.prod(embeddings.original_size) <= MAX_PIXELS:
+            pixels = read_image(image)
+    else:
+        embeddings, pixels = _embeddings_of(model, image, place, progress)
+    if overlay is not None and pixels is None:
+        raise InputError("--overlay needs an image, not embeddings or a store of them")
+    parts, scores = _prompted(model, objects, embeddings, progress)
+    if math.prod(embeddings.original_size) > MAX_PIXELS:
+        if output.suffix.lower() == ".png":
+            raise InputError(f"{output}: the image is too large for a PNG; write a .tif file")
+        write_label_tiff(output, Painted(parts, embeddings.original_size))
+    else:
+        labels = paint_parts(parts, embeddings.original_size)
+        write_labels(output, labels)
+        if overlay is not None and pixels is not None:
+            write_overlay(overlay, pixels, labels)
+    rows = [
+        {"label": i + 1, "iou_prediction": round(float(s), 4), "pixels": int(mask.sum())}
+        for i, (s, (_, _, mask)) in enumerate(zip(scores, parts, strict=True))
+    ]
+    result: Result = {"text": str(output), "labels": str(output), "objects": rows}
+    return result if encoded is None else {**result, "tiles_encoded": len(encoded)}
+
+
+def _prompted(
+    model: Model,
+    objects: Sequence[dict[str, Any]],
+    embeddings: ImageEmbeddings,
+    progress: Progress,
+) -> tuple[list[MaskPart], Array]:
+    parts: list[MaskPart] = [(0, 0, np.zeros((0, 0), np.bool_))] * len(objects)
+    scores = np.zeros(len(objects), np.float32)
+    for members, arguments in to_arrays(objects):
+        found, scores[members], _ = model.prompt_parts(embeddings, **arguments, progress=progress)
+        for member, part in zip(members, found, strict=True):
+            parts[member] = part
+    return parts, scores
+
+
+def _embeddings_of(
+    model: Model, path: Path, place: dict[str, int | None], progress: Progress
+) -> tuple[ImageEmbeddings, Array | None]:
+    """Embeddings, and the image where it was read."""
+    if is_zarr(path) and is_micro_sam(path):
+        plane = place["plane"]
+        others = {name: value for name, value in place.items() if name != "plane"}
+        refuse_given(others, "micro-sam's embeddings are of one image; leave it out")
+        return read_micro_sam_embeddings(path, model.config, plane=plane), None
+    if is_zarr(path):
+        raise InputError(f"{path}: pass --store DIR, where the embeddings of its tiles are kept")
+    if path.suffix == ".safetensors":
+        refuse_given(place, "a file of embeddings holds one image; leave it out")
+        return ImageEmbeddings.load(path), None
+    refuse_given(place, "is for images whose embeddings are kept; pass --store DIR as well")
+    image = read_image(path)
+    return model.embed(image, progress=progress), image

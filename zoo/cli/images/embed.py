@@ -1,0 +1,109 @@
+"""``samzoo embed``: compute image embeddings once, to prompt them later."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from dataclasses import dataclass
+from pathlib import Path
+
+from samzoo.runtime.errors import InputError
+from samzoo.runtime.formats.outputs import check_output
+from samzoo.zoo.cli.options import add_model, add_output, add_plane, add_store, refuse_given
+from samzoo.zoo.cli.progress import progress_bar
+from samzoo.zoo.cli.verb import Result, Verb
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbedOptions:
+    """The image, the model, and where the embeddings go."""
+
+    image: Path
+    store: Path | None
+    level: int | None
+    series: int | None
+    channel: int | None
+    plane: int | None
+    model: str | None
+    adapter: str | None
+    threads: int | None
+    provider: str
+    output: Path | None
+    force: bool
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the image, the outputs and the model."""
+    parser.add_argument("image", type=Path, metavar="IMAGE")
+    add_output(parser, "embeddings (.safetensors)", required=False)
+    add_store(parser)
+    add_plane(parser)
+    add_model(parser)
+
+
+def run(options: EmbedOptions) -> Result:
+    """Compute image embeddings, into a file or a store."""
+    if options.store is None:
+        return _to_file(options)
+    if options.output is not None:
+        raise InputError("give either -o or --store, not both")
+    if options.force:
+        raise InputError("--force replaces a file; a store keeps what it has and is filled up")
+    return _to_store(options, options.store)
+
+
+def _to_file(options: EmbedOptions) -> Result:
+    from samzoo.runtime.images.reading import read_image
+    from samzoo.zoo.cli.model_loading import load_model
+
+    output = options.output
+    if output is None:
+        raise InputError("give -o FILE.safetensors, or --store DIR")
+    if output.suffix != ".safetensors":
+        raise InputError(f"{output}: embeddings are written as .safetensors; name it so")
+    of_store = {
+        "level": options.level, "series": options.series, "channel": options.channel,
+        "plane": options.plane,
+    }  # fmt: skip
+    refuse_given(of_store, "is for embeddings in a store; pass --store DIR instead of -o")
+    check_output(output, force=options.force, inputs=[options.image])
+    model = load_model(
+        options.model, adapter=options.adapter, threads=options.threads, provider=options.provider
+    )
+    with progress_bar() as progress:
+        embeddings = model.embed(read_image(options.image), progress=progress)
+    embeddings.save(output)
+    return {"text": str(output), "embeddings": str(output), "tiles": len(embeddings.tiles)}
+
+
+def _to_store(options: EmbedOptions, folder: Path) -> Result:
+    """Encode every tile that the store does not have; an interrupted call is gone on from."""
+    from samzoo.runtime.large.embedding_store import EmbeddingStore
+    from samzoo.zoo.cli.model_loading import load_model, source_spec
+
+    model = load_model(
+        options.model, adapter=options.adapter, threads=options.threads, provider=options.provider
+    )
+    spec = source_spec(
+        options.image, level=options.level, series=options.series, channel=options.channel,
+        plane=options.plane,
+    )  # fmt: skip
+    encoded: list[int] = []
+    embeddings = EmbeddingStore(folder).embed(model, spec, encoded=encoded.append)
+    with progress_bar() as progress:
+        for index, _ in enumerate(embeddings.values):
+            progress("embed", index + 1, len(embeddings.tiles))
+    return {
+        "text": str(folder),
+        "store": str(folder),
+        "tiles": len(embeddings.tiles),
+        "tiles_encoded": len(encoded),
+    }
+
+
+VERB = Verb(
+    purpose="compute image embeddings once, to prompt them later",
+    example="samzoo embed examples/nuclei.tif -o nuclei.safetensors",
+    options=EmbedOptions,
+    add_options=add_options,
+    run=run,
+)

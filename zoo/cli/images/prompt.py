@@ -1,0 +1,169 @@
+"""``samzoo prompt``: segment the objects that points or boxes mark, also through a stack."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from samzoo.runtime.errors import InputError
+from samzoo.zoo.cli.options import add_model, add_output, add_plane, add_store, refuse_given
+from samzoo.zoo.cli.progress import progress_bar
+from samzoo.zoo.cli.verb import Result, Verb
+
+if TYPE_CHECKING:
+    from samzoo.runtime.model import Model
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptOptions:
+    """Image, prompts, model, what is written, and how objects are followed through a stack."""
+
+    image: Path
+    point: tuple[tuple[float, float], ...]
+    label: tuple[int, ...]
+    box: tuple[tuple[float, float, float, float], ...]
+    prompts: Path | None
+    store: Path | None
+    level: int | None
+    series: int | None
+    channel: int | None
+    plane: int | None
+    slice: int | None
+    projection: Literal["box", "mask", "points", "points_and_mask", "single_point"] | None
+    iou_threshold: float | None
+    box_extension: float | None
+    model: str | None
+    adapter: str | None
+    threads: int | None
+    provider: str
+    overlay: Path | None
+    output: Path
+    force: bool
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add image, prompts, outputs and model, then stores and stacks."""
+    parser.add_argument(
+        "image", type=Path, metavar="IMAGE",
+        help="an image, a file made by samzoo embed, or a folder of micro-sam's embeddings",
+    )  # fmt: skip
+    add_output(parser, "label image (.tif, .png), one label an object")
+    add_model(parser)
+    parser.add_argument(
+        "--point", nargs=2, type=float, action="append", metavar=("X", "Y"), default=[],
+        help="a point of one object, in pixels",
+    )  # fmt: skip
+    parser.add_argument(
+        "--label", type=int, choices=(0, 1), action="append", default=[],
+        help="of the point before: 1 in the object (default), 0 in the background",
+    )  # fmt: skip
+    parser.add_argument(
+        "--box", nargs=4, type=float, action="append", metavar=("X0", "Y0", "X1", "Y1"),
+        default=[], help="one object each; with points, one box",
+    )  # fmt: skip
+    parser.add_argument("--prompts", type=Path, metavar="FILE.json", help="any number of objects")
+    parser.add_argument(
+        "--overlay", type=Path, metavar="PNG", help="also draw the labels on the image"
+    )
+    add_store(parser)
+    add_plane(parser)
+    _add_following(parser)
+
+
+def _add_following(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--slice", type=int, metavar="Z",
+        help="the prompts are in this slice of a stack; follow the objects through the others",
+    )  # fmt: skip
+    parser.add_argument(
+        "--projection", choices=("box", "mask", "points", "points_and_mask", "single_point"),
+        help="with --slice: what of a slice's mask prompts the next one (default: box)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--iou-threshold", type=float, metavar="IOU",
+        help="with --slice: an object ends where two slices agree less (default: 0.8)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--box-extension", type=float, metavar="X",
+        help="with --slice: widen boxes by this share, or from 1 on by so many pixels",
+    )  # fmt: skip
+
+
+def run(options: PromptOptions) -> Result:
+    """Segment prompted objects, in an image or through a stack."""
+    from samzoo.runtime.images.output_checks import check_labels_output, check_overlay_output
+    from samzoo.zoo.cli.model_loading import load_model
+    from samzoo.zoo.cli.prompt_file import from_options, read_prompts
+
+    check_labels_output(options.output, options.image, force=options.force)
+    if options.overlay is not None:
+        check_overlay_output(options.overlay, options.image, options.output, force=options.force)
+    if options.prompts and (options.point or options.box or options.label):
+        raise InputError("give either --prompts or --point and --box, not both")
+    _refuse_unused(options)
+    objects = (
+        read_prompts(options.prompts)
+        if options.prompts is not None
+        else from_options(options.point, options.label, options.box)
+    )
+    model = load_model(
+        options.model, adapter=options.adapter, threads=options.threads, provider=options.provider
+    )
+    if options.slice is None:
+        return _in_image(options, model, objects)
+    return _in_stack(options, options.slice, model, objects)
+
+
+def _refuse_unused(options: PromptOptions) -> None:
+    """Refuse options that have no meaning for this image."""
+    following = {
+        "projection": options.projection, "iou_threshold": options.iou_threshold,
+        "box_extension": options.box_extension,
+    }  # fmt: skip
+    if options.slice is None:
+        refuse_given(following, "follows objects through a stack; pass --slice Z as well")
+    else:
+        refuse_given({"plane": options.plane}, "--slice chooses the plane already; leave it out")
+        refuse_given({"overlay": options.overlay}, "is for images; leave out --slice")
+
+
+def _in_image(options: PromptOptions, model: Model, objects: list[dict[str, Any]]) -> Result:
+    from samzoo.zoo.cli.image_prompting import prompt_image
+
+    with progress_bar() as progress:
+        return prompt_image(
+            model, objects, options.image, options.output, overlay=options.overlay,
+            store=options.store, level=options.level, series=options.series,
+            channel=options.channel, plane=options.plane, progress=progress,
+        )  # fmt: skip
+
+
+def _in_stack(
+    options: PromptOptions, start: int, model: Model, objects: list[dict[str, Any]]
+) -> Result:
+    from samzoo.runtime.volumes.following import Following
+    from samzoo.zoo.cli.stack_prompting import prompt_stack
+
+    given = {
+        "projection": options.projection, "iou_threshold": options.iou_threshold,
+        "box_extension": options.box_extension,
+    }  # fmt: skip
+    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    with progress_bar() as progress:
+        return prompt_stack(
+            model, objects, options.image, options.output, start=start,
+            following=Following(**chosen), store=options.store, level=options.level,
+            series=options.series, channel=options.channel, force=options.force,
+            progress=progress,
+        )  # fmt: skip
+
+
+VERB = Verb(
+    purpose="segment the objects that points or boxes mark",
+    example="samzoo prompt examples/nuclei.tif -o nucleus.tif --box 129 60 152 85",
+    options=PromptOptions,
+    add_options=add_options,
+    run=run,
+)

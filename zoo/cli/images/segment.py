@@ -1,0 +1,198 @@
+"""``samzoo segment``: segment all objects in images automatically."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from samzoo.runtime.errors import InputError
+from samzoo.zoo.cli.options import add_model, add_output, add_plane, refuse_given
+from samzoo.zoo.cli.progress import progress_bar
+from samzoo.zoo.cli.verb import Result, Verb
+
+if TYPE_CHECKING:
+    from samzoo.runtime.large.file_task import FileTask
+    from samzoo.runtime.model import Model
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentOptions:
+    """Images, model, mode, what is written, and how large images and stacks are cut."""
+
+    images: tuple[str, ...]
+    mode: Literal["ais", "amg", "apg"]
+    model: str | None
+    adapter: str | None
+    threads: int | None
+    provider: str
+    tile_shape: tuple[int, int] | None
+    halo: tuple[int, int] | None
+    placements: int
+    level: int | None
+    series: int | None
+    channel: int | None
+    plane: int | None
+    stack: Literal["volume", "frames"] | None
+    gap_closing: int | None
+    min_z_extent: int | None
+    workers: int | None
+    scheduler: str | None
+    overlay: Path | None
+    table: Path | None
+    output: Path
+    force: bool
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add images, outputs, model and mode, then tiles, stacks and clusters."""
+    parser.add_argument(
+        "images", nargs="+", metavar="IMAGE",
+        help="TIFF, PNG, JPEG or OME-Zarr; folders and patterns too",
+    )  # fmt: skip
+    add_output(
+        parser,
+        "label image (.tif, .png), a new NAME.zarr, or IMAGE.zarr/labels/NAME; a folder for "
+        "several images",
+    )
+    add_model(parser)
+    parser.add_argument(
+        "--mode", choices=("ais", "amg", "apg"), default="ais",
+        help="ais: flood the AIS decoder's maps (default); apg: prompt a point in each of their "
+        "seeds; amg: prompt a grid of points, slow, for models without AIS decoder",
+    )  # fmt: skip
+    parser.add_argument(
+        "--overlay", type=Path, metavar="PNG", help="also draw the labels on the image"
+    )
+    parser.add_argument(
+        "--table", type=Path, metavar="CSV", help="also list the objects: area, place, touch"
+    )
+    _add_tiles(parser)
+    add_plane(parser)
+    _add_stacks(parser)
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="processes of this machine that share the work"
+    )
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, tcp://HOST:PORT")
+
+
+def _add_tiles(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--tile-shape", nargs=2, type=int, metavar=("H", "W"),
+        help="of what each tile gives (default: as few tiles as cover the image)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--halo", nargs=2, type=int, metavar=("H", "W"),
+        help="least that a tile sees around it (default: an eighth of the model's field of view)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--placements", type=int, default=1, metavar="N",
+        help="average over N placements of the tiles: steadier, N times as long (default: 1)",
+    )  # fmt: skip
+
+
+def _add_stacks(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--stack", choices=("volume", "frames"),
+        help="all planes; volume: join objects over slices; frames: number each plane apart",
+    )  # fmt: skip
+    parser.add_argument(
+        "--gap-closing", type=int, metavar="N",
+        help="of a volume: close holes of up to twice as many slices",
+    )  # fmt: skip
+    parser.add_argument(
+        "--min-z-extent", type=int, metavar="N", help="of a volume: drop objects in fewer slices"
+    )
+
+
+def run(options: SegmentOptions) -> Result:
+    """Segment images automatically."""
+    from samzoo.runtime.images.reading import read_image
+    from samzoo.zoo.cli.image_files import expanded, label_paths
+    from samzoo.zoo.cli.model_loading import load_model
+    from samzoo.zoo.hub.names import DEFAULT_MODEL
+
+    if options.stack != "volume":
+        of_volume = {"gap_closing": options.gap_closing, "min_z_extent": options.min_z_extent}
+        refuse_given(of_volume, "is for volumes; pass --stack volume")
+    images = expanded(options.images)
+    outputs = label_paths(images, options.images, options.output, force=options.force)
+    for name, path in (("overlay", options.overlay), ("table", options.table)):
+        if path is not None and len(images) > 1:
+            raise InputError(f"--{name} takes one image; run it for each")
+    tasks = [_task(image, output, options) for image, output in zip(images, outputs, strict=True)]
+    for task in tasks:
+        task.check()
+    if len(tasks) > 1:  # an unusable one is found before the first takes its time
+        for task in tasks:
+            if not task.in_pieces:
+                read_image(task.path)
+    model = load_model(
+        options.model, adapter=options.adapter, threads=options.threads, provider=options.provider
+    )
+    rows: list[Result] = []
+    notes: list[str] = []
+    for task in tasks:
+        row, of_image = _segmented(model, task)
+        rows.append(row)
+        notes += of_image
+    text = "\n".join(map(str, outputs))
+    result: Result = {"text": text, "images": rows, "model": options.model or DEFAULT_MODEL}
+    if model.adapter is not None:
+        result["adapter"] = model.adapter
+    written = {"overlay": options.overlay, "table": options.table}
+    result.update({name: str(path) for name, path in written.items() if path is not None})
+    return {**result, "notes": notes} if notes else result
+
+
+def _task(path: Path, output: Path, options: SegmentOptions) -> FileTask:
+    from samzoo.runtime.large.file_task import FileTask
+
+    return FileTask(
+        path=path,
+        output=output,
+        overlay=options.overlay,
+        table=options.table,
+        mode=options.mode,
+        tile_shape=options.tile_shape,
+        halo=options.halo,
+        placements=options.placements,
+        level=options.level,
+        series=options.series,
+        channel=options.channel,
+        plane=options.plane,
+        stack=options.stack,
+        gap_closing=options.gap_closing or 0,
+        min_z_extent=options.min_z_extent or 0,
+        workers=options.workers,
+        scheduler=options.scheduler,
+        force=options.force,
+    )
+
+
+def _segmented(model: Model, task: FileTask) -> tuple[Result, Sequence[str]]:
+    """Do a task; returns what is reported of its image, and notes on it."""
+    from samzoo.runtime.large.file_segmentation import run_task
+
+    try:
+        with progress_bar() as progress:
+            found = run_task(model, task, progress=progress)
+    except KeyboardInterrupt:
+        if task.in_pieces:
+            raise KeyboardInterrupt("run the same command again to go on") from None
+        raise
+    row: Result = {"image": str(task.path), "labels": str(task.output), "objects": found.objects}
+    if found.in_pieces:
+        row.update(size=list(found.size), resumed=found.resumed)
+    return row, found.notes
+
+
+VERB = Verb(
+    purpose="segment all objects in images automatically",
+    example="samzoo segment examples/nuclei.tif -o labels.tif --overlay overlay.png",
+    options=SegmentOptions,
+    add_options=add_options,
+    run=run,
+)

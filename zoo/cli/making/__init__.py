@@ -1,0 +1,1 @@
+"""Verbs that make models: from annotated images to a published package."""

@@ -1,0 +1,103 @@
+"""``samzoo evaluate``: score a model on annotated images."""
+
+from __future__ import annotations
+
+import shlex
+from argparse import ArgumentParser
+from dataclasses import dataclass
+from pathlib import Path
+
+from samzoo.runtime.errors import InputError
+from samzoo.runtime.formats.outputs import check_output
+from samzoo.zoo.cli.options import add_model, add_output
+from samzoo.zoo.cli.progress import progress_bar
+from samzoo.zoo.cli.verb import Result, Verb
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions:
+    """Images, model, what is scored, and the command line for the report."""
+
+    images: Path
+    labels: Path
+    tasks: str
+    seed: int
+    min_object_size: int
+    model: str | None
+    adapter: str | None
+    threads: int | None
+    provider: str
+    output: Path
+    force: bool
+    command: tuple[str, ...]
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add images, tasks, model and output."""
+    parser.add_argument(
+        "--images", required=True, type=Path, metavar="DIR", help="a folder or one file"
+    )
+    parser.add_argument("--labels", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--tasks", default="ais,point,box,ip,ib", help="comma-separated")
+    parser.add_argument("--seed", type=int, default=0, help="of the correction points")
+    parser.add_argument(
+        "--min-object-size", type=int, default=20, metavar="PIXELS",
+        help="smaller true objects do not count",
+    )  # fmt: skip
+    add_model(parser)
+    add_output(parser, "report (.json)")
+
+
+def run(options: EvaluateOptions) -> Result:
+    """Score a model, and write the report."""
+    from samzoo.runtime.engine.networks import RememberedEncoder
+    from samzoo.runtime.evaluation.comparison import METRICS
+    from samzoo.runtime.evaluation.scoring import evaluate
+    from samzoo.runtime.formats.files import write_json
+    from samzoo.runtime.images.reading import match_pairs
+    from samzoo.runtime.model import Model
+    from samzoo.zoo.cli.model_loading import load_model
+    from samzoo.zoo.hub.names import DEFAULT_MODEL
+
+    output = options.output
+    if output.suffix != ".json":
+        raise InputError(f"{output}: reports are written as .json; name it so")
+    check_output(output, force=options.force)
+    pairs = match_pairs(options.images, options.labels)
+    model = load_model(
+        options.model, adapter=options.adapter, threads=options.threads, provider=options.provider
+    )
+    adapter = model.adapter
+    model = Model(model.config, RememberedEncoder(model.networks))
+    with progress_bar() as progress:
+        report = evaluate(
+            model,
+            pairs,
+            tasks=[task.strip() for task in options.tasks.split(",")],
+            seed=options.seed,
+            min_object_size=options.min_object_size,
+            progress=progress,
+        )
+    content = {
+        "model": options.model or DEFAULT_MODEL,
+        **({"adapter": adapter} if adapter is not None else {}),
+        "weights_digest": model.config.weights_digest,
+        "command": shlex.join(options.command),
+        **report,
+    }
+    write_json(output, content)
+    lines = [" ".join([f"{'task':10}", *(f"{name:>6}" for name in METRICS)])] + [
+        f"{task:10} " + " ".join(f"{s[name]:6.3f}" for name in METRICS)
+        for task, s in report["mean"].items()
+    ]
+    return {"text": "\n".join(lines), "report": str(output), "mean": report["mean"]}
+
+
+VERB = Verb(
+    purpose="score a model on annotated images",
+    example="samzoo evaluate --images examples/test/images --labels examples/test/labels "
+    "-o report.json",
+    options=EvaluateOptions,
+    add_options=add_options,
+    run=run,
+)

@@ -1,0 +1,98 @@
+"""``samzoo train``: finetune a base on annotated images."""
+
+from __future__ import annotations
+
+import dataclasses
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Literal
+
+from samzoo.runtime.errors import InputError, require
+from samzoo.zoo.cli.options import add_output
+from samzoo.zoo.cli.progress import TrainingBar
+from samzoo.zoo.cli.verb import Result, Verb
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """Images, base, method and settings of a run."""
+
+    images: Path
+    labels: Path
+    val_images: Path | None
+    val_labels: Path | None
+    base: Path
+    method: str
+    config: str
+    ais_decoder: Literal["light", "unetr", "none"] | None
+    seed: int | None
+    resume: bool
+    output: Path
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add images, base, method and settings."""
+    parser.add_argument(
+        "--images", required=True, type=Path, metavar="DIR", help="a folder or one file"
+    )
+    parser.add_argument(
+        "--labels", required=True, type=Path, metavar="DIR", help="instance labels, same names"
+    )
+    parser.add_argument(
+        "--val-images", type=Path, metavar="DIR", help="else a part of the images validates"
+    )
+    parser.add_argument("--val-labels", type=Path, metavar="DIR")
+    parser.add_argument("--base", required=True, type=Path, metavar="BASE")
+    parser.add_argument("--method", default="lora", help="see samzoo methods")
+    parser.add_argument(
+        "--config", default="laptop", metavar="FILE.toml", help="or a preset: laptop, paper"
+    )
+    parser.add_argument(
+        "--ais-decoder", choices=("light", "unetr", "none"),
+        help="replaces the config's; a base that has one keeps its own",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, help="replaces the config's")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in -o")
+    add_output(parser, "run folder, which becomes the adapter", force=False)
+
+
+def run(options: TrainOptions) -> Result:
+    """Finetune a base."""
+    require("torch", extra="train")
+    from samzoo.training import TrainConfig, read_annotated, split
+    from samzoo.training.fit.loop import train
+
+    config = TrainConfig.read(options.config)
+    if options.seed is not None:
+        config = dataclasses.replace(config, seed=options.seed)
+    if options.ais_decoder is not None:
+        config = config.with_ais_decoder(options.ais_decoder)
+    annotated = read_annotated(options.images, options.labels)
+    if (options.val_images is None) != (options.val_labels is None):
+        raise InputError("--val-images and --val-labels belong together; give both or none")
+    if options.val_images is not None and options.val_labels is not None:
+        training = annotated
+        validation = read_annotated(options.val_images, options.val_labels)
+    else:
+        training, validation = split(annotated)
+    bar = TrainingBar()
+    output = options.output
+    data = {"images": str(options.images), "labels": str(options.labels)}
+    try:
+        scores = train(
+            base=options.base, train_data=training, val_data=validation, method=options.method,
+            config=config, output=output, resume=options.resume, source={"data": data}, report=bar,
+        )  # fmt: skip
+    finally:
+        bar.close()
+    return {"text": str(output), "adapter": str(output), "validation": scores}
+
+
+VERB = Verb(
+    purpose="finetune a base on annotated images",
+    example="samzoo train --images examples/train/images --labels examples/train/labels "
+    "--base base --method lora -o run",
+    options=TrainOptions,
+    add_options=add_options,
+    run=run,
+)

@@ -1,0 +1,34 @@
+"""Which weights a QLoRA adapter is folded into, as ``--qlora-base`` says.
+
+In: the option and the adapters. Out: what the functions that merge take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from samzoo.runtime.errors import InputError
+from samzoo.runtime.formats.adapter import CONFIG_FILE, is_adapter, read_adapter_config
+from samzoo.training.methods import get_method
+from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE
+
+
+def chosen_qlora_base(given: str | None, adapters: Sequence[Path]) -> Any:
+    """Return the choice, or the default where none was made.
+
+    Raises:
+        InputError: A choice was made, and none of the adapters was trained on a rounded base.
+    """
+    if given is None:
+        return DEFAULT_QLORA_BASE
+    for folder in adapters:
+        if not is_adapter(folder):
+            raise InputError(f"--qlora-base is for adapters, and {folder} is none; leave it out")
+    methods = [read_adapter_config(folder / CONFIG_FILE).method for folder in adapters]
+    if all(get_method(method).quantized is None for method in methods):
+        raise InputError(
+            f"--qlora-base is for QLoRA adapters, found {', '.join(methods)}; leave it out"
+        )
+    return given
