@@ -67,8 +67,7 @@ def make_package(arch: str, decoder: str, work: Path) -> None:
     import torch
 
     from samzoo.training.networks.sam import Sam, weights_of
-    from samzoo.zoo import export
-    from samzoo.zoo.checkpoints.writing import write_checkpoint
+    from samzoo.zoo import export, write_checkpoint
 
     package = work / f"{arch}_{decoder}"
     if (package / "samzoo.json").exists():

@@ -17,8 +17,7 @@ import time
 from pathlib import Path
 
 from samzoo.runtime import load, read_image
-from samzoo.training import TrainConfig, read_annotated
-from samzoo.training.fit.loop import train
+from samzoo.training import TrainConfig, read_annotated, train
 from samzoo.zoo import export
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

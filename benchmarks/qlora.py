@@ -25,8 +25,7 @@ from samzoo.runtime.evaluation.tasks import TASKS
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.files import read_json, write_json
 from samzoo.runtime.formats.folders import read_model_folder
-from samzoo.training import TorchNetworks, TrainConfig, read_adapter, read_annotated
-from samzoo.training.fit.loop import train
+from samzoo.training import TorchNetworks, TrainConfig, read_adapter, read_annotated, train
 from samzoo.training.networks.adapter_network import adapted
 from samzoo.training.networks.sam import Sam, load_weights
 from samzoo.zoo.merging.folding import merged

@@ -23,16 +23,15 @@ import numpy as np
 from baseline_otsu import best_baseline
 from tqdm import tqdm
 
-from samzoo.runtime import Model, load, read_image, read_labels
+from samzoo.runtime import Model, draw_overlay, load, read_image, read_labels
 from samzoo.runtime.engine.networks import RememberedEncoder
 from samzoo.runtime.evaluation.comparison import Comparison, scores_of
 from samzoo.runtime.evaluation.scoring import evaluate_image
 from samzoo.runtime.evaluation.tasks import TASKS
 from samzoo.runtime.formats.files import read_json, write_json
-from samzoo.runtime.images.overlay import draw_overlay
 from samzoo.runtime.prompts.cutouts import labels_from_masks
-from samzoo.training import TorchNetworks, TrainConfig, load_sam, read_annotated
-from samzoo.training.fit.loop import Status, train
+from samzoo.training import TorchNetworks, TrainConfig, load_sam, read_annotated, train
+from samzoo.training.fit.loop import Status
 from samzoo.training.networks.sam import Preprocess
 from samzoo.zoo import convert, export
 from samzoo.zoo.checkpoints.conversion import find_lite_medsam
