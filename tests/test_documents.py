@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from samzoo.runtime.evaluation.scoring import METRICS, TASKS
+from samzoo.zoo.targets import MODULES
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")],
@@ -51,6 +54,16 @@ def test_the_glossary_explains_a_word_once():
     assert len(words) == len({word.lower() for word in words})
     entries = re.split(r"^### .+$", read(GLOSSARY), flags=re.MULTILINE)[1:]
     assert [word for word, entry in zip(words, entries, strict=True) if not entry.strip()] == []
+
+
+@pytest.mark.parametrize("word", [*METRICS, *TASKS])
+def test_the_glossary_explains_each_metric_and_task(word):
+    assert f"`{word}`" in read(GLOSSARY)
+
+
+@pytest.mark.parametrize("target", MODULES)
+def test_each_target_has_a_row(target):
+    assert f"\n| `{target}` | " in read("docs/targets.md")
 
 
 @pytest.mark.parametrize("name", [name for name in DECISIONS if not name.endswith("README.md")])
