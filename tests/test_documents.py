@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from samzoo.runtime.evaluation.scoring import METRICS, TASKS
+from samzoo.runtime.evaluation.comparison import METRICS
+from samzoo.runtime.evaluation.tasks import TASKS
 from samzoo.zoo.targets import MODULES
 
 ROOT = Path(__file__).resolve().parents[1]
