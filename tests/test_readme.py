@@ -1,6 +1,7 @@
 """CI runs what the README tells people to run; each printed prompt hits a nucleus."""
 
 import ast
+import itertools
 import json
 import re
 import shlex
@@ -46,6 +47,18 @@ def helps(capsys):
     for verb in listed:
         main([*verb.split(), "--help"])
         yield f"samzoo {verb} --help", " ".join(capsys.readouterr().out.split())
+
+
+def printed_commands(text):
+    """Whole commands of shell blocks, and what starts with ``samzoo`` in the line."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    lines = [
+        part.strip() for block in blocks for line in block.split("\n") for part in line.split("&&")
+    ]
+    spans = re.findall(
+        r"`(samzoo [a-z][^`]*)`", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    )
+    return [line for line in lines if line.startswith("samzoo ")], spans
 
 
 def shell_prompts(text):
@@ -133,6 +146,29 @@ def misses(where, prompts, labels):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_documented_commands_are_those_that_ci_runs(path, command):
     assert command in commands_in(path)
+
+
+def test_each_printed_command_has_a_verb_and_options_that_are_there(capsys):
+    known = {where.split(" --")[0].removeprefix("samzoo "): text for where, text in helps(capsys)}
+    wrong, count = [], 0
+    for where, text in pages():
+        if where == "CHANGELOG.md":  # it also says how verbs were called before
+            continue
+        for command in itertools.chain(*printed_commands(text)):
+            words = command.split()[1:]
+            verb = next((v for v in (" ".join(words[:2]), words[0]) if v in known), None)
+            options = re.findall(r"(?<!\S)--[a-z-]+", command)
+            count += 1
+            if verb is None:
+                wrong.append(f"{where}: {command}: no such verb")
+            else:
+                wrong += [
+                    f"{where}: {command}: {option}"
+                    for option in options
+                    if not re.search(rf"{option}\b", known[verb])
+                ]
+    assert wrong == []
+    assert count > 50
 
 
 def test_each_printed_prompt_hits_a_nucleus(capsys):
