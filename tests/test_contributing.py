@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import pytest
-from test_rooms import FLOORS
 
 from samzoo.training.methods import METHODS
 
@@ -16,6 +15,16 @@ PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 PATHS = {"the fold": "From `samzoo merge`", "the ONNX file": "From `samzoo export`"}
 HOPS = 5
 NEEDS_TORCH = "samzoo.training.networks."
+
+
+def literal_of(path, name):
+    """The literal that a module gives a name, read without importing the module."""
+    for node in ast.parse((ROOT / path).read_text(encoding="utf-8")).body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(target, ast.Name) and target.id == name:
+            assert isinstance(node, (ast.Assign, ast.AnnAssign))
+            return ast.literal_eval(str(ast.unparse(node)).split("=", 1)[1].strip())
+    raise AssertionError(f"{path} has no {name}")
 
 
 def stations(opening):
@@ -69,7 +78,8 @@ def test_a_wrong_path_is_found():
 
 def test_rooms_are_listed_in_the_order_of_their_floors():
     listed = re.findall(r"^\| `(\w+)` \| `(\w+)(?:/|\.py)` \| .+ \|$", PAGE, flags=re.MULTILINE)
-    assert listed == [(part, room) for part, rooms in FLOORS.items() for room in rooms]
+    floors = literal_of("tests/test_rooms.py", "FLOORS")
+    assert listed == [(part, room) for part, rooms in floors.items() for room in rooms]
 
 
 def test_every_path_of_the_recipes_is_there():
@@ -79,16 +89,7 @@ def test_every_path_of_the_recipes_is_there():
 
 
 def test_each_method_that_changes_plain_weights_is_compared_with_the_network_in_training():
-    tree = ast.parse((ROOT / "tests/training/methods/test_methods_fold.py").read_text("utf-8"))
-    (cases,) = (
-        ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, (ast.Assign, ast.AnnAssign)) and "CASES" == ast.unparse(_target(node))
-    )
+    cases = literal_of("tests/training/methods/test_methods_fold.py", "CASES")
     compared = {method for method, _ in cases.values()}
     wanted = {n for n, method in METHODS.items() if not method.frozen and method.quantized is None}
     assert wanted - compared == set()
-
-
-def _target(node):
-    return node.targets[0] if isinstance(node, ast.Assign) else node.target
