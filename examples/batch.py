@@ -1,10 +1,11 @@
-"""Segment a folder of images; stop and go on as you like.
+"""Segment a folder of images; an interrupted call can be resumed.
 
     python examples/batch.py examples/test/images out [--model REF] [--provider NAME]
 
-Writes `out/labels/NAME.tif`, `out/overlays/NAME.png` and `out/counts.csv` with one row an image:
-objects, their median area and the share of the image that they cover. An image whose labels are
-there is not computed again; one that cannot be read is told and left out, and the exit code is 1.
+Writes `out/labels/NAME.tif`, `out/overlays/NAME.png`, and `out/counts.csv` with one row per image:
+the number of objects, their median area, and the share of the image that they cover. Images that
+already have labels are not segmented again. Images that cannot be read are reported and left out;
+the exit code is then 1.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 
 
 def main() -> int:
-    """Segment what is missing, then count everything."""
+    """Segment the images without labels, then count the objects in all images."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("images", type=Path, help="a folder")
-    parser.add_argument("output", type=Path, help="a folder, made if it is missing")
-    parser.add_argument("--model", default=DEFAULT_MODEL)
-    parser.add_argument("--provider", default="cpu")
+    parser.add_argument("images", type=Path, help="folder of images")
+    parser.add_argument("output", type=Path, help="folder for the results, created if missing")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="model name or package folder")
+    parser.add_argument("--provider", default="cpu", help="hardware to run on, such as cuda")
     options = parser.parse_args()
     paths = sorted(p for p in options.images.iterdir() if p.suffix.lower() in SUFFIXES)
     if len({path.stem for path in paths}) < len(paths):
-        sys.exit(f"{options.images}: two images differ in their suffix only; rename one")
+        sys.exit(f"{options.images}: the names of two images differ only in the suffix; rename one")
     model = load(options.model, provider=options.provider)
     rows, failed = [], 0
     for index, path in enumerate(paths):
@@ -43,7 +44,7 @@ def main() -> int:
                 image = read_image(path)
                 labels = model.segment(image, progress=show)
                 write_overlay(options.output / "overlays" / f"{path.stem}.png", image, labels)
-                write_labels(labels_path, labels)  # last: labels that are there are done
+                write_labels(labels_path, labels)  # last, so an image with labels is complete
             rows.append({"image": path.name, **count(read_labels(labels_path))})
         except SamzooError as error:
             print(f"left out: {error}", file=sys.stderr)
@@ -60,7 +61,7 @@ def main() -> int:
 
 
 def show(stage: str, done: int, total: int) -> None:
-    """Print the tiles of a large image as they are done."""
+    """Print the progress over the tiles of a large image."""
     if total > 1:
         print(f"  {stage} {done}/{total}", file=sys.stderr, flush=True)
 

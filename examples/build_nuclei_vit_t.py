@@ -2,10 +2,11 @@
 
     python examples/build_nuclei_vit_t.py --work WORK -o model_cards/nuclei-vit-t
 
-Converts LiteMedSAM, finetunes it with each seed on two quadrants of one image, keeps the seed that
-the validation quadrant prefers, and measures it once on the quadrant that nothing was chosen on,
-beside the base before finetuning and a classical baseline. Needs the `dev` extra. Finished steps
-in WORK are kept, so it can be interrupted and run again.
+The script converts LiteMedSAM and finetunes it with each seed on two quadrants of one image. It
+keeps the seed with the best score on the validation quadrant and measures it once on the test
+quadrant, which no choice was based on. The base before finetuning and a classical baseline are
+measured beside it. Needs the `dev` extra. Finished steps in WORK are kept, so you can interrupt the
+script and run it again.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def main() -> None:
 
 
 def finetune(base: Path, run: Path, seed: int) -> None:
-    """Train one seed, unless an earlier call did."""
+    """Train one seed, unless an earlier call has done so."""
     if (run / "adapter_config.json").is_file():
         return
     config = TrainConfig.read(str(HERE / "nuclei-vit-t.toml"))
@@ -116,7 +117,7 @@ def kept(path: Path, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def quadrant(split: str) -> tuple[Any, Any]:
-    """Image and labels of the one validation or test quadrant."""
+    """Return image and labels of the validation or test quadrant."""
     image = next((HERE / split / "images").glob("*.tif"))
     return read_image(image), read_labels(HERE / split / "labels" / image.name)
 
@@ -124,13 +125,13 @@ def quadrant(split: str) -> tuple[Any, Any]:
 def measure(
     model: Model, image: Any, labels: Any, tasks: tuple[str, ...] = TASKS
 ) -> dict[str, dict[str, float]]:
-    """All tasks on one image."""
+    """Score all tasks on one image."""
     model = Model(model.config, RememberedEncoder(model.networks))
     return dict(evaluate_image(model, image, labels, tasks=tasks))
 
 
 def base_before(base: Path, test: tuple[Any, Any]) -> dict[str, Any]:
-    """The base without finetuning, at its best intensities and scale for boxes on validation."""
+    """Score the base without finetuning, with the best preprocessing for boxes on validation."""
     sam = load_sam(base)
     default, best_score, best_config = sam.config, -1.0, sam.config
     for percentiles, gamma, scale in tqdm(NORMALISATIONS, desc="normalisation of the base"):
@@ -158,7 +159,7 @@ def base_before(base: Path, test: tuple[Any, Any]) -> dict[str, Any]:
 
 
 def baseline(test: tuple[Any, Any]) -> dict[str, Any]:
-    """Otsu threshold and distance-transform watershed, its two numbers chosen on validation."""
+    """Score Otsu's threshold with a distance-transform watershed, tuned on validation."""
     segment, note = best_baseline(*quadrant("val"))
     image, truth = test
     counts = np.bincount(truth.reshape(-1))
@@ -169,7 +170,7 @@ def baseline(test: tuple[Any, Any]) -> dict[str, Any]:
 
 
 def entry(subject: str, scores: Any, note: str = "") -> dict[str, Any]:
-    """One block of the card's score tables."""
+    """Return one block of the card's score tables."""
     return {
         "subject": subject,
         "data": DATA,
@@ -182,12 +183,12 @@ def entry(subject: str, scores: Any, note: str = "") -> dict[str, Any]:
 
 
 def mean_msa(scores: dict[str, dict[str, float]]) -> float:
-    """What chooses the seed: the mean mSA of all tasks."""
+    """Return the mean mSA of all tasks, which chooses the seed."""
     return float(np.mean([scores[task]["msa"] for task in TASKS]))
 
 
 def spread(results: dict[int, dict[str, dict[str, float]]]) -> str:
-    """The mSA of all seeds, for the card."""
+    """Describe the mSA of all seeds, for the card."""
     parts = []
     for task in TASKS:
         values = [r[task]["msa"] for r in results.values()]
@@ -219,7 +220,7 @@ def publish(adapter: Path, base: Path, output: Path, evaluations: list[dict[str,
 
 
 def cover_picture(model: Model) -> bytes:
-    """The test quadrant: image, automatic segmentation, and masks from one point a nucleus."""
+    """Draw the test quadrant: image, automatic segmentation, and masks from one point a nucleus."""
     import io
 
     from PIL import Image

@@ -1,9 +1,9 @@
-"""Prompt an image object by object, without a viewer: what an annotation tool does, in 30 lines.
+"""Prompt an image object by object, as an annotation tool does, but without a viewer.
 
     python examples/interactive_loop.py examples/nuclei.tif overlay.png
 
-Type `new X Y` for a point in an object, `+ X Y`, `- X Y` or `box X0 Y0 X1 Y1` to correct its mask,
-and `done`. The picture is written again after each line.
+Type `new X Y` for a point in a new object; `+ X Y`, `- X Y` or `box X0 Y0 X1 Y1` to correct its
+mask; and `done` to end. The script updates the picture after each line.
 """
 
 import sys

@@ -1,10 +1,10 @@
-"""Run a notebook's code cells in this process and store what they show in it.
+"""Run a notebook's code cells in this process and store their outputs in the notebook.
 
     python examples/run_notebook.py examples/nuclei.ipynb
 
-Needs neither Jupyter nor a kernel: a notebook is JSON, its code cells are Python. A cell's last
-expression is what it shows: pictures as JPEG, all else as text. The tests run the same function, so
-the notebook in the repository is one that works (docs/decisions/).
+Needs neither Jupyter nor a kernel, since a notebook is JSON and its code cells are Python. A cell's
+last expression is its output: pictures as JPEG, all else as text. The tests run the same function,
+so the notebook in the repository works.
 """
 
 from __future__ import annotations
