@@ -16,6 +16,7 @@ FOLDERS = (
     "runtime",
     "training",
     "zoo/checkpoints",
+    "zoo/cli",
     "zoo/downloads",
     "zoo/exchange",
     "zoo/gallery",

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _termination_interrupts() -> Iterator[None]:
-    """The end of a batch job's time is an interrupt too: training saves, outputs stay whole."""
+    """Treat termination, as of a batch job, as an interrupt, so that training saves its state."""
     if threading.current_thread() is not threading.main_thread():  # which alone gets signals
         yield
         return
@@ -71,8 +71,8 @@ def _print_result(result: Result, *, as_json: bool) -> int:
     try:
         print(json.dumps(shown) if as_json else result["text"], flush=True)
     except BrokenPipeError:
-        # The reader went away, as `| head` does: the work is done. Python would complain when it
-        # flushes the rest at its end, so that goes nowhere.
+        # The reader has closed the pipe, as `| head` does, and the work is done. Python would
+        # report an error when it flushes the rest at exit, so the rest is discarded.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         with suppress(OSError, ValueError):  # no real file, as under a test
             os.dup2(nowhere, sys.stdout.fileno())

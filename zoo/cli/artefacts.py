@@ -1,4 +1,7 @@
-"""Which of samzoo's folders a path is, for verbs that refuse some and say where they belong."""
+"""Checks of what kind of folder a path is, so that verbs refuse the wrong kind with advice.
+
+In: a path. Out: nothing, or an error that names the right verb.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from samzoo.runtime.formats.folders import CONFIG_FILE
 
 
 def is_base(folder: Path) -> bool:
-    """Whether a folder holds a base or a model of samzoo."""
+    """Return whether a folder holds a base or a model of samzoo."""
     path = folder / CONFIG_FILE
     return path.is_file() and "format" in read_json(path)
 
@@ -21,7 +24,7 @@ def refuse_adapter(path: Path) -> None:
     """Refuse an adapter where a checkpoint is expected.
 
     Raises:
-        InputError: It is an adapter, of samzoo or of peft.
+        InputError: The path is an adapter of samzoo or of peft.
     """
     if not is_adapter(path):
         return
@@ -37,17 +40,17 @@ def refuse_adapter(path: Path) -> None:
 
 
 def require_adapter(path: Path) -> None:
-    """Refuse what is no adapter of samzoo.
+    """Refuse anything other than an adapter of samzoo.
 
     Raises:
-        NotFoundError: There is nothing of that name.
-        InputError: It is something else.
+        NotFoundError: The path does not exist.
+        InputError: The path is something else.
     """
     if not path.exists():
         raise NotFoundError(f"{path}: no such file or folder")
     if not is_adapter(path) or not _is_ours(path):
         raise InputError(
-            f"{path}: is no adapter folder of samzoo; samzoo adapter read makes one of an adapter "
+            f"{path}: is not an adapter folder of samzoo; samzoo adapter read converts an adapter "
             "of another tool"
         )
 

@@ -1,4 +1,7 @@
-"""From what stands on the command line to image files, and to a label file for each."""
+"""The image files that a command line names, and a label file for each.
+
+In: names of files and folders, and patterns. Out: paths of images and labels.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from samzoo.runtime.windows.zarr_source import is_zarr
 
 
 def expanded(given: Sequence[str]) -> list[Path]:
-    """List files as they are, those in folders, and those that match a pattern.
+    """List the given files, those in given folders, and those that match a pattern.
 
     Raises:
         NotFoundError: No file matches a pattern.
@@ -32,7 +35,7 @@ def expanded(given: Sequence[str]) -> list[Path]:
                 raise NotFoundError(f"{name}: no file matches")
             found += matches
         else:
-            found.append(path)  # reading it says that it is not there
+            found.append(path)  # if it is missing, reading it raises the error
     return found
 
 
@@ -43,7 +46,7 @@ def label_paths(
 
     Args:
         images: The image files.
-        given: What they were made of: one file alone has ``output`` as its labels.
+        given: The names on the command line; for a single file, ``output`` is its label file.
         output: A file or a folder.
         force: Allow to replace existing files.
 

@@ -1,6 +1,6 @@
-"""Prompted objects of one image, of embeddings in a file, or of a store of them.
+"""Segmentation of prompted objects in one image, or from stored embeddings of it.
 
-In: a model, prompts, an image. Out: labels in a file, and what is reported of each object.
+In: a model, prompts, an image. Out: labels in a file, and a report of each object.
 """
 
 from __future__ import annotations
@@ -50,22 +50,22 @@ def prompt_image(
 
     Args:
         model: The model.
-        objects: As ``prompt_file`` reads them.
-        image: An image, a file of embeddings, or a folder of micro-sam's.
-        output: The label file; it has been checked.
-        overlay: Where the labels are drawn on the image; None for nowhere.
+        objects: The prompted objects, as ``prompt_file`` reads them.
+        image: An image, a file of embeddings, or a folder of micro-sam's embeddings.
+        output: The label file, which has been checked.
+        overlay: A PNG with the labels drawn on the image; None for no overlay.
         store: Folder of the tiles' embeddings; None to compute those of the whole image.
-        level: Of a pyramid, with a store.
-        series: Of a TIFF with several images, with a store.
-        channel: Of an image with several, with a store.
-        plane: Of a stack, with a store; or of micro-sam's embeddings of a stack.
-        progress: Told how far the work is.
+        level: Level of a pyramid, with a store.
+        series: Image of a TIFF with several, with a store.
+        channel: Channel of an image, with a store.
+        plane: Plane of a stack, with a store or with micro-sam's embeddings of a stack.
+        progress: Callback for progress.
 
     Returns:
-        What the verb reports.
+        The result that the verb prints.
 
     Raises:
-        SamzooError: An input cannot be used, or the output not be written.
+        SamzooError: An input cannot be used, or the output cannot be written.
     """
     place = {"level": level, "series": series, "channel": channel, "plane": plane}
     encoded: list[int] | None = None
@@ -117,17 +117,17 @@ def _prompted(
 def _embeddings_of(
     model: Model, path: Path, place: dict[str, int | None], progress: Progress
 ) -> tuple[ImageEmbeddings, Array | None]:
-    """Embeddings, and the image where it was read."""
+    """Return the embeddings, and the image if it was read."""
     if is_zarr(path) and is_micro_sam(path):
         plane = place["plane"]
         others = {name: value for name, value in place.items() if name != "plane"}
-        refuse_given(others, "micro-sam's embeddings are of one image; leave it out")
+        refuse_given(others, "micro-sam's embeddings are of one image; omit it")
         return read_micro_sam_embeddings(path, model.config, plane=plane), None
     if is_zarr(path):
-        raise InputError(f"{path}: pass --store DIR, where the embeddings of its tiles are kept")
+        raise InputError(f"{path}: pass --store DIR, the folder for its tiles' embeddings")
     if path.suffix == ".safetensors":
-        refuse_given(place, "a file of embeddings holds one image; leave it out")
+        refuse_given(place, "a file of embeddings holds one image; omit it")
         return ImageEmbeddings.load(path), None
-    refuse_given(place, "is for images whose embeddings are kept; pass --store DIR as well")
+    refuse_given(place, "is for images with stored embeddings; pass --store DIR as well")
     image = read_image(path)
     return model.embed(image, progress=progress), image

@@ -1,4 +1,7 @@
-"""The model that options name, and the plane of a file that they name."""
+"""Loading of the model, and choice of an image's plane, from a verb's options.
+
+In: the options' values. Out: a model, or the plane to read.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,14 @@ def load_model(
     """Open a model.
 
     Args:
-        reference: What ``--model`` says; the default model if None.
-        adapter: The adapter to use; the package's first by default.
-        threads: CPU threads; all cores by default.
-        provider: Where it runs.
+        reference: Value of ``--model``; None for the default model.
+        adapter: The adapter to use; by default the package's first.
+        threads: Number of CPU threads; by default all cores.
+        provider: The hardware to run on.
 
     Raises:
-        SamzooError: As ``load``; ``InputError`` where it has no such adapter.
+        InputError: The package has no such adapter.
+        SamzooError: As for ``load``.
     """
     model = load(reference or DEFAULT_MODEL, threads=threads, provider=provider)
     if adapter is not None:

@@ -23,32 +23,42 @@ def add_output(
 
 def add_model(parser: ArgumentParser) -> None:
     """Add the options that choose a model and where it runs."""
-    parser.add_argument("--model", metavar="REF", help="a name (samzoo list) or a package folder")
     parser.add_argument(
-        "--adapter", metavar="NAME", help="one of a package with several; the first by default"
+        "--model", metavar="REF",
+        help="model name (see samzoo list) or package folder (default: the model that ships)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--adapter", metavar="NAME",
+        help="adapter to use, in a package with several (default: the first)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="number of CPU threads (default: all cores)"
     )
-    parser.add_argument("--threads", type=int, help="CPU threads; all cores by default")
     parser.add_argument(
         "--provider", default="cpu", metavar="NAME",
-        help="where it runs: cpu (default), cuda, coreml, openvino, directml; samzoo doctor lists "
-        "what is there",
+        help="hardware to run on: cpu (default), cuda, coreml, openvino or directml; samzoo doctor "
+        "lists what is available",
     )  # fmt: skip
 
 
 def add_plane(parser: ArgumentParser) -> None:
     """Add the options that choose an image in a file."""
-    parser.add_argument("--level", type=int, metavar="N", help="of a pyramid; 0 is full size")
-    parser.add_argument("--series", type=int, metavar="N", help="of a TIFF with several images")
-    parser.add_argument("--channel", type=int, metavar="N", help="of an image with several")
-    parser.add_argument("--plane", type=int, metavar="N", help="one plane of a stack")
+    parser.add_argument(
+        "--level", type=int, metavar="N", help="level of a pyramid to read; 0 is full size"
+    )
+    parser.add_argument(
+        "--series", type=int, metavar="N", help="image to read from a TIFF with several, from 0"
+    )
+    parser.add_argument("--channel", type=int, metavar="N", help="channel to read, from 0")
+    parser.add_argument("--plane", type=int, metavar="N", help="plane of a stack to read, from 0")
 
 
 def add_store(parser: ArgumentParser) -> None:
     """Add the option that keeps embeddings."""
     parser.add_argument(
         "--store", type=Path, metavar="DIR",
-        help="keep embeddings here, tile by tile, and encode only tiles that are needed and not "
-        "there; for images of any size",
+        help="folder that keeps the embeddings of each tile, so that no tile is encoded twice; for "
+        "images of any size",
     )  # fmt: skip
 
 
@@ -56,7 +66,7 @@ def add_base(parser: ArgumentParser) -> None:
     """Add ``--base``."""
     parser.add_argument(
         "--base", type=Path, metavar="BASE",
-        help="the adapter's base; by default the folder where it lay while training",
+        help="base folder that the adapter was trained on (default: where it lay while training)",
     )  # fmt: skip
 
 
@@ -64,7 +74,8 @@ def add_qlora_base(parser: ArgumentParser) -> None:
     """Add ``--qlora-base``."""
     parser.add_argument(
         "--qlora-base", choices=("original", "dequantized"),
-        help="fold a QLoRA adapter into the base, or into the rounded one it was trained on",
+        help="weights that a QLoRA adapter is folded into: the base's own, or the rounded ones it "
+        "was trained on (default: dequantized)",
     )  # fmt: skip
 
 
@@ -72,26 +83,28 @@ def add_precision(parser: ArgumentParser) -> None:
     """Add ``--precision``."""
     parser.add_argument(
         "--precision", choices=PRECISIONS,
-        help="fp32 by default; fp16 halves the files, int8-weights makes a quarter of them; int8 "
-        "also computes with integers",
+        help="number format of the stored weights: fp32 (default), fp16 (half the size), "
+        "int8-weights (a quarter), or int8 (also computes with integers)",
     )  # fmt: skip
 
 
 def add_texts(parser: ArgumentParser) -> None:
     """Add what a package says of itself."""
-    parser.add_argument("--name", help="the package's name; the output folder's by default")
-    parser.add_argument("--segments", help="what it segments, in a few words")
+    parser.add_argument("--name", help="name of the package (default: the output folder's name)")
+    parser.add_argument(
+        "--segments", metavar="TEXT", help="what the model segments, in a few words"
+    )
 
 
 def refuse_given(options: Mapping[str, object], why: str) -> None:
-    """Refuse options that a verb would not use where it was asked to go.
+    """Refuse options that a verb would not use.
 
     Args:
-        options: By name, None where they were not given.
-        why: Ends the sentence that starts with the options.
+        options: Values by option name; None stands for an option that was not given.
+        why: The end of the message, which starts with the options.
 
     Raises:
-        InputError: One was given.
+        InputError: One of the options was given.
     """
     given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None]
     if given:

@@ -1,4 +1,4 @@
-"""The parser of the command line: the table of verbs, and from words to a verb's options.
+"""The parser of the command line, with the table of verbs.
 
 In: the words after ``samzoo``. Out: a ``Call``. This is the only module that sees argparse's
 ``Namespace``. It imports nothing heavy, so that ``--help`` is quick.
@@ -125,7 +125,7 @@ def build_parser() -> ArgumentParser:
 
 
 def _subparsers(parser: ArgumentParser, program: str) -> Any:
-    """Subparsers that the help does not list: the epilog does, under headings."""
+    """Add subparsers that the help does not list itself; the epilog lists them under headings."""
     return parser.add_subparsers(metavar="VERB", required=True, prog=program, help=SUPPRESS)
 
 
@@ -149,7 +149,7 @@ def _add_verb(words: Any, word: str, name: str, verb: Verb[Any]) -> None:
     )
     verb.add_options(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--debug", action="store_true", help="show our traceback on errors")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.set_defaults(verb=name)
 
 

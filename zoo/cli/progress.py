@@ -9,7 +9,7 @@ from typing import Any
 
 
 class ProgressBar:
-    """A ``Progress`` callback that draws one bar a stage; silent where stderr is no terminal."""
+    """A ``Progress`` callback that draws one bar per stage, if stderr is a terminal."""
 
     def __init__(self) -> None:
         self._stage = ""
@@ -37,7 +37,7 @@ class ProgressBar:
 
 @contextmanager
 def progress_bar() -> Iterator[ProgressBar]:
-    """Give a bar, and remove it at the end whatever happens."""
+    """Yield a bar, and remove it at the end in any case."""
     bar = ProgressBar()
     try:
         yield bar

@@ -1,6 +1,6 @@
-"""Prompts as the command line takes them: options for one object, a JSON file for any number.
+"""Prompts from the command line: options for one object, or a JSON file for any number.
 
-In: options or a file. Out: the arrays that ``Model.prompt`` takes. Called by ``commands.py``.
+In: options or a file. Out: the arrays that ``Model.prompt`` takes.
 """
 
 from __future__ import annotations
@@ -27,19 +27,21 @@ def from_options(
     All points mark one object; without points, each box is an object.
 
     Raises:
-        InputError: No prompt, more labels than points, or points with several boxes.
+        InputError: There is no prompt, labels and points differ in number, or there are points with
+            several boxes.
     """
     if not points and not boxes:
         raise InputError("no prompt: give --point X Y, --box X0 Y0 X1 Y1, or --prompts FILE.json")
     if labels and len(labels) != len(points):
         raise InputError(
-            f"{len(points)} --point and {len(labels)} --label: give one label a point, or none"
+            f"{len(points)} --point and {len(labels)} --label: give one label for each point, or "
+            "none"
         )
     if not points:
         return [{"box": list(box)} for box in boxes]
     if len(boxes) > 1:
         raise InputError(
-            "points with several boxes do not say which belong together; use --prompts FILE.json"
+            "points with several boxes do not tell which belong together; use --prompts FILE.json"
         )
     prompt: dict[str, Any] = {
         "points": [list(point) for point in points],
@@ -55,7 +57,7 @@ def read_prompts(path: Path) -> list[dict[str, Any]]:
 
     Raises:
         NotFoundError: There is no such file.
-        FormatError: Not such a list; names the object and field.
+        FormatError: The file is not such a list; the message names the object and field.
     """
     if not path.is_file():
         raise NotFoundError(f"{path}: no such file")

@@ -1,6 +1,6 @@
-"""Which weights a QLoRA adapter is folded into, as ``--qlora-base`` says.
+"""The choice of the weights that a QLoRA adapter is folded into (``--qlora-base``).
 
-In: the option and the adapters. Out: what the functions that merge take.
+In: the option and the adapters. Out: the argument of the functions that merge.
 """
 
 from __future__ import annotations
@@ -16,19 +16,17 @@ from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE
 
 
 def chosen_qlora_base(given: str | None, adapters: Sequence[Path]) -> Any:
-    """Return the choice, or the default where none was made.
+    """Return the chosen weights, or the default.
 
     Raises:
-        InputError: A choice was made, and none of the adapters was trained on a rounded base.
+        InputError: The option was given, but no adapter was trained on a rounded base.
     """
     if given is None:
         return DEFAULT_QLORA_BASE
     for folder in adapters:
         if not is_adapter(folder):
-            raise InputError(f"--qlora-base is for adapters, and {folder} is none; leave it out")
+            raise InputError(f"--qlora-base is for adapters, but {folder} is not one; omit it")
     methods = [read_adapter_config(folder / CONFIG_FILE).method for folder in adapters]
     if all(get_method(method).quantized is None for method in methods):
-        raise InputError(
-            f"--qlora-base is for QLoRA adapters, found {', '.join(methods)}; leave it out"
-        )
+        raise InputError(f"--qlora-base is for QLoRA adapters, found {', '.join(methods)}; omit it")
     return given

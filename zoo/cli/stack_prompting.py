@@ -1,7 +1,6 @@
-"""Objects that are prompted in one slice of a stack and followed through the others.
+"""Segmentation of objects prompted in one slice of a stack and followed through the others.
 
-In: a model, prompts, a stack. Out: labels of the stack in a file, and what is reported of each
-object.
+In: a model, prompts, a stack. Out: labels of the stack in a file, and a report of each object.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ from .prompt_file import to_arrays
 from .verb import Result
 
 REMEMBERED = 32
-"""Slices whose embeddings stay in memory (own choice: 128 MB at a grid of 64)."""
+"""Number of slices whose embeddings stay in memory (own choice: 128 MB at a grid of 64)."""
 
 
 def prompt_stack(
@@ -60,26 +59,26 @@ def prompt_stack(
 
     Args:
         model: The model.
-        objects: As ``prompt_file`` reads them, in the slice ``start``.
+        objects: The prompted objects in the slice ``start``, as ``prompt_file`` reads them.
         stack: A stack, or a folder of micro-sam's embeddings of one.
         output: The label file, a TIFF.
         start: The slice with the prompts.
         following: How objects are followed.
         store: Folder of the slices' embeddings; None to compute them.
-        level: Of a pyramid.
-        series: Of a TIFF with several images.
-        channel: Of an image with several.
+        level: Level of a pyramid.
+        series: Image of a TIFF with several.
+        channel: Channel of an image.
         force: Replace an existing ``output``.
-        progress: Told how far the work is.
+        progress: Callback for progress.
 
     Returns:
-        What the verb reports.
+        The result that the verb prints.
 
     Raises:
-        SamzooError: An input cannot be used, or the output not be written.
+        SamzooError: An input cannot be used, or the output cannot be written.
     """
     if output.suffix.lower() not in TIFF_SUFFIXES:
-        raise InputError(f"{output}: labels of a stack are written as .tif")
+        raise InputError(f"{output}: the name of a stack's label file must end in .tif")
     place = {"level": level, "series": series, "channel": channel}
     spec = source_spec(stack, **place, plane=None)
     if is_zarr(stack) and is_micro_sam(stack):
@@ -118,7 +117,7 @@ def _micro_sam(path: Path, model: Model) -> tuple[Callable[[int], ImageEmbedding
     """How to get a slice's embeddings, and the number of slices."""
     count = micro_sam_slices(path)
     if count is None:
-        raise InputError(f"{path}: holds the embeddings of an image; leave out --slice")
+        raise InputError(f"{path}: holds the embeddings of an image; omit --slice")
     read = lru_cache(maxsize=REMEMBERED)(
         lambda z: read_micro_sam_embeddings(path, model.config, plane=z)
     )

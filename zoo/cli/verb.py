@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 Result = dict[str, Any]
-"""What a verb gives back. ``text`` is what a person sees, ``notes`` are lines for stderr, and
-``--json`` prints everything but ``text``."""
+"""The result of a verb. ``text`` is printed for people, ``notes`` are lines for stderr, and
+``--json`` prints everything except ``text``."""
 
 Options = TypeVar("Options")
 

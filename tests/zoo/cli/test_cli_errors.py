@@ -279,8 +279,8 @@ def test_options_out_of_range_are_refused(run, folder, arguments, message):
         (("segment", "cells.tif", "-o", "l.tif", "--overlay", "o.jpg"), "written as .png"),
         (("segment", "cells.tif", "-o", "l.png", "--overlay", "l.png"), "for the labels too"),
         (("prompt", "cells.tif", "-o", "l.txt", "--point", 1, 1), "labels are written as"),
-        (("embed", "cells.tif", "-o", "e.npz"), "embeddings are written as .safetensors"),
-        (("evaluate", "--images", "a", "--labels", "b", "-o", "r.txt"), "written as .json"),
+        (("embed", "cells.tif", "-o", "e.npz"), "must end in .safetensors"),
+        (("evaluate", "--images", "a", "--labels", "b", "-o", "r.txt"), "must end in .json"),
     ],
 )
 def test_outputs_of_the_wrong_kind_are_refused(run, folder, arguments, message):

@@ -27,17 +27,24 @@ def add_options(parser: ArgumentParser) -> None:
     """Add the file, its base, what the file does not say, and the adapter."""
     parser.add_argument(
         "file", type=Path, metavar="FILE",
-        help="a checkpoint of micro-sam, a file of CellSeg1, or a folder of Hugging Face's peft",
+        help="checkpoint of micro-sam, file of CellSeg1, or folder of Hugging Face's peft",
     )  # fmt: skip
     parser.add_argument(
-        "--base", type=Path, required=True, metavar="BASE", help="the base it was trained on"
-    )
-    add_output(parser, "adapter folder")
-    parser.add_argument("--method", help="of the adapter, where its names do not tell")
-    parser.add_argument("--alpha", type=float, help="AdaptFormer's, where it was fixed")
+        "--base", type=Path, required=True, metavar="BASE",
+        help="base folder that the adapter was trained on",
+    )  # fmt: skip
+    add_output(parser, "adapter folder to write")
     parser.add_argument(
-        "--image-size", type=int, metavar="PIXELS", help="of CellSeg1's training, where not 512"
+        "--method", metavar="NAME",
+        help="finetuning method of the adapter (default: told by the file)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--alpha", type=float, help="alpha of AdaptFormer, if it was fixed during training"
     )
+    parser.add_argument(
+        "--image-size", type=int, metavar="PIXELS",
+        help="image size that CellSeg1 was trained at (default: 512)",
+    )  # fmt: skip
 
 
 def run(options: AdapterReadOptions) -> Result:

@@ -24,11 +24,12 @@ class AdapterWriteOptions:
 
 def add_options(parser: ArgumentParser) -> None:
     """Add the adapter, its base, the tool, and the file."""
-    parser.add_argument("adapter", type=Path, metavar="ADAPTER")
+    parser.add_argument("adapter", type=Path, metavar="ADAPTER", help="adapter folder")
     parser.add_argument(
-        "--to", required=True, choices=("peft", "micro-sam"), help="the tool that will read it"
-    )
-    add_output(parser, "a .pt file for micro-sam, a folder for peft")
+        "--to", required=True, choices=("peft", "micro-sam"),
+        help="tool that the adapter is written for",
+    )  # fmt: skip
+    add_output(parser, "file (.pt) for micro-sam, or folder for peft")
     add_base(parser)
 
 

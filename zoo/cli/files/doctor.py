@@ -11,7 +11,7 @@ from samzoo.zoo.cli.verb import Result, Verb
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorOptions:
-    """There are none."""
+    """The verb has no options."""
 
 
 def add_options(_: ArgumentParser) -> None:

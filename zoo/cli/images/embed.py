@@ -33,8 +33,8 @@ class EmbedOptions:
 
 def add_options(parser: ArgumentParser) -> None:
     """Add the image, the outputs and the model."""
-    parser.add_argument("image", type=Path, metavar="IMAGE")
-    add_output(parser, "embeddings (.safetensors)", required=False)
+    parser.add_argument("image", type=Path, metavar="IMAGE", help="image file")
+    add_output(parser, "file of embeddings to write (.safetensors)", required=False)
     add_store(parser)
     add_plane(parser)
     add_model(parser)
@@ -47,7 +47,7 @@ def run(options: EmbedOptions) -> Result:
     if options.output is not None:
         raise InputError("give either -o or --store, not both")
     if options.force:
-        raise InputError("--force replaces a file; a store keeps what it has and is filled up")
+        raise InputError("--force replaces a file; a store keeps its embeddings; omit --force")
     return _to_store(options, options.store)
 
 
@@ -59,7 +59,7 @@ def _to_file(options: EmbedOptions) -> Result:
     if output is None:
         raise InputError("give -o FILE.safetensors, or --store DIR")
     if output.suffix != ".safetensors":
-        raise InputError(f"{output}: embeddings are written as .safetensors; name it so")
+        raise InputError(f"{output}: the name of an embeddings file must end in .safetensors")
     of_store = {
         "level": options.level, "series": options.series, "channel": options.channel,
         "plane": options.plane,
@@ -76,7 +76,7 @@ def _to_file(options: EmbedOptions) -> Result:
 
 
 def _to_store(options: EmbedOptions, folder: Path) -> Result:
-    """Encode every tile that the store does not have; an interrupted call is gone on from."""
+    """Encode every tile that the store lacks; the next call resumes an interrupted one."""
     from samzoo.runtime.large.embedding_store import EmbeddingStore
     from samzoo.zoo.cli.model_loading import load_model, source_spec
 

@@ -47,25 +47,30 @@ def add_options(parser: ArgumentParser) -> None:
     """Add image, prompts, outputs and model, then stores and stacks."""
     parser.add_argument(
         "image", type=Path, metavar="IMAGE",
-        help="an image, a file made by samzoo embed, or a folder of micro-sam's embeddings",
+        help="image file, file made by samzoo embed, or folder of micro-sam's embeddings",
     )  # fmt: skip
     add_output(parser, "label image (.tif, .png), one label an object")
     add_model(parser)
     parser.add_argument(
         "--point", nargs=2, type=float, action="append", metavar=("X", "Y"), default=[],
-        help="a point of one object, in pixels",
+        help="point (column, row) in pixels, in or beside the object; repeat it for more points",
     )  # fmt: skip
     parser.add_argument(
         "--label", type=int, choices=(0, 1), action="append", default=[],
-        help="of the point before: 1 in the object (default), 0 in the background",
+        help="label of a point, in the order of the points: 1 object (default), 0 background",
     )  # fmt: skip
     parser.add_argument(
         "--box", nargs=4, type=float, action="append", metavar=("X0", "Y0", "X1", "Y1"),
-        default=[], help="one object each; with points, one box",
+        default=[],
+        help="corners of a box around one object, in pixels; without points, repeat it for more "
+        "objects",
     )  # fmt: skip
-    parser.add_argument("--prompts", type=Path, metavar="FILE.json", help="any number of objects")
     parser.add_argument(
-        "--overlay", type=Path, metavar="PNG", help="also draw the labels on the image"
+        "--prompts", type=Path, metavar="FILE.json",
+        help="file with the prompts of any number of objects",
+    )  # fmt: skip
+    parser.add_argument(
+        "--overlay", type=Path, metavar="PNG", help="also draw the labels on the image, as a PNG"
     )
     add_store(parser)
     add_plane(parser)
@@ -79,15 +84,16 @@ def _add_following(parser: ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--projection", choices=("box", "mask", "points", "points_and_mask", "single_point"),
-        help="with --slice: what of a slice's mask prompts the next one (default: box)",
+        help="with --slice: how a slice's mask becomes the prompt of the next (default: box)",
     )  # fmt: skip
     parser.add_argument(
         "--iou-threshold", type=float, metavar="IOU",
-        help="with --slice: an object ends where two slices agree less (default: 0.8)",
+        help="with --slice: an object ends if its masks in two slices overlap less than this "
+        "(default: 0.8)",
     )  # fmt: skip
     parser.add_argument(
         "--box-extension", type=float, metavar="X",
-        help="with --slice: widen boxes by this share, or from 1 on by so many pixels",
+        help="with --slice: widen boxes by this share of their size, or from 1 on by X pixels",
     )  # fmt: skip
 
 
@@ -125,8 +131,8 @@ def _refuse_unused(options: PromptOptions) -> None:
     if options.slice is None:
         refuse_given(following, "follows objects through a stack; pass --slice Z as well")
     else:
-        refuse_given({"plane": options.plane}, "--slice chooses the plane already; leave it out")
-        refuse_given({"overlay": options.overlay}, "is for images; leave out --slice")
+        refuse_given({"plane": options.plane}, "--slice chooses the plane already; omit it")
+        refuse_given({"overlay": options.overlay}, "is for images; omit --slice")
 
 
 def _in_image(options: PromptOptions, model: Model, objects: list[dict[str, Any]]) -> Result:

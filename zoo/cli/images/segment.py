@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentOptions:
-    """Images, model, mode, what is written, and how large images and stacks are cut."""
+    """Images, model, mode, outputs, and how large images and stacks are divided."""
 
     images: tuple[str, ...]
     mode: Literal["ais", "amg", "apg"]
@@ -50,7 +50,7 @@ def add_options(parser: ArgumentParser) -> None:
     """Add images, outputs, model and mode, then tiles, stacks and clusters."""
     parser.add_argument(
         "images", nargs="+", metavar="IMAGE",
-        help="TIFF, PNG, JPEG or OME-Zarr; folders and patterns too",
+        help="image file (TIFF, PNG, JPEG, OME-Zarr), folder of images, or pattern",
     )  # fmt: skip
     add_output(
         parser,
@@ -60,50 +60,60 @@ def add_options(parser: ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument(
         "--mode", choices=("ais", "amg", "apg"), default="ais",
-        help="ais: flood the AIS decoder's maps (default); apg: prompt a point in each of their "
-        "seeds; amg: prompt a grid of points, slow, for models without AIS decoder",
+        help="method: ais uses the AIS decoder's maps (default); apg prompts with points from "
+        "these maps; amg prompts with a grid of points, which is slow, for models without AIS "
+        "decoder",
     )  # fmt: skip
     parser.add_argument(
-        "--overlay", type=Path, metavar="PNG", help="also draw the labels on the image"
+        "--overlay", type=Path, metavar="PNG", help="also draw the labels on the image, as a PNG"
     )
     parser.add_argument(
-        "--table", type=Path, metavar="CSV", help="also list the objects: area, place, touch"
+        "--table", type=Path, metavar="CSV", help="also list all objects, such as area and place"
     )
     _add_tiles(parser)
     add_plane(parser)
     _add_stacks(parser)
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes of this machine that share the work"
+        "--workers", type=int, metavar="N", help="number of local processes that share the work"
     )
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, tcp://HOST:PORT")
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS",
+        help="run on the Dask cluster with this scheduler, tcp://HOST:PORT",
+    )  # fmt: skip
 
 
 def _add_tiles(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--tile-shape", nargs=2, type=int, metavar=("H", "W"),
-        help="of what each tile gives (default: as few tiles as cover the image)",
+        help="size of a tile without its halo, in pixels (default: as few tiles as possible)",
     )  # fmt: skip
     parser.add_argument(
         "--halo", nargs=2, type=int, metavar=("H", "W"),
-        help="least that a tile sees around it (default: an eighth of the model's field of view)",
+        help="smallest margin that a tile sees on each side, in pixels (default: an eighth of the "
+        "model's field of view)",
     )  # fmt: skip
     parser.add_argument(
         "--placements", type=int, default=1, metavar="N",
-        help="average over N placements of the tiles: steadier, N times as long (default: 1)",
+        help="average over N placements of the tiles, which is more stable but takes N times as "
+        "long (default: 1)",
     )  # fmt: skip
 
 
 def _add_stacks(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--stack", choices=("volume", "frames"),
-        help="all planes; volume: join objects over slices; frames: number each plane apart",
+        help="segment all planes of a stack: volume joins objects across slices, frames numbers "
+        "the objects of each plane separately",
     )  # fmt: skip
     parser.add_argument(
         "--gap-closing", type=int, metavar="N",
-        help="of a volume: close holes of up to twice as many slices",
+        help="with --stack volume: close gaps of up to 2 N slices in an object",
     )  # fmt: skip
     parser.add_argument(
-        "--min-z-extent", type=int, metavar="N", help="of a volume: drop objects in fewer slices"
+        "--min-z-extent",
+        type=int,
+        metavar="N",
+        help="with --stack volume: drop objects in fewer than N slices",
     )
 
 
@@ -125,7 +135,7 @@ def run(options: SegmentOptions) -> Result:
     tasks = [_task(image, output, options) for image, output in zip(images, outputs, strict=True)]
     for task in tasks:
         task.check()
-    if len(tasks) > 1:  # an unusable one is found before the first takes its time
+    if len(tasks) > 1:  # find unusable files before the long work starts
         for task in tasks:
             if not task.in_pieces:
                 read_image(task.path)
@@ -181,7 +191,7 @@ def _segmented(model: Model, task: FileTask) -> tuple[Result, Sequence[str]]:
             found = run_task(model, task, progress=progress)
     except KeyboardInterrupt:
         if task.in_pieces:
-            raise KeyboardInterrupt("run the same command again to go on") from None
+            raise KeyboardInterrupt("run the same command again to resume") from None
         raise
     row: Result = {"image": str(task.path), "labels": str(task.output), "objects": found.objects}
     if found.in_pieces:

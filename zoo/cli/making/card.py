@@ -18,7 +18,7 @@ class CardOptions:
 
 def add_options(parser: ArgumentParser) -> None:
     """Add the package."""
-    parser.add_argument("package", type=Path, metavar="PACKAGE")
+    parser.add_argument("package", type=Path, metavar="PACKAGE", help="package folder")
 
 
 def run(options: CardOptions) -> Result:

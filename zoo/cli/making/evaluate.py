@@ -35,14 +35,22 @@ class EvaluateOptions:
 def add_options(parser: ArgumentParser) -> None:
     """Add images, tasks, model and output."""
     parser.add_argument(
-        "--images", required=True, type=Path, metavar="DIR", help="a folder or one file"
+        "--images", required=True, type=Path, metavar="DIR", help="folder of images, or one image"
     )
-    parser.add_argument("--labels", required=True, type=Path, metavar="DIR")
-    parser.add_argument("--tasks", default="ais,point,box,ip,ib", help="comma-separated")
-    parser.add_argument("--seed", type=int, default=0, help="of the correction points")
+    parser.add_argument(
+        "--labels", required=True, type=Path, metavar="DIR",
+        help="folder of label images with the images' names, or one label image",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tasks", default="ais,point,box,ip,ib", metavar="TASKS",
+        help="tasks to score, separated by commas (default: ais,point,box,ip,ib)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the random correction points (default: 0)"
+    )
     parser.add_argument(
         "--min-object-size", type=int, default=20, metavar="PIXELS",
-        help="smaller true objects do not count",
+        help="ignore annotated objects smaller than this (default: 20)",
     )  # fmt: skip
     add_model(parser)
     add_output(parser, "report (.json)")
@@ -61,7 +69,7 @@ def run(options: EvaluateOptions) -> Result:
 
     output = options.output
     if output.suffix != ".json":
-        raise InputError(f"{output}: reports are written as .json; name it so")
+        raise InputError(f"{output}: the name of a report must end in .json")
     check_output(output, force=options.force)
     pairs = match_pairs(options.images, options.labels)
     model = load_model(

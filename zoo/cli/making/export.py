@@ -38,12 +38,13 @@ def add_options(parser: ArgumentParser) -> None:
     """Add the model, the output and what is written."""
     parser.add_argument(
         "source", type=Path, metavar="MODEL-or-ADAPTER",
-        help="or a base, or a package that holds its weights",
+        help="folder of a model, an adapter or a base, or of a package that holds its weights",
     )  # fmt: skip
-    add_output(parser, "package folder")
+    add_output(parser, "package folder to write")
     parser.add_argument(
         "--target", action="append", default=[], metavar="NAME",
-        help="also write it for another tool, once for each; all: for every one that can take it",
+        help="also write the model for another tool; repeat it for more tools; all writes every "
+        "format that can hold the model",
     )  # fmt: skip
     add_precision(parser)
     parser.add_argument(
@@ -64,7 +65,7 @@ def run(options: ExportOptions) -> Result:
 
     if options.base is not None and not is_adapter(options.source):
         raise InputError(
-            f"--base is the base of an adapter, and {options.source} is none; leave it out"
+            f"--base is the base of an adapter, but {options.source} is not one; omit it"
         )
     manifest = export(
         options.source,

@@ -23,8 +23,10 @@ class IndexOptions:
 
 def add_options(parser: ArgumentParser) -> None:
     """Add the packages and the output."""
-    parser.add_argument("packages", nargs="+", type=Path, metavar="PACKAGE")
-    add_output(parser, "index (.json)")
+    parser.add_argument(
+        "packages", nargs="+", type=Path, metavar="PACKAGE", help="package folder to list"
+    )
+    add_output(parser, "index file to write (.json)")
 
 
 def run(options: IndexOptions) -> Result:
@@ -33,7 +35,7 @@ def run(options: IndexOptions) -> Result:
 
     output = options.output
     if output.suffix != ".json":
-        raise InputError(f"{output}: indexes are written as .json; name it so")
+        raise InputError(f"{output}: the name of an index must end in .json")
     check_output(output, force=options.force)
     names = write_index(options.packages, output)
     return {"text": str(output), "index": str(output), "models": names}

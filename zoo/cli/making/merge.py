@@ -25,13 +25,14 @@ class MergeOptions:
 
 def add_options(parser: ArgumentParser) -> None:
     """Add the adapter, its base and the model."""
-    parser.add_argument("adapter", type=Path, metavar="ADAPTER")
-    add_output(parser, "model folder")
+    parser.add_argument("adapter", type=Path, metavar="ADAPTER", help="adapter folder")
+    add_output(parser, "model folder to write")
     add_base(parser)
     add_qlora_base(parser)
     parser.add_argument(
-        "--verify", type=Path, metavar="IMAGE", help="also compare with the adapter's own network"
-    )
+        "--verify", type=Path, metavar="IMAGE",
+        help="also compare the model with the adapter's own network on this image (needs torch)",
+    )  # fmt: skip
 
 
 def run(options: MergeOptions) -> Result:

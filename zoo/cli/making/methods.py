@@ -13,7 +13,7 @@ DEFAULT_ARCHITECTURE = "vit_b"
 
 @dataclass(frozen=True, kw_only=True)
 class MethodsOptions:
-    """Which architecture, and whether the whole page is wanted."""
+    """The architecture, and whether to print the whole page."""
 
     arch: str | None
     markdown: bool
@@ -23,7 +23,8 @@ def add_options(parser: ArgumentParser) -> None:
     """Add the architecture and the form."""
     parser.add_argument(
         "--arch", metavar="NAME",
-        help="vit_b (default), vit_l, vit_h, vit_t, vit_t_256, or a base folder",
+        help="architecture: vit_b (default), vit_l, vit_h, vit_t, vit_t_256, or that of a base "
+        "folder",
     )  # fmt: skip
     parser.add_argument("--markdown", action="store_true", help="print the page docs/methods.md")
 
@@ -35,7 +36,7 @@ def run(options: MethodsOptions) -> Result:
 
     if options.markdown:
         if options.arch is not None:
-            raise InputError("--markdown: the page has all architectures; leave out --arch")
+            raise InputError("--markdown: the page has all architectures; omit --arch")
         page = methods_page().rstrip("\n")
         return {"text": page, "page": page}
     name = options.arch or DEFAULT_ARCHITECTURE

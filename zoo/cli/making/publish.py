@@ -1,4 +1,4 @@
-"""``samzoo publish``: publish a package under a version that stays."""
+"""``samzoo publish``: publish a package under a fixed version."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEFAULT_VERSION = "1.0.0"
 
 @dataclass(frozen=True, kw_only=True)
 class PublishOptions:
-    """Which package, and where to."""
+    """The package and its destination."""
 
     package: Path
     to: str
@@ -24,15 +24,18 @@ class PublishOptions:
 
 
 def add_options(parser: ArgumentParser) -> None:
-    """Add the package and where it goes."""
-    parser.add_argument("package", type=Path, metavar="PACKAGE")
+    """Add the package and its destination."""
+    parser.add_argument("package", type=Path, metavar="PACKAGE", help="package folder")
     parser.add_argument(
-        "--to", required=True, metavar="WHERE", help="huggingface:ORG/NAME or bioimageio:FILE.zip"
+        "--to", required=True, metavar="WHERE",
+        help="destination: huggingface:ORG/NAME or bioimageio:FILE.zip",
+    )  # fmt: skip
+    parser.add_argument(
+        "--version", help=f"version on Hugging Face, three numbers (default: {DEFAULT_VERSION})"
     )
     parser.add_argument(
-        "--version", help=f"of a repository, three numbers (default: {DEFAULT_VERSION})"
+        "--dry-run", action="store_true", help="only check the package; publish nothing"
     )
-    parser.add_argument("--dry-run", action="store_true", help="check, and publish nothing")
     parser.add_argument("--force", action="store_true", help="replace an existing zip")
 
 
@@ -51,7 +54,7 @@ def run(options: PublishOptions) -> Result:
 
 
 VERB = Verb(
-    purpose="publish a package under a version that stays",
+    purpose="publish a package under a fixed version",
     example="samzoo publish package --to huggingface:ORG/NAME --version 1.0.0",
     options=PublishOptions,
     add_options=add_options,

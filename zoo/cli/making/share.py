@@ -41,19 +41,21 @@ class ShareOptions:
 def add_options(parser: ArgumentParser) -> None:
     """Add the adapters, the encoder and the package."""
     parser.add_argument(
-        "adapters", nargs="+", type=Path, metavar="ADAPTER", help="LoRA adapters over one base"
-    )
-    add_output(parser, "package folder")
+        "adapters", nargs="+", type=Path, metavar="ADAPTER",
+        help="folder of a LoRA adapter; all must have the same base",
+    )  # fmt: skip
+    add_output(parser, "package folder to write")
     parser.add_argument(
         "--names", nargs="+", metavar="NAME",
-        help="one for each adapter; the folders' by default",
+        help="names of the adapters in the package, in their order (default: the folders' names)",
     )  # fmt: skip
     parser.add_argument(
-        "--add-to", metavar="PACKAGE", help="keep the encoder and the adapters of this package"
-    )
+        "--add-to", metavar="PACKAGE",
+        help="take the encoder and the adapters of this package, and add the new ones",
+    )  # fmt: skip
     parser.add_argument(
         "--over", metavar="PACKAGE",
-        help="write the adapters alone, as a small download over the encoder of this package",
+        help="write only the adapters, as a small package that uses this package's encoder",
     )  # fmt: skip
     add_precision(parser)
     add_texts(parser)
@@ -74,7 +76,7 @@ def run(options: ShareOptions) -> Result:
 
 
 def _sources(folders: tuple[Path, ...], given: tuple[str, ...] | None) -> dict[str, Path]:
-    """The adapters by their names."""
+    """Return the adapters by name."""
     from samzoo.zoo.packages.assembly import package_name
 
     names = given or tuple(package_name(folder.absolute()) for folder in folders)
@@ -100,9 +102,7 @@ def _share(options: ShareOptions, sources: dict[str, Path]) -> Manifest:
     texts: dict[str, Any] = {"name": options.name, "segments": options.segments or ""}
     if options.over is not None:
         if options.add_to is not None or options.precision is not None:
-            raise InputError(
-                "--over takes the encoder as it is; leave out --add-to and --precision"
-            )
+            raise InputError("--over uses the encoder as it is; omit --add-to and --precision")
         over = resolve(options.over)
         reference = pinned(options.over, over) if options.over.startswith(HUB_PREFIX) else ""
         common["qlora_base"] = chosen_qlora_base(options.qlora_base, options.adapters)
@@ -110,8 +110,7 @@ def _share(options: ShareOptions, sources: dict[str, Path]) -> Manifest:
     if options.add_to is not None:
         if options.name or options.segments or options.precision:
             raise InputError(
-                "--name, --segments and --precision are those of the package in --add-to; leave "
-                "them out"
+                "--name, --segments and --precision are those of the package in --add-to; omit them"
             )
         package = resolve(options.add_to)
         common["qlora_base"] = chosen_qlora_base(options.qlora_base, options.adapters)

@@ -24,12 +24,14 @@ class SumOptions:
 def add_options(parser: ArgumentParser) -> None:
     """Add the adapters, their weights and base, and the output."""
     parser.add_argument(
-        "adapters", nargs="+", type=Path, metavar="ADAPTER", help="LoRA adapters over one base"
-    )
+        "adapters", nargs="+", type=Path, metavar="ADAPTER",
+        help="folder of a LoRA adapter; all must have the same base",
+    )  # fmt: skip
     parser.add_argument(
-        "--weights", nargs="+", type=float, required=True, metavar="W", help="one for each adapter"
-    )
-    add_output(parser, "adapter folder")
+        "--weights", nargs="+", type=float, required=True, metavar="W",
+        help="weights of the sum, one for each adapter in their order",
+    )  # fmt: skip
+    add_output(parser, "adapter folder to write")
     add_base(parser)
 
 

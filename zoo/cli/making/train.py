@@ -33,27 +33,39 @@ class TrainOptions:
 def add_options(parser: ArgumentParser) -> None:
     """Add images, base, method and settings."""
     parser.add_argument(
-        "--images", required=True, type=Path, metavar="DIR", help="a folder or one file"
+        "--images", required=True, type=Path, metavar="DIR", help="folder of images, or one image"
     )
     parser.add_argument(
-        "--labels", required=True, type=Path, metavar="DIR", help="instance labels, same names"
+        "--labels", required=True, type=Path, metavar="DIR",
+        help="folder of label images with the images' names, or one label image",
+    )  # fmt: skip
+    parser.add_argument(
+        "--val-images", type=Path, metavar="DIR",
+        help="images for validation (default: a part of the training images)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--val-labels", type=Path, metavar="DIR", help="label images of the validation images"
     )
     parser.add_argument(
-        "--val-images", type=Path, metavar="DIR", help="else a part of the images validates"
+        "--base", required=True, type=Path, metavar="BASE", help="base folder to finetune"
     )
-    parser.add_argument("--val-labels", type=Path, metavar="DIR")
-    parser.add_argument("--base", required=True, type=Path, metavar="BASE")
-    parser.add_argument("--method", default="lora", help="see samzoo methods")
     parser.add_argument(
-        "--config", default="laptop", metavar="FILE.toml", help="or a preset: laptop, paper"
-    )
+        "--method", default="lora", metavar="NAME",
+        help="finetuning method; samzoo methods lists them (default: lora)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--config", default="laptop", metavar="FILE.toml",
+        help="file with the settings, or a preset: laptop (default), paper",
+    )  # fmt: skip
     parser.add_argument(
         "--ais-decoder", choices=("light", "unetr", "none"),
-        help="replaces the config's; a base that has one keeps its own",
+        help="AIS decoder to train, instead of the config's; a base that has one keeps its own",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, help="replaces the config's")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in -o")
-    add_output(parser, "run folder, which becomes the adapter", force=False)
+    parser.add_argument("--seed", type=int, help="random seed, instead of the config's")
+    parser.add_argument(
+        "--resume", action="store_true", help="continue the interrupted run in the folder -o"
+    )
+    add_output(parser, "folder of the run, which becomes the adapter", force=False)
 
 
 def run(options: TrainOptions) -> Result:

@@ -1,1 +1,1 @@
-"""Verbs for models that are there already: find, fetch, look at, check and delete them."""
+"""Verbs for existing models: list, download, show, check and delete them."""

@@ -12,7 +12,7 @@ from samzoo.zoo.cli.verb import Result, Verb
 
 @dataclass(frozen=True, kw_only=True)
 class GalleryOptions:
-    """Which packages, and where the page goes."""
+    """The packages and the output."""
 
     packages: tuple[str, ...]
     output: Path
@@ -22,9 +22,10 @@ class GalleryOptions:
 def add_options(parser: ArgumentParser) -> None:
     """Add the packages and the output."""
     parser.add_argument(
-        "packages", nargs="*", metavar="REF", help="what to show; else what samzoo list shows"
-    )
-    add_output(parser, "folder of the page")
+        "packages", nargs="*", metavar="REF",
+        help="name or folder of a package to show (default: all that samzoo list shows)",
+    )  # fmt: skip
+    add_output(parser, "folder to write the page into")
 
 
 def run(options: GalleryOptions) -> Result:

@@ -1,4 +1,4 @@
-"""``samzoo list``: the models that can be named."""
+"""``samzoo list``: the available models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLUMNS = ("name", "segments", "base", "method", "megabytes", "license", "scores
 
 @dataclass(frozen=True, kw_only=True)
 class ListOptions:
-    """There are none."""
+    """The verb has no options."""
 
 
 def add_options(_: ArgumentParser) -> None:
@@ -72,7 +72,7 @@ def _text(value: Any) -> str:
 
 
 VERB = Verb(
-    purpose="list the models that can be named",
+    purpose="list the available models",
     example="samzoo list",
     options=ListOptions,
     add_options=add_options,

@@ -22,13 +22,13 @@ def add_options(parser: ArgumentParser) -> None:
     """Add the model."""
     parser.add_argument(
         "reference", metavar="REF",
-        help="hf:ORG/NAME[@REVISION], bioimageio:NICKNAME, bioimageio:FILE.zip, or a name in "
-        "SAMZOO_INDEX",
+        help="reference of a model: hf:ORG/NAME[@REVISION], bioimageio:NICKNAME, "
+        "bioimageio:FILE.zip, or a name in an index of SAMZOO_INDEX",
     )  # fmt: skip
 
 
 def run(options: PullOptions) -> Result:
-    """Download a model, and the package with its encoder where it needs one."""
+    """Download a model, and the package with its encoder if it needs one."""
     from samzoo.runtime.formats.manifest import Manifest
     from samzoo.zoo.hub.names import shipped
     from samzoo.zoo.hub.references import pull, pull_encoder
@@ -36,7 +36,7 @@ def run(options: PullOptions) -> Result:
 
     reference = options.reference
     if reference in {listed.name for listed in shipped()} or Path(reference).exists():
-        raise InputError(f"{reference}: is here already, and needs no pull")
+        raise InputError(f"{reference}: is already on this machine and needs no pull")
     with progress_bar() as bar:
         folder = pull(reference, progress=bar)
         encoder = pull_encoder(folder, progress=bar)
@@ -52,7 +52,7 @@ def run(options: PullOptions) -> Result:
 
 
 VERB = Verb(
-    purpose="download a model, checked and ready to work offline",
+    purpose="download a model and check it, for use offline",
     example="samzoo pull hf:ORG/NAME@v1.0.0",
     options=PullOptions,
     add_options=add_options,

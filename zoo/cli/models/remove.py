@@ -18,7 +18,9 @@ class RemoveOptions:
 
 def add_options(parser: ArgumentParser) -> None:
     """Add the model."""
-    parser.add_argument("reference", metavar="REF", help="as it was pulled")
+    parser.add_argument(
+        "reference", metavar="REF", help="reference by which the model was pulled, or its name"
+    )
 
 
 def run(options: RemoveOptions) -> Result:

@@ -17,7 +17,9 @@ class ShowOptions:
 
 def add_options(parser: ArgumentParser) -> None:
     """Add the model."""
-    parser.add_argument("reference", metavar="REF", help="a name (samzoo list) or a package folder")
+    parser.add_argument(
+        "reference", metavar="REF", help="model name (see samzoo list) or package folder"
+    )
 
 
 def run(options: ShowOptions) -> Result:

@@ -1,4 +1,4 @@
-"""``samzoo verify``: prove that a package is whole and computes what it did."""
+"""``samzoo verify``: check that a package is complete and gives the results it should."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class VerifyOptions:
 def add_options(parser: ArgumentParser) -> None:
     """Add the package."""
     parser.add_argument(
-        "reference", metavar="PATH-or-REF", help="a package folder or a name (samzoo list)"
+        "reference", metavar="PATH-or-REF", help="package folder or model name (see samzoo list)"
     )
 
 
@@ -44,7 +44,7 @@ def run(options: VerifyOptions) -> Result:
 
 
 VERB = Verb(
-    purpose="prove that a package is whole and computes what it did",
+    purpose="check that a package is complete and gives the results it should",
     example="samzoo verify nuclei-vit-t",
     options=VerifyOptions,
     add_options=add_options,

@@ -40,8 +40,8 @@ def test_wrong_uses_are_exit_2_and_write_nothing(run_here, adapter, seeded_base)
         (("adapter",), "the following arguments are required: --to"),
         (("adapter", "--to", "huggingface"), "invalid choice: 'huggingface'"),
         (("gone", "--to", "peft"), "gone: no such file or folder"),
-        ((seeded_base, "--to", "peft"), "is no adapter folder of samzoo"),
-        ((GOLDENS / "peft_qkv", "--to", "peft"), "is no adapter folder of samzoo"),
+        ((seeded_base, "--to", "peft"), "is not an adapter folder of samzoo"),
+        ((GOLDENS / "peft_qkv", "--to", "peft"), "is not an adapter folder of samzoo"),
     ):
         status, out, errors = run_here("adapter", "write", *arguments, "-o", "x")
         assert (status, out) == (2, "")

@@ -34,7 +34,7 @@ def test_a_checkpoint_is_converted_and_resized_at_once(run_here, seeded_base):
 WRONG: dict[str, tuple[list[Any], str]] = {
     "a base": (["BASE"], "is a base or model already; resize it with --image-size"),
     "name": (["BASE", "--image-size", "40", "--name", "x"], "--name: describes the weights"),
-    "decoder": (["BASE", "--image-size", "40", "--decoder", "d"], "a base has its AIS decoder"),
+    "decoder": (["BASE", "--image-size", "40", "--decoder", "d"], "a base holds its AIS decoder"),
     "size": (["BASE", "--image-size", "41"], "expected a multiple of"),
     "peft": ([GOLDENS / "peft_qkv"], "is an adapter, not a checkpoint; read it with: samzoo adap"),
     "missing": (["gone.pt"], "gone.pt: no such file"),

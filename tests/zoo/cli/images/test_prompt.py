@@ -118,7 +118,7 @@ def test_following_refuses_what_is_no_stack_or_slice(follow):
     status, _, errors = follow("-o", "rod.tif", image="cells.tif")
     assert (status, "expected slices, height and width" in errors) == (2, True)
     status, _, errors = follow("-o", "rod.png")
-    assert (status, "labels of a stack are written as .tif" in errors) == (2, True)
+    assert (status, "name of a stack's label file must end in .tif" in errors) == (2, True)
     status, _, errors = follow("-o", "rod.tif", "--slice", 6)
     assert (status, "--slice: found 6, the stack has 6: 0 to 5" in errors) == (2, True)
     status, _, errors = follow("-o", "rod.tif", "--iou-threshold", 2)
@@ -129,8 +129,8 @@ UNUSED = {
     "following": (("--iou-threshold", "0.5", "--projection", "mask"),
                   "--projection, --iou-threshold: follows objects through a stack"),
     "plane": (("--slice", "1", "--plane", "1"), "--plane: --slice chooses the plane already"),
-    "overlay": (("--slice", "1", "--overlay", "o.png"), "--overlay: is for images; leave out"),
-    "level": (("--level", "0"), "--level: is for images whose embeddings are kept; pass --store"),
+    "overlay": (("--slice", "1", "--overlay", "o.png"), "--overlay: is for images; omit"),
+    "level": (("--level", "0"), "--level: is for images with stored embeddings; pass --store"),
     "label": (("--prompts", "p.json", "--label", "1"), "give either --prompts or --point"),
 }  # fmt: skip
 

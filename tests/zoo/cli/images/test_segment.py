@@ -255,7 +255,7 @@ def test_an_interrupted_run_says_that_it_can_go_on(segment, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("samzoo.runtime.large.large_image.write_label_tiff", stop)
         status, _, errors = segment("cells.tif", "-o", "l.tif")
-    assert (status, errors) == (130, "samzoo: interrupted; run the same command again to go on\n")
+    assert (status, errors) == (130, "samzoo: interrupted; run the same command again to resume\n")
     status, result, _ = segment("cells.tif", "-o", "l.tif")
     assert result["images"][0]["resumed"]
     assert read_labels(Path("l.tif")).max() == 2

@@ -14,7 +14,7 @@ def test_options_of_adapters_are_refused_for_models(run_here, toy_adapters):
         status, out, errors = run_here("export", toy_adapters.base, "-o", "p", *option)
         assert (status, out) == (2, "")
         assert f"{option[0]} is " in errors
-        assert "is none; leave it out" in errors
+        assert "is not one; omit it" in errors
     assert not Path("p").exists()
 
 

@@ -42,7 +42,7 @@ def test_the_choice_of_qloras_base_is_refused_for_other_methods(run_here, toy_ad
     adapter = toy_adapters.write()
     status, out, errors = run_here("merge", adapter, "-o", "m", "--qlora-base", "dequantized")
     assert (status, out) == (2, "")
-    assert errors == "samzoo: --qlora-base is for QLoRA adapters, found lora; leave it out\n"
+    assert errors == "samzoo: --qlora-base is for QLoRA adapters, found lora; omit it\n"
     assert not Path("m").exists()
 
 

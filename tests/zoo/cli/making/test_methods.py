@@ -6,7 +6,7 @@ import json
 def test_the_page_is_for_all_architectures(run_here):
     status, out, errors = run_here("methods", "--markdown", "--arch", "vit_l")
     assert (status, out) == (2, "")
-    assert "--markdown: the page has all architectures; leave out --arch" in errors
+    assert "--markdown: the page has all architectures; omit --arch" in errors
     status, out, _ = run_here("methods", "--markdown", "--json")
     assert json.loads(out)["page"].startswith("# Finetuning methods\n")
 
