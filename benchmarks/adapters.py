@@ -108,10 +108,11 @@ def write_random_adapter(folder: Path, base: Path, settings: dict[str, Any], see
     from samzoo.runtime.formats.adapter import AdapterConfig, adapter_tensors, write_adapter
     from samzoo.runtime.formats.fields import to_json
     from samzoo.runtime.formats.folders import read_model_folder
+    from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
     from samzoo.training.methods import get_method
 
     config, tensors = read_model_folder(base)
-    method, prefix = get_method("lora"), "image_encoder."
+    method, prefix = get_method("lora"), ENCODER_PREFIX
     read = method.resolved(method.settings(settings), config.architecture)
     shapes = {n.removeprefix(prefix): v.shape for n, v in tensors.items() if n.startswith(prefix)}
     rng = np.random.default_rng(seed)

@@ -22,6 +22,7 @@ import numpy as np
 from racing import Contender, race, table
 
 from samzoo.runtime.formats.config import Architecture, ModelConfig, VitConfig
+from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 
 SIDE = 1024
 MICRO_SAM = "micro-sam, batches of 32"
@@ -186,7 +187,7 @@ def _predictor(folder: Path, threads: int | None) -> Any:
     ).eval()
     sam.image_encoder.img_size = SIDE
     weights = torch.load(folder / "sam.pt", weights_only=True)
-    wanted = {key: value for key, value in weights.items() if not key.startswith("image_encoder.")}
+    wanted = {key: value for key, value in weights.items() if not key.startswith(ENCODER_PREFIX)}
     missing = sam.load_state_dict(wanted, strict=False).missing_keys
     if missing:
         raise ValueError(f"these weights are missing: {missing}")

@@ -25,6 +25,7 @@ from samzoo.runtime.evaluation.tasks import TASKS
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.files import read_json, write_json
 from samzoo.runtime.formats.folders import read_model_folder
+from samzoo.runtime.formats.prefixes import DECODER_PREFIXES
 from samzoo.training import TorchNetworks, TrainConfig, read_adapter, read_annotated, train
 from samzoo.training.networks.adapter_network import adapted
 from samzoo.training.networks.sam import Sam, load_weights
@@ -33,7 +34,7 @@ from samzoo.zoo.merging.folding import merged
 HERE = Path(__file__).parent
 DATA = HERE.parent / "examples"
 METHODS = ("lora", "fp4", "nf4")
-OF_THE_BASE = ("prompt_encoder.", "mask_decoder.")
+OF_THE_BASE = DECODER_PREFIXES
 """Finetuned weights that the reference's export takes from the base instead."""
 
 

@@ -20,6 +20,7 @@ from .config import AisParameters, Architecture, Preprocessing, check_format, fr
 from .digest import weights_digest
 from .files import read_json, write_json, write_tensors
 from .folders import CONFIG_FILE as BASE_CONFIG_FILE
+from .prefixes import ENCODER_PREFIX
 from .tensor_files import TensorFile
 
 ADAPTER_FORMAT, ADAPTER_VERSION = "samzoo-adapter", 1
@@ -174,5 +175,5 @@ def adapter_tensors(state: Mapping[str, Any], encoder_delta: set[str]) -> Tensor
     return {
         name: value
         for name, value in state.items()
-        if not name.startswith("image_encoder.") or name in encoder_delta
+        if not name.startswith(ENCODER_PREFIX) or name in encoder_delta
     }

@@ -19,6 +19,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from samzoo.runtime.errors import InputError
+from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX
 from samzoo.training.config import TrainConfig
 from samzoo.training.data.embedding_cache import EmbeddingCache
 from samzoo.training.data.reading import (
@@ -87,7 +88,8 @@ class Learner:
         self._wrapped, self.optimizer = fabric.setup(sam, optimizer)
         self._learn_statistics = fresh_ais_decoder
         if fresh_ais_decoder and sam.ais_decoder is not None:
-            self.weights |= statistics_of(sam.ais_decoder, "ais_decoder.")  # on their device now
+            # After the set-up, so that they are on their device.
+            self.weights |= statistics_of(sam.ais_decoder, AIS_DECODER_PREFIX)
         for name in ("embed", "decode"):
             self._wrapped.mark_forward_method(name)
         self._sampler = CropSampler(
@@ -187,4 +189,4 @@ class Learner:
         return distance_loss(maps[..., :height, :width].float(), target.to(maps.device))
 
     def _parameters(self, *, ais: bool) -> list[Tensor]:
-        return [p for n, p in self.weights.items() if n.startswith("ais_decoder.") == ais]
+        return [p for n, p in self.weights.items() if n.startswith(AIS_DECODER_PREFIX) == ais]

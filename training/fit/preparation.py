@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from samzoo.runtime.formats.config import ModelConfig, Preprocessing
+from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX
 from samzoo.training.config import TrainConfig
 from samzoo.training.methods import Method, mask_decoder_lora
 from samzoo.training.methods.method import S
@@ -66,7 +67,7 @@ def finetunable(
     state = {
         name: value
         for name, value in loaded.state_dict().items()
-        if not (fresh and name.startswith("ais_decoder."))
+        if not (fresh and name.startswith(AIS_DECODER_PREFIX))
     }
     sam.load_state_dict({**sam.state_dict(), **state})
     # The model stays in eval mode, so that BatchNorm keeps its published statistics: batches of

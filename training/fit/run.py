@@ -21,12 +21,12 @@ from samzoo.runtime.errors import FormatError, InputError, StorageError
 from samzoo.runtime.formats.adapter import AdapterConfig, adapter_tensors, write_adapter
 from samzoo.runtime.formats.config import from_json, to_json
 from samzoo.runtime.formats.digest import weights_digest
+from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 from samzoo.runtime.model import Model
 from samzoo.training.config import TrainConfig
 from samzoo.training.data.embedding_cache import cache_identity
 from samzoo.training.data.reading import Annotated, data_digest, median_diameter, prepare
 from samzoo.training.methods import get_method, mask_decoder_lora
-from samzoo.training.methods.layers import PREFIX
 from samzoo.training.networks.graphs import TorchNetworks
 from samzoo.training.networks.sam import weights_of
 
@@ -104,7 +104,7 @@ class Run:
         """Freeze the encoder, once, so that validation uses the encoder that the decoders see."""
         if self.history.encoder_frozen:
             return
-        self.average.settle(PREFIX)
+        self.average.settle(ENCODER_PREFIX)
         self.history.encoder_frozen = True
         self._cache_embeddings()
 
@@ -112,7 +112,7 @@ class Run:
         trained = {
             name: value.detach().cpu().numpy()
             for name, value in self.learner.weights.items()
-            if name.startswith(PREFIX)
+            if name.startswith(ENCODER_PREFIX)
         }
         identity = cache_identity(
             self.base_config.weights_digest,
@@ -247,7 +247,7 @@ class Run:
                 **source,
             },
         )
-        delta = {name for name in self.learner.weights if name.startswith(PREFIX)}
+        delta = {name for name in self.learner.weights if name.startswith(ENCODER_PREFIX)}
         state = mask_decoder_lora.fold(weights_of(self.sam), self.method_settings)
         kept = get_method(self.method).kept
         delta |= {name for name in state if name.rpartition(".")[2] in kept}

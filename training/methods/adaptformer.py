@@ -25,10 +25,11 @@ from samzoo.runtime.errors import FormatError, shown
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import AdaptFormerConfig, Architecture, EncoderConfig
 from samzoo.runtime.formats.fields import check_types
+from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 
 from .blocks import Blocks, block_names, check_blocks, chosen_blocks
 from .checks import SECTION, Init, check_dropout, check_size
-from .layers import PREFIX, Shapes, block_layers
+from .layers import Shapes, block_layers
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -188,11 +189,11 @@ def keep(
     shapes: dict[str, tuple[int, ...]] = {}
     for block in found.blocks:  # only the widths of the base are read
         name = f"{names[block]}.{layers['lin1']}.weight"
-        if f"{PREFIX}{name}" not in base:
-            raise FormatError(f"the base lacks {shown(PREFIX + name)}, which a bypass needs")
-        shapes[name] = base[f"{PREFIX}{name}"].shape
+        if f"{ENCODER_PREFIX}{name}" not in base:
+            raise FormatError(f"the base lacks {shown(ENCODER_PREFIX + name)}, which a bypass needs")
+        shapes[name] = base[f"{ENCODER_PREFIX}{name}"].shape
     tensors = _tensors(shapes, plain, settings)
-    expected = {f"{PREFIX}{name}": shape for name, shape in tensors.items()}
+    expected = {f"{ENCODER_PREFIX}{name}": shape for name, shape in tensors.items()}
     for name in [*expected, *delta]:
         have = delta[name].shape if name in delta else "nothing"
         want = expected.get(name, "nothing")

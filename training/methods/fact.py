@@ -24,10 +24,11 @@ from samzoo.runtime.errors import FormatError, shown
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import Architecture
 from samzoo.runtime.formats.fields import check_types
+from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 
 from .blocks import Blocks, check_blocks
 from .checks import SECTION, Init, check_dropout, check_size
-from .layers import PREFIX, Shapes, linear_layers, matrix_rows, spread
+from .layers import Shapes, linear_layers, matrix_rows, spread
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -174,7 +175,7 @@ def fold(
         if weight is None:
             weight = base[f"{layer}.weight"].astype(np.float64)
         config = architecture.image_encoder
-        rows = matrix_rows(config, layer.removeprefix(PREFIX), kind, len(weight))
+        rows = matrix_rows(config, layer.removeprefix(ENCODER_PREFIX), kind, len(weight))
         fit = weight.ndim == s.ndim == 2 and u.shape == (len(s), weight.shape[1])
         if not fit or s.shape[1] != len(s) or v.shape != (len(rows), len(s)):
             raise FormatError(

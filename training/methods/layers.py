@@ -19,9 +19,6 @@ from .blocks import Blocks, chosen_names
 if TYPE_CHECKING:
     from torch import Tensor
 
-PREFIX = "image_encoder."
-"""Prefix of the encoder's tensors in a model. Methods name tensors without it if they see the
-encoder alone (``attach``, ``trainable``), and with it in files (``fold``)."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Shapes of an encoder's parameters by their names in the encoder."""

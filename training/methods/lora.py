@@ -22,10 +22,11 @@ from samzoo.runtime.errors import FormatError, shown
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import Architecture
 from samzoo.runtime.formats.fields import check_types
+from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 
 from .blocks import LATE, Blocks, check_blocks
 from .checks import SECTION, check_size
-from .layers import FUSED, PREFIX, Shapes, linear_layers, matrix_rows, spread
+from .layers import FUSED, Shapes, linear_layers, matrix_rows, spread
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -194,7 +195,7 @@ def fold(
             continue
         weight = merged.get(weight_name, base[weight_name]).astype(np.float64)
         a, b = delta[name].astype(np.float64), delta[partner].astype(np.float64)
-        short = layer.removeprefix(PREFIX)
+        short = layer.removeprefix(ENCODER_PREFIX)
         rows = matrix_rows(architecture.image_encoder, short, matrix, len(weight))
         fit = weight.ndim == a.ndim == b.ndim == 2 and a.shape[1] == weight.shape[1]
         if not fit or b.shape != (len(rows), len(a)):

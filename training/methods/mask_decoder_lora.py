@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.prefixes import MASK_DECODER_PREFIX
 
 from .lora import LoraSettings, add_factors
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj")
-PREFIX = "mask_decoder."
 
 
 def attach(mask_decoder: nn.Module, settings: object) -> None:
@@ -58,13 +58,13 @@ def fold(state: Mapping[str, Any], settings: object) -> Tensors:
     folded: Tensors = {
         name: value
         for name, value in state.items()
-        if not (name.startswith(PREFIX) and ".lora_" in name)
+        if not (name.startswith(MASK_DECODER_PREFIX) and ".lora_" in name)
     }
     if not isinstance(settings, LoraSettings):
         return folded
     for name in state:
         layer, found, matrix = name.partition(".lora_a.")
-        if found and name.startswith(PREFIX):
+        if found and name.startswith(MASK_DECODER_PREFIX):
             a = np.asarray(state[name], np.float64)
             b = np.asarray(state[f"{layer}.lora_b.{matrix}"], np.float64)
             weight = np.asarray(state[f"{layer}.weight"], np.float64)

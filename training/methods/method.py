@@ -18,11 +18,11 @@ from samzoo.runtime.errors import FormatError, shown
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import Architecture, from_json, to_json
 from samzoo.runtime.formats.four_bit import Quantization
+from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 from samzoo.runtime.formats.shapes import is_statistic
 
 from .blocks import InBlocks, chosen_blocks
 from .checks import SECTION
-from .layers import PREFIX
 from .selective import Trainable
 
 if TYPE_CHECKING:
@@ -154,10 +154,10 @@ class Method(Generic[S]):
         """
         if not self.folds:
             return
-        shapes = {name.removeprefix(PREFIX): tuple(base[name].shape) for name in base}
+        shapes = {name.removeprefix(ENCODER_PREFIX): tuple(base[name].shape) for name in base}
         shapes = {name: shape for name, shape in shapes.items() if not is_statistic(name)}
         expected = {
-            f"{PREFIX}{name}": shape
+            f"{ENCODER_PREFIX}{name}": shape
             for name, shape in self.trainable(shapes, architecture, settings).items()
         }
         for name in [*expected, *delta]:

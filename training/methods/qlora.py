@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from samzoo.runtime.formats.config import Architecture
 from samzoo.runtime.formats.four_bit import Quantization, dequantize, quantize
+from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 
 from . import lora
 from .blocks import LATE
-from .layers import PREFIX, TINY_VIT_LAYERS, VIT_LAYERS
+from .layers import TINY_VIT_LAYERS, VIT_LAYERS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -78,6 +79,6 @@ def trained_base(name: str, weight: NDArray[Any], settings: QloraSettings) -> ND
     Returns:
         The weight rounded to 4 bits and back if it is quantized, else ``weight``.
     """
-    if not (name.startswith(PREFIX) and name.endswith(_LINEAR)):
+    if not (name.startswith(ENCODER_PREFIX) and name.endswith(_LINEAR)):
         return weight
     return dequantize(quantize(weight, settings.quantization))

@@ -14,8 +14,8 @@ import torch
 
 from samzoo.runtime.formats.adapter import AdapterConfig
 from samzoo.runtime.formats.config import ModelConfig
+from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 from samzoo.training.methods import get_method
-from samzoo.training.methods.layers import PREFIX
 
 from .sam import Sam, load_weights
 
@@ -48,8 +48,8 @@ def adapted(
     sam = Sam(
         ModelConfig(architecture=architecture, preprocessing=config.preprocessing, ais=config.ais)
     )
-    plain = {n: v for n, v in base.items() if n.startswith(PREFIX)}
-    plain |= {n: v for n, v in adapter.items() if not n.startswith(PREFIX)}
+    plain = {n: v for n, v in base.items() if n.startswith(ENCODER_PREFIX)}
+    plain |= {n: v for n, v in adapter.items() if not n.startswith(ENCODER_PREFIX)}
     load_weights(sam, plain, where="adapter and base")
     settings = method.settings(config.hyperparameters, where="adapter")
     settings = method.resolved(settings, architecture)
@@ -57,6 +57,6 @@ def adapted(
     parameters = dict(sam.named_parameters())
     with torch.no_grad():
         for name, value in adapter.items():
-            if name.startswith(PREFIX):
+            if name.startswith(ENCODER_PREFIX):
                 parameters[name].copy_(torch.from_numpy(value))
     return sam.eval()

@@ -14,9 +14,6 @@ from samzoo.runtime.formats.arrays import Array, Tensors
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.folders import read_model_folder
 
-ENCODER = "image_encoder."
-"""How the names of the image encoder's tensors begin."""
-
 
 @dataclass(frozen=True)
 class Base:

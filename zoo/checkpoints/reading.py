@@ -17,6 +17,7 @@ import numpy as np
 
 from samzoo.runtime.errors import FormatError, NotFoundError, StorageError, shown
 from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 from samzoo.runtime.formats.shapes import BATCH_NORM_COUNTER
 from samzoo.runtime.formats.tensor_files import (
     BFLOAT16,
@@ -200,7 +201,7 @@ def _separate_decoder(path: Path) -> Tensors:
     if found.decoder:
         return found.decoder
     decoder = {n: v for n, v in found.model.items() if not n.startswith(ENCODER_OF_DECODER)}
-    if any(name.startswith("image_encoder.") for name in decoder):
+    if any(name.startswith(ENCODER_PREFIX) for name in decoder):
         raise FormatError(
             f"{path}: holds a SAM and no AIS decoder; --decoder takes a file with a decoder"
         )

@@ -17,8 +17,9 @@ from samzoo.runtime.formats.config import ModelConfig, VitConfig
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.formats.files import write_json, write_tensors
 from samzoo.runtime.formats.outputs import check_output_folder, write_folder
+from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 
-from .base import ENCODER, Base, read_base
+from .base import Base, read_base
 
 
 def resize_base(base: Path, output: Path, *, image_size: int, force: bool = False) -> ModelConfig:
@@ -90,11 +91,11 @@ def resized(base: Base, image_size: int) -> tuple[ModelConfig, Tensors]:
 
 def _interpolate_positions(tensors: Tensors, encoder: VitConfig) -> None:
     grid = encoder.grid
-    name = f"{ENCODER}pos_embed"
+    name = f"{ENCODER_PREFIX}pos_embed"
     tensors[name] = interpolated(interpolated(tensors[name], grid, axis=1), grid, axis=2)
     for block in encoder.global_attn_indexes:
         for side in "hw":
-            name = f"{ENCODER}blocks.{block}.attn.rel_pos_{side}"
+            name = f"{ENCODER_PREFIX}blocks.{block}.attn.rel_pos_{side}"
             tensors[name] = interpolated(tensors[name], 2 * grid - 1, axis=0)
 
 

@@ -30,6 +30,7 @@ from samzoo.runtime.formats.outputs import (
     replacing,
     write_folder,
 )
+from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX
 
 from .conversion import check_shapes
 from .huggingface import CONFIG_FILE, WEIGHTS_FILE, config_of, processors_of
@@ -41,7 +42,6 @@ logger = logging.getLogger(__name__)
 Target = Literal["segment-anything", "micro-sam", "huggingface"]
 
 SUFFIXES = (".pth", ".pt")
-AIS_PREFIX = "ais_decoder."
 
 MOBILE_SAM_CLASSES = 1000
 """Classes of the head that MobileSAM's TinyViT keeps from its pretraining. MobileSAM loads
@@ -119,11 +119,13 @@ def split_ais(tensors: Tensors) -> tuple[Tensors, Tensors]:
         name: value.astype(np.float32) if value.dtype == np.float16 else value
         for name, value in tensors.items()
     }
-    sam = {name: value for name, value in weights.items() if not name.startswith(AIS_PREFIX)}
+    sam = {
+        name: value for name, value in weights.items() if not name.startswith(AIS_DECODER_PREFIX)
+    }
     ais = {
-        name.removeprefix(AIS_PREFIX): value
+        name.removeprefix(AIS_DECODER_PREFIX): value
         for name, value in weights.items()
-        if name.startswith(AIS_PREFIX)
+        if name.startswith(AIS_DECODER_PREFIX)
     }
     return sam, ais
 

@@ -20,9 +20,10 @@ import numpy as np
 from samzoo.runtime.errors import FormatError, InputError, shown
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import VitConfig
-from samzoo.zoo.checkpoints.base import ENCODER, Base, as_float32
+from samzoo.runtime.formats.prefixes import DECODER_PREFIXES, ENCODER_PREFIX
+from samzoo.zoo.checkpoints.base import Base, as_float32
 
-from .foreign import DECODERS, Foreign, the_one
+from .foreign import Foreign, the_one
 
 IMAGE_SIZE = 512
 """Side of the encoder's input in CellSeg1, in pixels. The file does not hold it."""
@@ -83,7 +84,7 @@ def read(
     delta: Tensors = {}
     for block in range(config.depth):
         for matrix in "qv":
-            layer = f"{ENCODER}blocks.{block}.attn.qkv"
+            layer = f"{ENCODER_PREFIX}blocks.{block}.attn.qkv"
             if f"{layer}.{matrix}" in layers:
                 pair = layers[f"{layer}.{matrix}"]
                 delta[f"{layer}.lora_a.{matrix}"], delta[f"{layer}.lora_b.{matrix}"] = pair
@@ -122,7 +123,7 @@ def _named(
     for name, value in tensors.items():
         match = _COUNTED.fullmatch(name)
         if match is None and name not in FINAL:
-            if not name.startswith(DECODERS) or name.startswith(TRANSFORMER):
+            if not name.startswith(DECODER_PREFIXES) or name.startswith(TRANSFORMER):
                 raise FormatError(f"{where}: tensor {shown(name)} is not one of CellSeg1's")
             plain[name] = as_float32(value)
             continue
@@ -149,7 +150,7 @@ def _named(
 def _counted_layer(kind: str, count: int) -> str:
     layer, matrix = count // 2, "qv"[count % 2]
     if kind == "w":
-        return f"{ENCODER}blocks.{layer}.attn.qkv.{matrix}"
+        return f"{ENCODER_PREFIX}blocks.{layer}.attn.qkv.{matrix}"
     return f"{TRANSFORMER}layers.{layer}.{ATTENTION[kind]}.{matrix}_proj"
 
 

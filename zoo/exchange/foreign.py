@@ -18,14 +18,11 @@ from samzoo.runtime.formats.adapter import AdapterConfig
 from samzoo.runtime.formats.arrays import Array, Tensors
 from samzoo.runtime.formats.config import AisParameters, Preprocessing
 from samzoo.runtime.formats.fields import to_json
+from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 from samzoo.runtime.formats.shapes import is_statistic, tensor_shapes
 from samzoo.runtime.formats.tensor_files import check_finite, check_names
 from samzoo.training.methods import get_method
-from samzoo.zoo.checkpoints.base import ENCODER, Base, as_float32
-
-AIS = "ais_decoder."
-DECODERS = ("prompt_encoder.", "mask_decoder.")
-"""What every adapter holds in full, besides an AIS decoder."""
+from samzoo.zoo.checkpoints.base import Base, as_float32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,9 +105,9 @@ def check_adapter(config: AdapterConfig, tensors: Tensors, base: Base, *, where:
     Raises:
         FormatError: A tensor is missing, unknown, of another shape, or not finite.
     """
-    encoder = base.part(ENCODER)
-    delta = {name: value for name, value in tensors.items() if name.startswith(ENCODER)}
-    rest = {name: value for name, value in tensors.items() if not name.startswith(ENCODER)}
+    encoder = base.part(ENCODER_PREFIX)
+    delta = {name: value for name, value in tensors.items() if name.startswith(ENCODER_PREFIX)}
+    rest = {name: value for name, value in tensors.items() if not name.startswith(ENCODER_PREFIX)}
     check_finite(tensors, where=where)
     method = get_method(config.method)
     settings = method.settings(config.hyperparameters, where=where)
@@ -123,7 +120,9 @@ def check_adapter(config: AdapterConfig, tensors: Tensors, base: Base, *, where:
             f"{where}: {error}; the file is incomplete, or belongs to another base or method"
         ) from error
     shapes = tensor_shapes(config.architecture)
-    expected = {name: shape for name, shape in shapes.items() if not name.startswith(ENCODER)}
+    expected = {
+        name: shape for name, shape in shapes.items() if not name.startswith(ENCODER_PREFIX)
+    }
     check_names_and_shapes(rest, expected, where=where)
 
 
@@ -148,8 +147,8 @@ def check_names_and_shapes(
 def parameter_shapes(base: Base) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the encoder's parameters by name, without BatchNorm's statistics."""
     return {
-        name.removeprefix(ENCODER): tuple(value.shape)
-        for name, value in base.part(ENCODER).items()
+        name.removeprefix(ENCODER_PREFIX): tuple(value.shape)
+        for name, value in base.part(ENCODER_PREFIX).items()
         if not is_statistic(name)
     }
 

@@ -15,10 +15,11 @@ import numpy as np
 from samzoo.runtime.errors import InputError, shown
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import EncoderConfig
+from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 from samzoo.training.methods.blocks import Blocks, block_names
 from samzoo.training.methods.layers import FUSED, block_layers, linear_layers, matrix_rows
 from samzoo.training.methods.lora import MATRICES, Matrix
-from samzoo.zoo.checkpoints.base import ENCODER, Base
+from samzoo.zoo.checkpoints.base import Base
 
 from .fused_lora import Factors
 
@@ -31,9 +32,9 @@ def grouped(tensors: Mapping[str, Any]) -> Layers:
     layers: Layers = {}
     for name in sorted(tensors):
         layer, found, matrix = name.partition(".lora_a.")
-        if found and name.startswith(ENCODER):
+        if found and name.startswith(ENCODER_PREFIX):
             pair = (tensors[name], tensors[f"{layer}.lora_b.{matrix}"])
-            layers.setdefault(layer.removeprefix(ENCODER), {})[matrix] = pair
+            layers.setdefault(layer.removeprefix(ENCODER_PREFIX), {})[matrix] = pair
     return {
         layer: dict(sorted(pairs.items(), key=lambda item: (*FUSED, item[0]).index(item[0])))
         for layer, pairs in layers.items()
@@ -51,13 +52,13 @@ def ungrouped(
     """Name the factors, with zeros for those that other blocks have and this one lacks."""
     tensors: Tensors = {}
     for layer, names in linear_layers(config, matrices, blocks):
-        outputs, inputs = base.tensors[f"{ENCODER}{layer}.weight"].shape
+        outputs, inputs = base.tensors[f"{ENCODER_PREFIX}{layer}.weight"].shape
         for matrix in names:
             rows = len(matrix_rows(config, layer, matrix, outputs))
             zeros = (np.zeros((rank, inputs), np.float32), np.zeros((rows, rank), np.float32))
             a, b = layers.get(layer, {}).get(matrix, zeros)
-            tensors[f"{ENCODER}{layer}.lora_a.{matrix}"] = a
-            tensors[f"{ENCODER}{layer}.lora_b.{matrix}"] = b
+            tensors[f"{ENCODER_PREFIX}{layer}.lora_a.{matrix}"] = a
+            tensors[f"{ENCODER_PREFIX}{layer}.lora_b.{matrix}"] = b
     return tensors
 
 
@@ -77,7 +78,7 @@ def matrices_found(
         kind = kinds.get(layer[len(owner) + 1 :]) if owner is not None else None
         if owner is None or kind is None:
             raise InputError(
-                f"{where}: adapts the layer {shown(ENCODER + layer)}; LoRA is read on "
+                f"{where}: adapts the layer {shown(ENCODER_PREFIX + layer)}; LoRA is read on "
                 f"{', '.join(kinds)} of the image encoder's blocks, and on the mask decoder"
             )
         blocks.add(names.index(owner))

@@ -21,6 +21,7 @@ from samzoo.runtime.errors import FormatError, InputError, shown
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import VitConfig
 from samzoo.runtime.formats.fields import to_json
+from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 from samzoo.runtime.formats.tensor_files import check_names
 from samzoo.training.methods import METHODS, get_method
 from samzoo.training.methods.adaptformer import ALPHA, AdaptFormerSettings
@@ -30,7 +31,7 @@ from samzoo.training.methods.layers import FUSED
 from samzoo.training.methods.lora import LoraSettings
 from samzoo.training.methods.selective import SelectiveSettings
 from samzoo.training.methods.table import late_form, quantized_form, usual_form
-from samzoo.zoo.checkpoints.base import ENCODER, Base
+from samzoo.zoo.checkpoints.base import Base
 
 from .foreign import Foreign, check_frozen, parameter_shapes, same, the_one
 from .micro_sam_names import DELTA, WRAPPED, our_name, split_name
@@ -73,8 +74,8 @@ def read(
     """
     expected = None if method is None else usual_form(method)
     found = _method_of(tensors, where=where)
-    decoders = {n: v for n, v in tensors.items() if not n.startswith(ENCODER)}
-    encoder = {n: v for n, v in tensors.items() if n.startswith(ENCODER)}
+    decoders = {n: v for n, v in tensors.items() if not n.startswith(ENCODER_PREFIX)}
+    encoder = {n: v for n, v in tensors.items() if n.startswith(ENCODER_PREFIX)}
     if found is None:
         if alpha is not None:
             raise InputError(f"{where}: alpha is for AdaptFormer, but the file holds plain weights")
@@ -149,7 +150,7 @@ def _read_wrapped(
         hyperparameters["quantization"] = check_quantized_base(frozen, base, where=where)
     else:
         check_frozen(frozen, base, where=where)
-        missing = sorted(set(base.part(ENCODER)) - set(frozen))
+        missing = sorted(set(base.part(ENCODER_PREFIX)) - set(frozen))
         if missing:
             raise FormatError(f"{where}: lacks the frozen tensor {shown(missing[0])}")
     blocks = _blocks_of(delta, base)
@@ -217,7 +218,7 @@ def _read_selective(
     encoder: Mapping[str, Any], base: Base, *, where: str, method: str | None
 ) -> Foreign:
     """Find the method that changes least among those that change every differing tensor."""
-    ours = base.part(ENCODER)
+    ours = base.part(ENCODER_PREFIX)
     ending = f" of the image encoder) next to the base {base.folder}"
     check_names(encoder, ours, where=where, ending=ending)
     selective = [name for name, row in METHODS.items() if row.selective]
@@ -233,7 +234,7 @@ def _read_selective(
         settings = _selective_settings(name, blocks, base)
         trained = get_method(name).trainable(shapes, base.config.architecture, settings)
         size = sum(prod(shape) for shape in trained.values())
-        candidates.append((size, name, settings, {ENCODER + each for each in trained}))
+        candidates.append((size, name, settings, {ENCODER_PREFIX + each for each in trained}))
     for _, name, settings, names in sorted(candidates, key=lambda candidate: candidate[0]):
         if changed <= names:
             return Foreign(
@@ -261,7 +262,7 @@ def _selective_settings(name: str, blocks: list[int], base: Base) -> Any:
 
 
 def _blocks_of(delta: Iterable[str], base: Base) -> list[int]:
-    names = [f"{ENCODER}{b}." for b in block_names(base.config.architecture.image_encoder)]
+    names = [f"{ENCODER_PREFIX}{b}." for b in block_names(base.config.architecture.image_encoder)]
     return [i for i, prefix in enumerate(names) if any(n.startswith(prefix) for n in delta)]
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from samzoo.runtime.errors import require
 from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX
 from samzoo.zoo.checkpoints.reading import as_weights, read_state_dicts
 
-from .foreign import AIS
 from .micro_sam_names import split_quantized
 
 
@@ -30,7 +30,10 @@ def read_checkpoint_file(path: Path) -> Tensors:
         StorageError: The file cannot be read.
     """
     found = read_state_dicts(path)
-    tensors = {**found.model, **{AIS + name: value for name, value in found.decoder.items()}}
+    tensors = {
+        **found.model,
+        **{AIS_DECODER_PREFIX + name: value for name, value in found.decoder.items()},
+    }
     packed = {split_quantized(name)[0] for name in tensors if split_quantized(name)[1]}
     kept = {n: v for n, v in tensors.items() if split_quantized(n)[0] in packed}
     weights = as_weights({n: v for n, v in tensors.items() if n not in kept}, where=str(path))

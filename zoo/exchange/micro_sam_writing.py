@@ -14,15 +14,15 @@ import numpy as np
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import VitConfig
+from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX, DECODER_PREFIXES, ENCODER_PREFIX
 from samzoo.training.methods import get_method
 from samzoo.training.methods.adaptformer import ALPHA, AdaptFormerSettings
 from samzoo.training.methods.blocks import chosen_blocks
 from samzoo.training.methods.fact import FactSettings
 from samzoo.training.methods.lora import LoraSettings
 from samzoo.training.methods.table import usual_form
-from samzoo.zoo.checkpoints.base import ENCODER, Base
+from samzoo.zoo.checkpoints.base import Base
 
-from .foreign import AIS, DECODERS
 from .micro_sam_names import DELTA, WRAPPED, split_name
 
 SURGERY = {
@@ -50,9 +50,13 @@ def state_dict(method: str, settings: Any, tensors: Mapping[str, Any], base: Bas
         InputError: micro-sam cannot compute the same.
     """
     kind, delta = expressible(method, settings, tensors, base)
-    encoder = base.part(ENCODER)
+    encoder = base.part(ENCODER_PREFIX)
     if kind is None:
-        return {**encoder, **delta, **{n: v for n, v in tensors.items() if n.startswith(DECODERS)}}
+        return {
+            **encoder,
+            **delta,
+            **{n: v for n, v in tensors.items() if n.startswith(DECODER_PREFIXES)},
+        }
     owners = {split_name(name)[0] for name in delta}
     theirs = {ours: name for name, ours in {**DELTA[kind], **WRAPPED[kind]}.items()}
     mlp = any(".mlp." in name for name in delta)
@@ -63,12 +67,16 @@ def state_dict(method: str, settings: Any, tensors: Mapping[str, Any], base: Bas
         if isinstance(settings, LoraSettings) and suffix.startswith("mlp.") and not mlp:
             wrapped = False
         state[f"{block}{theirs[suffix]}" if wrapped else name] = value
-    return {**state, **{n: v for n, v in tensors.items() if n.startswith(DECODERS)}}
+    return {**state, **{n: v for n, v in tensors.items() if n.startswith(DECODER_PREFIXES)}}
 
 
 def decoder_state(tensors: Mapping[str, Any]) -> Tensors:
     """Give an AIS decoder's tensors the names in micro-sam's ``decoder_state``."""
-    return {name.removeprefix(AIS): v for name, v in tensors.items() if name.startswith(AIS)}
+    return {
+        name.removeprefix(AIS_DECODER_PREFIX): v
+        for name, v in tensors.items()
+        if name.startswith(AIS_DECODER_PREFIX)
+    }
 
 
 def expressible(
@@ -88,7 +96,7 @@ def expressible(
     Raises:
         InputError: micro-sam cannot compute the same; the message says what to do instead.
     """
-    delta: Tensors = {n: v for n, v in tensors.items() if n.startswith(ENCODER)}
+    delta: Tensors = {n: v for n, v in tensors.items() if n.startswith(ENCODER_PREFIX)}
     row, kind = get_method(method), usual_form(method)
     if row.selective:
         return None, delta

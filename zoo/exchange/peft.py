@@ -19,10 +19,11 @@ from samzoo.runtime.errors import FormatError, InputError, shown
 from samzoo.runtime.formats.adapter import CONFIG_FILE, WEIGHTS_FILE
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.files import read_json
+from samzoo.runtime.formats.prefixes import DECODER_PREFIXES, ENCODER_PREFIX
 from samzoo.training.methods.lora import LoraSettings
-from samzoo.zoo.checkpoints.base import ENCODER, Base, as_float32
+from samzoo.zoo.checkpoints.base import Base, as_float32
 
-from .foreign import DECODERS, Foreign
+from .foreign import Foreign
 from .fused_lora import Factors, fuse, padded, split
 from .lora_layers import grouped, matrices_found, ungrouped
 from .peft_config import read_scaling
@@ -75,13 +76,13 @@ def read(
                 f"{where}: layer {shown(layer)}: A {a.shape} and B {b.shape} do not fit the "
                 f"weight {shape} of the base"
             )
-    in_encoder = {n: pair for n, pair in layers.items() if n.startswith(ENCODER)}
+    in_encoder = {n: pair for n, pair in layers.items() if n.startswith(ENCODER_PREFIX)}
     uniform = {scales[layer] for layer in in_encoder}
     scale = uniform.pop() if len(uniform) == 1 else 1.0
     config = base.config.architecture.image_encoder
     pairs: dict[str, dict[str, Factors]] = {}
     for layer, (a, b) in in_encoder.items():
-        short = layer.removeprefix(ENCODER)
+        short = layer.removeprefix(ENCODER_PREFIX)
         b = b if scales[layer] == scale else b * np.float32(scales[layer] / scale)
         last = short.rpartition(".")[2]
         pairs[short] = split(config, short, a, b, matrices) if last == "qkv" else {last: (a, b)}
@@ -130,7 +131,7 @@ def _factors(
 
 def _root(factors: Mapping[str, Any], base: Base, *, where: str) -> str:
     """Tell whether the wrapped model was the SAM or its image encoder."""
-    for root in ("", ENCODER):
+    for root in ("", ENCODER_PREFIX):
         if all(f"{root}{layer}.weight" in base.tensors for layer in factors):
             return root
     unknown = next(n for n in factors if f"{n}.weight" not in base.tensors)
@@ -142,7 +143,7 @@ def _root(factors: Mapping[str, Any], base: Base, *, where: str) -> str:
 
 def _decoders(saved: Mapping[str, Any], base: Base, *, where: str) -> Tensors:
     """Return the saved modules' tensors, and the base's for modules that were not saved."""
-    decoders = base.part(*DECODERS)
+    decoders = base.part(*DECODER_PREFIXES)
     for name, value in saved.items():
         plain = name.replace(".modules_to_save.default.", ".")
         if plain not in decoders:
@@ -178,14 +179,14 @@ def write(
     state: Tensors = {}
     ranks: dict[str, int] = {}
     for layer, by_matrix in grouped(tensors).items():
-        outputs = len(base.tensors[f"{ENCODER}{layer}.weight"])
+        outputs = len(base.tensors[f"{ENCODER_PREFIX}{layer}.weight"])
         pairs = {m: (a, b if scale == 1 else b * scale) for m, (a, b) in by_matrix.items()}
         a, b = fuse(config, layer, pairs, outputs)
-        state[f"{PREFIX}{ENCODER}{layer}{NAME_OF_A}"] = a
-        state[f"{PREFIX}{ENCODER}{layer}{NAME_OF_B}"] = b
-        ranks[f"{ENCODER}{layer}"] = len(a)
+        state[f"{PREFIX}{ENCODER_PREFIX}{layer}{NAME_OF_A}"] = a
+        state[f"{PREFIX}{ENCODER_PREFIX}{layer}{NAME_OF_B}"] = b
+        ranks[f"{ENCODER_PREFIX}{layer}"] = len(a)
     for name, value in tensors.items():
-        if name.startswith(DECODERS):
+        if name.startswith(DECODER_PREFIXES):
             state[f"{PREFIX}{name}"] = value
     most = max(ranks.values())
     # Patterns are regular expressions; the last name of a layer is enough.
@@ -206,5 +207,5 @@ def write(
         "fan_in_fan_out": False,
         "init_lora_weights": True,
         "target_modules": sorted(ranks),
-        "modules_to_save": [prefix.rstrip(".") for prefix in DECODERS],
+        "modules_to_save": [prefix.rstrip(".") for prefix in DECODER_PREFIXES],
     }, state

@@ -25,7 +25,8 @@ from samzoo.runtime.formats.four_bit import (
     quantize,
     unpack,
 )
-from samzoo.zoo.checkpoints.base import ENCODER, Base
+from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
+from samzoo.zoo.checkpoints.base import Base
 
 from .foreign import check_frozen
 from .micro_sam_names import split_quantized
@@ -74,7 +75,7 @@ def check_quantized_base(frozen: Mapping[str, Any], base: Base, *, where: str) -
     check_frozen(
         {n: v for n, v in frozen.items() if split_quantized(n)[0] not in packed}, base, where=where
     )
-    missing = sorted({n for n in base.tensors if n.startswith(ENCODER)} - set(frozen))
+    missing = sorted({n for n in base.tensors if n.startswith(ENCODER_PREFIX)} - set(frozen))
     if missing:
         raise FormatError(f"{where}: lacks the frozen tensor {shown(missing[0])}")
     for name in packed:

@@ -21,15 +21,16 @@ from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import AisDecoderConfig
 from samzoo.runtime.formats.files import read_tensors, sha256_of
 from samzoo.runtime.formats.outputs import check_output_folder, write_folder
+from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX, DECODER_PREFIXES, ENCODER_PREFIX
 from samzoo.runtime.formats.tensor_files import BFLOAT16, DTYPES, TensorFile
 from samzoo.training.methods.layers import FUSED
 from samzoo.training.methods.table import factored_settings
-from samzoo.zoo.checkpoints.base import ENCODER, Base, read_base
+from samzoo.zoo.checkpoints.base import Base, read_base
 from samzoo.zoo.checkpoints.detection import architecture_of
 
 from . import cellseg1, micro_sam
 from . import peft as huggingface_peft
-from .foreign import AIS, DECODERS, Foreign, completed
+from .foreign import Foreign, completed
 from .micro_sam_files import read_checkpoint_file
 
 OUR_CONFIG, AIS_FILE = "samzoo_adapter.json", "ais_decoder.safetensors"
@@ -107,10 +108,12 @@ def _read(source: Path, base: Base, given: dict[str, Any]) -> tuple[Foreign, str
 
 def _ais_decoder(tensors: Tensors, base: Base, *, where: str) -> AisDecoderConfig | None:
     """Tell the AIS decoder's kind and sizes by its tensors; all other networks are the base's."""
-    decoder = {name: value for name, value in tensors.items() if name.startswith(AIS)}
+    decoder = {
+        name: value for name, value in tensors.items() if name.startswith(AIS_DECODER_PREFIX)
+    }
     if not decoder:
         return None
-    sam = base.part(ENCODER, *DECODERS)
+    sam = base.part(ENCODER_PREFIX, *DECODER_PREFIXES)
     return architecture_of({**sam, **decoder}, where=where).ais_decoder
 
 
@@ -151,7 +154,10 @@ def _read_folder(folder: Path, base: Base) -> Foreign:
     return Foreign(
         method=ours.method,
         hyperparameters={**foreign.hyperparameters, "blocks": settings.blocks},
-        tensors={**foreign.tensors, **{AIS + name: value for name, value in ais.items()}},
+        tensors={
+            **foreign.tensors,
+            **{AIS_DECODER_PREFIX + name: value for name, value in ais.items()},
+        },
         ais_decoder=ours.architecture.ais_decoder,
         preprocessing=ours.preprocessing,
         ais=ours.ais,

@@ -28,11 +28,12 @@ from samzoo.runtime.formats.outputs import (
     replacing,
     write_folder,
 )
+from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX
 from samzoo.training.methods import METHODS, get_method
 from samzoo.zoo.checkpoints.base import Base, read_base
 
 from . import peft as huggingface_peft
-from .foreign import AIS, check_adapter
+from .foreign import check_adapter
 from .micro_sam_files import save_checkpoint
 from .micro_sam_writing import decoder_state, peft_kwargs, state_dict
 from .reading import AIS_FILE, OUR_CONFIG
@@ -130,7 +131,11 @@ def _write_peft(
             "Merge the adapter (samzoo merge) and export the model instead"
         )
     theirs, state = huggingface_peft.write(settings, tensors, base)
-    ais = {n.removeprefix(AIS): v for n, v in tensors.items() if n.startswith(AIS)}
+    ais = {
+        n.removeprefix(AIS_DECODER_PREFIX): v
+        for n, v in tensors.items()
+        if n.startswith(AIS_DECODER_PREFIX)
+    }
 
     def fill(folder: Path) -> None:
         write_tensors(folder / WEIGHTS_FILE, state, {"format": "pt"})

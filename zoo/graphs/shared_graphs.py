@@ -14,8 +14,9 @@ from samzoo.runtime.formats.adapter import AdapterConfig
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.manifest import AIS_DECODER, ENCODER, MASK_DECODER
+from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 from samzoo.training.methods import get_method
-from samzoo.training.methods.layers import PREFIX, linear_layers
+from samzoo.training.methods.layers import linear_layers
 from samzoo.training.methods.lora import MATRICES
 from samzoo.zoo.merging.folding import merged
 from samzoo.zoo.merging.merged_weights import QloraBase
@@ -86,7 +87,7 @@ def shared_encoder(
         method = get_method(adapter.method)
         settings = method.settings(adapter.hyperparameters, where=where)
         assert method.quantized is not None
-        for tensor in [tensor for tensor in tensors if tensor.startswith(PREFIX)]:
+        for tensor in [tensor for tensor in tensors if tensor.startswith(ENCODER_PREFIX)]:
             value = tensors[tensor]
             value = value.astype(np.float32) if value.dtype == np.float16 else value
             tensors[tensor] = method.quantized.trained_base(tensor, value, settings)

@@ -15,13 +15,11 @@ from samzoo.runtime.errors import FormatError, shown
 from samzoo.runtime.formats.adapter import AdapterConfig
 from samzoo.runtime.formats.arrays import Array, Tensors
 from samzoo.runtime.formats.config import AisDecoderConfig, Architecture
+from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX, DECODER_PREFIXES, ENCODER_PREFIX
 from samzoo.runtime.formats.shapes import ais_decoder_shapes
 from samzoo.runtime.formats.tensor_files import TensorFile, TensorInfo, check_finite
 from samzoo.training.methods import Method, get_method
 from samzoo.training.methods.method import S
-
-ENCODER_PREFIX, AIS_PREFIX = "image_encoder.", "ais_decoder."
-DECODER_PREFIXES = ("prompt_encoder.", "mask_decoder.")
 
 QloraBase = Literal["original", "dequantized"]
 QLORA_BASES: tuple[QloraBase, ...] = get_args(QloraBase)
@@ -187,7 +185,7 @@ def _check_decoders(
     expected = {n: i.shape for n, i in base.items() if n.startswith(DECODER_PREFIXES)}
     if ais_decoder is not None:
         shapes = ais_decoder_shapes(ais_decoder)
-        expected |= {f"{AIS_PREFIX}{name}": shape for name, shape in shapes.items()}
+        expected |= {f"{AIS_DECODER_PREFIX}{name}": shape for name, shape in shapes.items()}
     for name, shape in expected.items():
         found = finetuned.get(name)
         if found is None or found.shape != shape:
@@ -196,7 +194,9 @@ def _check_decoders(
                 f"adapter tensor {shown(name)}: expected shape {shape}, found {problem}"
             )
     for name in finetuned:
-        if name not in expected and (ais_decoder is not None or not name.startswith(AIS_PREFIX)):
+        if name not in expected and (
+            ais_decoder is not None or not name.startswith(AIS_DECODER_PREFIX)
+        ):
             raise FormatError(f"adapter tensor {shown(name)} is not in the base")
 
 

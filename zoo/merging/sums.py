@@ -37,12 +37,13 @@ from samzoo.runtime.formats.arrays import Array, Tensors
 from samzoo.runtime.formats.fields import to_json
 from samzoo.runtime.formats.four_bit import Quantization
 from samzoo.runtime.formats.outputs import check_output_folder, write_folder
+from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX, DECODER_PREFIXES
 from samzoo.runtime.formats.tensor_files import check_finite
 from samzoo.training.methods import get_method
 from samzoo.training.methods.lora import LoraSettings
 from samzoo.training.methods.table import factored_methods, factored_settings, usual_form
 from samzoo.zoo.checkpoints.base import Base, read_base
-from samzoo.zoo.exchange.foreign import AIS, DECODERS, Foreign, completed
+from samzoo.zoo.exchange.foreign import Foreign, completed
 from samzoo.zoo.exchange.lora_layers import Layers, grouped, matrices_found, ungrouped
 
 Adapter = tuple[AdapterConfig, Tensors]
@@ -219,7 +220,7 @@ def _sum_of_decoders(
     total = float(sum(weights))
     result: Tensors = {}
     for name, first in given[0][1].items():
-        if not name.startswith((*DECODERS, AIS)):
+        if not name.startswith((*DECODER_PREFIXES, AIS_DECODER_PREFIX)):
             continue
         if any(name not in tensors or tensors[name].shape != first.shape for _, tensors in given):
             raise FormatError(f"{where}: tensor {shown(name)}: not the same in all adapters")
@@ -228,7 +229,7 @@ def _sum_of_decoders(
             continue
         values = [tensors[name].astype(np.float64) for _, tensors in given]
         start: Mapping[str, Array] = base.tensors
-        if name.startswith(AIS) and not same_ais:
+        if name.startswith(AIS_DECODER_PREFIX) and not same_ais:
             if abs(total) < 1e-6:
                 raise InputError(
                     f"weights: add up to {total:g}, but the base has no AIS decoder to start "

@@ -308,5 +308,5 @@ def test_an_existing_output_is_kept(read, tmp_path):
     read("ssf")
     with pytest.raises(OutputExistsError, match="--force"):
         read("lora_qv")
-    with pytest.raises(InputError, match=r"written as \.pt"):
+    with pytest.raises(InputError, match=r"must end in \.pt"):
         write_foreign_adapter(tmp_path / "adapter", tmp_path / "x.safetensors", to="micro-sam")

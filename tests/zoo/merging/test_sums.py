@@ -10,10 +10,11 @@ from samzoo.runtime.errors import FormatError, InputError, OutputExistsError, Wr
 from samzoo.runtime.formats.adapter import read_adapter, write_adapter
 from samzoo.runtime.formats.fields import to_json
 from samzoo.runtime.formats.folders import read_model_folder
+from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX, ENCODER_PREFIX
 from samzoo.runtime.formats.shapes import tensor_shapes
 from samzoo.training.methods import METHODS, get_method
-from samzoo.zoo.checkpoints.base import ENCODER, read_base
-from samzoo.zoo.exchange.foreign import AIS, Foreign, completed, parameter_shapes
+from samzoo.zoo.checkpoints.base import read_base
+from samzoo.zoo.exchange.foreign import Foreign, completed, parameter_shapes
 from samzoo.zoo.merging.folding import merge, merged
 from samzoo.zoo.merging.sums import sum_adapters
 
@@ -31,11 +32,11 @@ def make(seeded_base, tmp_path_factory):
         read, row = read_base(base), get_method(method)
         values = row.settings(given)
         shapes = row.trainable(parameter_shapes(read), read.config.architecture, values)
-        shapes = {ENCODER + name: shape for name, shape in shapes.items()}
+        shapes = {ENCODER_PREFIX + name: shape for name, shape in shapes.items()}
         decoder = tiny.AIS_DECODER if ais else None
         architecture = dataclasses.replace(read.config.architecture, ais_decoder=decoder)
         shapes |= {
-            n: s for n, s in tensor_shapes(architecture).items() if not n.startswith(ENCODER)
+            n: s for n, s in tensor_shapes(architecture).items() if not n.startswith(ENCODER_PREFIX)
         }
         tensors = {**tiny.seeded_weights(shapes, seed), **(change or {})}
         foreign = Foreign(
@@ -79,7 +80,7 @@ def test_the_ais_decoder_is_the_mean_where_the_base_has_none(two, tmp_path):
     sum_adapters(two, tmp_path / "sum", weights=(1, 3))
     given = [read_adapter(folder)[1] for folder in two]
     _, found = read_adapter(tmp_path / "sum")
-    names = [name for name in found if name.startswith(AIS)]
+    names = [name for name in found if name.startswith(AIS_DECODER_PREFIX)]
     assert names
     for name in names:
         expected = 0.25 * given[0][name] + 0.75 * given[1][name]
@@ -196,7 +197,7 @@ def test_variances_that_would_be_negative_are_refused(make, tmp_path):
     tensors = {n: np.array(3) if n.endswith("tracked") else v for n, v in tensors.items()}
     base = tiny.write_weights(tmp_path / "base", config, tensors)
     name = "ais_decoder.deconv1.block.2.running_var"
-    change = {n: v for n, v in tensors.items() if n.startswith(AIS)}
+    change = {n: v for n, v in tensors.items() if n.startswith(AIS_DECODER_PREFIX)}
     many = {**change, name: tensors[name] * np.float32(5)}
     folders = [
         write_unetr(make, tmp_path / f"{seed}", base, values)
