@@ -20,12 +20,12 @@ import numpy as np
 from racing import race, table
 from vit import make_sam
 
-from samzoo.runtime.formats.config import (
+from samzoo.runtime.formats.architecture import (
     AisDecoderConfig,
     LightDecoderConfig,
-    Preprocessing,
     UnetrDecoderConfig,
 )
+from samzoo.runtime.formats.config import Preprocessing
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.formats.files import write_json, write_tensors
 

@@ -26,7 +26,8 @@ from samzoo.runtime import Model, read_image, read_labels
 from samzoo.runtime.automatic.ais import segment_from_maps
 from samzoo.runtime.automatic.maps import decode_maps
 from samzoo.runtime.evaluation.metrics import mean_segmentation_accuracy
-from samzoo.runtime.formats.config import AisParameters, LightDecoderConfig, UnetrDecoderConfig
+from samzoo.runtime.formats.architecture import LightDecoderConfig, UnetrDecoderConfig
+from samzoo.runtime.formats.config import AisParameters
 from samzoo.training import read_annotated
 from samzoo.training.data.reading import CropSampler, prepare
 from samzoo.training.fit.objectives import distance_loss

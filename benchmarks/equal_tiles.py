@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from samzoo.runtime.engine.sessions import OnnxNetworks
-from samzoo.runtime.formats.config import EMBEDDING_CHANNELS
+from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS
 from samzoo.runtime.formats.manifest import AIS_DECODER, ENCODER
 from samzoo.zoo.cli import main
 

@@ -25,11 +25,11 @@ from samzoo.runtime import Model, evaluate, load, read_image
 from samzoo.runtime.engine.networks import RememberedEncoder
 from samzoo.runtime.evaluation.tasks import TASKS
 from samzoo.runtime.formats.files import read_json, sha256_of, write_json
+from samzoo.runtime.formats.manifest import MANIFEST_FILE, PRECISIONS
 from samzoo.runtime.images.reading import match_pairs
 from samzoo.zoo import export
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-PRECISIONS = ("fp32", "fp16", "int8-weights", "int8")
 STATIC = {"static, largest value": "MinMax", "static, 99.99 %": "Percentile"}
 
 
@@ -103,11 +103,11 @@ def make_static(source: Path, package: Path, method: str) -> None:
         calibrate_method=CalibrationMethod[method],
         extra_options={"MatMulConstBOnly": True, "CalibPercentile": 99.99},
     )
-    manifest = read_json(package / "samzoo.json")
+    manifest = read_json(package / MANIFEST_FILE)
     for entry in manifest["files"]:
         if entry["path"] == "onnx/encoder.onnx":
             entry.update(size=encoder.stat().st_size, sha256=sha256_of(encoder))
-    write_json(package / "samzoo.json", manifest)
+    write_json(package / MANIFEST_FILE, manifest)
 
 
 class Tiles:

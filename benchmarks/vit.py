@@ -21,13 +21,8 @@ from typing import Any
 import numpy as np
 from racing import Contender, race, table
 
-from samzoo.runtime.formats.config import (
-    SAM_PIXEL_MEAN,
-    SAM_PIXEL_STD,
-    Architecture,
-    ModelConfig,
-    VitConfig,
-)
+from samzoo.runtime.formats.architecture import Architecture, VitConfig
+from samzoo.runtime.formats.config import SAM_PIXEL_MEAN, SAM_PIXEL_STD, ModelConfig
 
 ARCHITECTURES = {
     "vit_b": VitConfig(),

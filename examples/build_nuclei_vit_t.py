@@ -32,7 +32,7 @@ from samzoo.runtime.evaluation.tasks import TASKS
 from samzoo.runtime.formats.files import read_json, write_json
 from samzoo.runtime.prompts.cutouts import labels_from_masks
 from samzoo.training import TorchNetworks, TrainConfig, load_sam, read_annotated, train
-from samzoo.training.fit.loop import Status
+from samzoo.training.fit.schedule import Status
 from samzoo.training.networks.sam import Preprocess
 from samzoo.zoo import convert, export
 from samzoo.zoo.checkpoints.conversion import find_lite_medsam

@@ -328,6 +328,6 @@ class Model(Switchable):
             boxes=boxes,
             mask_input=mask_input,
             image_size=embeddings.original_size,
-            mask_side=4 * self.config.grid,
+            mask_side=self.config.mask_side,
         )
         return prompted_masks(self.networks, self.config, embeddings, prompts, progress)

@@ -12,14 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samzoo.runtime.formats.config import (
-    AisParameters,
-    Architecture,
-    LightDecoderConfig,
-    ModelConfig,
-    Preprocessing,
-    VitConfig,
-)
+from samzoo.runtime.formats.architecture import Architecture, LightDecoderConfig, VitConfig
+from samzoo.runtime.formats.config import AisParameters, ModelConfig, Preprocessing
 from samzoo.runtime.formats.manifest import AdapterEntry, FileEntry, Manifest
 from samzoo.runtime.model import Model
 

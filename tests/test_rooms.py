@@ -154,6 +154,43 @@ def test_no_module_has_the_name_of_what_it_defines(part):
     assert found == []
 
 
+def defined_in(path):
+    """The names that a module defines at its top."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+    return names
+
+
+def imported_names(root):
+    """Each name that a file takes from a module of samzoo: file, line, module's file, name."""
+    folders = (*FLOORS, "tests", "benchmarks", "examples")
+    for path in (each for folder in folders for each in sorted((root / folder).rglob("*.py"))):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            module = root / str(node.module or "").removeprefix("samzoo.").replace(".", "/")
+            if node.level:
+                module = path.parent / (node.module or "").replace(".", "/")
+            file = module.with_suffix(".py")
+            if (node.level or str(node.module).startswith("samzoo.")) and file.is_file():
+                for alias in node.names:
+                    yield path.relative_to(root), node.lineno, file, alias.name
+
+
+def test_names_are_imported_from_where_they_are_defined():
+    definitions: dict[Path, set[str]] = {}
+    found = []
+    for path, line, file, name in imported_names(ROOT):
+        names = definitions.setdefault(file, defined_in(file))
+        if name not in names:
+            found.append(f"{path}:{line} takes {name} from {file.relative_to(ROOT)}")
+    assert found == []
+
+
 def test_every_room_says_what_it_is():
     for part in FLOORS:
         for name, path in modules_of(ROOT, part):

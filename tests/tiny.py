@@ -12,17 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.formats.config import (
+from samzoo.runtime.formats.architecture import (
     Architecture,
     EncoderConfig,
     LightDecoderConfig,
     MaskDecoderConfig,
-    ModelConfig,
-    Preprocessing,
     TinyVitConfig,
     UnetrDecoderConfig,
     VitConfig,
 )
+from samzoo.runtime.formats.config import ModelConfig, Preprocessing
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.formats.files import read_tensors, write_json, write_tensors
 

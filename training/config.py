@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from samzoo.runtime.errors import FormatError, NotFoundError
-from samzoo.runtime.formats.config import (
+from samzoo.runtime.formats.architecture import (
     AisDecoderConfig,
-    AisParameters,
     LightDecoderConfig,
-    Preprocessing,
     UnetrDecoderConfig,
-    from_json,
 )
+from samzoo.runtime.formats.config import AisParameters, Preprocessing
+from samzoo.runtime.formats.fields import from_json
 
 PRESETS = Path(__file__).parent / "presets"
 

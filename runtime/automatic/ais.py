@@ -10,8 +10,9 @@ from bioimage_cpp.filters import gaussian_smoothing
 from bioimage_cpp.segmentation import label, watershed
 
 from samzoo.runtime.errors import InputError, ShapeError
+from samzoo.runtime.formats.architecture import AIS_CHANNELS
 from samzoo.runtime.formats.arrays import Float2D, Labels2D, Masks
-from samzoo.runtime.formats.config import AIS_CHANNELS, AisParameters
+from samzoo.runtime.formats.config import AisParameters
 
 
 def segment_from_maps(

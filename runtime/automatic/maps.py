@@ -14,8 +14,9 @@ from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.engine.encoding import encode_tiles
 from samzoo.runtime.engine.networks import Networks
 from samzoo.runtime.errors import InputError
+from samzoo.runtime.formats.architecture import AIS_CHANNELS
 from samzoo.runtime.formats.arrays import Array, Float3D, Progress
-from samzoo.runtime.formats.config import AIS_CHANNELS, ModelConfig
+from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.images.geometry import input_size, interpolate
 from samzoo.runtime.images.tiles import Tile
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from samzoo.runtime.errors import FormatError
-from samzoo.runtime.formats.config import EMBEDDING_CHANNELS, check_format, from_json, to_json
+from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS
+from samzoo.runtime.formats.fields import check_format, from_json, to_json
 from samzoo.runtime.formats.files import read_metadata, read_tensors, write_tensors
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.image_files import MAX_PIXELS

@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from samzoo.runtime.errors import InputError, ShapeError
+from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS
 from samzoo.runtime.formats.arrays import Array, Float4D, Progress
-from samzoo.runtime.formats.config import EMBEDDING_CHANNELS, ModelConfig
+from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.images import tiles as tiling
 from samzoo.runtime.images.geometry import Size, field_of_view, input_size, resize_image
 from samzoo.runtime.images.intensity import is_constant, to_0_255

@@ -97,7 +97,7 @@ def open_adapters(
     """
     encoder = OnnxNetworks(
         _encoder_reader(folder, manifest, base),
-        mask_side=4 * manifest.model.grid,
+        mask_side=manifest.model.mask_side,
         threads=threads,
         provider=provider,
     )
@@ -140,7 +140,7 @@ def adapted_networks(
     Returns:
         The networks; the factors are checked when the first image is encoded.
     """
-    decoders = OnnxNetworks(read, mask_side=4 * config.grid, threads=threads, provider=provider)
+    decoders = OnnxNetworks(read, mask_side=config.mask_side, threads=threads, provider=provider)
     return AdaptedNetworks(
         encoder, decoders, lambda shapes: read_factors(read(FACTORS), shapes, where=where)
     )

@@ -12,8 +12,8 @@ from typing import Any, Protocol, overload
 
 import numpy as np
 
+from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS
 from samzoo.runtime.formats.arrays import Float3D, Float4D
-from samzoo.runtime.formats.config import EMBEDDING_CHANNELS
 
 REMEMBERED = 16
 """Tiles that stay in memory (own choice: 64 MB at a grid of 64)."""

@@ -13,10 +13,11 @@ import numpy as np
 
 from samzoo.runtime.formats.arrays import Boxes, Labels2D, Masks, Points, Progress
 from samzoo.runtime.prompts.cutouts import MaskPart, cut_out, paint_parts
+from samzoo.runtime.prompts.tokens import POSITIVE
 
 from .comparison import Comparison, scores_of
 from .metrics import binary_dice
-from .prompt_simulation import POSITIVE, correction_points, object_boxes, object_centers
+from .prompt_simulation import correction_points, object_boxes, object_centers
 from .segmenter import Segmenter
 
 BATCH_SIZE = 32

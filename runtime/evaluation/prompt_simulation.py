@@ -15,13 +15,11 @@ from numpy.typing import NDArray
 
 from samzoo.runtime.errors import InputError, ShapeError
 from samzoo.runtime.formats.arrays import Boxes, Labels2D, Masks, Points
+from samzoo.runtime.prompts.tokens import NEGATIVE, PADDING, POSITIVE
 
 BOX_MARGIN = 3
 """Pixels by which a box grows before a negative point is drawn around a mask without false
 positives. Source: micro-sam 1.8.14, ``prompt_generators.IterativePromptGenerator``."""
-
-POSITIVE, NEGATIVE, PADDING = 1, 0, -1
-"""Point labels. Source: segment-anything, ``modeling/prompt_encoder.py``."""
 
 Ids: TypeAlias = Sequence[int] | NDArray[np.integer]
 """Labels of the wanted objects."""

@@ -15,16 +15,18 @@ from typing import Any
 
 from samzoo.runtime.errors import FormatError, NotFoundError, WrongBaseError, shown
 
+from .architecture import Architecture
 from .arrays import Tensors
-from .config import AisParameters, Architecture, Preprocessing, check_format, from_json, to_json
+from .config import AisParameters, Preprocessing
 from .digest import weights_digest
+from .fields import check_format, from_json, to_json
 from .files import read_json, write_json, write_tensors
-from .folders import CONFIG_FILE as BASE_CONFIG_FILE
+from .folders import CONFIG_FILE
 from .prefixes import ENCODER_PREFIX
 from .tensor_files import TensorFile
 
 ADAPTER_FORMAT, ADAPTER_VERSION = "samzoo-adapter", 1
-CONFIG_FILE, WEIGHTS_FILE = "adapter_config.json", "adapter_model.safetensors"
+ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE = "adapter_config.json", "adapter_model.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +62,9 @@ def write_adapter(folder: Path, config: AdapterConfig, tensors: Tensors) -> None
     Raises:
         StorageError: The disk is full or the folder cannot be written.
     """
-    write_tensors(folder / WEIGHTS_FILE, tensors, {"format": ADAPTER_FORMAT})
+    write_tensors(folder / ADAPTER_WEIGHTS_FILE, tensors, {"format": ADAPTER_FORMAT})
     digest = weights_digest(tensors)
-    write_adapter_config(folder / CONFIG_FILE, replace(config, adapter_digest=digest))
+    write_adapter_config(folder / ADAPTER_CONFIG_FILE, replace(config, adapter_digest=digest))
 
 
 def write_adapter_config(path: Path, config: AdapterConfig) -> None:
@@ -90,7 +92,7 @@ def read_adapter_config(path: Path) -> AdapterConfig:
 
 def is_adapter(folder: Path) -> bool:
     """Tell whether a folder holds an adapter."""
-    return (folder / CONFIG_FILE).is_file()
+    return (folder / ADAPTER_CONFIG_FILE).is_file()
 
 
 def read_adapter(folder: Path) -> tuple[AdapterConfig, Tensors]:
@@ -120,14 +122,14 @@ def open_adapter(folder: Path) -> tuple[AdapterConfig, TensorFile]:
         NotFoundError: A file is missing.
         FormatError: A file is damaged, from a newer samzoo, or they do not belong together.
     """
-    path = folder / CONFIG_FILE
+    path = folder / ADAPTER_CONFIG_FILE
     config = read_adapter_config(path)
-    tensors = TensorFile(folder / WEIGHTS_FILE)
+    tensors = TensorFile(folder / ADAPTER_WEIGHTS_FILE)
     digest = weights_digest(tensors)
     if digest != config.adapter_digest:
         raise FormatError(
-            f"{path}: adapter_digest is {shown(config.adapter_digest)}, but {WEIGHTS_FILE} has "
-            f"{digest}; the files do not belong together"
+            f"{path}: adapter_digest is {shown(config.adapter_digest)}, but "
+            f"{ADAPTER_WEIGHTS_FILE} has {digest}; the files do not belong together"
         )
     return config, tensors
 
@@ -141,10 +143,10 @@ def base_folder(config: AdapterConfig, adapter: Path, base: Path | None) -> Path
     if base is None and not config.base_path:
         raise NotFoundError(f"{adapter}: does not say where its base is; pass --base BASE")
     folder = base or Path(config.base_path)
-    if not (folder / BASE_CONFIG_FILE).is_file():
+    if not (folder / CONFIG_FILE).is_file():
         hint = "pass --base with the base's folder" if base is None else "check the path"
         raise NotFoundError(
-            f"{folder}: the base of {adapter} is not there ({BASE_CONFIG_FILE} missing); {hint}"
+            f"{folder}: the base of {adapter} is not there ({CONFIG_FILE} missing); {hint}"
         )
     return folder
 

@@ -20,6 +20,10 @@ MAX_IMAGE_SIZE = 4096
 EMBEDDING_CHANNELS = 256
 """Channels of the image embeddings and of the mask decoder in every SAM."""
 
+MASK_PIXELS = 4
+"""Mask pixels to one pixel of the image embeddings, on a side. Source: segment-anything,
+``mask_decoder.py``, whose upscaling doubles twice."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptFormerConfig:

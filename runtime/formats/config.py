@@ -1,8 +1,7 @@
 """The description of a model: the dataclasses behind ``config.json``.
 
 In: a JSON object. Out: frozen, checked dataclasses. No other module defines a pixel mean or a
-threshold. The networks' numbers are in ``architecture.py``, the parsing is in ``fields.py``; their
-names can be imported from here as well.
+threshold. The networks' numbers are in ``architecture.py``, the parsing is in ``fields.py``.
 """
 
 from __future__ import annotations
@@ -13,44 +12,9 @@ from typing import Any, Literal
 
 from samzoo.runtime.errors import FormatError
 
-from .architecture import (
-    AIS_CHANNELS,
-    EMBEDDING_CHANNELS,
-    AdaptFormerConfig,
-    AisDecoderConfig,
-    Architecture,
-    EncoderConfig,
-    LightDecoderConfig,
-    MaskDecoderConfig,
-    TinyVitConfig,
-    UnetrDecoderConfig,
-    VitConfig,
-)
+from .architecture import MASK_PIXELS, Architecture
 from .fields import check_format, from_json, to_json
 from .files import read_json
-
-__all__ = [
-    "AIS_CHANNELS",
-    "EMBEDDING_CHANNELS",
-    "MASK_THRESHOLD",
-    "SAM_PIXEL_MEAN",
-    "SAM_PIXEL_STD",
-    "AdaptFormerConfig",
-    "AisDecoderConfig",
-    "AisParameters",
-    "Architecture",
-    "EncoderConfig",
-    "LightDecoderConfig",
-    "MaskDecoderConfig",
-    "ModelConfig",
-    "Preprocessing",
-    "TinyVitConfig",
-    "UnetrDecoderConfig",
-    "VitConfig",
-    "check_format",
-    "from_json",
-    "to_json",
-]
 
 MODEL_FORMAT = "samzoo-model"
 MODEL_VERSION = 1
@@ -154,6 +118,11 @@ class ModelConfig:
     def grid(self) -> int:
         """Side of the image embeddings."""
         return self.architecture.image_encoder.grid
+
+    @property
+    def mask_side(self) -> int:
+        """Side of low-resolution logits and of mask inputs, in pixels."""
+        return MASK_PIXELS * self.grid
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object, with format name and version first."""

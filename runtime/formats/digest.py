@@ -11,6 +11,9 @@ import numpy as np
 
 PREFIX = "sha256:"
 
+SHA256 = "[0-9a-f]{64}"
+"""Regular expression of a sha256 in hex digits, as manifests and hubs write it."""
+
 
 class RunningDigest:
     """The weights digest, computed tensor by tensor in the order of their names."""

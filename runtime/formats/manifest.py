@@ -10,12 +10,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal, get_args
 
 from samzoo.runtime.errors import FormatError, NotFoundError, shown
 
-from .config import ModelConfig, check_format, from_json, to_json
-from .digest import json_digest
+from .config import ModelConfig
+from .digest import SHA256, json_digest
+from .fields import check_format, from_json, to_json
 from .files import read_json, write_json
 
 PACKAGE_FORMAT, PACKAGE_VERSION = "samzoo-package", 3
@@ -25,6 +26,11 @@ it.
 """
 
 MANIFEST_FILE = "samzoo.json"
+CARD_FILE = "README.md"
+
+Precision = Literal["fp32", "fp16", "int8-weights", "int8"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+"""How the graphs store weights, and for ``int8`` compute with them."""
 
 DIGEST = "digest"
 """The field with the digest of all others: the manifest is the one file that it cannot list."""
@@ -41,7 +47,9 @@ WEIGHTS = "weights"
 GRAPH_FIELDS = ("gamma", "pixel_mean", "pixel_std")
 """Preprocessing fields that lie inside the encoder graph: adapters over one encoder share them."""
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,95}")
+NAME = r"[a-z0-9][a-z0-9._-]{0,95}"
+"""Regular expression of the names of packages and adapters."""
+
 _SEGMENT = re.compile(r"[A-Za-z0-9._ +-]+")
 
 
@@ -123,7 +131,7 @@ class EncoderSource:
 
     def __post_init__(self) -> None:
         check_name(self.name, "encoder_from: name")
-        if not re.fullmatch("[0-9a-f]{64}", self.sha256):
+        if not re.fullmatch(SHA256, self.sha256):
             raise FormatError(
                 f"encoder_from: sha256: found {shown(self.sha256)}, expected 64 lower-case hex "
                 "digits"
@@ -254,7 +262,7 @@ def check_name(name: str, where: str) -> None:
         FormatError: The name holds a character that is not allowed; the message begins with
             ``where``.
     """
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(NAME, name):
         raise FormatError(
             f"{where}: found {shown(name)}, allowed are lower-case letters, digits and "
             "._- (at most 96, not starting with ._-)"

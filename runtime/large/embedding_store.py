@@ -29,9 +29,11 @@ from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.engine.encoding import choose_tiles, encode_window
 from samzoo.runtime.engine.tile_values import LazyTiles
 from samzoo.runtime.errors import FormatError
+from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS
 from samzoo.runtime.formats.arrays import Array, Float3D
-from samzoo.runtime.formats.config import EMBEDDING_CHANNELS, ModelConfig, check_format, to_json
+from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.digest import json_digest
+from samzoo.runtime.formats.fields import check_format, to_json
 from samzoo.runtime.formats.files import read_json, read_tensors, write_json, write_tensors
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.intensity import to_0_255

@@ -20,8 +20,9 @@ import numpy as np
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.engine.tile_values import LazyTiles
 from samzoo.runtime.errors import FormatError, InputError, require, shown
+from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS, TinyVitConfig
 from samzoo.runtime.formats.arrays import Float3D
-from samzoo.runtime.formats.config import EMBEDDING_CHANNELS, ModelConfig, TinyVitConfig
+from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.images.geometry import Size, input_size
 from samzoo.runtime.images.tiles import regular_tiles, whole
 

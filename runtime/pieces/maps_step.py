@@ -9,8 +9,8 @@ import numpy as np
 
 from samzoo.runtime.automatic.maps import mean_maps, tile_maps
 from samzoo.runtime.engine.encoding import encode_window
+from samzoo.runtime.formats.architecture import AIS_CHANNELS
 from samzoo.runtime.formats.arrays import Float3D
-from samzoo.runtime.formats.config import AIS_CHANNELS
 from samzoo.runtime.images.intensity import to_0_255
 from samzoo.runtime.windows.source import Window
 

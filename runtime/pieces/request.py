@@ -13,7 +13,8 @@ from typing import Any
 from samzoo.runtime.engine.model_spec import ModelSpec
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Progress
-from samzoo.runtime.formats.config import AisParameters, ModelConfig, to_json
+from samzoo.runtime.formats.config import AisParameters, ModelConfig
+from samzoo.runtime.formats.fields import to_json
 from samzoo.runtime.formats.outputs import check_output
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.reading import TIFF_SUFFIXES

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.engine.networks import Networks
+from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS
 from samzoo.runtime.formats.arrays import Float4D, Points, Progress
-from samzoo.runtime.formats.config import EMBEDDING_CHANNELS, ModelConfig
+from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.images.geometry import input_size
 from samzoo.runtime.images.tiles import Tile
 
@@ -136,7 +137,7 @@ def objects_per_call(grid: int, tokens: int) -> int:
 def _tile_enlargement(config: ModelConfig, tile: Tile) -> Enlargement:
     """Return the enlargement of a tile's low-res logits to masks of its size."""
     resized = input_size(tile.size, config.image_size, config.preprocessing.scale)
-    return Enlargement.between(4 * config.grid, config.image_size, resized, tile.size)
+    return Enlargement.between(config.mask_side, config.image_size, resized, tile.size)
 
 
 def _decode(

@@ -176,7 +176,7 @@ def mask_as_logits(mask: Masks, tile: Tile, config: ModelConfig) -> Float3D:
         ``(1, 4 * grid, 4 * grid)`` float32: 6.9 in the mask, -6.9 elsewhere and beyond the image.
     """
     y0, x0, y1, x1 = tile.outer
-    side = 4 * config.grid
+    side = config.mask_side
     rows, columns = input_size(tile.size, config.image_size, config.preprocessing.scale)
     factor = side / config.image_size
     size = (max(1, round(rows * factor)), max(1, round(columns * factor)))

@@ -42,7 +42,7 @@ def prompted_masks(
         Masks cut out of the image, iou_predictions ``(n,)`` and low_res_logits ``(n, 1, 4 * grid,
         4 * grid)`` of the tile that decoded the object, all in the order of the prompts.
     """
-    side = 4 * config.grid
+    side = config.mask_side
     parts: list[MaskPart] = [cut_out(np.zeros((0, 0), np.bool_))] * len(prompts)
     scores = np.zeros(len(prompts), np.float32)
     low_res = np.zeros((len(prompts), 1, side, side), np.float32)

@@ -8,7 +8,7 @@ import pytest
 import tiny
 from answers import SIZE
 
-from samzoo.runtime.formats.config import MaskDecoderConfig, UnetrDecoderConfig, VitConfig
+from samzoo.runtime.formats.architecture import MaskDecoderConfig, UnetrDecoderConfig, VitConfig
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,9 @@
 import pytest
 
 from samzoo.runtime.errors import FormatError, NotFoundError
-from samzoo.runtime.formats.config import (
-    LightDecoderConfig,
-    Preprocessing,
-    UnetrDecoderConfig,
-    from_json,
-    to_json,
-)
+from samzoo.runtime.formats.architecture import LightDecoderConfig, UnetrDecoderConfig
+from samzoo.runtime.formats.config import Preprocessing
+from samzoo.runtime.formats.fields import from_json, to_json
 from samzoo.training.config import PRESETS, TrainConfig
 
 

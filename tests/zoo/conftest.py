@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import tiny
 
-from samzoo.runtime.formats.config import Architecture, ModelConfig, Preprocessing, VitConfig
+from samzoo.runtime.formats.architecture import Architecture, VitConfig
+from samzoo.runtime.formats.config import ModelConfig, Preprocessing
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.formats.shapes import tensor_shapes
 

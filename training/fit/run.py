@@ -19,8 +19,8 @@ from lightning_fabric import Fabric
 from samzoo.runtime.engine.networks import RememberedEncoder
 from samzoo.runtime.errors import FormatError, InputError, StorageError
 from samzoo.runtime.formats.adapter import AdapterConfig, adapter_tensors, write_adapter
-from samzoo.runtime.formats.config import from_json, to_json
 from samzoo.runtime.formats.digest import weights_digest
+from samzoo.runtime.formats.fields import from_json, to_json
 from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 from samzoo.runtime.model import Model
 from samzoo.training.config import TrainConfig

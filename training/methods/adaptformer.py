@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from numpy.typing import NDArray
 
 from samzoo.runtime.errors import FormatError, shown
+from samzoo.runtime.formats.architecture import AdaptFormerConfig, Architecture, EncoderConfig
 from samzoo.runtime.formats.arrays import Tensors
-from samzoo.runtime.formats.config import AdaptFormerConfig, Architecture, EncoderConfig
 from samzoo.runtime.formats.fields import check_types
 from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 

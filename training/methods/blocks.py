@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Literal, Protocol, runtime_checkable
 
 from samzoo.runtime.errors import FormatError, shown
-from samzoo.runtime.formats.config import EncoderConfig, TinyVitConfig
+from samzoo.runtime.formats.architecture import EncoderConfig, TinyVitConfig
 
 from .checks import SECTION
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from samzoo.runtime.formats.config import AisDecoderConfig, Architecture
+from samzoo.runtime.formats.architecture import AisDecoderConfig, Architecture
 from samzoo.runtime.formats.shapes import STATISTICS, ais_decoder_shapes, tensor_shapes
 
 from . import mask_decoder_lora

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from samzoo.runtime.formats.config import EncoderConfig, TinyVitConfig
+from samzoo.runtime.formats.architecture import EncoderConfig, TinyVitConfig
 
 from .blocks import Blocks, chosen_names
 

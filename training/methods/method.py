@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from numpy.typing import NDArray
 
 from samzoo.runtime.errors import FormatError, shown
+from samzoo.runtime.formats.architecture import Architecture
 from samzoo.runtime.formats.arrays import Tensors
-from samzoo.runtime.formats.config import Architecture, from_json, to_json
+from samzoo.runtime.formats.fields import from_json, to_json
 from samzoo.runtime.formats.four_bit import Quantization
 from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 from samzoo.runtime.formats.shapes import is_statistic

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from samzoo.runtime.formats.config import Architecture
+from samzoo.runtime.formats.architecture import Architecture
 from samzoo.runtime.formats.four_bit import Quantization, dequantize, quantize
 from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 

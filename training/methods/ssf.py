@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samzoo.runtime.errors import FormatError, shown
+from samzoo.runtime.formats.architecture import Architecture
 from samzoo.runtime.formats.arrays import Tensors
-from samzoo.runtime.formats.config import Architecture
 from samzoo.runtime.formats.fields import check_types
 
 from .blocks import Blocks, check_blocks, chosen_names

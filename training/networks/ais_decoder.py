@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from segment_anything.modeling.common import LayerNorm2d
 from torch import Tensor, nn
 
-from samzoo.runtime.formats.config import (
+from samzoo.runtime.formats.architecture import (
     AIS_CHANNELS,
     EMBEDDING_CHANNELS,
     AisDecoderConfig,

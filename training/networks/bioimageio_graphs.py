@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samzoo.runtime.formats.config import EMBEDDING_CHANNELS
+from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS
 from samzoo.runtime.images.geometry import field_of_view, input_size
 
 from .graphs import MaskDecoderGraph

@@ -211,7 +211,7 @@ class TorchNetworks:
         self._encoder = EncoderGraph(sam)
         self._mask_decoder = MaskDecoderGraph(sam)
         self._ais = AisGraph(sam)
-        self._mask_side = 4 * sam.config.grid
+        self._mask_side = sam.config.mask_side
         self._device = sam.preprocess.mean.device
 
     @torch.inference_mode()

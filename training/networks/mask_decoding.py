@@ -27,6 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from samzoo.runtime.formats.architecture import MASK_PIXELS
 from samzoo.training.methods.lora import effective_weight
 
 
@@ -82,7 +83,7 @@ def draw_masks(decoder: Any, pixels: Tensor, vectors: Tensor, grid: tuple[int, i
     return (
         logits.reshape(-1, *grid, 2, 2, 2, 2, vectors.shape[1])
         .permute(0, 7, 1, 3, 5, 2, 4, 6)
-        .reshape(-1, vectors.shape[1], 4 * grid[0], 4 * grid[1])
+        .reshape(-1, vectors.shape[1], MASK_PIXELS * grid[0], MASK_PIXELS * grid[1])
     )
 
 

@@ -23,15 +23,10 @@ from segment_anything.modeling import (
 from torch import Tensor, nn
 
 from samzoo.runtime.errors import FormatError, shown
+from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS, Architecture, VitConfig
 from samzoo.runtime.formats.arrays import Tensors
-from samzoo.runtime.formats.config import (
-    EMBEDDING_CHANNELS,
-    Architecture,
-    ModelConfig,
-    Preprocessing,
-    VitConfig,
-)
-from samzoo.runtime.formats.folders import read_model_folder
+from samzoo.runtime.formats.config import ModelConfig, Preprocessing
+from samzoo.runtime.formats.folders import WEIGHTS_FILE, read_model_folder
 from samzoo.runtime.formats.tensor_files import check_names
 from samzoo.training.methods.adaptformer import add_bypasses
 
@@ -184,7 +179,7 @@ def load_sam(folder: Path) -> Sam:
     """
     config, tensors = read_model_folder(folder)
     sam = Sam(config)
-    load_weights(sam, tensors, where=str(folder / "model.safetensors"))
+    load_weights(sam, tensors, where=str(folder / WEIGHTS_FILE))
     return sam.eval()
 
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samzoo.runtime.formats.config import AIS_CHANNELS, EMBEDDING_CHANNELS, UnetrDecoderConfig
+from samzoo.runtime.formats.architecture import AIS_CHANNELS, EMBEDDING_CHANNELS, UnetrDecoderConfig
 
 
 class UnetrDecoder(nn.Module):

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.errors import FormatError, InputError, MissingDependencyError, shown
-from samzoo.runtime.formats.config import Architecture, ModelConfig, Preprocessing, TinyVitConfig
+from samzoo.runtime.formats.architecture import Architecture, TinyVitConfig
+from samzoo.runtime.formats.config import ModelConfig, Preprocessing
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.formats.files import sha256_of, write_json, write_tensors
+from samzoo.runtime.formats.folders import CONFIG_FILE, WEIGHTS_FILE
 from samzoo.runtime.formats.outputs import check_output, check_output_folder, write_folder
 from samzoo.runtime.formats.shapes import tensor_shapes
 from samzoo.runtime.formats.tensor_files import check_names
@@ -111,8 +113,8 @@ def convert(
         config, tensors = resized(Base(read.file, config, tensors), image_size)
 
     def fill(folder: Path) -> None:
-        write_tensors(folder / "model.safetensors", tensors, {"format": "pt"})
-        write_json(folder / "config.json", config.to_json())
+        write_tensors(folder / WEIGHTS_FILE, tensors, {"format": "pt"})
+        write_json(folder / CONFIG_FILE, config.to_json())
 
     write_folder(output, fill, force=force)
     return output

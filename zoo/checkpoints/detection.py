@@ -16,18 +16,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from samzoo.runtime.errors import FormatError, shown
-from samzoo.runtime.formats.config import (
+from samzoo.runtime.formats.architecture import (
     AIS_CHANNELS,
     EMBEDDING_CHANNELS,
     AisDecoderConfig,
     Architecture,
     LightDecoderConfig,
     MaskDecoderConfig,
-    Preprocessing,
     TinyVitConfig,
     UnetrDecoderConfig,
     VitConfig,
 )
+from samzoo.runtime.formats.config import Preprocessing
 
 SUPPORTED = (
     "supported are SAM's image_encoder/prompt_encoder/mask_decoder with a ViT "

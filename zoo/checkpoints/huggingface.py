@@ -15,18 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, shown
-from samzoo.runtime.formats.config import (
+from samzoo.runtime.formats.architecture import (
     EMBEDDING_CHANNELS,
     Architecture,
     MaskDecoderConfig,
-    ModelConfig,
-    Preprocessing,
     VitConfig,
 )
+from samzoo.runtime.formats.config import ModelConfig, Preprocessing
 from samzoo.runtime.formats.files import read_json
+from samzoo.runtime.formats.folders import CONFIG_FILE, WEIGHTS_FILE
 
 MODEL_TYPE = "sam"
-WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 """transformers.js reads the first file, transformers 5 writes the second; either is enough here."""
 
@@ -209,7 +208,7 @@ def config_of(architecture: Architecture) -> dict[str, Any]:
 
 def processors_of(config: ModelConfig) -> dict[str, dict[str, Any]]:
     """Return the contents of both processor files for a model's preprocessing, by file name."""
-    side, mask_side = config.image_size, 4 * config.grid
+    side, mask_side = config.image_size, config.mask_side
     image_processor = {
         "do_convert_rgb": True,
         "do_normalize": True,

@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from samzoo.runtime.errors import FormatError, InputError
+from samzoo.runtime.formats.architecture import VitConfig
 from samzoo.runtime.formats.arrays import Array, Tensors
-from samzoo.runtime.formats.config import ModelConfig, VitConfig
+from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.formats.files import write_json, write_tensors
+from samzoo.runtime.formats.folders import CONFIG_FILE, WEIGHTS_FILE
 from samzoo.runtime.formats.outputs import check_output_folder, write_folder
 from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 
@@ -54,8 +56,8 @@ def resize_base(base: Path, output: Path, *, image_size: int, force: bool = Fals
     config, tensors = resized(read_base(base), image_size)
 
     def fill(folder: Path) -> None:
-        write_tensors(folder / "model.safetensors", tensors, {"format": "pt"})
-        write_json(folder / "config.json", config.to_json())
+        write_tensors(folder / WEIGHTS_FILE, tensors, {"format": "pt"})
+        write_json(folder / CONFIG_FILE, config.to_json())
 
     write_folder(output, fill, force=force)
     return config

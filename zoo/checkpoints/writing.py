@@ -15,15 +15,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from samzoo.runtime.errors import InputError, NotFoundError, require, shown
+from samzoo.runtime.formats.architecture import TinyVitConfig, UnetrDecoderConfig
 from samzoo.runtime.formats.arrays import Tensors
-from samzoo.runtime.formats.config import (
-    ModelConfig,
-    Preprocessing,
-    TinyVitConfig,
-    UnetrDecoderConfig,
-)
+from samzoo.runtime.formats.config import ModelConfig, Preprocessing
 from samzoo.runtime.formats.files import write_json, write_tensors
-from samzoo.runtime.formats.folders import read_model_folder
+from samzoo.runtime.formats.folders import CONFIG_FILE, WEIGHTS_FILE, read_model_folder
 from samzoo.runtime.formats.outputs import (
     check_output,
     check_output_folder,
@@ -33,7 +29,7 @@ from samzoo.runtime.formats.outputs import (
 from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX
 
 from .conversion import check_shapes
-from .huggingface import CONFIG_FILE, WEIGHTS_FILE, config_of, processors_of
+from .huggingface import config_of, processors_of
 from .huggingface_names import to_huggingface
 from .reading import DECODER_STATE, MODEL_STATE
 
@@ -148,7 +144,7 @@ def _check_outputs(
 ) -> list[Path]:
     if to not in get_args(Target):
         raise InputError(f"to: found {shown(to)}, allowed: {', '.join(get_args(Target))}")
-    if not source.is_dir() or not (source / "config.json").is_file():
+    if not source.is_dir() or not (source / CONFIG_FILE).is_file():
         raise NotFoundError(
             f"{source}: not the folder of a base or model; run samzoo convert on a checkpoint first"
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from samzoo.runtime.errors import FormatError, shown
+from samzoo.runtime.formats.digest import SHA256
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest, check_relative
 
 MAX_FILES = 2000
@@ -47,7 +48,7 @@ def check_downloadable(manifest: Manifest, *, where: str) -> None:
             raise FormatError(
                 f"{name}: size: found {shown(entry.size)}, allowed are 0 to {MAX_FILE_BYTES} bytes"
             )
-        if not re.fullmatch("[0-9a-f]{64}", entry.sha256):
+        if not re.fullmatch(SHA256, entry.sha256):
             raise FormatError(
                 f"{name}: sha256: found {shown(entry.sha256)}, expected 64 lower-case hex digits"
             )

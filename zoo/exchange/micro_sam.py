@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from samzoo.runtime.errors import FormatError, InputError, shown
+from samzoo.runtime.formats.architecture import VitConfig
 from samzoo.runtime.formats.arrays import Tensors
-from samzoo.runtime.formats.config import VitConfig
 from samzoo.runtime.formats.fields import to_json
 from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 from samzoo.runtime.formats.tensor_files import check_names

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from samzoo.runtime.errors import InputError
+from samzoo.runtime.formats.architecture import VitConfig
 from samzoo.runtime.formats.arrays import Tensors
-from samzoo.runtime.formats.config import VitConfig
 from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX, DECODER_PREFIXES, ENCODER_PREFIX
 from samzoo.training.methods import get_method
 from samzoo.training.methods.adaptformer import ALPHA, AdaptFormerSettings

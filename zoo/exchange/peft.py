@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from samzoo.runtime.errors import FormatError, InputError, shown
-from samzoo.runtime.formats.adapter import CONFIG_FILE, WEIGHTS_FILE
+from samzoo.runtime.formats.adapter import ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.files import read_json
 from samzoo.runtime.formats.prefixes import DECODER_PREFIXES, ENCODER_PREFIX
@@ -36,7 +36,7 @@ NAME_OF_A, NAME_OF_B = ".lora_A.weight", ".lora_B.weight"
 
 def is_peft_folder(folder: Path) -> bool:
     """Return whether a folder holds an adapter of ``peft`` and not one of ours."""
-    path = folder / CONFIG_FILE
+    path = folder / ADAPTER_CONFIG_FILE
     return path.is_file() and "peft_type" in read_json(path)
 
 
@@ -60,8 +60,8 @@ def read(
             a shape does not fit.
         InputError: The adapter adapts a layer that is not in the base, or that we have no LoRA for.
     """
-    where = str(folder / WEIGHTS_FILE)
-    scaling = read_scaling(folder / CONFIG_FILE)
+    where = str(folder / ADAPTER_WEIGHTS_FILE)
+    scaling = read_scaling(folder / ADAPTER_CONFIG_FILE)
     named = {name.removeprefix(PREFIX).removeprefix("sam."): v for name, v in tensors.items()}
     factors, saved = _factors(named, where=where)
     root = _root(factors, base, where=where)

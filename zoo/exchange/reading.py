@@ -11,14 +11,14 @@ from typing import Any
 
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, WrongBaseError, shown
 from samzoo.runtime.formats.adapter import (
-    WEIGHTS_FILE,
+    ADAPTER_WEIGHTS_FILE,
     AdapterConfig,
     is_adapter,
     read_adapter_config,
     write_adapter,
 )
+from samzoo.runtime.formats.architecture import AisDecoderConfig
 from samzoo.runtime.formats.arrays import Tensors
-from samzoo.runtime.formats.config import AisDecoderConfig
 from samzoo.runtime.formats.files import read_tensors, sha256_of
 from samzoo.runtime.formats.outputs import check_output_folder, write_folder
 from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX, DECODER_PREFIXES, ENCODER_PREFIX
@@ -136,7 +136,7 @@ def _read_folder(folder: Path, base: Base) -> Foreign:
         )
     if not huggingface_peft.is_peft_folder(folder):
         raise InputError(f"{folder}: is already an adapter folder of samzoo; use it as it is")
-    weights = folder / WEIGHTS_FILE
+    weights = folder / ADAPTER_WEIGHTS_FILE
     if not weights.is_file() and (folder / "adapter_model.bin").is_file():
         raise FormatError(
             f"{folder}: holds adapter_model.bin, a pickle; save it as safetensors (peft's "

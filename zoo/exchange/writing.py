@@ -11,16 +11,16 @@ from typing import Any
 
 from samzoo.runtime.errors import InputError, shown
 from samzoo.runtime.formats.adapter import (
-    CONFIG_FILE,
-    WEIGHTS_FILE,
+    ADAPTER_CONFIG_FILE,
+    ADAPTER_WEIGHTS_FILE,
     AdapterConfig,
     base_folder,
     check_base,
     read_adapter,
     write_adapter_config,
 )
+from samzoo.runtime.formats.architecture import UnetrDecoderConfig
 from samzoo.runtime.formats.arrays import Tensors
-from samzoo.runtime.formats.config import UnetrDecoderConfig
 from samzoo.runtime.formats.files import write_json, write_tensors
 from samzoo.runtime.formats.outputs import (
     check_output,
@@ -138,11 +138,11 @@ def _write_peft(
     }
 
     def fill(folder: Path) -> None:
-        write_tensors(folder / WEIGHTS_FILE, state, {"format": "pt"})
+        write_tensors(folder / ADAPTER_WEIGHTS_FILE, state, {"format": "pt"})
         if ais:
             write_tensors(folder / AIS_FILE, ais, {"format": "pt"})
         write_adapter_config(folder / OUR_CONFIG, config)
-        write_json(folder / CONFIG_FILE, theirs)
+        write_json(folder / ADAPTER_CONFIG_FILE, theirs)
 
     write_folder(output, fill, force=force)
     notes = [f"the AIS decoder is in {AIS_FILE}, which peft does not read"] if ais else []

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from samzoo.runtime.errors import SamzooError
 from samzoo.runtime.formats.files import write_json
-from samzoo.runtime.formats.manifest import FileEntry, Manifest, read_entry
+from samzoo.runtime.formats.manifest import CARD_FILE, FileEntry, Manifest, read_entry
 from samzoo.runtime.formats.outputs import write_bytes, write_folder
 from samzoo.zoo.hub.names import DEFAULT_MODEL
 from samzoo.zoo.packages.summary import summarise
@@ -143,7 +143,7 @@ def _tile(reference: str, manifest: Manifest, place: str, *, has_cover: bool) ->
 
 def _details(folder: Path, manifest: Manifest, reference: str, has_cover: bool) -> str:
     picture = '<img src="cover.png" alt="A segmentation by this model">' if has_cover else ""
-    card = folder / "README.md"
+    card = folder / CARD_FILE
     text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
     tools = sorted({entry.path.split("/")[0] for entry in manifest.files if "/" in entry.path})
     others = [tool for tool in tools if tool not in ("onnx", "test", "adapters")]

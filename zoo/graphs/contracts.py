@@ -11,7 +11,8 @@ from typing import Any
 
 from samzoo.runtime.engine.sessions import EXTERNAL_DATA_FOLDER, INPUTS, MULTIMASK_INPUT, OUTPUTS
 from samzoo.runtime.errors import SamzooError, shown
-from samzoo.runtime.formats.config import AIS_CHANNELS, EMBEDDING_CHANNELS, ModelConfig
+from samzoo.runtime.formats.architecture import AIS_CHANNELS, EMBEDDING_CHANNELS
+from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.manifest import ENCODER, MASK_DECODER, FileEntry
 
 from .reader import summarise
@@ -35,7 +36,7 @@ def shapes_of(role: str, config: ModelConfig) -> dict[str, Shape]:
     if role == ENCODER:
         return {"input_image": (None, None, 3), "image_embeddings": embeddings}
     if role == MASK_DECODER:
-        side = 4 * grid
+        side = config.mask_side
         return {
             "image_embeddings": embeddings,
             "point_coords": (None, None, 2),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from samzoo.runtime.engine.sessions import INPUTS, MULTIMASK_INPUT, OUTPUTS
 from samzoo.runtime.errors import require
-from samzoo.runtime.formats.config import EMBEDDING_CHANNELS
+from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS
 from samzoo.runtime.formats.manifest import AIS_DECODER, ENCODER, MASK_DECODER
 
 from .factor_inputs import rank_axes, with_defaults, with_factors
@@ -73,7 +73,7 @@ def export_graphs(
     require("onnx", extra="export")
     from samzoo.training.networks.graphs import AisGraph, EncoderGraph, MaskDecoderGraph
 
-    grid = sam.config.grid
+    grid, side = sam.config.grid, sam.config.mask_side
     embeddings = torch.randn(1, EMBEDDING_CHANNELS, grid, grid)
     # No side of the example is the model's size, so that nothing can be traced as "no padding".
     height, width = sam.config.image_size * 3 // 4, sam.config.image_size * 2 // 3
@@ -85,7 +85,7 @@ def export_graphs(
                 embeddings,
                 torch.rand(2, 3, 2) * height,
                 torch.tensor([[1.0, 0.0, -1.0], [1.0, 2.0, 3.0]]),
-                torch.randn(2, 1, 4 * grid, 4 * grid),
+                torch.randn(2, 1, side, side),
                 torch.ones(1),
                 torch.tensor([height, width], dtype=torch.float32),
                 torch.zeros(1),

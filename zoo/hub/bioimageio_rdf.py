@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from samzoo.runtime.errors import FormatError, require, shown
+from samzoo.runtime.formats.digest import SHA256
 from samzoo.runtime.formats.manifest import check_relative
 
 MAX_RDF_BYTES = 2**20
@@ -144,7 +145,7 @@ def _file(entry: Mapping[Any, Any], where: str, name: str) -> RdfFile:
     if not isinstance(source, str):
         raise FormatError(f"{where}: {name}: source: expected a file name, found {shown(source)}")
     check_relative(source, where=f"{where}: {name}: source")
-    if not isinstance(sha256, str) or not re.fullmatch("[0-9a-f]{64}", sha256):
+    if not isinstance(sha256, str) or not re.fullmatch(SHA256, sha256):
         raise FormatError(
             f"{where}: {name}: sha256: found {shown(sha256)}, expected 64 lower-case hex digits"
         )

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import quote, urljoin
 
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, shown
+from samzoo.runtime.formats.digest import SHA256
 from samzoo.runtime.formats.files import MAX_JSON_BYTES, sha256_of
 from samzoo.runtime.formats.manifest import FileEntry
 from samzoo.zoo.downloads.documents import read_document, read_object, size_of
@@ -149,6 +150,6 @@ def _latest(item: dict[str, object], *, where: str) -> tuple[str, str]:
     source, sha256 = latest.get("source"), latest.get("sha256")
     if not isinstance(source, str) or not source.startswith(("http://", "https://")):
         raise FormatError(f"{where}: source: expected a web address, found {shown(source)}")
-    if not isinstance(sha256, str) or not re.fullmatch("[0-9a-f]{64}", sha256):
+    if not isinstance(sha256, str) or not re.fullmatch(SHA256, sha256):
         raise FormatError(f"{where}: sha256: expected 64 hex digits, found {shown(sha256)}")
     return source, sha256

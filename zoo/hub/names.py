@@ -12,6 +12,8 @@ from pathlib import Path
 
 from samzoo.runtime.engine.providers import CPU
 from samzoo.runtime.errors import NotFoundError, shown
+from samzoo.runtime.formats.adapter import ADAPTER_CONFIG_FILE
+from samzoo.runtime.formats.folders import CONFIG_FILE
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
 from samzoo.runtime.loading import load as load_package
 from samzoo.runtime.model import Model
@@ -89,7 +91,7 @@ def resolve(reference: str | Path) -> Path:
         return found
     known = ", ".join(listed.name for listed in shipped()) or "none"
     hint = ""
-    if (folder / "config.json").is_file() or (folder / "adapter_config.json").is_file():
+    if (folder / CONFIG_FILE).is_file() or (folder / ADAPTER_CONFIG_FILE).is_file():
         hint = f"; it is a model or adapter, run: samzoo export {reference} -o PACKAGE"
     raise NotFoundError(
         f"{shown(reference)}: neither a package folder ({MANIFEST_FILE} missing) nor a model "

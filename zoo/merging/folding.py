@@ -11,8 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.errors import InputError, shown
-from samzoo.runtime.formats.adapter import CONFIG_FILE as ADAPTER_CONFIG_FILE
-from samzoo.runtime.formats.adapter import AdapterConfig, base_folder, check_base, open_adapter
+from samzoo.runtime.formats.adapter import (
+    ADAPTER_CONFIG_FILE,
+    AdapterConfig,
+    base_folder,
+    check_base,
+    open_adapter,
+)
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.digest import weights_digest

@@ -13,8 +13,8 @@ import numpy as np
 
 from samzoo.runtime.errors import FormatError, shown
 from samzoo.runtime.formats.adapter import AdapterConfig
+from samzoo.runtime.formats.architecture import AisDecoderConfig, Architecture
 from samzoo.runtime.formats.arrays import Array, Tensors
-from samzoo.runtime.formats.config import AisDecoderConfig, Architecture
 from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX, DECODER_PREFIXES, ENCODER_PREFIX
 from samzoo.runtime.formats.shapes import ais_decoder_shapes
 from samzoo.runtime.formats.tensor_files import TensorFile, TensorInfo, check_finite

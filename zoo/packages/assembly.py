@@ -11,7 +11,7 @@ import importlib.metadata
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 from samzoo.runtime.engine.sessions import OnnxNetworks
 from samzoo.runtime.errors import InputError, NotFoundError, require, shown
@@ -19,8 +19,17 @@ from samzoo.runtime.formats.adapter import is_adapter
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import AisParameters, ModelConfig
 from samzoo.runtime.formats.files import sha256_of
-from samzoo.runtime.formats.folders import CONFIG_FILE, read_model_folder
-from samzoo.runtime.formats.manifest import WEIGHTS, FileEntry, Manifest, check_relative, read_entry
+from samzoo.runtime.formats.folders import CONFIG_FILE, WEIGHTS_FILE, read_model_folder
+from samzoo.runtime.formats.manifest import (
+    CARD_FILE,
+    PRECISIONS,
+    WEIGHTS,
+    FileEntry,
+    Manifest,
+    Precision,
+    check_relative,
+    read_entry,
+)
 from samzoo.runtime.formats.outputs import check_output_folder, write_bytes, write_folder
 from samzoo.runtime.model import Model
 from samzoo.zoo.graphs.memory_release import return_freed_memory
@@ -30,13 +39,8 @@ from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE, QloraBase
 
 from .card import render_card
 from .self_test import TEST_FILE, TEST_ROLE, write_test
-from .stored_weights import WEIGHTS_FILE, is_package, read_weights, write_weights
+from .stored_weights import is_package, read_weights, write_weights
 from .target import Source, Target, fitting
-
-Precision = Literal["fp32", "fp16", "int8-weights", "int8"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-
-CARD_FILE = "README.md"
 
 
 class PackageFile(NamedTuple):
@@ -146,7 +150,7 @@ def export(
 
     def fill(folder: Path) -> None:
         # The sessions of a ViT-B take gigabytes, so free them before writing the targets.
-        networks = OnnxNetworks(graphs.__getitem__, mask_side=4 * config.grid)
+        networks = OnnxNetworks(graphs.__getitem__, mask_side=config.mask_side)
         write_test(folder / TEST_FILE, Model(config, networks))
         del networks
         return_freed_memory()

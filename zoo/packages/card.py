@@ -28,7 +28,7 @@ MANDATORY = ("description", "intended_use", "limitations", "training_data", "aut
 """Sections that a card must have before it is published."""
 
 
-PRECISIONS = {
+PRECISION_NOTES = {
     "int8-weights": "int8-weights: layers stored in 8 bits, computed in float32",
     "int8": "int8: the encoder's linear layers compute in 8 bits; scores may differ from float32's",
 }
@@ -183,7 +183,7 @@ def _inputs(manifest: Manifest) -> list[str]:
         ("AIS foreground / distance smoothing", f"{ais.foreground_smoothing:g} / "
          f"{ais.distance_smoothing:g} pixels"),
         ("AIS smallest object", f"{ais.min_size} pixels"),
-        ("Stored weights", PRECISIONS.get(manifest.precision, manifest.precision)),
+        ("Stored weights", PRECISION_NOTES.get(manifest.precision, manifest.precision)),
         ("Weights digest", f"`{manifest.model.weights_digest}`"),
     ]  # fmt: skip
     return ["", "## Input and post-processing", "", *_table(("", ""), rows)]

@@ -10,12 +10,10 @@ import dataclasses
 from pathlib import Path
 
 from samzoo.runtime.formats.files import sha256_of
-from samzoo.runtime.formats.manifest import FileEntry, Manifest, read_entry
+from samzoo.runtime.formats.manifest import CARD_FILE, FileEntry, Manifest, read_entry
 from samzoo.runtime.formats.outputs import write_bytes
 
 from .card import render_card
-
-CARD_FILE = "README.md"
 
 
 def update_package(folder: Path, manifest: Manifest) -> Manifest:

@@ -12,12 +12,13 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
+from samzoo.runtime.formats import digest, manifest
 from samzoo.runtime.formats.manifest import PACKAGE_FORMAT, PACKAGE_VERSION, Manifest
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
-SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-DIGEST = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
-NAME = {"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,95}$"}
+SHA256 = {"type": "string", "pattern": f"^{digest.SHA256}$"}
+DIGEST = {"type": "string", "pattern": f"^{digest.PREFIX}{digest.SHA256}$"}
+NAME = {"type": "string", "pattern": f"^{manifest.NAME}$"}
 
 KNOWN: dict[str, dict[str, Any]] = {
     "FileEntry.sha256": SHA256,
@@ -29,7 +30,7 @@ KNOWN: dict[str, dict[str, Any]] = {
     },
     "Manifest.name": NAME,
     "AdapterEntry.name": NAME,
-    "Manifest.precision": {"enum": ["fp32", "fp16", "int8-weights", "int8"]},
+    "Manifest.precision": {"enum": [*manifest.PRECISIONS]},
 }  # fmt: skip
 """Rules that the types do not express, by class and field."""
 

@@ -9,8 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from samzoo.runtime.errors import InputError, shown
-from samzoo.runtime.formats.adapter import CONFIG_FILE as ADAPTER_CONFIG_FILE
-from samzoo.runtime.formats.adapter import AdapterConfig, is_adapter, read_adapter_config
+from samzoo.runtime.formats.adapter import (
+    ADAPTER_CONFIG_FILE,
+    AdapterConfig,
+    is_adapter,
+    read_adapter_config,
+)
 from samzoo.runtime.formats.manifest import check_name
 from samzoo.training.methods import get_method
 from samzoo.training.methods.table import factored_methods

@@ -18,11 +18,13 @@ from samzoo.runtime.formats.adapter import AdapterConfig, base_folder, check_bas
 from samzoo.runtime.formats.config import ModelConfig, Preprocessing
 from samzoo.runtime.formats.folders import CONFIG_FILE, read_model_folder
 from samzoo.runtime.formats.manifest import (
+    CARD_FILE,
     ENCODER,
     FACTORS,
     GRAPH_FIELDS,
     AdapterEntry,
     Manifest,
+    Precision,
     read_entry,
     reader,
 )
@@ -34,9 +36,7 @@ from samzoo.zoo.merging.folding import input_folders
 from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE, QloraBase
 
 from .assembly import (
-    CARD_FILE,
     PackageFile,
-    Precision,
     check_precision,
     license_of,
     package_name,
@@ -254,7 +254,7 @@ def adapter_files(
     content: dict[str, PackageFile] = {}
     entries = []
     layers = manifest.model.architecture.image_encoder
-    shared = OnnxNetworks(lambda _: encoder, mask_side=4 * manifest.model.grid)
+    shared = OnnxNetworks(lambda _: encoder, mask_side=manifest.model.mask_side)
     for entry in manifest.adapters:
         if entry.name not in adapters:
             continue

@@ -13,10 +13,9 @@ import numpy as np
 from samzoo.runtime.errors import FormatError, InputError
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.files import read_tensors, write_tensors
+from samzoo.runtime.formats.folders import WEIGHTS_FILE
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, WEIGHTS, Manifest, read_entry
 from samzoo.zoo.graphs.storage import MAX_HALF, MIN_BYTES
-
-WEIGHTS_FILE = "model.safetensors"
 
 
 def is_package(folder: Path) -> bool:

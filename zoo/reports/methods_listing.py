@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.errors import InputError, shown
-from samzoo.runtime.formats.config import (
+from samzoo.runtime.formats.architecture import (
     Architecture,
-    ModelConfig,
     TinyVitConfig,
     UnetrDecoderConfig,
     VitConfig,
 )
+from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.fields import to_json
+from samzoo.runtime.formats.folders import CONFIG_FILE
 from samzoo.training.methods import METHODS
 from samzoo.training.methods.counts import count_trainable
 
@@ -57,7 +58,7 @@ def architecture_named(name: str) -> Architecture:
     """
     if name in ARCHITECTURES:
         return ARCHITECTURES[name]
-    config = Path(name) / "config.json"
+    config = Path(name) / CONFIG_FILE
     if config.is_file():
         return ModelConfig.read(config).architecture
     raise InputError(

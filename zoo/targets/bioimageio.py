@@ -66,7 +66,7 @@ def write(folder: Path, source: Source) -> None:
         )  # fmt: skip
     write_package(
         folder / f"{name}-prompts.zip", PromptPackage(sam),
-        [image_value(image), *prompt_values(side, 4 * source.config.grid)],
+        [image_value(image), *prompt_values(side, source.config.mask_side)],
         mask_values, source, "prompts",
     )  # fmt: skip
 

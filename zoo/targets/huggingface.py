@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samzoo.runtime.formats.config import ModelConfig, VitConfig
+from samzoo.runtime.formats.architecture import VitConfig
+from samzoo.runtime.formats.config import ModelConfig
 from samzoo.zoo.checkpoints.writing import split_ais, write_huggingface
 from samzoo.zoo.packages.target import Source, Target
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samzoo.runtime.formats.config import ModelConfig, UnetrDecoderConfig
+from samzoo.runtime.formats.architecture import UnetrDecoderConfig
+from samzoo.runtime.formats.config import ModelConfig
 from samzoo.zoo.checkpoints.reading import DECODER_STATE, MODEL_STATE
 from samzoo.zoo.checkpoints.writing import bare_state_dict, save_torch, split_ais
 from samzoo.zoo.packages.target import Source, Target

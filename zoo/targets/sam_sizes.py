@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from samzoo.runtime.formats.config import ModelConfig, TinyVitConfig, VitConfig
+from samzoo.runtime.formats.architecture import TinyVitConfig, VitConfig
+from samzoo.runtime.formats.config import ModelConfig
 
 VIT_SIZES = {768: "vit_b", 1024: "vit_l", 1280: "vit_h"}
 """segment-anything's names by the ViT's width. Source: segment-anything 1.0, ``build_sam.py``."""

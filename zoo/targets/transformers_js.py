@@ -10,8 +10,10 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from samzoo.runtime.formats.config import ModelConfig, Preprocessing, VitConfig
+from samzoo.runtime.formats.architecture import VitConfig
+from samzoo.runtime.formats.config import ModelConfig, Preprocessing
 from samzoo.runtime.formats.files import write_json
+from samzoo.runtime.formats.folders import CONFIG_FILE
 from samzoo.zoo.checkpoints.huggingface import config_of, processors_of
 from samzoo.zoo.packages.target import Source, Target
 
@@ -69,7 +71,7 @@ def write(folder: Path, source: Source) -> None:
     shown = dataclasses.replace(
         source.config, architecture=architecture, preprocessing=Preprocessing()
     )
-    write_json(folder / "config.json", config_of(architecture))
+    write_json(folder / CONFIG_FILE, config_of(architecture))
     for name, processor in processors_of(shown).items():
         write_json(folder / name, processor)
 

@@ -8,8 +8,8 @@ import tiny
 
 from samzoo.runtime.errors import FormatError, NotFoundError
 from samzoo.runtime.formats.adapter import (
-    CONFIG_FILE,
-    WEIGHTS_FILE,
+    ADAPTER_CONFIG_FILE,
+    ADAPTER_WEIGHTS_FILE,
     AdapterConfig,
     adapter_tensors,
     is_adapter,
@@ -43,8 +43,8 @@ def folder(tmp_path):
 
 
 def change_config(folder, **fields):
-    value = json.loads((folder / CONFIG_FILE).read_text())
-    (folder / CONFIG_FILE).write_text(json.dumps({**value, **fields}))
+    value = json.loads((folder / ADAPTER_CONFIG_FILE).read_text())
+    (folder / ADAPTER_CONFIG_FILE).write_text(json.dumps({**value, **fields}))
 
 
 def test_what_is_written_is_read(folder):
@@ -74,7 +74,7 @@ def test_a_folder_is_an_adapter_once_its_config_is_there(tmp_path, monkeypatch):
 
 
 def test_weights_of_another_adapter_are_refused(folder):
-    write_tensors(folder / WEIGHTS_FILE, {n: v + 1 for n, v in TENSORS.items()}, {})
+    write_tensors(folder / ADAPTER_WEIGHTS_FILE, {n: v + 1 for n, v in TENSORS.items()}, {})
     with pytest.raises(FormatError, match=r"adapter_digest is .* do not belong together"):
         read_adapter(folder)
 
@@ -99,12 +99,12 @@ def test_an_unknown_key_is_refused(folder):
 
 def test_values_that_are_not_finite_are_refused(folder):
     tensors = {n: np.full_like(v, np.nan) for n, v in TENSORS.items()}
-    write_tensors(folder / WEIGHTS_FILE, tensors, {})
+    write_tensors(folder / ADAPTER_WEIGHTS_FILE, tensors, {})
     with pytest.raises(FormatError, match="NaN or infinite"):
         read_adapter(folder)
 
 
-@pytest.mark.parametrize("name", [CONFIG_FILE, WEIGHTS_FILE])
+@pytest.mark.parametrize("name", [ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE])
 def test_a_missing_file_is_an_error(folder, name):
     (folder / name).unlink()
     with pytest.raises(NotFoundError, match=name):

@@ -6,18 +6,15 @@ import json
 import pytest
 
 from samzoo.runtime.errors import FormatError, NotFoundError
-from samzoo.runtime.formats.config import (
-    AisParameters,
+from samzoo.runtime.formats.architecture import (
     Architecture,
     LightDecoderConfig,
-    ModelConfig,
-    Preprocessing,
     TinyVitConfig,
     UnetrDecoderConfig,
     VitConfig,
-    check_format,
-    from_json,
 )
+from samzoo.runtime.formats.config import AisParameters, ModelConfig, Preprocessing
+from samzoo.runtime.formats.fields import check_format, from_json
 
 CONFIGS = [
     ModelConfig(architecture=Architecture(image_encoder=VitConfig())),

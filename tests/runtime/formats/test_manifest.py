@@ -6,7 +6,7 @@ import json
 import pytest
 
 from samzoo.runtime.errors import FormatError, NotFoundError
-from samzoo.runtime.formats.config import Architecture, TinyVitConfig
+from samzoo.runtime.formats.architecture import Architecture, TinyVitConfig
 from samzoo.runtime.formats.manifest import (
     AdapterEntry,
     FileEntry,

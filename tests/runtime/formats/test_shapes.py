@@ -2,15 +2,15 @@
 
 import pytest
 
-from samzoo.runtime.formats.config import (
+from samzoo.runtime.formats.architecture import (
     Architecture,
     LightDecoderConfig,
     MaskDecoderConfig,
-    ModelConfig,
     TinyVitConfig,
     UnetrDecoderConfig,
     VitConfig,
 )
+from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.shapes import ais_decoder_shapes, tensor_shapes
 
 SMALL_DECODER = MaskDecoderConfig(

@@ -216,7 +216,8 @@ def test_merging_the_adapter_gives_the_network_that_was_trained(trained):
 
 
 def test_the_adapter_says_where_it_came_from(train, bases, tmp_path):
-    from samzoo.runtime.formats.config import ModelConfig, to_json
+    from samzoo.runtime.formats.config import ModelConfig
+    from samzoo.runtime.formats.fields import to_json
 
     scores = train(source={"license": "MIT"}, ais=AisParameters(min_size=3))
     config, _ = read_adapter(tmp_path / "run")

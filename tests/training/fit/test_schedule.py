@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from samzoo.runtime.formats.config import from_json, to_json
+from samzoo.runtime.formats.fields import from_json, to_json
 from samzoo.training.config import TrainConfig
 from samzoo.training.fit.schedule import (
     History,

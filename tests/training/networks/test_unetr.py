@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tiny
 
-from samzoo.runtime.formats.config import UnetrDecoderConfig
+from samzoo.runtime.formats.architecture import UnetrDecoderConfig
 from samzoo.runtime.model import Model
 
 torch = pytest.importorskip("torch")

@@ -6,7 +6,7 @@ import tiny
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-from samzoo.runtime.formats.config import Architecture, VitConfig  # noqa: E402
+from samzoo.runtime.formats.architecture import Architecture, VitConfig  # noqa: E402
 from samzoo.training.networks import vit_graph  # noqa: E402
 from samzoo.training.networks.sam import _image_encoder  # noqa: E402
 

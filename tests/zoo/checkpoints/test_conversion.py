@@ -17,13 +17,13 @@ from samzoo.runtime.errors import (
     OutputExistsError,
     StorageError,
 )
-from samzoo.runtime.formats.config import (
+from samzoo.runtime.formats.architecture import (
     Architecture,
     MaskDecoderConfig,
-    ModelConfig,
     TinyVitConfig,
     UnetrDecoderConfig,
 )
+from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.formats.files import read_tensors, sha256_of
 from samzoo.zoo.checkpoints.conversion import convert, find_lite_medsam

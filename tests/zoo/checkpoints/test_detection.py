@@ -5,17 +5,15 @@ from types import SimpleNamespace
 import pytest
 
 from samzoo.runtime.errors import FormatError
-from samzoo.runtime.formats.config import (
-    SAM_PIXEL_MEAN,
-    SAM_PIXEL_STD,
+from samzoo.runtime.formats.architecture import (
     Architecture,
     LightDecoderConfig,
     MaskDecoderConfig,
-    ModelConfig,
     TinyVitConfig,
     UnetrDecoderConfig,
     VitConfig,
 )
+from samzoo.runtime.formats.config import SAM_PIXEL_MEAN, SAM_PIXEL_STD, ModelConfig
 from samzoo.zoo.checkpoints.detection import architecture_of, preprocessing_of
 
 torch = pytest.importorskip("torch")

@@ -18,7 +18,8 @@ from samzoo.runtime.errors import (
     NotFoundError,
     OutputExistsError,
 )
-from samzoo.runtime.formats.config import LightDecoderConfig, ModelConfig, UnetrDecoderConfig
+from samzoo.runtime.formats.architecture import LightDecoderConfig, UnetrDecoderConfig
+from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.files import read_tensors
 from samzoo.zoo.checkpoints.conversion import convert
 from samzoo.zoo.checkpoints.writing import write_checkpoint

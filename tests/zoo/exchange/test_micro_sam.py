@@ -148,7 +148,7 @@ def test_a_written_checkpoint_is_read_back_as_the_same_adapter(read, method, tmp
 
 def test_a_trainers_file_with_a_decoder_is_read(seeded_base, tmp_path):
     torch = pytest.importorskip("torch")
-    from samzoo.runtime.formats.config import UnetrDecoderConfig
+    from samzoo.runtime.formats.architecture import UnetrDecoderConfig
     from samzoo.runtime.formats.shapes import ais_decoder_shapes
 
     settings = UnetrDecoderConfig(features=(12, 8, 6, 4), upsampling="transposed")

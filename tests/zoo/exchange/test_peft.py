@@ -11,7 +11,7 @@ import tiny
 
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, WrongBaseError
 from samzoo.runtime.formats.adapter import read_adapter
-from samzoo.runtime.formats.config import LightDecoderConfig
+from samzoo.runtime.formats.architecture import LightDecoderConfig
 from samzoo.runtime.formats.fields import to_json
 from samzoo.runtime.formats.files import read_tensors, write_tensors
 from samzoo.runtime.formats.folders import read_model_folder

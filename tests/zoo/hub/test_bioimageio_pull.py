@@ -14,7 +14,7 @@ import tiny
 from fake_hub import FakeHub
 
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, StorageError
-from samzoo.runtime.formats.config import UnetrDecoderConfig
+from samzoo.runtime.formats.architecture import UnetrDecoderConfig
 from samzoo.runtime.formats.manifest import Manifest
 from samzoo.runtime.loading import load
 from samzoo.zoo import export, resolve, write_checkpoint

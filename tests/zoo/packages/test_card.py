@@ -6,7 +6,8 @@ import shutil
 
 import pytest
 
-from samzoo.runtime.formats.config import Architecture, ModelConfig, Preprocessing, TinyVitConfig
+from samzoo.runtime.formats.architecture import Architecture, TinyVitConfig
+from samzoo.runtime.formats.config import ModelConfig, Preprocessing
 from samzoo.runtime.formats.manifest import LoadProof, Manifest
 from samzoo.zoo.packages.card import MANDATORY, SECTIONS, card_problems, render_card
 from samzoo.zoo.packages.card_header import header_of

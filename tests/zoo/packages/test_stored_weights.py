@@ -9,9 +9,8 @@ import tiny
 from samzoo.runtime import load
 from samzoo.runtime.errors import FormatError, InputError
 from samzoo.runtime.formats.files import read_tensors
-from samzoo.runtime.formats.manifest import WEIGHTS, Manifest
+from samzoo.runtime.formats.manifest import WEIGHTS, Manifest, Precision
 from samzoo.zoo import export
-from samzoo.zoo.packages.assembly import Precision
 from samzoo.zoo.targets import choose_targets
 
 torch = pytest.importorskip("torch")

@@ -10,7 +10,7 @@ import pytest
 import tiny
 
 from samzoo.runtime.errors import InputError
-from samzoo.runtime.formats.config import UnetrDecoderConfig
+from samzoo.runtime.formats.architecture import UnetrDecoderConfig
 from samzoo.runtime.formats.files import write_json
 from samzoo.training import METHODS
 from samzoo.training.methods import mask_decoder_lora
