@@ -190,7 +190,9 @@ def keep(
     for block in found.blocks:  # only the widths of the base are read
         name = f"{names[block]}.{layers['lin1']}.weight"
         if f"{ENCODER_PREFIX}{name}" not in base:
-            raise FormatError(f"the base lacks {shown(ENCODER_PREFIX + name)}, which a bypass needs")
+            raise FormatError(
+                f"the base lacks {shown(ENCODER_PREFIX + name)}, which a bypass needs"
+            )
         shapes[name] = base[f"{ENCODER_PREFIX}{name}"].shape
     tensors = _tensors(shapes, plain, settings)
     expected = {f"{ENCODER_PREFIX}{name}": shape for name, shape in tensors.items()}

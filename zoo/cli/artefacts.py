@@ -8,8 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from samzoo.runtime.errors import InputError, NotFoundError
-from samzoo.runtime.formats.adapter import CONFIG_FILE as ADAPTER_CONFIG_FILE
-from samzoo.runtime.formats.adapter import is_adapter
+from samzoo.runtime.formats.adapter import ADAPTER_CONFIG_FILE, is_adapter
 from samzoo.runtime.formats.files import read_json
 from samzoo.runtime.formats.folders import CONFIG_FILE
 

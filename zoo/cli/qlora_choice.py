@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.errors import InputError
-from samzoo.runtime.formats.adapter import CONFIG_FILE, is_adapter, read_adapter_config
+from samzoo.runtime.formats.adapter import ADAPTER_CONFIG_FILE, is_adapter, read_adapter_config
 from samzoo.training.methods import get_method
 from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE
 
@@ -26,7 +26,7 @@ def chosen_qlora_base(given: str | None, adapters: Sequence[Path]) -> Any:
     for folder in adapters:
         if not is_adapter(folder):
             raise InputError(f"--qlora-base is for adapters, but {folder} is not one; omit it")
-    methods = [read_adapter_config(folder / CONFIG_FILE).method for folder in adapters]
+    methods = [read_adapter_config(folder / ADAPTER_CONFIG_FILE).method for folder in adapters]
     if all(get_method(method).quantized is None for method in methods):
         raise InputError(f"--qlora-base is for QLoRA adapters, found {', '.join(methods)}; omit it")
     return given

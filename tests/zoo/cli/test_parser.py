@@ -92,9 +92,9 @@ def test_options_are_frozen_to_the_bottom():
 
 
 def test_precisions_are_those_of_packages():
-    from samzoo.zoo.packages import assembly
+    from samzoo.runtime.formats import manifest
 
-    assert PRECISIONS == assembly.PRECISIONS
+    assert PRECISIONS == manifest.PRECISIONS
 
 
 def test_help_loads_nothing_heavy():

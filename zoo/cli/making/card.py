@@ -23,9 +23,9 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(options: CardOptions) -> Result:
     """Render a package's card again, and say what it lacks."""
-    from samzoo.runtime.formats.manifest import Manifest
+    from samzoo.runtime.formats.manifest import CARD_FILE, Manifest
     from samzoo.zoo.packages.card import card_problems
-    from samzoo.zoo.packages.changes import CARD_FILE, update_package
+    from samzoo.zoo.packages.changes import update_package
 
     folder = options.package
     manifest = update_package(folder, Manifest.read(folder))
