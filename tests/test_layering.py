@@ -104,16 +104,9 @@ def test_parts_import_nothing_forbidden(part):
 
 
 LATE = (
-    *HEAVY,
-    "PIL",
-    "bioimageio",
-    "dask",
-    "loguru",
-    "numpy",
-    "onnxruntime",
-    "safetensors",
-    "tifffile",
-)
+    *HEAVY, "PIL", "bioimageio", "dask", "importlib.metadata", "loguru", "numpy", "onnxruntime",
+    "safetensors", "tifffile", "tqdm",
+)  # fmt: skip
 """Libraries that are worth an import inside a function: they take long to load, or are optional."""
 
 
@@ -128,7 +121,17 @@ def late_imports(path):
                 yield from ((alias.name, node.lineno) for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
                 inner = f"{package}.{node.module}" if node.module else package
-                yield (inner if node.level else node.module), node.lineno
+                base = inner if node.level else str(node.module)
+                for alias in node.names:  # ``from room import module`` is about the module
+                    name = f"{base}.{alias.name}"
+                    yield (name if file_of(name).is_file() else base), node.lineno
+
+
+def file_of(name):
+    """The file of a module or package of samzoo, by its dotted name; it may not be there."""
+    path = ROOT / name.removeprefix("samzoo.").replace(".", "/")
+    module = path.with_name(f"{path.name}.py")
+    return module if module.is_file() else path / "__init__.py"
 
 
 def is_late(name):
@@ -137,8 +140,7 @@ def is_late(name):
 
 def needs_late(name, *, seen):
     """Whether a module of samzoo, or one that it imports at its top, uses such a library."""
-    path = ROOT / (name.removeprefix("samzoo.").replace(".", "/") + ".py")
-    path = path if path.is_file() else path.with_suffix("") / "__init__.py"
+    path = file_of(name)
     if name in seen or not path.is_file():
         return False
     seen.add(name)
@@ -161,7 +163,6 @@ def test_imports_inside_functions_are_of_heavy_libraries():
         f"{path.relative_to(ROOT)}:{line} imports {name}"
         for part in PARTS
         for path in files_of(part)
-        if "cli" not in path.relative_to(ROOT).parts
         for name, line in late_imports(path)
         if not is_late(name) and not needs_late(name, seen=set())
     ]

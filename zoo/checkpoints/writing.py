@@ -84,7 +84,7 @@ def write_checkpoint(
         )
     check_shapes(tensors, config.architecture, where=str(source))
     sam, ais = split_ais(tensors)
-    _tell_differences(config, to, source)
+    tell_differences(config, to, where=str(source))
     if to == "huggingface":
         config_of(config.architecture)  # refuses before the folder is made
         write_folder(output, partial(write_huggingface, config=config, sam=sam), force=force)
@@ -166,7 +166,7 @@ def _check_outputs(
     return files
 
 
-def _tell_differences(config: ModelConfig, to: Target, source: Path) -> None:
+def tell_differences(config: ModelConfig, to: Target, *, where: str) -> None:
     """Warn about settings that the target's files cannot hold, since the masks will then differ."""
     given, plain = config.preprocessing, Preprocessing()
     lost = [
@@ -181,11 +181,11 @@ def _tell_differences(config: ModelConfig, to: Target, source: Path) -> None:
     if lost:
         logger.warning(
             "%s: %s files cannot say how images are prepared (%s); prepare them in this way "
-            "yourself, or the masks will differ", source, to, ", ".join(lost),
+            "yourself, or the masks will differ", where, to, ", ".join(lost),
         )  # fmt: skip
     ais = config.architecture.ais_decoder
     if ais is not None and not (to == "micro-sam" and isinstance(ais, UnetrDecoderConfig)):
-        logger.warning("%s: %s files cannot hold its AIS decoder (%s)", source, to, ais.type)
+        logger.warning("%s: %s files cannot hold its AIS decoder (%s)", where, to, ais.type)
 
 
 def _unused_head(config: ModelConfig) -> Tensors:

@@ -16,6 +16,8 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+from samzoo.runtime.errors import InputError, MissingDependencyError, NotFoundError
+
 from .parser import parse
 from .verb import Result
 
@@ -81,8 +83,6 @@ def _print_result(result: Result, *, as_json: bool) -> int:
 
 
 def _report(error: Exception) -> int:
-    from samzoo.runtime.errors import InputError, MissingDependencyError, NotFoundError
-
     if isinstance(error, (InputError, MissingDependencyError, NotFoundError)):
         print(f"samzoo: {error}", file=sys.stderr)
         return 2

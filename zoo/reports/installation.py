@@ -26,6 +26,8 @@ from samzoo.zoo.hub.names import DEFAULT_MODEL, load, resolve
 GROUPS: dict[str, dict[str, str]] = {
     "core": {
         "bioimage-cpp": "bioimage_cpp",
+        "filelock": "filelock",
+        "markdown-it-py": "markdown_it",
         "numpy": "numpy",
         "onnxruntime": "onnxruntime",
         "pillow": "PIL",

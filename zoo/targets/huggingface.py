@@ -9,7 +9,7 @@ from pathlib import Path
 
 from samzoo.runtime.formats.architecture import VitConfig
 from samzoo.runtime.formats.config import ModelConfig
-from samzoo.zoo.checkpoints.writing import split_ais, write_huggingface
+from samzoo.zoo.checkpoints.writing import split_ais, tell_differences, write_huggingface
 from samzoo.zoo.packages.target import Source, Target
 
 from .sam_sizes import bottlenecks
@@ -26,6 +26,7 @@ def refusal(config: ModelConfig) -> str:
 
 def write(folder: Path, source: Source) -> None:
     """Write config, weights and processor files."""
+    tell_differences(source.config, "huggingface", where=source.manifest.name)
     write_huggingface(folder, source.config, split_ais(source.tensors)[0])
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from samzoo.runtime.formats.architecture import UnetrDecoderConfig
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.zoo.checkpoints.reading import DECODER_STATE, MODEL_STATE
-from samzoo.zoo.checkpoints.writing import bare_state_dict, save_torch, split_ais
+from samzoo.zoo.checkpoints.writing import bare_state_dict, save_torch, split_ais, tell_differences
 from samzoo.zoo.packages.target import Source, Target
 
 from .sam_sizes import plain_sizes_only, sam_size
@@ -26,6 +26,7 @@ def refusal(config: ModelConfig) -> str:
 
 def write(folder: Path, source: Source) -> None:
     """Write SAM's weights; with micro-sam's AIS decoder, also the decoder, and both in one file."""
+    tell_differences(source.config, "micro-sam", where=source.manifest.name)
     size = sam_size(source.config)
     weights = bare_state_dict(source.config, source.tensors)
     save_torch(folder / f"{size}.pt", weights)

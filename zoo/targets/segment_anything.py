@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from samzoo.runtime.formats.config import ModelConfig
-from samzoo.zoo.checkpoints.writing import bare_state_dict, save_torch
+from samzoo.zoo.checkpoints.writing import bare_state_dict, save_torch, tell_differences
 from samzoo.zoo.packages.target import Source, Target
 
 from .sam_sizes import bottlenecks, sam_size
@@ -20,6 +20,7 @@ from .sam_sizes import bottlenecks, sam_size
 
 def write(folder: Path, source: Source) -> None:
     """Write the state dict, under each name that a tool requires."""
+    tell_differences(source.config, "segment-anything", where=source.manifest.name)
     weights = bare_state_dict(source.config, source.tensors)
     for name in file_names(source.config, source.manifest.name):
         save_torch(folder / name, weights)

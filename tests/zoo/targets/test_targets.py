@@ -1,5 +1,7 @@
 """What every target of ``samzoo export --target`` has in common."""
 
+import dataclasses
+
 import pytest
 import tiny
 
@@ -56,3 +58,17 @@ def test_segment_anything_s_file_is_a_bare_state_dict(tmp_path):
     expected = {k: v for k, v in sam.state_dict().items() if not k.startswith("ais_decoder.")}
     assert state.keys() == expected.keys()
     assert all(torch.equal(state[key], expected[key]) for key in state)
+
+
+def test_what_the_files_of_a_target_cannot_say_is_told(tmp_path, caplog):
+    config = tiny.make_config("vit")
+    preprocessing = dataclasses.replace(config.preprocessing, gamma=0.7)
+    sam = tiny.make_sam(dataclasses.replace(config, preprocessing=preprocessing))
+    base = tiny.write_base(tmp_path / "base", sam)
+    targets = choose_targets(["segment-anything", "huggingface"])
+    export(base, tmp_path / "package", targets=targets, name="cells")
+    told = [record.getMessage() for record in caplog.records if "gamma 0.7" in record.getMessage()]
+    assert [message.split(" files")[0] for message in told] == [
+        "cells: segment-anything",
+        "cells: huggingface",
+    ]

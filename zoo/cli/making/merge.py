@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from samzoo.runtime.formats.fields import to_json
 from samzoo.zoo.cli.options import add_base, add_output, add_qlora_base
 from samzoo.zoo.cli.verb import Result, Verb
 
@@ -37,7 +38,6 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(options: MergeOptions) -> Result:
     """Fold an adapter into its base."""
-    from samzoo.runtime.formats.fields import to_json
     from samzoo.runtime.images.reading import read_image
     from samzoo.training.methods import get_method
     from samzoo.zoo.cli.qlora_choice import chosen_qlora_base

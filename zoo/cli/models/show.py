@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from dataclasses import dataclass
 
+from samzoo.runtime.formats.fields import to_json
 from samzoo.zoo.cli.verb import Result, Verb
 
 
@@ -24,7 +25,6 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(options: ShowOptions) -> Result:
     """Print a model's card."""
-    from samzoo.runtime.formats.fields import to_json
     from samzoo.runtime.formats.manifest import Manifest
     from samzoo.zoo.hub.names import resolve
 
