@@ -17,7 +17,7 @@ import numpy as np
 
 from samzoo.runtime.errors import FormatError, NotFoundError, StorageError, shown
 from samzoo.runtime.formats.arrays import Tensors
-from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
+from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX, ENCODER_PREFIX
 from samzoo.runtime.formats.shapes import BATCH_NORM_COUNTER
 from samzoo.runtime.formats.tensor_files import (
     BFLOAT16,
@@ -112,7 +112,7 @@ def read_checkpoint(path: Path, *, decoder: Path | None = None) -> Checkpoint:
         if ais:
             raise FormatError(f"{path}: holds an AIS decoder already; omit --decoder {decoder}")
         ais = _separate_decoder(decoder)
-    named = {**found.model, **{f"ais_decoder.{name}": value for name, value in ais.items()}}
+    named = {**found.model, **{f"{AIS_DECODER_PREFIX}{name}": value for name, value in ais.items()}}
     weights = as_weights(named, where=str(file))
     return Checkpoint(file, weights, folder)
 

@@ -1,6 +1,7 @@
 """A lock between processes, by the library filelock, which ends with the process that holds it.
 
-The operating system holds it on an open file, so a killed process leaves no stuck lock.
+The operating system holds it on an open file, so a killed process leaves no stuck lock. The empty
+file may stay. On a disk without such locks filelock warns and takes a softer one.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ def locked(path: Path, *, waiting: Callable[[], None] = lambda: None) -> Iterato
         except Timeout:
             waiting()
             lock.acquire(poll_interval=PAUSE)
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be locked ({error.strerror or error})") from error
+    except (OSError, NotImplementedError) as error:  # the latter: a disk without locks
+        reason = getattr(error, "strerror", None) or error
+        raise StorageError(f"{path}: cannot be locked ({reason})") from error
     try:
         yield
     finally:

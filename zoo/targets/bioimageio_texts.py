@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.formats.config import ModelConfig
-from samzoo.runtime.formats.manifest import Manifest
+from samzoo.runtime.formats.manifest import CARD_FILE, Manifest
 from samzoo.zoo.packages.target import Source
 
 SAM_PAPER = ("Kirillov et al., Segment Anything, 2023", "10.48550/arXiv.2304.02643")
@@ -50,7 +50,7 @@ def describe_model(
 
     v0_5 = spec()
     manifest, config = source.manifest, source.config
-    readme = folder / "README.md"
+    readme = folder / CARD_FILE
     readme.write_text(_readme(manifest, purpose), encoding="utf-8")
     data = v0_5.IntervalOrRatioDataDescr(type="float32")
 

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from samzoo.runtime.errors import StorageError
+from samzoo.zoo.downloads import file_lock
 from samzoo.zoo.downloads.file_lock import locked
 
 HOLD = (
@@ -76,4 +77,14 @@ def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path):
         pytest.raises(StorageError, match=r"file.a: cannot be locked"),
         locked(tmp_path / "file" / "a"),
     ):
+        pass
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), NotImplementedError("flock")])
+def test_a_disk_without_locks_is_one_clear_error(tmp_path, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(file_lock.FileLock, "acquire", fail)
+    with pytest.raises(StorageError, match="cannot be locked"), locked(tmp_path / "a"):
         pass

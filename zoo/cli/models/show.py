@@ -25,12 +25,12 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(options: ShowOptions) -> Result:
     """Print a model's card."""
-    from samzoo.runtime.formats.manifest import Manifest
+    from samzoo.runtime.formats.manifest import CARD_FILE, Manifest
     from samzoo.zoo.hub.names import resolve
 
     folder = resolve(options.reference)
     manifest = Manifest.read(folder)
-    card = folder / "README.md"
+    card = folder / CARD_FILE
     text = f"{manifest.name}: no card"
     if card.is_file():
         text = card.read_text(encoding="utf-8", errors="replace")
