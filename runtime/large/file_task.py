@@ -126,6 +126,11 @@ class FileTask:
             raise InputError(
                 f"--stack: found {self.stack!r}, allowed are {', '.join(get_args(Kind))}"
             )
+        if self.stack != "volume" and (self.gap_closing or self.min_z_extent):
+            raise InputError(
+                "--gap-closing, --min-z-extent: they join objects over the slices of a volume; "
+                "pass --stack volume, or omit them"
+            )
         if not self.in_pieces:
             return
         if self.mode != "ais":

@@ -135,6 +135,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "both": ({"workers": 1, "scheduler": "tcp://127.0.0.1:9"}, "not both"),
     "volume": ({"stack": "volume"}, "a volume needs slices"),
     "stack": ({"stack": "volumes"}, "found 'volumes', allowed are volume, frames"),
+    "gap": ({"gap_closing": 1}, "slices of a volume"),
+    "extent": ({"stack": "frames", "min_z_extent": 2}, "slices of a volume"),
     "overlay": ({"overlay": "o.jpg"}, r"overlays are written as \.png"),
     "table": ({"table": "t.txt"}, r"tables are written as \.csv"),
 }
