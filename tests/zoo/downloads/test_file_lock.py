@@ -9,7 +9,6 @@ import threading
 import pytest
 
 from samzoo.runtime.errors import StorageError
-from samzoo.zoo.downloads import file_lock
 from samzoo.zoo.downloads.file_lock import locked
 
 HOLD = (
@@ -85,6 +84,6 @@ def test_a_disk_without_locks_is_one_clear_error(tmp_path, monkeypatch, error):
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(file_lock.FileLock, "acquire", fail)
+    monkeypatch.setattr("filelock.FileLock.acquire", fail)
     with pytest.raises(StorageError, match="cannot be locked"), locked(tmp_path / "a"):
         pass
