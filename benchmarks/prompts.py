@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 from racing import Contender, race, table
 
-from samzoo.runtime.formats.architecture import Architecture, VitConfig
+from samzoo.runtime.formats.architecture import Architecture
 from samzoo.runtime.formats.config import ModelConfig
+from samzoo.runtime.formats.families.vit import VitConfig
 from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 
 SIDE = 1024

@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 from racing import Contender, race, table
 
-from samzoo.runtime.formats.architecture import Architecture, VitConfig
+from samzoo.runtime.formats.architecture import Architecture
 from samzoo.runtime.formats.config import SAM_PIXEL_MEAN, SAM_PIXEL_STD, ModelConfig
+from samzoo.runtime.formats.families.vit import VitConfig
 
 ARCHITECTURES = {
     "vit_b": VitConfig(),

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from samzoo.runtime.formats.architecture import Architecture, LightDecoderConfig, VitConfig
+from samzoo.runtime.formats.architecture import Architecture, LightDecoderConfig
 from samzoo.runtime.formats.config import AisParameters, ModelConfig, Preprocessing
+from samzoo.runtime.formats.families.vit import VitConfig
 from samzoo.runtime.formats.manifest import AdapterEntry, FileEntry, Manifest
 from samzoo.runtime.model import Model
 

@@ -14,15 +14,15 @@ import numpy as np
 
 from samzoo.runtime.formats.architecture import (
     Architecture,
-    EncoderConfig,
     LightDecoderConfig,
     MaskDecoderConfig,
-    TinyVitConfig,
     UnetrDecoderConfig,
-    VitConfig,
 )
 from samzoo.runtime.formats.config import ModelConfig, Preprocessing
 from samzoo.runtime.formats.digest import weights_digest
+from samzoo.runtime.formats.families.encoder import EncoderConfig
+from samzoo.runtime.formats.families.tiny_vit import TinyVitConfig
+from samzoo.runtime.formats.families.vit import VitConfig
 from samzoo.runtime.formats.files import read_tensors, write_json, write_tensors
 
 IMAGE_SIZE = 64

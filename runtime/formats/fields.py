@@ -14,6 +14,10 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from samzoo.runtime.errors import FormatError, shown
 
+KINDS = "kinds"
+"""Key in the metadata of a dataclass's field: a function that lists the dataclasses which its value
+may have, for a field whose type is their base class."""
+
 
 def check_format(value: Mapping[str, Any], name: str, version: int, *, where: str) -> None:
     """Check the ``format`` field of a config or manifest.
@@ -111,7 +115,11 @@ def _parse_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
         return _parse(kinds[0], value, where)
     if not all(dataclasses.is_dataclass(kind) for kind in kinds):
         return _parse_choice(kinds, value, where, null=null)
-    # Several dataclasses: each has a `type` field with one allowed value.
+    return _parse_typed(kinds, value, where)
+
+
+def _parse_typed(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
+    """Build one of several dataclasses; each has a ``type`` field with one allowed value."""
     by_type = {get_args(typing.get_type_hints(kind)["type"])[0]: kind for kind in kinds}
     found = value.get("type") if isinstance(value, Mapping) else None
     if found not in by_type:
@@ -159,11 +167,14 @@ def _parse_dataclass(kind: Any, value: Any, where: str) -> Any:
     if unknown:
         allowed = ", ".join(sorted(hints)) or "none"
         raise FormatError(f"{where}: unknown key {shown(unknown[0])}, allowed: {allowed}")
-    arguments = {
-        name: _parse(hints[name], item, f"{where}: {name}" if ": " not in where else
-                     f"{where}.{name}")
-        for name, item in value.items()
-    }  # fmt: skip
+    tables = {f.name: f.metadata[KINDS] for f in dataclasses.fields(kind) if KINDS in f.metadata}
+    arguments = {}
+    for name, item in value.items():
+        inner = f"{where}: {name}" if ": " not in where else f"{where}.{name}"
+        if name in tables:
+            arguments[name] = _parse_typed(tables[name](), item, inner)
+        else:
+            arguments[name] = _parse(hints[name], item, inner)
     try:
         return kind(**arguments)
     except TypeError as error:

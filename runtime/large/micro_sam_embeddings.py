@@ -20,17 +20,16 @@ import numpy as np
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.engine.tile_values import LazyTiles
 from samzoo.runtime.errors import FormatError, InputError, require, shown
-from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS, TinyVitConfig
+from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS
 from samzoo.runtime.formats.arrays import Float3D
 from samzoo.runtime.formats.config import ModelConfig
+from samzoo.runtime.formats.families.table import FAMILIES, family_of
+from samzoo.runtime.formats.families.vit import vit_of
 from samzoo.runtime.images.geometry import Size, input_size
 from samzoo.runtime.images.tiles import regular_tiles, whole
 
 FEATURES = "features"
 SIGNATURE = ("data_signature", "tile_shape", "halo", "model_type", "input_size", "original_size")
-
-WIDTHS = {"vit_b": 768, "vit_l": 1024, "vit_h": 1280}
-"""Width of a token's embedding, by the first letters of micro-sam's ``model_type``."""
 
 
 def is_micro_sam(folder: Path) -> bool:
@@ -133,11 +132,12 @@ def _open(folder: Path) -> Any:
 
 def _check_model(folder: Path, kind: object, config: ModelConfig) -> None:
     encoder = config.architecture.image_encoder
-    width = WIDTHS.get(str(kind)[:5])
-    tiny = str(kind).startswith("vit_t")
-    fits = isinstance(encoder, TinyVitConfig) if tiny else not isinstance(encoder, TinyVitConfig)
-    if fits and width is not None and not isinstance(encoder, TinyVitConfig):
-        fits = encoder.embed_dim == width
+    # micro-sam's own models are called "vit_b_lm" and the like. Other names only tell that the
+    # encoder is a ViT.
+    size = str(kind)[:5]
+    known = any(size in family.sizes for family in FAMILIES)
+    family = family_of(encoder)
+    fits = family.size(encoder) == size if known else vit_of(encoder) is not None
     if not fits:
         raise InputError(
             f"{folder}: model_type: found {shown(str(kind))}, this model is of another kind; pass "

@@ -23,9 +23,10 @@ from segment_anything import sam_model_registry
 from torch_em.loss import DiceBasedDistanceLoss
 from transformers import SamModel, SamProcessor
 
-from samzoo.runtime.formats.architecture import Architecture, UnetrDecoderConfig, VitConfig
+from samzoo.runtime.formats.architecture import Architecture, UnetrDecoderConfig
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.digest import weights_digest
+from samzoo.runtime.formats.families.vit import VitConfig
 from samzoo.runtime.formats.files import read_tensors, write_json, write_tensors
 from samzoo.runtime.formats.shapes import tensor_shapes
 from samzoo.training.networks.sam import load_sam

@@ -8,7 +8,8 @@ import pytest
 import tiny
 from answers import SIZE
 
-from samzoo.runtime.formats.architecture import MaskDecoderConfig, UnetrDecoderConfig, VitConfig
+from samzoo.runtime.formats.architecture import MaskDecoderConfig, UnetrDecoderConfig
+from samzoo.runtime.formats.families.vit import VitConfig
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import tiny
 
-from samzoo.runtime.formats.architecture import Architecture, VitConfig
+from samzoo.runtime.formats.architecture import Architecture
 from samzoo.runtime.formats.config import ModelConfig, Preprocessing
 from samzoo.runtime.formats.digest import weights_digest
+from samzoo.runtime.formats.families.vit import VitConfig
 from samzoo.runtime.formats.shapes import tensor_shapes
 
 

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from numpy.typing import NDArray
 
 from samzoo.runtime.errors import FormatError, shown
-from samzoo.runtime.formats.architecture import AdaptFormerConfig, Architecture, EncoderConfig
+from samzoo.runtime.formats.architecture import Architecture
 from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.families.encoder import AdaptFormerConfig, EncoderConfig
 from samzoo.runtime.formats.fields import check_types
 from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 
@@ -82,9 +83,7 @@ def extended(architecture: Architecture, settings: AdaptFormerSettings) -> Archi
         blocks=tuple(chosen_blocks(encoder, settings.blocks)),
         identity=settings.init == "identity",
     )
-    return dataclasses.replace(
-        architecture, image_encoder=dataclasses.replace(encoder, adaptformer=config)
-    )
+    return dataclasses.replace(architecture, image_encoder=encoder.replaced(adaptformer=config))
 
 
 def trainable(
@@ -178,7 +177,7 @@ def keep(
             describes other bypasses.
     """
     found = architecture.image_encoder.adaptformer
-    encoder = dataclasses.replace(architecture.image_encoder, adaptformer=None)
+    encoder = architecture.image_encoder.replaced(adaptformer=None)
     plain = dataclasses.replace(architecture, image_encoder=encoder)
     if found is None or found != extended(plain, settings).image_encoder.adaptformer:
         raise FormatError(

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Literal, Protocol, runtime_checkable
 
 from samzoo.runtime.errors import FormatError, shown
-from samzoo.runtime.formats.architecture import EncoderConfig, TinyVitConfig
+from samzoo.runtime.formats.families.encoder import EncoderConfig
+from samzoo.runtime.formats.families.table import family_of
 
 from .checks import SECTION
 
@@ -39,14 +40,8 @@ class InBlocks(Protocol):
 
 def block_names(config: EncoderConfig) -> list[str]:
     """List the modules of all attention blocks, for example ``blocks.3``, in their order."""
-    if isinstance(config, TinyVitConfig):
-        return [
-            f"layers.{stage}.blocks.{block}"
-            for stage, depth in enumerate(config.depths)
-            if stage > 0
-            for block in range(depth)
-        ]
-    return [f"blocks.{block}" for block in range(config.depth)]
+    names: list[str] = family_of(config).block_names(config)
+    return names
 
 
 def check_blocks(value: Blocks) -> None:

@@ -1,7 +1,7 @@
 """The layers of a block that methods call ``q``, ``k``, ``v``, ``proj``, ``mlp`` and so on.
 
 Segment-anything's ViT and TinyViT name the same six layers of a block differently, and order the
-rows of the fused ``qkv`` differently. Only this module knows both.
+rows of the fused ``qkv`` differently. The table of families has the names and the order.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from samzoo.runtime.formats.architecture import EncoderConfig, TinyVitConfig
+from samzoo.runtime.formats.families.encoder import EncoderConfig
+from samzoo.runtime.formats.families.table import family_of
 
 from .blocks import Blocks, chosen_names
 
@@ -23,33 +24,13 @@ if TYPE_CHECKING:
 Shapes = Mapping[str, tuple[int, ...]]
 """Shapes of an encoder's parameters by their names in the encoder."""
 
-VIT_LAYERS = {
-    "norm1": "norm1",
-    "qkv": "attn.qkv",
-    "proj": "attn.proj",
-    "norm2": "norm2",
-    "lin1": "mlp.lin1",
-    "lin2": "mlp.lin2",
-}
-TINY_VIT_LAYERS = {
-    "norm1": "attn.norm",
-    "qkv": "attn.qkv",
-    "proj": "attn.proj",
-    "norm2": "mlp.norm",
-    "lin1": "mlp.fc1",
-    "lin2": "mlp.fc2",
-}
-"""Layers with the same arithmetic at the same place. A TinyViT's convolutions (stem, first stage,
-``local_conv`` in each block, patch merging) have no counterpart and stay frozen."""
-
-
 FUSED = ("q", "k", "v")
 """The matrices in ``qkv``, in this order."""
 
 
-def block_layers(config: EncoderConfig) -> dict[str, str]:
+def block_layers(config: EncoderConfig) -> Mapping[str, str]:
     """Return the names in the block of its six layers, by ``norm1``, ``qkv`` and so on."""
-    return TINY_VIT_LAYERS if isinstance(config, TinyVitConfig) else VIT_LAYERS
+    return family_of(config).layers
 
 
 def linear_layers(
@@ -93,11 +74,7 @@ def matrix_rows(config: EncoderConfig, layer: str, matrix: str, rows: int) -> ND
     index: NDArray[np.intp] = np.arange(rows)
     if matrix not in FUSED:
         return index
-    if isinstance(config, TinyVitConfig):
-        heads = config.num_heads[int(layer.split(".")[1])]
-        blocks = index.reshape(heads, 3, -1)
-    else:
-        blocks = index.reshape(1, 3, -1)
+    blocks = index.reshape(family_of(config).qkv_groups(config, layer), 3, -1)
     index = blocks[:, FUSED.index(matrix)].reshape(-1)
     return index
 

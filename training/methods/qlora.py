@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from samzoo.runtime.formats.architecture import Architecture
+from samzoo.runtime.formats.families.table import FAMILIES
 from samzoo.runtime.formats.four_bit import Quantization, dequantize, quantize
 from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 
 from . import lora
 from .blocks import LATE
-from .layers import TINY_VIT_LAYERS, VIT_LAYERS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,8 +43,8 @@ DEFAULTS = QloraSettings()
 LATE_DEFAULTS = QloraSettings(matrices=lora.LATE_DEFAULTS.matrices, blocks=LATE)
 
 _LINEAR = tuple(
-    f".{layers[key]}.weight"
-    for layers in (VIT_LAYERS, TINY_VIT_LAYERS)
+    f".{family.layers[key]}.weight"
+    for family in FAMILIES
     for key in ("qkv", "proj", "lin1", "lin2")
 )
 """Ends of the names of all weights of ``nn.Linear`` layers in an encoder. ``patch_embed.proj`` is

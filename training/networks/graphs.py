@@ -13,16 +13,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from segment_anything.modeling import ImageEncoderViT
 from torch import Tensor, nn
 
 from samzoo.runtime.engine.networks import MULTIMASK_OUTPUT
 from samzoo.runtime.formats.arrays import Array, Float4D
 from samzoo.runtime.prompts.tokens import BOX_TOP_LEFT, PADDING
 
+from .encoders import encoder_network
 from .mask_decoding import draw_masks, predict_tokens
 from .sam import Sam
-from .vit_graph import encode_vit
 
 
 class EncoderGraph(nn.Module):
@@ -32,14 +31,12 @@ class EncoderGraph(nn.Module):
         super().__init__()
         self.preprocess = sam.preprocess
         self.image_encoder = sam.image_encoder
+        self.encoding = encoder_network(sam.config.architecture.image_encoder).encode
 
     def forward(self, input_image: Tensor) -> Tensor:
         """Map a resized image, its sides at most ``image_size``, to ``(1, 256, grid, grid)``."""
         x = self.preprocess(input_image.permute(2, 0, 1)[None])
-        if isinstance(self.image_encoder, ImageEncoderViT):
-            return encode_vit(self.image_encoder, x)
-        result: Tensor = self.image_encoder(x)
-        return result
+        return self.encoding(self.image_encoder, x)
 
 
 class AisGraph(nn.Module):

@@ -1,8 +1,8 @@
 """SAM in torch, built from a config's numbers: encoder, prompt encoder, mask decoder, AIS decoder.
 
 In: a ``ModelConfig`` and weights by the original SAM key names. Out: a ``Sam`` module. Prompt
-encoder, mask decoder and the ViT are segment-anything's own classes; TinyViT is in
-``tiny_vit.py``.
+encoder and mask decoder are segment-anything's own classes; ``encoders.py`` builds the image
+encoder.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from segment_anything.modeling import (
-    ImageEncoderViT,
     MaskDecoder,
     PromptEncoder,
     TwoWayTransformer,
@@ -23,7 +22,7 @@ from segment_anything.modeling import (
 from torch import Tensor, nn
 
 from samzoo.runtime.errors import FormatError, shown
-from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS, Architecture, VitConfig
+from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS, Architecture
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import ModelConfig, Preprocessing
 from samzoo.runtime.formats.folders import WEIGHTS_FILE, read_model_folder
@@ -31,8 +30,8 @@ from samzoo.runtime.formats.tensor_files import check_names
 from samzoo.training.methods.adaptformer import add_bypasses
 
 from .ais_decoder import build_ais_decoder
+from .encoders import encoder_network
 from .mask_decoding import draw_masks, predict_tokens
-from .tiny_vit import TinyVit
 
 
 class Preprocess(nn.Module):
@@ -65,8 +64,9 @@ class Sam(nn.Module):
         super().__init__()
         self.config = config
         self.preprocess = Preprocess(config.preprocessing, config.image_size)
-        self.image_encoder = _image_encoder(config.architecture)
-        add_bypasses(self.image_encoder, config.architecture.image_encoder)
+        encoder = config.architecture.image_encoder
+        self.image_encoder = encoder_network(encoder).build(encoder)
+        add_bypasses(self.image_encoder, encoder)
         self.prompt_encoder = PromptEncoder(
             embed_dim=EMBEDDING_CHANNELS,
             image_embedding_size=(config.grid, config.grid),
@@ -120,32 +120,6 @@ class Sam(nn.Module):
         wanted = slice(1, None) if multimask_output else slice(0, 1)
         grid = (self.config.grid, self.config.grid)
         return draw_masks(self.mask_decoder, pixels, vectors[:, wanted], grid), iou[:, wanted]
-
-
-def _image_encoder(architecture: Architecture) -> nn.Module:
-    config = architecture.image_encoder
-    if not isinstance(config, VitConfig):
-        return TinyVit(config)
-    encoder: nn.Module = ImageEncoderViT(
-        img_size=config.image_size,
-        patch_size=config.patch_size,
-        embed_dim=config.embed_dim,
-        depth=config.depth,
-        num_heads=config.num_heads,
-        mlp_ratio=config.mlp_ratio,
-        out_chans=EMBEDDING_CHANNELS,
-        qkv_bias=True,
-        norm_layer=_layer_norm,
-        use_rel_pos=True,
-        window_size=config.window_size,
-        global_attn_indexes=config.global_attn_indexes,
-    )
-    return encoder
-
-
-def _layer_norm(channels: int) -> nn.LayerNorm:
-    # 1e-6 is not torch's default. Source: segment-anything, build_sam.py.
-    return nn.LayerNorm(channels, eps=1e-6)
 
 
 def _mask_decoder(architecture: Architecture) -> MaskDecoder:

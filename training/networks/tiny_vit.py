@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from segment_anything.modeling.common import LayerNorm2d
 from torch import Tensor, nn
 
-from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS, TinyVitConfig
+from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS
+from samzoo.runtime.formats.families.tiny_vit import TinyVitConfig
 
 
 class ConvNorm(nn.Sequential):

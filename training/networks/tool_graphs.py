@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from segment_anything.modeling import ImageEncoderViT
 from torch import Tensor, nn
 
 from samzoo.runtime.formats.config import SAM_PIXEL_MEAN, SAM_PIXEL_STD, Preprocessing
 from samzoo.runtime.prompts.tokens import BOX_TOP_LEFT, PADDING
 
+from .encoders import encoder_network
 from .graphs import MaskDecoderGraph
 from .sam import Sam
-from .vit_graph import encode_vit
 
 TOOL_SIDE = 1024
 """Side of SAM's input, which is built into every tool."""
@@ -43,6 +42,7 @@ class ToolEncoder(nn.Module):
         super().__init__()
         self.preprocess = sam.preprocess
         self.image_encoder = sam.image_encoder
+        self.encoding = encoder_network(sam.config.architecture.image_encoder).encode
         self.preprocessing = sam.config.preprocessing
         self.image_size = sam.config.image_size
         self.side, self.resized_side = side, resized_side or self.image_size
@@ -56,10 +56,7 @@ class ToolEncoder(nn.Module):
     def encode(self, x: Tensor) -> Tensor:
         """Encode ``(1, 3, height, width)`` in 0..255."""
         x = self.preprocess(self._resized(stretched(x, self.preprocessing)))
-        if isinstance(self.image_encoder, ImageEncoderViT):
-            return encode_vit(self.image_encoder, x)
-        result: Tensor = self.image_encoder(x)
-        return result
+        return self.encoding(self.image_encoder, x)
 
     def _resized(self, x: Tensor) -> Tensor:
         """Resize as Pillow does, by the ratio of the sides; weights at the border sum to one."""
@@ -94,10 +91,7 @@ class NormalisedToolEncoder(ToolEncoder):
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(1, 256, grid, grid)``."""
         if self.as_it_is:
-            if isinstance(self.image_encoder, ImageEncoderViT):
-                return encode_vit(self.image_encoder, x)
-            result: Tensor = self.image_encoder(x)
-            return result
+            return self.encoding(self.image_encoder, x)
         # The image ends where everything is exactly zero, because no 8-bit value equals SAM's
         # mean.
         inside = (x != 0).any(dim=1)[0].to(torch.int64)

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.errors import FormatError, InputError, MissingDependencyError, shown
-from samzoo.runtime.formats.architecture import Architecture, TinyVitConfig
+from samzoo.runtime.formats.architecture import Architecture
 from samzoo.runtime.formats.config import ModelConfig, Preprocessing
 from samzoo.runtime.formats.digest import weights_digest
+from samzoo.runtime.formats.families.table import family_of
 from samzoo.runtime.formats.files import sha256_of, write_json, write_tensors
 from samzoo.runtime.formats.folders import CONFIG_FILE, WEIGHTS_FILE
 from samzoo.runtime.formats.outputs import check_output, check_output_folder, write_folder
+from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 from samzoo.runtime.formats.shapes import tensor_shapes
 from samzoo.runtime.formats.tensor_files import check_names
 
@@ -30,9 +32,6 @@ from .reading import Checkpoint, read_checkpoint
 from .resizing import resized
 
 logger = logging.getLogger(__name__)
-
-UNUSED = ("image_encoder.norm_head.", "image_encoder.head.")
-"""TinyViT's classification head: MobileSAM's file holds it, but no SAM uses it."""
 
 PEFT_MARKS = (
     ".qkv.qkv_proj.", ".w_a_linear", ".FacTu.", ".mlp_layer.", ".mlp_proj.", ".down_proj.",
@@ -91,12 +90,12 @@ def convert(
     where, tensors = str(read.file), read.weights
     _refuse_other_networks(tensors, where=where)
     architecture = _architecture(read)
-    dropped: list[str] = []
-    if isinstance(architecture.image_encoder, TinyVitConfig):
-        dropped = sorted(name for name in tensors if name.startswith(UNUSED))
-        for name in dropped:
-            del tensors[name]
-            logger.info("%s: dropped the unused tensor %s", where, name)
+    marks = family_of(architecture.image_encoder).unused_marks
+    unused = tuple(f"{ENCODER_PREFIX}{mark}" for mark in marks)
+    dropped = sorted(name for name in tensors if name.startswith(unused))
+    for name in dropped:
+        del tensors[name]
+        logger.info("%s: dropped the unused tensor %s", where, name)
     check_shapes(tensors, architecture, where=where)
     digest = weights_digest(tensors)
     described = dict(source or {})

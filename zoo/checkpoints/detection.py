@@ -3,16 +3,14 @@
 In: tensors by the original SAM key names (anything with a ``shape``). Out: an ``Architecture`` and
 its ``Preprocessing``. File names play no part.
 
-The weights do not show the number of heads of the mask decoder's attention. For a TinyViT they do
-not show the image size, the strides of the patch mergings, or the (unused) heads and window of the
-first stage either. This module uses the published models' constants for all of these; it cannot
-detect a network that differs in them.
+The weights do not show the number of heads of the mask decoder's attention, for which this module
+uses the published models' constant. How an encoder is read stands with its family, in
+``runtime/formats/families``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from samzoo.runtime.errors import FormatError, shown
@@ -23,35 +21,17 @@ from samzoo.runtime.formats.architecture import (
     Architecture,
     LightDecoderConfig,
     MaskDecoderConfig,
-    TinyVitConfig,
     UnetrDecoderConfig,
-    VitConfig,
 )
 from samzoo.runtime.formats.config import Preprocessing
-
-SUPPORTED = (
-    "supported are SAM's image_encoder/prompt_encoder/mask_decoder with a ViT "
-    "(segment-anything: image_encoder.blocks.*) or a TinyViT "
-    "(MobileSAM, LiteMedSAM: image_encoder.layers.*)"
-)
-
-TINY_VIT_GRID = 64
-"""Side of the embeddings of MobileSAM and LiteMedSAM. A TinyViT has no position embedding, so its
-weights fit any image size; the decoders were trained at this one. Source: MobileSAM,
-``build_sam.py``; LiteMedSAM, ``train_one_gpu.py``."""
-
-STRIDE_1_CHANNELS = (320, 448, 576)
-"""A patch merging whose output has one of these numbers of channels keeps the grid. Source:
-MobileSAM, ``tiny_vit_sam.py``, ``PatchMerging``; the stride is not in the weights."""
+from samzoo.runtime.formats.families.encoder import EncoderConfig
+from samzoo.runtime.formats.families.shape_reading import ShapeReader
+from samzoo.runtime.formats.families.table import FAMILIES, family_of
+from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 
 TRANSFORMER_HEADS = 8
 """Heads of the mask decoder's attention. Source: segment-anything, ``build_sam.py``; the shapes
 are the same for any number of heads."""
-
-MAX_WINDOW = 32
-"""Largest window of an attention. Building one costs the fourth power of its window.
-Published models have windows up to 14, so a larger one than 32 means a damaged or hostile file (own
-choice)."""
 
 
 def architecture_of(tensors: Mapping[str, Any], *, where: str = "weights") -> Architecture:
@@ -70,15 +50,8 @@ def architecture_of(tensors: Mapping[str, Any], *, where: str = "weights") -> Ar
     Raises:
         FormatError: A tensor is missing or has a shape that no supported network has.
     """
-    shapes = _Shapes(tensors, where)
-    encoder: VitConfig | TinyVitConfig
-    if any(name.startswith("image_encoder.blocks.") for name in tensors):
-        encoder = _vit(shapes)
-    elif any(name.startswith("image_encoder.layers.") for name in tensors):
-        encoder = _tiny_vit(shapes)
-    else:
-        found = ", ".join(shown(name, limit=60) for name in list(tensors)[:3]) or "no tensors"
-        raise FormatError(f"{where}: not the weights of a known SAM, found {found}; {SUPPORTED}")
+    shapes = ShapeReader(tensors, where, _supported())
+    encoder = _image_encoder(shapes)
     shapes.of("image_encoder.neck.0.weight", EMBEDDING_CHANNELS, None, 1, 1)
     return Architecture(
         image_encoder=encoder,
@@ -106,7 +79,7 @@ def preprocessing_of(architecture: Architecture) -> Preprocessing:
         1.8.14, ``util.py``, ``_to_image``.
     """
     encoder = architecture.image_encoder
-    if isinstance(encoder, TinyVitConfig) and encoder.patch_kernel == 1:
+    if family_of(encoder).unit_range(encoder):
         return Preprocessing(
             intensity="min_max", pixel_mean=(0.0, 0.0, 0.0), pixel_std=(255.0, 255.0, 255.0)
         )
@@ -115,140 +88,26 @@ def preprocessing_of(architecture: Architecture) -> Preprocessing:
     return Preprocessing()
 
 
-@dataclass(frozen=True)
-class _Shapes:
-    """The shapes of a file's tensors, with checked look-ups."""
-
-    tensors: Mapping[str, Any]
-    where: str
-
-    def of(self, name: str, *expected: int | None) -> tuple[int, ...]:
-        """Return a tensor's shape; None in ``expected`` allows any size of at least 1."""
-        if name not in self.tensors:
-            raise FormatError(f"{self.where}: lacks the tensor {shown(name)}; {SUPPORTED}")
-        shape = tuple(int(size) for size in self.tensors[name].shape)
-        allowed = "(" + ", ".join("any" if size is None else str(size) for size in expected) + ")"
-        if len(shape) != len(expected) or any(
-            size < 1 or size != (want or size) for size, want in zip(shape, expected, strict=True)
-        ):
-            self.refuse(name, f"shape {shape}", f"the shape {allowed}")
-        return shape
-
-    def refuse(self, name: str, found: str, allowed: str) -> None:
-        raise FormatError(
-            f"{self.where}: tensor {shown(name)}: found {found}, allowed is {allowed}"
-        )
-
-    def count(self, prefix: str) -> int:
-        """Count the numbered children of a module list; they must be 0, 1, 2 and so on."""
-        found = {
-            name[len(prefix) :].split(".", 1)[0] for name in self.tensors if name.startswith(prefix)
-        }
-        for index in range(len(found)):
-            if str(index) not in found:
-                example = shown(prefix + min(found), limit=80)
-                raise FormatError(
-                    f"{self.where}: lacks {prefix}{index}.* although there is {example}; "
-                    f"{SUPPORTED}"
-                )
-        if not found:
-            raise FormatError(f"{self.where}: lacks {prefix}0.*; {SUPPORTED}")
-        return len(found)
+def _supported() -> str:
+    known = " or ".join(
+        f"a {family.noun} ({family.known_from}: {ENCODER_PREFIX}{family.mark}*)"
+        for family in FAMILIES
+    )
+    return f"supported are SAM's image_encoder/prompt_encoder/mask_decoder with {known}"
 
 
-def _vit(shapes: _Shapes) -> VitConfig:
-    root = "image_encoder"
-    dim, _, patch, patch_w = shapes.of(f"{root}.patch_embed.proj.weight", None, 3, None, None)
-    if patch != patch_w:
-        shapes.refuse(f"{root}.patch_embed.proj.weight", f"{patch} x {patch_w}", "a square patch")
-    _, grid, grid_w, _ = shapes.of(f"{root}.pos_embed", 1, None, None, dim)
-    if grid != grid_w:
-        shapes.refuse(f"{root}.pos_embed", f"a grid of {grid} x {grid_w}", "a square grid")
-    depth = shapes.count(f"{root}.blocks.")
-    hidden, _ = shapes.of(f"{root}.blocks.0.mlp.lin1.weight", None, dim)
-    _, head_dim = shapes.of(f"{root}.blocks.0.attn.rel_pos_h", None, None)
-    if dim % head_dim:
-        shapes.refuse(
-            f"{root}.blocks.0.attn.rel_pos_h", f"{head_dim} channels a head", f"a divisor of {dim}"
-        )
-    global_blocks: list[int] = []
-    windows: dict[int, str] = {}
-    for block in range(depth):
-        # 2 * side - 1 offsets, where side is the grid (global attention) or the window. A window as
-        # large as the grid is taken for global attention, which computes the same.
-        name = f"{root}.blocks.{block}.attn.rel_pos_h"
-        length, _ = shapes.of(name, None, head_dim)
-        if length == 2 * grid - 1:
-            global_blocks.append(block)
-        elif length % 2 == 0 or length > 2 * grid - 1:
-            shapes.refuse(name, f"{length} offsets", f"an odd number up to {2 * grid - 1}")
-        else:
-            windows.setdefault((length + 1) // 2, name)
-    if len(windows) > 1:
-        sides = ", ".join(str(side) for side in sorted(windows))
-        shapes.refuse(windows[max(windows)], f"windows of {sides}", "one window for all blocks")
-    return VitConfig(
-        image_size=grid * patch,
-        patch_size=patch,
-        embed_dim=dim,
-        depth=depth,
-        num_heads=dim // head_dim,
-        mlp_ratio=hidden / dim,
-        # If all blocks are global, no window is used; segment-anything's constant stands here.
-        window_size=next(iter(windows), VitConfig.window_size),
-        global_attn_indexes=tuple(global_blocks),
+def _image_encoder(shapes: ShapeReader) -> EncoderConfig:
+    for family in FAMILIES:
+        if any(name.startswith(f"{ENCODER_PREFIX}{family.mark}") for name in shapes.tensors):
+            encoder: EncoderConfig = family.detect(shapes)
+            return encoder
+    found = ", ".join(shown(name, limit=60) for name in list(shapes.tensors)[:3]) or "no tensors"
+    raise FormatError(
+        f"{shapes.where}: not the weights of a known SAM, found {found}; {shapes.supported}"
     )
 
 
-def _tiny_vit(shapes: _Shapes) -> TinyVitConfig:
-    root = "image_encoder"
-    stages = shapes.count(f"{root}.layers.")
-    stem = f"{root}.patch_embed.seq.0.c.weight"
-    _, _, kernel, _ = shapes.of(stem, None, 3, None, None)
-    if kernel not in (1, 3):
-        shapes.refuse(stem, f"a kernel of {kernel}", "1 (LiteMedSAM) or 3 (MobileSAM)")
-    first, _, _, _ = shapes.of(f"{root}.patch_embed.seq.2.c.weight", None, None, kernel, kernel)
-    dims, strides, depths = [first], [], []
-    # The first stage has no attention, so no tensor shows its heads and window, and nothing uses
-    # them. The config has the published numbers.
-    heads, windows = [TinyVitConfig.num_heads[0]], [TinyVitConfig.window_sizes[0]]
-    for stage in range(stages):
-        depths.append(shapes.count(f"{root}.layers.{stage}.blocks."))
-        if stage > 0:
-            name = f"{root}.layers.{stage}.blocks.0.attn.attention_biases"
-            stage_heads, offsets = shapes.of(name, None, None)
-            window = round(offsets**0.5)
-            if window**2 != offsets or window > MAX_WINDOW:
-                shapes.refuse(name, f"{offsets} offsets", f"a square up to {MAX_WINDOW}**2")
-            heads.append(stage_heads)
-            windows.append(window)
-        if stage < stages - 1:
-            name = f"{root}.layers.{stage}.downsample.conv1.c.weight"
-            dims.append(shapes.of(name, None, dims[-1], 1, 1)[0])
-            strides.append(1 if dims[-1] in STRIDE_1_CHANNELS else 2)
-    expanded, _, _, _ = shapes.of(f"{root}.layers.0.blocks.0.conv1.c.weight", None, dims[0], 1, 1)
-    ratio = TinyVitConfig.mlp_ratio
-    if stages > 1:
-        ratio = shapes.of(f"{root}.layers.1.blocks.0.mlp.fc1.weight", None, dims[1])[0] / dims[1]
-    stem_stride = 2 if kernel == 3 else 1
-    side = TINY_VIT_GRID * stem_stride**2
-    for stride in strides:
-        side *= stride
-    return TinyVitConfig(
-        image_size=side,
-        patch_kernel=kernel,
-        patch_stride=stem_stride,
-        embed_dims=tuple(dims),
-        depths=tuple(depths),
-        num_heads=tuple(heads),
-        window_sizes=tuple(windows),
-        strides=tuple(strides),
-        mlp_ratio=ratio,
-        mbconv_expand_ratio=expanded / dims[0],
-    )
-
-
-def _mask_decoder(shapes: _Shapes) -> MaskDecoderConfig:
+def _mask_decoder(shapes: ShapeReader) -> MaskDecoderConfig:
     channels = EMBEDDING_CHANNELS
     _, mask_in_chans, _, _ = shapes.of(
         "prompt_encoder.mask_downscaling.6.weight", channels, None, 1, 1
@@ -272,7 +131,7 @@ def _mask_decoder(shapes: _Shapes) -> MaskDecoderConfig:
     )
 
 
-def _ais_decoder(shapes: _Shapes) -> AisDecoderConfig | None:
+def _ais_decoder(shapes: ShapeReader) -> AisDecoderConfig | None:
     root, channels = "ais_decoder", EMBEDDING_CHANNELS
     names = [name for name in shapes.tensors if name.startswith(f"{root}.")]
     if not names:

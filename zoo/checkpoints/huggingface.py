@@ -15,13 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, shown
-from samzoo.runtime.formats.architecture import (
-    EMBEDDING_CHANNELS,
-    Architecture,
-    MaskDecoderConfig,
-    VitConfig,
-)
+from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS, Architecture, MaskDecoderConfig
 from samzoo.runtime.formats.config import ModelConfig, Preprocessing
+from samzoo.runtime.formats.families.table import family_of
+from samzoo.runtime.formats.families.vit import vit_of
 from samzoo.runtime.formats.files import read_json
 from samzoo.runtime.formats.folders import CONFIG_FILE, WEIGHTS_FILE
 
@@ -141,10 +138,11 @@ def config_of(architecture: Architecture) -> dict[str, Any]:
     Raises:
         InputError: The image encoder is not a ViT.
     """
-    encoder, decoder = architecture.image_encoder, architecture.mask_decoder
-    if not isinstance(encoder, VitConfig):
+    encoder, decoder = vit_of(architecture.image_encoder), architecture.mask_decoder
+    if encoder is None:
+        noun = family_of(architecture.image_encoder).noun
         raise InputError(
-            "Hugging Face's SamModel has a ViT encoder, but this model has a TinyViT; write "
+            f"Hugging Face's SamModel has a ViT encoder, but this model has a {noun}; write "
             "another format: segment-anything or micro-sam"
         )
     if decoder.iou_head_depth < 2:

@@ -17,8 +17,8 @@ import numpy as np
 
 from samzoo.runtime.errors import FormatError, NotFoundError, StorageError, shown
 from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.families.layer_shapes import BATCH_NORM_COUNTER
 from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX, ENCODER_PREFIX
-from samzoo.runtime.formats.shapes import BATCH_NORM_COUNTER
 from samzoo.runtime.formats.tensor_files import (
     BFLOAT16,
     DTYPES,

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from samzoo.runtime.errors import FormatError, InputError
-from samzoo.runtime.formats.architecture import VitConfig
+from samzoo.runtime.formats.architecture import Architecture
 from samzoo.runtime.formats.arrays import Array, Tensors
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.formats.files import write_json, write_tensors
 from samzoo.runtime.formats.folders import CONFIG_FILE, WEIGHTS_FILE
 from samzoo.runtime.formats.outputs import check_output_folder, write_folder
-from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
+from samzoo.runtime.formats.shapes import tensor_shapes
 
 from .base import Base, read_base
 
@@ -70,15 +70,15 @@ def resized(base: Base, image_size: int) -> tuple[ModelConfig, Tensors]:
     if image_size % pixels:
         raise InputError(f"image size: expected a multiple of {pixels}, found {image_size}")
     try:
-        encoder = dataclasses.replace(encoder, image_size=image_size)
+        encoder = encoder.replaced(image_size=image_size)
     except FormatError as error:
         raise InputError(f"image size: {error}") from error
     tensors = dict(base.tensors)
-    if isinstance(encoder, VitConfig):
-        _interpolate_positions(tensors, encoder)
+    architecture = dataclasses.replace(base.config.architecture, image_encoder=encoder)
+    _interpolate_positions(tensors, architecture)
     config = dataclasses.replace(
         base.config,
-        architecture=dataclasses.replace(base.config.architecture, image_encoder=encoder),
+        architecture=architecture,
         weights_digest=weights_digest(tensors),
         source={
             **base.config.source,
@@ -91,14 +91,12 @@ def resized(base: Base, image_size: int) -> tuple[ModelConfig, Tensors]:
     return config, tensors
 
 
-def _interpolate_positions(tensors: Tensors, encoder: VitConfig) -> None:
-    grid = encoder.grid
-    name = f"{ENCODER_PREFIX}pos_embed"
-    tensors[name] = interpolated(interpolated(tensors[name], grid, axis=1), grid, axis=2)
-    for block in encoder.global_attn_indexes:
-        for side in "hw":
-            name = f"{ENCODER_PREFIX}blocks.{block}.attn.rel_pos_{side}"
-            tensors[name] = interpolated(tensors[name], 2 * grid - 1, axis=0)
+def _interpolate_positions(tensors: Tensors, architecture: Architecture) -> None:
+    """Interpolate the tensors whose shapes depend on the image size: learned positions."""
+    for name, shape in tensor_shapes(architecture).items():
+        for axis, size in enumerate(shape):
+            if tensors[name].shape[axis] != size:
+                tensors[name] = interpolated(tensors[name], size, axis=axis)
 
 
 def interpolated(values: Array, size: int, *, axis: int) -> Array:

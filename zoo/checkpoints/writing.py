@@ -15,9 +15,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from samzoo.runtime.errors import InputError, NotFoundError, require, shown
-from samzoo.runtime.formats.architecture import TinyVitConfig, UnetrDecoderConfig
+from samzoo.runtime.formats.architecture import UnetrDecoderConfig
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import ModelConfig, Preprocessing
+from samzoo.runtime.formats.families.layer_shapes import under
+from samzoo.runtime.formats.families.table import family_of
 from samzoo.runtime.formats.files import write_json, write_tensors
 from samzoo.runtime.formats.folders import CONFIG_FILE, WEIGHTS_FILE, read_model_folder
 from samzoo.runtime.formats.outputs import (
@@ -26,7 +28,7 @@ from samzoo.runtime.formats.outputs import (
     replacing,
     write_folder,
 )
-from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX
+from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX, ENCODER_PREFIX
 
 from .conversion import check_shapes
 from .huggingface import config_of, processors_of
@@ -38,10 +40,6 @@ logger = logging.getLogger(__name__)
 Target = Literal["segment-anything", "micro-sam", "huggingface"]
 
 SUFFIXES = (".pth", ".pt")
-
-MOBILE_SAM_CLASSES = 1000
-"""Classes of the head that MobileSAM's TinyViT keeps from its pretraining. MobileSAM loads
-strictly, so the file must have the head. Source: MobileSAM, ``build_sam.py``."""
 
 
 def write_checkpoint(
@@ -136,7 +134,7 @@ def bare_state_dict(config: ModelConfig, tensors: Tensors) -> Tensors:
     Returns:
         Float32 tensors by segment-anything's names.
     """
-    return {**split_ais(tensors)[0], **_unused_head(config)}
+    return {**split_ais(tensors)[0], **_unused(config)}
 
 
 def _check_outputs(
@@ -188,17 +186,13 @@ def tell_differences(config: ModelConfig, to: Target, *, where: str) -> None:
         logger.warning("%s: %s files cannot hold its AIS decoder (%s)", where, to, ais.type)
 
 
-def _unused_head(config: ModelConfig) -> Tensors:
-    """Make the classification head that MobileSAM's network has and never uses."""
+def _unused(config: ModelConfig) -> Tensors:
+    """Make the tensors that the published network has and never uses: norms of 1, zeros else."""
     encoder = config.architecture.image_encoder
-    if not isinstance(encoder, TinyVitConfig) or encoder.patch_kernel == 1:
-        return {}
-    channels = encoder.embed_dims[-1]
+    shapes = under(ENCODER_PREFIX.rstrip("."), family_of(encoder).unused(encoder))
     return {
-        "image_encoder.norm_head.weight": np.ones(channels, np.float32),
-        "image_encoder.norm_head.bias": np.zeros(channels, np.float32),
-        "image_encoder.head.weight": np.zeros((MOBILE_SAM_CLASSES, channels), np.float32),
-        "image_encoder.head.bias": np.zeros(MOBILE_SAM_CLASSES, np.float32),
+        name: np.full(shape, name.endswith(".weight") and len(shape) == 1, np.float32)
+        for name, shape in shapes.items()
     }
 
 

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from samzoo.runtime.errors import FormatError, InputError, shown
-from samzoo.runtime.formats.architecture import VitConfig
 from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.families.vit import vit_of
 from samzoo.runtime.formats.prefixes import DECODER_PREFIXES, ENCODER_PREFIX
 from samzoo.zoo.checkpoints.base import Base, as_float32
 
@@ -68,9 +68,9 @@ def read(
         InputError: The base is not a ViT, or has another image size.
         FormatError: A factor or a tensor is missing or unknown, or does not fit.
     """
-    config = base.config.architecture.image_encoder
+    config = vit_of(base.config.architecture.image_encoder)
     wanted = image_size or IMAGE_SIZE
-    if not isinstance(config, VitConfig):
+    if config is None:
         raise InputError(
             f"{where}: CellSeg1 finetunes ViTs, but the base {base.folder} has another encoder"
         )
@@ -117,7 +117,8 @@ def _named(
 ) -> tuple[dict[str, tuple[Any, Any]], Tensors]:
     """Find the layer of each pair of factors, and the tensors that are stored as they are."""
     config = base.config.architecture
-    depth = config.image_encoder.depth if isinstance(config.image_encoder, VitConfig) else 0
+    encoder = vit_of(config.image_encoder)
+    depth = encoder.depth if encoder is not None else 0
     factors: dict[str, dict[str, Any]] = {}
     plain: Tensors = {}
     for name, value in tensors.items():

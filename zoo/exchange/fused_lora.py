@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from samzoo.runtime.formats.architecture import EncoderConfig
 from samzoo.runtime.formats.arrays import Array
+from samzoo.runtime.formats.families.encoder import EncoderConfig
 from samzoo.training.methods.layers import FUSED, matrix_rows
 
 Factors = tuple[Array, Array]

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from samzoo.runtime.errors import InputError, shown
-from samzoo.runtime.formats.architecture import EncoderConfig
 from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.families.encoder import EncoderConfig
 from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 from samzoo.training.methods.blocks import Blocks, block_names
 from samzoo.training.methods.layers import FUSED, block_layers, linear_layers, matrix_rows

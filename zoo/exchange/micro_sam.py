@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from samzoo.runtime.errors import FormatError, InputError, shown
-from samzoo.runtime.formats.architecture import VitConfig
 from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.families.vit import vit_of
 from samzoo.runtime.formats.fields import to_json
 from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 from samzoo.runtime.formats.tensor_files import check_names
@@ -81,7 +81,7 @@ def read(
             raise InputError(f"{where}: alpha is for AdaptFormer, but the file holds plain weights")
         foreign = _read_selective(encoder, base, where=where, method=method)
     else:
-        if not isinstance(base.config.architecture.image_encoder, VitConfig):
+        if vit_of(base.config.architecture.image_encoder) is None:
             raise InputError(
                 f"{where}: holds a {found} adapter of micro-sam, which has those for ViTs only, "
                 f"but the base {base.folder} has another image encoder"

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from samzoo.runtime.errors import InputError
-from samzoo.runtime.formats.architecture import VitConfig
 from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.families.table import family_of
+from samzoo.runtime.formats.families.vit import vit_of
 from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX, DECODER_PREFIXES, ENCODER_PREFIX
 from samzoo.training.methods import get_method
 from samzoo.training.methods.adaptformer import ALPHA, AdaptFormerSettings
@@ -104,8 +105,9 @@ def expressible(
         raise _refusal("QLoRA over 4-bit weights", "its loader has no 4-bit weights")
     if kind not in SURGERY:
         raise _refusal(f"the method {method!r}", "it does not know it")
-    if not isinstance(base.config.architecture.image_encoder, VitConfig):
-        raise _refusal("adapters of a TinyViT", "its methods are for ViTs")
+    if vit_of(base.config.architecture.image_encoder) is None:
+        noun = family_of(base.config.architecture.image_encoder).noun
+        raise _refusal(f"adapters of a {noun}", "its methods are for ViTs")
     if isinstance(settings, LoraSettings):
         if "proj" in settings.matrices:
             raise _refusal("LoRA on attn.proj", "it adapts q, k, v and mlp only")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from samzoo.runtime.formats.adapter import read_adapter
-from samzoo.runtime.formats.architecture import EncoderConfig
+from samzoo.runtime.formats.families.encoder import EncoderConfig
 from samzoo.runtime.formats.lora_factors import Factors, factor_names
 from samzoo.training.methods.table import factored_settings
 from samzoo.zoo.exchange.fused_lora import fuse

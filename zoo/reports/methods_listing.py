@@ -9,13 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.errors import InputError, shown
-from samzoo.runtime.formats.architecture import (
-    Architecture,
-    TinyVitConfig,
-    UnetrDecoderConfig,
-    VitConfig,
-)
+from samzoo.runtime.formats.architecture import Architecture, UnetrDecoderConfig
 from samzoo.runtime.formats.config import ModelConfig
+from samzoo.runtime.formats.families.tiny_vit import TinyVitConfig
+from samzoo.runtime.formats.families.vit import VitConfig
 from samzoo.runtime.formats.fields import to_json
 from samzoo.runtime.formats.folders import CONFIG_FILE
 from samzoo.training.methods import METHODS

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samzoo.runtime.formats.architecture import VitConfig
 from samzoo.runtime.formats.config import ModelConfig
+from samzoo.runtime.formats.families.table import family_of
+from samzoo.runtime.formats.families.vit import vit_of
 from samzoo.zoo.checkpoints.writing import split_ais, tell_differences, write_huggingface
 from samzoo.zoo.packages.target import Source, Target
 
@@ -17,8 +18,10 @@ from .sam_sizes import bottlenecks
 
 def refusal(config: ModelConfig) -> str:
     """Say why a model does not fit into ``SamModel``, which has a ViT; empty if it does."""
-    if not isinstance(config.architecture.image_encoder, VitConfig):
-        return "Hugging Face's SamModel has a ViT encoder, but this model has a TinyViT"
+    encoder = config.architecture.image_encoder
+    if vit_of(encoder) is None:
+        noun = family_of(encoder).noun
+        return f"Hugging Face's SamModel has a ViT encoder, but this model has a {noun}"
     if config.architecture.mask_decoder.iou_head_depth < 2:
         return "Hugging Face's SamModel has an IoU head of at least 2 layers, not 1"
     return bottlenecks(config)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from samzoo.runtime.formats.architecture import TinyVitConfig, VitConfig
 from samzoo.runtime.formats.config import ModelConfig
-
-VIT_SIZES = {768: "vit_b", 1024: "vit_l", 1280: "vit_h"}
-"""segment-anything's names by the ViT's width. Source: segment-anything 1.0, ``build_sam.py``."""
+from samzoo.runtime.formats.families.table import family_of
 
 PUBLISHED_SIDE = 1024
 
@@ -16,9 +13,8 @@ def sam_size(config: ModelConfig) -> str:
     encoder = config.architecture.image_encoder
     if encoder.image_size != PUBLISHED_SIDE:
         return ""
-    if isinstance(encoder, TinyVitConfig):
-        return "vit_t"
-    return VIT_SIZES.get(encoder.embed_dim, "") if isinstance(encoder, VitConfig) else ""
+    size: str = family_of(encoder).size(encoder)
+    return size
 
 
 def bottlenecks(config: ModelConfig) -> str:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from samzoo.runtime.formats.architecture import VitConfig
 from samzoo.runtime.formats.config import ModelConfig, Preprocessing
+from samzoo.runtime.formats.families.vit import VitConfig, vit_of
 from samzoo.runtime.formats.files import write_json
 from samzoo.runtime.formats.folders import CONFIG_FILE
 from samzoo.zoo.checkpoints.huggingface import config_of, processors_of
@@ -66,7 +66,7 @@ def write(folder: Path, source: Source) -> None:
     write_graph(folder / "onnx" / "prompt_encoder_mask_decoder.onnx", decoder, source)
     # The graphs expect SAM's statistics and size, even if the model's own differ.
     architecture = source.config.architecture
-    if not isinstance(architecture.image_encoder, VitConfig) or source.config.image_size != 1024:
+    if vit_of(architecture.image_encoder) is None or source.config.image_size != 1024:
         architecture = dataclasses.replace(architecture, image_encoder=TOOL_VIT)
     shown = dataclasses.replace(
         source.config, architecture=architecture, preprocessing=Preprocessing()

@@ -10,8 +10,9 @@ from samzoo.runtime.automatic.apg import ApgParameters, merge_by_score, seed_poi
 from samzoo.runtime.automatic.candidates import measure
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.engine.networks import Networks
-from samzoo.runtime.formats.architecture import Architecture, VitConfig
+from samzoo.runtime.formats.architecture import Architecture
 from samzoo.runtime.formats.config import ModelConfig, Preprocessing
+from samzoo.runtime.formats.families.vit import VitConfig
 from samzoo.runtime.images.tiles import whole
 from samzoo.runtime.prompts.enlargement import Enlargement
 

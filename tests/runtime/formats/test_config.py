@@ -6,14 +6,10 @@ import json
 import pytest
 
 from samzoo.runtime.errors import FormatError, NotFoundError
-from samzoo.runtime.formats.architecture import (
-    Architecture,
-    LightDecoderConfig,
-    TinyVitConfig,
-    UnetrDecoderConfig,
-    VitConfig,
-)
+from samzoo.runtime.formats.architecture import Architecture, LightDecoderConfig, UnetrDecoderConfig
 from samzoo.runtime.formats.config import AisParameters, ModelConfig, Preprocessing
+from samzoo.runtime.formats.families.tiny_vit import TinyVitConfig
+from samzoo.runtime.formats.families.vit import VitConfig
 from samzoo.runtime.formats.fields import check_format, from_json
 
 CONFIGS = [

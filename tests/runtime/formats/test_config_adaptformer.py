@@ -6,8 +6,8 @@ import pytest
 import tiny
 
 from samzoo.runtime.errors import FormatError
-from samzoo.runtime.formats.architecture import AdaptFormerConfig
 from samzoo.runtime.formats.config import ModelConfig
+from samzoo.runtime.formats.families.encoder import AdaptFormerConfig
 from samzoo.runtime.formats.fields import from_json, to_json
 from samzoo.runtime.formats.shapes import tensor_shapes
 

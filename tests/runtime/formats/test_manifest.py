@@ -6,7 +6,8 @@ import json
 import pytest
 
 from samzoo.runtime.errors import FormatError, NotFoundError
-from samzoo.runtime.formats.architecture import Architecture, TinyVitConfig
+from samzoo.runtime.formats.architecture import Architecture
+from samzoo.runtime.formats.families.tiny_vit import TinyVitConfig
 from samzoo.runtime.formats.manifest import (
     AdapterEntry,
     FileEntry,

@@ -6,11 +6,11 @@ from samzoo.runtime.formats.architecture import (
     Architecture,
     LightDecoderConfig,
     MaskDecoderConfig,
-    TinyVitConfig,
     UnetrDecoderConfig,
-    VitConfig,
 )
 from samzoo.runtime.formats.config import ModelConfig
+from samzoo.runtime.formats.families.tiny_vit import TinyVitConfig
+from samzoo.runtime.formats.families.vit import VitConfig
 from samzoo.runtime.formats.shapes import ais_decoder_shapes, tensor_shapes
 
 SMALL_DECODER = MaskDecoderConfig(

@@ -7,7 +7,7 @@ import pytest
 import tiny
 
 from samzoo.runtime.errors import FormatError, InputError
-from samzoo.runtime.formats.architecture import VitConfig
+from samzoo.runtime.formats.families.vit import VitConfig
 from samzoo.runtime.formats.fields import to_json
 from samzoo.training import METHODS, get_method
 from samzoo.training.methods.blocks import block_names, chosen_blocks

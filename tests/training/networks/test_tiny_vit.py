@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tiny
 
-from samzoo.runtime.formats.architecture import TinyVitConfig
+from samzoo.runtime.formats.families.tiny_vit import TinyVitConfig
 from samzoo.training.methods.layers import matrix_rows
 
 torch = pytest.importorskip("torch")

@@ -6,9 +6,9 @@ import tiny
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-from samzoo.runtime.formats.architecture import Architecture, VitConfig  # noqa: E402
+from samzoo.runtime.formats.families.vit import VitConfig  # noqa: E402
 from samzoo.training.networks import vit_graph  # noqa: E402
-from samzoo.training.networks.sam import _image_encoder  # noqa: E402
+from samzoo.training.networks.encoders import encoder_network  # noqa: E402
 
 EXACT = 1e-12
 """In float64, relative to the largest value: the two are the same function."""
@@ -25,6 +25,10 @@ ENCODERS = {
 }  # fmt: skip
 
 
+def build(config):
+    return encoder_network(config).build(config)
+
+
 @pytest.mark.parametrize("name", ENCODERS)
 @pytest.mark.parametrize(
     ("scores", "tokens"),
@@ -36,7 +40,7 @@ def test_embeddings_equal_those_of_segment_anything(monkeypatch, name, scores, t
     monkeypatch.setattr(vit_graph, "SCORES_AT_ONCE", scores)
     monkeypatch.setattr(vit_graph, "TOKENS_AT_ONCE", tokens)
     config = ENCODERS[name]
-    encoder = tiny.randomise(_image_encoder(Architecture(image_encoder=config))).double()
+    encoder = tiny.randomise(build(config)).double()
     side = config.image_size
     images = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0)).double()
     expected = encoder(images)
@@ -47,7 +51,7 @@ def test_embeddings_equal_those_of_segment_anything(monkeypatch, name, scores, t
 @torch.no_grad()
 def test_relative_positions_matter_in_this_test():
     """Zeroed, as segment-anything starts them, they would hide a swap of rows and columns."""
-    encoder = tiny.randomise(_image_encoder(Architecture(image_encoder=tiny.ENCODERS["vit"])))
+    encoder = tiny.randomise(build(tiny.ENCODERS["vit"]))
     images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     before = encoder(images)
     attention = encoder.blocks[1].attn
@@ -68,7 +72,7 @@ def test_no_more_scores_than_allowed_are_held_at_once(monkeypatch):
 
     monkeypatch.setattr(vit_graph, "SCORES_AT_ONCE", 1024)
     monkeypatch.setattr(torch, "softmax", spy)
-    encoder = tiny.randomise(_image_encoder(Architecture(image_encoder=tiny.ENCODERS["vit"])))
+    encoder = tiny.randomise(build(tiny.ENCODERS["vit"]))
     vit_graph.encode_vit(encoder, torch.zeros(1, 3, 64, 64))
     assert max(sizes) <= 1024
     assert sum(sizes) > 8192  # the global block alone has 2 heads x 64 x 64

@@ -17,14 +17,10 @@ from samzoo.runtime.errors import (
     OutputExistsError,
     StorageError,
 )
-from samzoo.runtime.formats.architecture import (
-    Architecture,
-    MaskDecoderConfig,
-    TinyVitConfig,
-    UnetrDecoderConfig,
-)
+from samzoo.runtime.formats.architecture import Architecture, MaskDecoderConfig, UnetrDecoderConfig
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.digest import weights_digest
+from samzoo.runtime.formats.families.tiny_vit import TinyVitConfig
 from samzoo.runtime.formats.files import read_tensors, sha256_of
 from samzoo.zoo.checkpoints.conversion import convert, find_lite_medsam
 from samzoo.zoo.checkpoints.known import KNOWN, describe

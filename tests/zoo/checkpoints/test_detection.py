@@ -9,11 +9,11 @@ from samzoo.runtime.formats.architecture import (
     Architecture,
     LightDecoderConfig,
     MaskDecoderConfig,
-    TinyVitConfig,
     UnetrDecoderConfig,
-    VitConfig,
 )
 from samzoo.runtime.formats.config import SAM_PIXEL_MEAN, SAM_PIXEL_STD, ModelConfig
+from samzoo.runtime.formats.families.tiny_vit import TinyVitConfig
+from samzoo.runtime.formats.families.vit import VitConfig
 from samzoo.zoo.checkpoints.detection import architecture_of, preprocessing_of
 
 torch = pytest.importorskip("torch")

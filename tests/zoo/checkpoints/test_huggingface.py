@@ -7,13 +7,10 @@ import numpy as np
 import pytest
 
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError
-from samzoo.runtime.formats.architecture import (
-    Architecture,
-    MaskDecoderConfig,
-    TinyVitConfig,
-    VitConfig,
-)
+from samzoo.runtime.formats.architecture import Architecture, MaskDecoderConfig
 from samzoo.runtime.formats.config import SAM_PIXEL_MEAN, SAM_PIXEL_STD, ModelConfig
+from samzoo.runtime.formats.families.tiny_vit import TinyVitConfig
+from samzoo.runtime.formats.families.vit import VitConfig
 from samzoo.runtime.formats.files import read_tensors, write_json, write_tensors
 from samzoo.runtime.formats.shapes import tensor_shapes
 from samzoo.zoo.checkpoints.conversion import convert

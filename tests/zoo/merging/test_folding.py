@@ -15,9 +15,10 @@ from samzoo.runtime.errors import (
     OutputExistsError,
     WrongBaseError,
 )
-from samzoo.runtime.formats.architecture import Architecture, VitConfig
+from samzoo.runtime.formats.architecture import Architecture
 from samzoo.runtime.formats.config import AisParameters, ModelConfig, Preprocessing
 from samzoo.runtime.formats.digest import weights_digest
+from samzoo.runtime.formats.families.vit import VitConfig
 from samzoo.runtime.formats.fields import to_json
 from samzoo.runtime.formats.files import read_tensors, write_tensors
 from samzoo.zoo import merge

@@ -6,8 +6,9 @@ import shutil
 
 import pytest
 
-from samzoo.runtime.formats.architecture import Architecture, TinyVitConfig
+from samzoo.runtime.formats.architecture import Architecture
 from samzoo.runtime.formats.config import ModelConfig, Preprocessing
+from samzoo.runtime.formats.families.tiny_vit import TinyVitConfig
 from samzoo.runtime.formats.manifest import LoadProof, Manifest
 from samzoo.zoo.packages.card import MANDATORY, SECTIONS, card_problems, render_card
 from samzoo.zoo.packages.card_header import header_of

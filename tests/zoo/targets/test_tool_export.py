@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tiny
 
-from samzoo.runtime.formats.architecture import TinyVitConfig, VitConfig
+from samzoo.runtime.formats.families.tiny_vit import TinyVitConfig
+from samzoo.runtime.formats.families.vit import VitConfig
 from samzoo.runtime.model import Model
 from samzoo.zoo import export
 from samzoo.zoo.targets import choose_targets
