@@ -1,4 +1,4 @@
-"""Tracing of a model's three graphs to ONNX.
+"""Tracing to ONNX: one tracer, and the three graphs of a package.
 
 In: a ``Sam`` in torch. Out: the bytes of each graph. ``docs/formats.md`` has the graphs' contracts;
 ``samzoo.training.networks.graphs`` has the modules that are traced.
@@ -22,6 +22,7 @@ from .int8 import quantize_linears
 from .storage import store_as_half, store_as_int8
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
     from torch import Tensor, nn
 
     from samzoo.training.networks.sam import Sam
@@ -102,10 +103,63 @@ def export_graphs(
         wanted[ENCODER] = adapted, (*image, *factors)
     return {
         role: _finish(
-            role, _trace(role, module.eval(), example, defaults.get(role, {})), precision, metadata
+            role, _trace(role, module, example, defaults.get(role, {})), precision, metadata
         )
         for role, (module, example) in wanted.items()
     }
+
+
+def trace(
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    *,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    dynamic_axes: Mapping[str, Mapping[int, str]],
+) -> bytes:
+    """Trace a module to ONNX: opset 17, default domain, weights inside.
+
+    Args:
+        module: The network; it is put into eval mode.
+        example: One tensor for each input. No side may be one that the network could take for a
+            constant.
+        inputs: Names of the inputs.
+        outputs: Names of the outputs.
+        dynamic_axes: Names of the axes that are free, by input or output.
+
+    Raises:
+        MissingDependencyError: torch is not installed.
+    """
+    torch = require("torch", extra="export")
+    with warnings.catch_warnings(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.onnx"
+        # The tracing exporter: its graphs keep the names and opset that annotation tools need. It
+        # warns that a newer one exists, and of every Python number that depends on a shape.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module.eval(),
+            example,
+            path,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes={name: dict(axes) for name, axes in dynamic_axes.items()},
+        )
+        return path.read_bytes()
+
+
+def sealed(model: ModelProto, metadata: Mapping[str, str]) -> bytes:
+    """Write metadata into a graph, check it, and return its bytes.
+
+    Raises:
+        MissingDependencyError: onnx is not installed.
+    """
+    onnx = require("onnx", extra="export")
+    onnx.helper.set_model_props(model, dict(metadata))
+    onnx.checker.check_model(model)
+    result: bytes = model.SerializeToString()
+    return result
 
 
 def _trace(
@@ -115,24 +169,14 @@ def _trace(
     defaults: Mapping[str, tuple[int, ...]],
 ) -> bytes:
     """Trace one graph; ``defaults`` are the shapes of inputs that may be left out."""
-    import torch
-
-    with warnings.catch_warnings(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "graph.onnx"
-        # The tracing exporter: its graphs keep the names and opset that annotation tools need. It
-        # warns that a newer one exists, and of every Python number that depends on a shape.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            module,
-            example,
-            path,
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=[*INPUTS[role], *defaults],
-            output_names=list(OUTPUTS[role]),
-            dynamic_axes={**DYNAMIC_AXES[role], **rank_axes(defaults)},
-        )
-        return with_defaults(path.read_bytes(), defaults)
+    graph = trace(
+        module,
+        example,
+        inputs=[*INPUTS[role], *defaults],
+        outputs=OUTPUTS[role],
+        dynamic_axes={**DYNAMIC_AXES[role], **rank_axes(defaults)},
+    )
+    return with_defaults(graph, defaults)
 
 
 def _finish(role: str, graph: bytes, precision: str, metadata: Mapping[str, str]) -> bytes:
@@ -145,7 +189,4 @@ def _finish(role: str, graph: bytes, precision: str, metadata: Mapping[str, str]
         store_as_int8(model)
     if precision != "fp32":
         store_as_half(model)
-    onnx.helper.set_model_props(model, dict(metadata))
-    onnx.checker.check_model(model)
-    result: bytes = model.SerializeToString()
-    return result
+    return sealed(model, metadata)

@@ -6,17 +6,16 @@ In: a ``Source``. Out: ONNX files in a target's folder.
 from __future__ import annotations
 
 import json
-import tempfile
-import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from samzoo.runtime.errors import require
+from samzoo.runtime.formats.architecture import MASK_PIXELS
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.outputs import write_bytes
-from samzoo.zoo.graphs.tracing import OPSET
+from samzoo.zoo.graphs.tracing import sealed, trace
 from samzoo.zoo.packages.target import Source
 
 if TYPE_CHECKING:
@@ -97,35 +96,23 @@ def _traced_of(make: Callable[[Sam], Graph], sam: Sam, source: Source) -> bytes:
 
 
 def _traced(graph: Graph, source: Source) -> bytes:
-    """Trace a module to the bytes of an ONNX file: opset 17, default domain, weights inside."""
-    torch = require("torch", extra="export")
+    """Trace a module to the bytes of an ONNX file, with the model's name and digest inside."""
     onnx = require("onnx", extra="export")
-    with warnings.catch_warnings(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
-        warnings.simplefilter("ignore")  # of the tracing exporter, about itself and every shape
-        traced = Path(folder) / "graph.onnx"
-        torch.onnx.export(
-            graph.module.eval(),
-            graph.example,
-            traced,
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=list(graph.inputs),
-            output_names=list(graph.outputs),
-            dynamic_axes={name: dict(axes) for name, axes in graph.dynamic_axes.items()},
-        )
-        model = onnx.load(traced)
+    traced = trace(
+        graph.module,
+        graph.example,
+        inputs=graph.inputs,
+        outputs=graph.outputs,
+        dynamic_axes=graph.dynamic_axes,
+    )
+    model = onnx.load_from_string(traced)
     found = tuple(value.name for value in model.graph.input)
     assert found == graph.inputs, f"traced inputs {found}, expected {graph.inputs}"
-    onnx.helper.set_model_props(
-        model,
-        {
-            "samzoo.name": source.manifest.name,
-            "samzoo.weights_digest": source.config.weights_digest,
-        },
-    )
-    onnx.checker.check_model(model)
-    result: bytes = model.SerializeToString()
-    return result
+    metadata = {
+        "samzoo.name": source.manifest.name,
+        "samzoo.weights_digest": source.config.weights_digest,
+    }
+    return sealed(model, metadata)
 
 
 def image_encoder(sam: Sam, name: str = "input_image") -> Graph:
@@ -151,7 +138,7 @@ def decoder_example() -> tuple[Tensor, ...]:
         torch.randn(1, 256, TOOL_GRID, TOOL_GRID),
         torch.rand(1, 3, 2) * 600,
         torch.tensor([[1.0, 0.0, -1.0]]),
-        torch.randn(1, 1, 4 * TOOL_GRID, 4 * TOOL_GRID),
+        torch.randn(1, 1, MASK_PIXELS * TOOL_GRID, MASK_PIXELS * TOOL_GRID),
         torch.ones(1),
         torch.tensor([684.0, 1024.0]),
     )
