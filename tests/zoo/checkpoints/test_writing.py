@@ -245,7 +245,7 @@ def test_bottlenecks_that_do_not_fold_are_refused(tmp_path):
     config = json.loads((base / "config.json").read_text())
     config["architecture"]["image_encoder"]["adaptformer"] = {"projection": 4, "blocks": [1]}
     (base / "config.json").write_text(json.dumps(config))
-    with pytest.raises(InputError, match=r"AdaptFormer's bottlenecks .* export it to ONNX"):
+    with pytest.raises(InputError, match=r"AdaptFormer's bottlenecks .* export the model to ONNX"):
         write_checkpoint(base, tmp_path / "sam.pth", to="segment-anything")
     assert os.listdir(tmp_path) == ["base"]
 

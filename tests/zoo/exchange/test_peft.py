@@ -185,7 +185,7 @@ BROKEN: dict[str, tuple[Any, ...]] = {
     "another type": ({"peft_type": "IA3"}, {}, "peft_type: found 'IA3', allowed is 'LORA'"),
     "alpha": ({"lora_alpha": "8"}, {}, "lora_alpha: expected a finite number, found '8'"),
     "rslora": ({"use_rslora": 3}, {}, "use_rslora: expected true or false, found 3"),
-    "pattern": ({"alpha_pattern": {"(a+)+$": 3}}, {}, "is a regular expression"),
+    "pattern": ({"alpha_pattern": {"(a+)+$": 3}}, {}, "found the regular expression"),
     "no pattern": ({"alpha_pattern": [1]}, {}, "alpha_pattern: expected an object"),
     "missing factor": ({}, {f"{LAYER}.lora_B.weight": None}, r"lacks '.*lora_B\.weight'"),
     "no factors": (

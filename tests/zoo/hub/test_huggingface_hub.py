@@ -313,7 +313,7 @@ def test_a_pulled_model_segments(hub, tmp_path, capsys):
 def test_pull_of_what_is_here_says_so(hub, package, capsys):
     for reference in ("nuclei-vit-t", str(package)):
         assert main(["pull", reference]) == 2
-        assert "is here already" in capsys.readouterr().err
+        assert "is already on this machine" in capsys.readouterr().err
 
 
 def test_pull_of_an_unknown_name_says_where_it_looked(hub, capsys, monkeypatch):

@@ -155,4 +155,4 @@ def test_the_command_line_writes_an_index(zoo, tmp_path, capsys):
     assert json.loads(output.read_text()) == json.loads((zoo / "index.json").read_text())
     assert main(["index", str(zoo / "toy"), "-o", str(output)]) == 2
     assert main(["index", str(zoo / "toy"), "-o", "index.txt"]) == 2
-    assert "written as .json" in capsys.readouterr().err
+    assert "must end in .json" in capsys.readouterr().err
