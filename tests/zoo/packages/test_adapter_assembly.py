@@ -176,7 +176,7 @@ def test_over_refuses_a_package_of_one_model_and_other_options(folders, capsys, 
     assert main([*common, "--over", "nuclei-vit-t"]) == 2
     assert "has no encoder that takes adapters" in capsys.readouterr().err
     assert main([*common, "--over", str(folders / "shared"), "--precision", "fp16"]) == 2
-    assert "--over takes the encoder as it is" in capsys.readouterr().err
+    assert "--over uses the encoder as it is" in capsys.readouterr().err
     add = ["--add-to", str(folders / "alone")]
     assert main([*common[:-1], str(tmp_path / "y"), *add]) == 2
     assert "holds adapters alone" in capsys.readouterr().err
