@@ -51,8 +51,8 @@ def segment_file(
     channel: int | None = None,
     plane: int | None = None,
     stack: Kind | None = None,
-    gap_closing: int = 0,
-    min_z_extent: int = 0,
+    gap_closing: int | None = None,
+    min_z_extent: int | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
     force: bool = False,
@@ -204,7 +204,7 @@ def _in_pieces(model: Model, task: FileTask, progress: Progress | None) -> Segme
         )
         if task.stack is None:
             return segment_large(request, progress)
-        options = StackOptions(task.stack, task.gap_closing, task.min_z_extent)
+        options = StackOptions(task.stack, task.gap_closing or 0, task.min_z_extent or 0)
         return segment_stack(request, options, progress)
 
 

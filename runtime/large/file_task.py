@@ -53,8 +53,8 @@ class FileTask:
         channel: Which channel of an image with several.
         plane: Which plane of a stack.
         stack: How all planes of a stack belong together.
-        gap_closing: As in ``merge_slices``.
-        min_z_extent: As in ``merge_slices``.
+        gap_closing: As in ``merge_slices``; only for volumes.
+        min_z_extent: As in ``merge_slices``; only for volumes.
         workers: Processes of this machine that share the work.
         scheduler: Address of a Dask cluster that does the work.
         force: Replace outputs, and delete the work folder of other work.
@@ -74,8 +74,8 @@ class FileTask:
     channel: int | None = None
     plane: int | None = None
     stack: Kind | None = None
-    gap_closing: int = 0
-    min_z_extent: int = 0
+    gap_closing: int | None = None
+    min_z_extent: int | None = None
     workers: int | None = None
     scheduler: str | None = None
     force: bool = False
@@ -126,10 +126,12 @@ class FileTask:
             raise InputError(
                 f"--stack: found {self.stack!r}, allowed are {', '.join(get_args(Kind))}"
             )
-        if self.stack != "volume" and (self.gap_closing or self.min_z_extent):
+        of_volume = {"--gap-closing": self.gap_closing, "--min-z-extent": self.min_z_extent}
+        given = [name for name, value in of_volume.items() if value is not None]
+        if given and self.stack != "volume":
             raise InputError(
-                "--gap-closing, --min-z-extent: they join objects over the slices of a volume; "
-                "pass --stack volume, or omit them"
+                f"{', '.join(given)}: is for volumes; pass --stack volume to join objects over the "
+                "slices of a volume"
             )
         if not self.in_pieces:
             return

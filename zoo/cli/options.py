@@ -9,7 +9,7 @@ from pathlib import Path
 from samzoo.runtime.errors import InputError
 
 PRECISIONS = ("fp32", "fp16", "int8-weights", "int8")
-"""As ``samzoo.zoo.packages.assembly`` has them, which takes long to import; a test compares."""
+"""As in ``samzoo.runtime.formats.manifest``, which takes long to import; a test compares."""
 
 
 def add_output(

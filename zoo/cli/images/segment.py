@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from samzoo.runtime.errors import InputError
-from samzoo.zoo.cli.options import add_model, add_output, add_plane, refuse_given
+from samzoo.zoo.cli.options import add_model, add_output, add_plane
 from samzoo.zoo.cli.progress import progress_bar
 from samzoo.zoo.cli.verb import Result, Verb
 
@@ -124,9 +124,6 @@ def run(options: SegmentOptions) -> Result:
     from samzoo.zoo.cli.model_loading import load_model
     from samzoo.zoo.hub.names import DEFAULT_MODEL
 
-    if options.stack != "volume":
-        of_volume = {"gap_closing": options.gap_closing, "min_z_extent": options.min_z_extent}
-        refuse_given(of_volume, "is for volumes; pass --stack volume")
     images = expanded(options.images)
     outputs = label_paths(images, options.images, options.output, force=options.force)
     for name, path in (("overlay", options.overlay), ("table", options.table)):
@@ -174,8 +171,8 @@ def _task(path: Path, output: Path, options: SegmentOptions) -> FileTask:
         channel=options.channel,
         plane=options.plane,
         stack=options.stack,
-        gap_closing=options.gap_closing or 0,
-        min_z_extent=options.min_z_extent or 0,
+        gap_closing=options.gap_closing,
+        min_z_extent=options.min_z_extent,
         workers=options.workers,
         scheduler=options.scheduler,
         force=options.force,
