@@ -44,9 +44,9 @@ def load(
             what the manifest says.
 
     Example:
-        >>> from importlib.resources import files
         >>> from samzoo.runtime import load
-        >>> model = load(files("samzoo.model_cards") / "nuclei-vit-t")
+        >>> from samzoo.zoo import resolve
+        >>> model = load(resolve("nuclei-vit-t"))
         >>> model.config.image_size
         256
         >>> load("no/such/folder")

@@ -90,9 +90,8 @@ class Model(Switchable):
 
         Example:
             >>> import numpy as np
-            >>> from importlib.resources import files
-            >>> from samzoo.runtime import load
-            >>> model = load(files("samzoo.model_cards") / "nuclei-vit-t")
+            >>> from samzoo.zoo import load
+            >>> model = load()  # the one that samzoo ships
             >>> rows, columns = np.mgrid[:96, :96]  # four discs, in a grid
             >>> discs = np.hypot(rows % 48 - 24, columns % 48 - 24) < 12
             >>> image = np.where(discs, 200, 20).astype(np.uint8)
@@ -176,9 +175,8 @@ class Model(Switchable):
 
         Example:
             >>> import numpy as np
-            >>> from importlib.resources import files
-            >>> from samzoo.runtime import load
-            >>> model = load(files("samzoo.model_cards") / "nuclei-vit-t")
+            >>> from samzoo.zoo import load
+            >>> model = load()  # the one that samzoo ships
             >>> rows, columns = np.mgrid[:96, :96]  # four discs, in a grid
             >>> discs = np.hypot(rows % 48 - 24, columns % 48 - 24) < 12
             >>> image = np.where(discs, 200, 20).astype(np.uint8)
@@ -268,9 +266,8 @@ class Model(Switchable):
 
         Example:
             >>> import numpy as np
-            >>> from importlib.resources import files
-            >>> from samzoo.runtime import load
-            >>> model = load(files("samzoo.model_cards") / "nuclei-vit-t")
+            >>> from samzoo.zoo import load
+            >>> model = load()  # the one that samzoo ships
             >>> rows, columns = np.mgrid[:96, :96]  # four discs, in a grid
             >>> discs = np.hypot(rows % 48 - 24, columns % 48 - 24) < 12
             >>> image = np.where(discs, 200, 20).astype(np.uint8)

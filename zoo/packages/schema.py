@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
 from samzoo.runtime.formats import digest, manifest
+from samzoo.runtime.formats.families.encoder import EncoderConfig
+from samzoo.runtime.formats.families.table import config_classes
 from samzoo.runtime.formats.manifest import PACKAGE_FORMAT, PACKAGE_VERSION, Manifest
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -88,6 +90,8 @@ def _schema(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
         return {"type": plain[kind]}
     if kind is type(None):
         return {"type": "null"}
+    if kind is EncoderConfig:  # what all families share; a manifest holds one of them
+        return {"anyOf": [_schema(one, definitions) for one in config_classes()]}
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Literal:
         return {"enum": list(arguments)}
