@@ -46,6 +46,7 @@ def convert(
     output: Path,
     *,
     decoder: Path | None = None,
+    key: str | None = None,
     image_size: int | None = None,
     force: bool = False,
     source: Mapping[str, Any] | None = None,
@@ -55,10 +56,13 @@ def convert(
     This reads the architecture from the weights and checks every tensor against it.
 
     Args:
-        checkpoint: A ``.pth``, ``.pt`` or ``.safetensors`` file with the state dict of a SAM, bare
-            or as micro-sam and others wrap it; or a Hugging Face folder of a ``SamModel``.
+        checkpoint: A PyTorch or safetensors file with the state dict of a SAM, bare or in whatever
+            a training tool put around it; the index of several; or a Hugging Face folder of a
+            ``SamModel``.
         output: The base folder to write.
         decoder: The file with micro-sam's AIS decoder, if it is a separate file.
+        key: Where the SAM is, if the file holds several, such as ``model_ema``; see
+            ``read_state_dicts``.
         image_size: Side of the encoder's input, in pixels, if it shall differ from the
             checkpoint's; see ``resize_base``.
         force: Replace an existing ``output``.
@@ -86,7 +90,7 @@ def convert(
                 "choose another output folder"
             )
     check_output_folder(output, force=force)
-    read = read_checkpoint(checkpoint, decoder=decoder)
+    read = read_checkpoint(checkpoint, decoder=decoder, key=key)
     where, tensors = str(read.file), read.weights
     _refuse_other_networks(tensors, where=where)
     architecture = _architecture(read)
@@ -101,6 +105,10 @@ def convert(
     described = dict(source or {})
     if decoder is not None:
         described["decoder"] = {"file": decoder.name, "sha256": sha256_of(decoder)}
+    if key is not None:
+        described["key"] = key
+    if read.shards:
+        described["files"] = {part.name: sha256_of(part) for part in read.shards}
     config = ModelConfig(
         architecture=architecture,
         preprocessing=_preprocessing(read, architecture),

@@ -22,6 +22,9 @@ from samzoo.runtime.formats.families.vit import vit_of
 from samzoo.runtime.formats.files import read_json
 from samzoo.runtime.formats.folders import CONFIG_FILE, WEIGHTS_FILE
 
+from .other_networks import MODEL_TYPES, SUPPORTED
+from .shards import INDEX_FILES
+
 MODEL_TYPE = "sam"
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 """transformers.js reads the first file, transformers 5 writes the second; either is enough here."""
@@ -64,9 +67,11 @@ def read_folder(folder: Path) -> tuple[Path, FolderNumbers]:
     path = folder / CONFIG_FILE
     config = read_json(path)
     if config.get("model_type") != MODEL_TYPE:
+        found = config.get("model_type")
+        known = MODEL_TYPES.get(found) if isinstance(found, str) else None
         raise FormatError(
-            f"{path}: model_type: found {shown(config.get('model_type'))}, allowed is "
-            f"{MODEL_TYPE!r}"
+            f"{path}: model_type: found {shown(found)}{f', which is {known}' if known else ''}, "
+            f"allowed is {MODEL_TYPE!r}; {SUPPORTED}"
         )
     for section, allowed in FIXED.items():
         values = config.get(section) or {}
@@ -86,11 +91,11 @@ def read_folder(folder: Path) -> tuple[Path, FolderNumbers]:
             f"{path}: mask_decoder_config.num_attention_heads: found {shown(heads)}, expected a "
             f"divisor of {EMBEDDING_CHANNELS // 2}"
         )
-    for name in (WEIGHTS_FILE, "pytorch_model.bin"):
+    for name in (WEIGHTS_FILE, "pytorch_model.bin", *INDEX_FILES):
         if (folder / name).is_file():
             return folder / name, FolderNumbers(heads, _read_processor(folder))
     raise NotFoundError(
-        f"{folder}: holds no {WEIGHTS_FILE}; weights in several files cannot be read"
+        f"{folder}: holds no weights; expected {WEIGHTS_FILE}, or {INDEX_FILES[0]} with its files"
     )
 
 

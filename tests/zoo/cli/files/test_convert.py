@@ -35,6 +35,7 @@ WRONG: dict[str, tuple[list[Any], str]] = {
     "a base": (["BASE"], "is a base or model already; resize it with --image-size"),
     "name": (["BASE", "--image-size", "40", "--name", "x"], "--name: describes the weights"),
     "decoder": (["BASE", "--image-size", "40", "--decoder", "d"], "a base holds its AIS decoder"),
+    "key": (["BASE", "--image-size", "40", "--key", "ema"], "a base is one; omit --key"),
     "size": (["BASE", "--image-size", "41"], "expected a multiple of"),
     "peft": ([GOLDENS / "peft_qkv"], "is an adapter, not a checkpoint; read it with: samzoo adap"),
     "missing": (["gone.pt"], "gone.pt: no such file"),
@@ -55,3 +56,19 @@ def test_what_cannot_become_a_base_is_refused(run_here, seeded_base, kind):
 def test_an_adapter_is_no_checkpoint(run_here, toy_adapters):
     status, _, errors = run_here("convert", toy_adapters.write(), "-o", "x")
     assert (status, "write it for another tool with samzoo adapter write" in errors) == (2, True)
+
+
+@pytest.mark.torch
+def test_a_key_chooses_one_of_two_sams(run_here, seeded_base):
+    torch = pytest.importorskip("torch")
+    write_checkpoint(seeded_base, Path("sam.pth"), to="segment-anything")
+    state = torch.load("sam.pth", weights_only=True)
+    second = {name: value + 1 for name, value in state.items()}
+    torch.save({"model": state, "model_ema": second}, "two.pth")
+    status, _, errors = run_here("convert", "two.pth", "-o", "x")
+    assert (status, "two.pth: holds 2 SAMs, under 'model', 'model_ema'" in errors) == (2, True)
+    assert not Path("x").exists()
+    assert run_here("convert", "two.pth", "--key", "model_ema", "-o", "base")[0] == 0
+    _, tensors = read_model_folder(Path("base"))
+    name = "mask_decoder.iou_token.weight"
+    np.testing.assert_array_equal(tensors[name], second[name].numpy())
