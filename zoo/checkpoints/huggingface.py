@@ -22,7 +22,7 @@ from samzoo.runtime.formats.families.vit import vit_of
 from samzoo.runtime.formats.files import read_json
 from samzoo.runtime.formats.folders import CONFIG_FILE, WEIGHTS_FILE
 
-from .other_networks import MODEL_TYPES, SUPPORTED
+from .known import MODEL_TYPES, SUPPORTED
 from .shards import INDEX_FILES
 
 MODEL_TYPE = "sam"

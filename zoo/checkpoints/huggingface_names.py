@@ -56,7 +56,7 @@ def from_huggingface(tensors: Mapping[str, Any], *, where: str) -> dict[str, Any
     depth = 3 + max((int(match[1]) for match in heads if match), default=-1)
     renamed: dict[str, Any] = {}
     for name, value in tensors.items():
-        original = POSITIONS if name in SHARED_POSITIONS else _original(name, depth)
+        original = original_name(name, depth)
         if original in renamed and not (renamed[original] == value).all():
             raise FormatError(
                 f"{where}: {SHARED_POSITIONS[0]} and {SHARED_POSITIONS[1]} differ; SAM has one"
@@ -93,7 +93,15 @@ def _mlp_renamed(name: str, depth: int) -> str:
     return f"{found[1]}{inner}{name[found.end() :]}"
 
 
-def _original(name: str, iou_head_depth: int) -> str:
+def original_name(name: str, iou_head_depth: int) -> str:
+    """Give a tensor of a ``SamModel`` its original SAM name; an unknown name stays as it is.
+
+    Args:
+        name: Its name in a ``SamModel``.
+        iou_head_depth: Layers of the head that predicts the IoU.
+    """
+    if name in SHARED_POSITIONS:
+        return POSITIONS
     part, _, rest = name.partition(".")
     if part == "vision_encoder":
         rest = re.sub(r"^layers\.(\d+)\.layer_norm", r"blocks.\1.norm", rest)

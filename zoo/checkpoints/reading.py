@@ -23,7 +23,7 @@ from samzoo.runtime.formats.tensor_files import BFLOAT16, DTYPES, TensorFile, ch
 from .file_kinds import START_BYTES, check_safetensors_size, refuse_other_file
 from .huggingface import FolderNumbers, is_folder, read_folder
 from .huggingface_names import from_huggingface, is_huggingface
-from .other_networks import described_class, refuse_other_networks
+from .known import described_class, refuse_other_networks
 from .pickle_machine import Placeholder
 from .shards import Shards, is_index, read_index, refuse_lone_shard
 from .state_dicts import (
@@ -158,6 +158,20 @@ def read_state_dicts(
         model = from_huggingface(model, where=str(path))
     decoder = {n: v for n, v in decoder.items() if not n.startswith(ENCODER_OF_DECODER)}
     return StateDicts(dict(model), decoder)
+
+
+def read_flat(path: Path) -> Tensors:
+    """Read a file that holds tensors by name and nothing else, with the names as they are.
+
+    Raises:
+        NotFoundError: There is no such file.
+        FormatError: The file is no PyTorch or safetensors file, is damaged, or holds other things.
+        StorageError: The file cannot be read.
+    """
+    groups, load = _opened(path)
+    if len(groups) != 1 or groups[0].path:
+        raise FormatError(f"{path}: expected tensors by name alone, found containers of them")
+    return dict(load(_tensors(groups[0].items, path, where="")))
 
 
 def _opened(path: Path) -> tuple[list[Group], Load]:

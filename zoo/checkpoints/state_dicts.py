@@ -19,7 +19,7 @@ from typing import Any
 from samzoo.runtime.errors import FormatError, InputError, shown
 from samzoo.runtime.formats.tensor_files import MAX_TENSORS
 
-from .other_networks import refuse_other_networks
+from .known import refuse_other_networks
 from .pickle_machine import Placeholder
 from .stored_tensors import StoredTensor
 
@@ -150,7 +150,7 @@ def choose(
         inside = [n for g in groups for n in g.names() if _under(g.path, key)]
         refuse_other_networks(inside, where=str(path))
     group = _the_only(groups, path, key)
-    return StateDicts(_without_wrappers(group.items), _decoder_beside(groups, group))
+    return StateDicts(without_wrappers(group.items), _decoder_beside(groups, group))
 
 
 def _list(value: object) -> list[Any] | tuple[Any, ...]:
@@ -161,7 +161,7 @@ def _unwrapped(group: Group, path: Path) -> dict[Any, Any]:
     """Take out what wrappers insert inside of names."""
     items: dict[Any, Any] = {}
     for key, item in group.items.items():
-        name = _plain(key) if isinstance(key, str) else key
+        name = plain_name(key) if isinstance(key, str) else key
         if name in items:
             raise FormatError(
                 f"{path}: two of its tensors are {shown(name)} without the wrapping of their names"
@@ -170,7 +170,12 @@ def _unwrapped(group: Group, path: Path) -> dict[Any, Any]:
     return items
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Take out of a name what wrappers insert inside of it.
+
+    >>> plain_name("image_encoder._orig_mod.pos_embed")
+    'image_encoder.pos_embed'
+    """
     parts: list[str] = []
     for part in name.split("."):
         after_network = part == "module" and bool(parts) and parts[-1] in NETWORKS
@@ -231,7 +236,7 @@ def _the_only(groups: list[Group], path: Path, key: str | None) -> Group:
     return (own or chosen)[0]
 
 
-def _without_wrappers(items: Mapping[Any, Any]) -> Mapping[Any, Any]:
+def without_wrappers(items: Mapping[Any, Any]) -> Mapping[Any, Any]:
     """Strip wrappers that all names begin with, one after the other."""
     while items and all(isinstance(name, str) for name in items):
         first = next(iter(items)).split(".", 1)[0]
@@ -246,7 +251,7 @@ def _decoder_beside(groups: list[Group], group: Group) -> Mapping[str, Any]:
     before, found, _ = group.path.partition(f"{MODEL_STATE}.")
     place = f"{before}{DECODER_STATE}."
     beside = [each for each in groups if found and each.path == place]
-    return _without_wrappers(beside[0].items) if beside else {}
+    return without_wrappers(beside[0].items) if beside else {}
 
 
 def _tell_the_rest(groups: list[Group], group: Group, prefix: str, path: Path) -> None:

@@ -7,11 +7,12 @@ In: an adapter of ours and its base. Out: the ``model_state`` of a checkpoint, a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.errors import InputError
+from samzoo.runtime.errors import InputError, require
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.families.table import family_of
 from samzoo.runtime.formats.families.vit import vit_of
@@ -162,3 +163,28 @@ def _refusal(what: str, why: str) -> InputError:
         f"micro-sam cannot load {what}: {why}; merge the adapter (samzoo merge) and export the "
         "model instead (samzoo export MODEL -o PACKAGE --target micro-sam)"
     )
+
+
+def save_checkpoint(
+    path: Path, state: Mapping[str, Any], decoder: Mapping[str, Any] | None
+) -> None:
+    """Write the same file as micro-sam's ``export_custom_sam_model``.
+
+    Args:
+        path: A file that does not exist yet.
+        state: Tensors by micro-sam's names.
+        decoder: The ``decoder_state``. None writes ``state`` alone; every tool that takes a plain
+            SAM loads it if the method adds no names of its own.
+
+    Raises:
+        MissingDependencyError: torch is not installed.
+    """
+    torch = require("torch", extra="train")
+
+    def to_torch(tensors: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: torch.from_numpy(value.copy()) for name, value in tensors.items()}
+
+    content: dict[str, Any] = to_torch(state)
+    if decoder is not None:
+        content = {"model_state": content, "decoder_state": to_torch(decoder)}
+    torch.save(content, path)

@@ -1,8 +1,7 @@
-"""Reading and writing of LoRA folders of Hugging Face's ``peft``, over a segment-anything ``Sam``.
+"""Reading of LoRA folders of Hugging Face's ``peft``, over a ``Sam`` or a ``SamModel``.
 
-Reading: ``adapter_config.json`` and ``adapter_model.safetensors`` in, an adapter by our names out.
-Writing: an adapter in, a folder for ``PeftModel.from_pretrained(sam, folder)`` out, with prompt
-encoder and mask decoder as ``modules_to_save``. Needs neither torch nor peft.
+In: ``adapter_config.json`` and the tensors of ``adapter_model.safetensors``. Out: an adapter by our
+names. Needs neither torch nor peft. ``peft_writing.py`` does the reverse.
 
 Source: peft 0.21.2, ``tuners/lora`` and ``utils/save_and_load.py``.
 """
@@ -17,21 +16,26 @@ import numpy as np
 
 from samzoo.runtime.errors import FormatError, InputError, shown
 from samzoo.runtime.formats.adapter import ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE
-from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.arrays import Array, Tensors
 from samzoo.runtime.formats.files import read_json
 from samzoo.runtime.formats.prefixes import DECODER_PREFIXES, ENCODER_PREFIX
-from samzoo.training.methods.lora import LoraSettings
 from samzoo.zoo.checkpoints.base import Base, as_float32
+from samzoo.zoo.checkpoints.huggingface_names import POSITIONS, SHARED_POSITIONS
 
-from .foreign import Foreign
-from .fused_lora import Factors, fuse, padded, split
-from .lora_layers import grouped, matrices_found, ungrouped
-from .peft_config import read_scaling
-
-PREFIX = "base_model.model."
-"""The prefix that ``PeftModel`` puts before the names of the model it wraps."""
+from .foreign import Foreign, same
+from .fused_lora import Factors, padded, split
+from .lora_layers import matrices_found, ungrouped
+from .peft_config import MERGE, Scaling, read_scaling
+from .peft_names import PREFIX, Naming, naming_of, unwrapped
 
 NAME_OF_A, NAME_OF_B = ".lora_A.weight", ".lora_B.weight"
+
+REFUSED_PARTS = {
+    ".lora_magnitude_vector": "one of DoRA, which is not a plain LoRA",
+    ".lora_embedding_": "a LoRA on an embedding. SAM uses the weights of its embeddings directly, "
+    "so that such a LoRA has no effect in peft until it is merged",
+}
+"""Parts of the names of tensors that no adapter of ours can hold, and what they are."""
 
 
 def is_peft_folder(folder: Path) -> bool:
@@ -62,21 +66,22 @@ def read(
     """
     where = str(folder / ADAPTER_WEIGHTS_FILE)
     scaling = read_scaling(folder / ADAPTER_CONFIG_FILE)
-    named = {name.removeprefix(PREFIX).removeprefix("sam."): v for name, v in tensors.items()}
-    factors, saved = _factors(named, where=where)
-    root = _root(factors, base, where=where)
-    layers = {f"{root}{layer}": pair for layer, pair in factors.items()}
+    factors, saved = _factors(unwrapped(tensors), where=where)
+    naming = naming_of(factors, [*factors, *saved], base, is_sam_model=scaling.is_sam_model)
+    if naming is None:
+        raise _unknown_layer(factors, base, where=where)
+    layers = {naming(f"{name}.weight").removesuffix(".weight"): p for name, p in factors.items()}
+    for layer, pair in layers.items():
+        _check_shapes(layer, pair, base, where=where)
     scales = {
-        layer: scaling.of(layer.removeprefix(root), len(a)) for layer, (a, _) in layers.items()
+        layer: _scale(scaling, name, pair, where=where)
+        for (name, pair), layer in zip(factors.items(), layers, strict=True)
     }
-    for layer, (a, b) in layers.items():
-        shape = base.tensors[f"{layer}.weight"].shape
-        if a.ndim != 2 or b.ndim != 2 or (len(b), a.shape[1]) != shape or b.shape[1] != len(a):
-            raise FormatError(
-                f"{where}: layer {shown(layer)}: A {a.shape} and B {b.shape} do not fit the "
-                f"weight {shape} of the base"
-            )
+    decoders = _decoders(saved, naming, base, scaling, where=where)
     in_encoder = {n: pair for n, pair in layers.items() if n.startswith(ENCODER_PREFIX)}
+    for layer, pair in layers.items():
+        if layer not in in_encoder:
+            _fold(layer, pair, scales[layer], decoders)
     uniform = {scales[layer] for layer in in_encoder}
     scale = uniform.pop() if len(uniform) == 1 else 1.0
     config = base.config.architecture.image_encoder
@@ -86,8 +91,6 @@ def read(
         b = b if scales[layer] == scale else b * np.float32(scales[layer] / scale)
         last = short.rpartition(".")[2]
         pairs[short] = split(config, short, a, b, matrices) if last == "qkv" else {last: (a, b)}
-    decoders = _decoders(saved, base, where=where)
-    _fold_decoder({n: p for n, p in layers.items() if n not in in_encoder}, scales, decoders)
     source = {"exchanged_from": "peft"}
     notes = () if saved else ("the folder holds no mask decoder; that of the base is used",)
     if not in_encoder:
@@ -104,20 +107,14 @@ def read(
     )
 
 
-def _fold_decoder(
-    layers: Mapping[str, Factors], scales: Mapping[str, float], decoders: Tensors
-) -> None:
-    """Add the LoRA of the mask decoder's layers to their weights."""
-    for layer, (a, b) in layers.items():
-        weight = decoders[f"{layer}.weight"].astype(np.float64)
-        delta = scales[layer] * (b.astype(np.float64) @ a.astype(np.float64))
-        decoders[f"{layer}.weight"] = (weight + delta).astype(np.float32)
-
-
 def _factors(
     tensors: Mapping[str, Any], *, where: str
 ) -> tuple[dict[str, Factors], dict[str, Any]]:
     """Pair A and B by layer; all other tensors belong to saved modules."""
+    for part, what in REFUSED_PARTS.items():
+        for name in tensors:
+            if part in name:
+                raise FormatError(f"{where}: tensor {shown(name)} is {what}. {MERGE}")
     a = {n.removesuffix(NAME_OF_A): v for n, v in tensors.items() if n.endswith(NAME_OF_A)}
     b = {n.removesuffix(NAME_OF_B): v for n, v in tensors.items() if n.endswith(NAME_OF_B)}
     if not a and not b:
@@ -129,27 +126,72 @@ def _factors(
     return {n: (as_float32(a[n]), as_float32(b[n])) for n in sorted(a)}, saved
 
 
-def _root(factors: Mapping[str, Any], base: Base, *, where: str) -> str:
-    """Tell whether the wrapped model was the SAM or its image encoder."""
-    for root in ("", ENCODER_PREFIX):
-        if all(f"{root}{layer}.weight" in base.tensors for layer in factors):
-            return root
-    unknown = next(n for n in factors if f"{n}.weight" not in base.tensors)
-    raise InputError(
+def _scale(scaling: Scaling, name: str, pair: Factors, *, where: str) -> float:
+    rank, told = len(pair[0]), scaling.rank_of(name)
+    if told is not None and told != rank:
+        raise FormatError(
+            f"{where}: layer {shown(name)}: its A has {rank} rows, but r and rank_pattern of "
+            f"{ADAPTER_CONFIG_FILE} say {told:g}"
+        )
+    return scaling.of(name, rank)
+
+
+def _check_shapes(layer: str, pair: Factors, base: Base, *, where: str) -> None:
+    a, b = pair
+    shape = base.tensors[f"{layer}.weight"].shape
+    in_encoder = layer.startswith(ENCODER_PREFIX)
+    # A convolution has a B of 1 x 1 pixels.
+    fits = len(b) == shape[0] and a.shape[1:] == shape[1:] and b.shape[1:2] == a.shape[:1]
+    if not fits or b.ndim != a.ndim or any(size != 1 for size in b.shape[2:]):
+        raise FormatError(
+            f"{where}: layer {shown(layer)}: A {a.shape} and B {b.shape} do not fit the "
+            f"weight {shape} of the base"
+        )
+    if in_encoder and a.ndim != 2:
+        raise InputError(
+            f"{where}: adapts the convolution {shown(layer)}; LoRA is read on the linear layers of "
+            f"the image encoder's blocks, on prompt encoder and mask decoder. {MERGE}"
+        )
+
+
+def _fold(layer: str, pair: Factors, scale: float, decoders: Tensors) -> None:
+    """Add the LoRA of a layer outside of the image encoder to its weight."""
+    a, b = (value.astype(np.float64) for value in pair)
+    weight = decoders[f"{layer}.weight"]
+    delta: Array = (b.reshape(len(b), -1) @ a.reshape(len(a), -1)).reshape(weight.shape)
+    decoders[f"{layer}.weight"] = (weight.astype(np.float64) + scale * delta).astype(np.float32)
+
+
+def _unknown_layer(factors: Mapping[str, Any], base: Base, *, where: str) -> InputError:
+    unknown = next((n for n in factors if f"{n}.weight" not in base.tensors), next(iter(factors)))
+    return InputError(
         f"{where}: adapts the layer {shown(unknown)}, which the base {base.folder} does not have; "
-        "adapters of segment-anything's Sam or of its image encoder can be read"
+        "adapters of segment-anything's Sam, of Hugging Face's SamModel, or of the image encoder "
+        "of one can be read"
     )
 
 
-def _decoders(saved: Mapping[str, Any], base: Base, *, where: str) -> Tensors:
-    """Return the saved modules' tensors, and the base's for modules that were not saved."""
+def _decoders(
+    saved: Mapping[str, Any], naming: Naming, base: Base, scaling: Scaling, *, where: str
+) -> Tensors:
+    """Return the saved modules' tensors, and the base's for modules that were not saved.
+
+    Saved tensors of the image encoder must be the base's: an adapter of ours has no place for them.
+    """
     decoders = base.part(*DECODER_PREFIXES)
+    biases = 0
     for name, value in saved.items():
-        plain = name.replace(".modules_to_save.default.", ".")
+        plain = naming(name.replace(".modules_to_save.default.", ".").replace(".base_layer.", "."))
+        biases += plain.endswith(".bias")
+        if plain.startswith(ENCODER_PREFIX) and plain in base.tensors:
+            if same(value, base.tensors[plain]):
+                continue
+            if plain.endswith(".bias") and scaling.bias != "none":
+                raise _refused_biases(scaling, where=where)
         if plain not in decoders:
             raise FormatError(
                 f"{where}: tensor {shown(name)} is neither a LoRA factor nor a tensor of the "
-                "prompt encoder or mask decoder"
+                f"prompt encoder or mask decoder, which alone are finetuned as a whole. {MERGE}"
             )
         if value.shape != decoders[plain].shape:
             raise FormatError(
@@ -157,55 +199,20 @@ def _decoders(saved: Mapping[str, Any], base: Base, *, where: str) -> Tensors:
                 f"{decoders[plain].shape}"
             )
         decoders[plain] = as_float32(value)
+    shared = [saved.get(name, base.tensors[POSITIONS]) for name in SHARED_POSITIONS]
+    if not same(*shared):
+        raise FormatError(
+            f"{where}: tensor {shown(SHARED_POSITIONS[1])} differs from {SHARED_POSITIONS[0]}: "
+            "prompts have another position encoding than the image, but SAM has one for both. "
+            "Freeze it in training (positional_embedding.requires_grad_(False))"
+        )
+    if scaling.bias != "none" and not biases:
+        raise _refused_biases(scaling, where=where)
     return decoders
 
 
-def write(
-    settings: LoraSettings, tensors: Mapping[str, Any], base: Base
-) -> tuple[dict[str, Any], Tensors]:
-    """Bring a LoRA adapter into the form of ``peft``.
-
-    Args:
-        settings: The settings of the method.
-        tensors: The adapter's tensors by our names.
-        base: The adapter's base.
-
-    Returns:
-        The content of ``adapter_config.json`` and ``adapter_model.safetensors``. A fused layer has
-        one LoRA of rank ``n * rank``. B includes the scale, and ``lora_alpha`` is the rank, so that
-        ``peft`` scales by 1.
-    """
-    config, scale = base.config.architecture.image_encoder, np.float32(settings.scale)
-    state: Tensors = {}
-    ranks: dict[str, int] = {}
-    for layer, by_matrix in grouped(tensors).items():
-        outputs = len(base.tensors[f"{ENCODER_PREFIX}{layer}.weight"])
-        pairs = {m: (a, b if scale == 1 else b * scale) for m, (a, b) in by_matrix.items()}
-        a, b = fuse(config, layer, pairs, outputs)
-        state[f"{PREFIX}{ENCODER_PREFIX}{layer}{NAME_OF_A}"] = a
-        state[f"{PREFIX}{ENCODER_PREFIX}{layer}{NAME_OF_B}"] = b
-        ranks[f"{ENCODER_PREFIX}{layer}"] = len(a)
-    for name, value in tensors.items():
-        if name.startswith(DECODER_PREFIXES):
-            state[f"{PREFIX}{name}"] = value
-    most = max(ranks.values())
-    # Patterns are regular expressions; the last name of a layer is enough.
-    patterns = {name.rpartition(".")[2]: r for name, r in ranks.items() if r != most}
-    return {
-        "peft_type": "LORA",
-        "task_type": None,
-        "base_model_name_or_path": None,
-        "inference_mode": True,
-        "r": most,
-        "lora_alpha": most,
-        "rank_pattern": patterns,
-        "alpha_pattern": patterns,
-        "lora_dropout": 0.0,
-        "bias": "none",
-        "use_rslora": False,
-        "use_dora": False,
-        "fan_in_fan_out": False,
-        "init_lora_weights": True,
-        "target_modules": sorted(ranks),
-        "modules_to_save": [prefix.rstrip(".") for prefix in DECODER_PREFIXES],
-    }, state
+def _refused_biases(scaling: Scaling, *, where: str) -> FormatError:
+    return FormatError(
+        f"{where}: bias: found {scaling.bias!r}, allowed is 'none' where the image encoder is "
+        f"adapted, since its biases have no place in a LoRA adapter. {MERGE}"
+    )

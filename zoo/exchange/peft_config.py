@@ -6,7 +6,6 @@ than ``W + alpha / rank * B A``. Source: peft 0.21.2, ``LoraConfig``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite, sqrt
@@ -15,6 +14,9 @@ from typing import Any
 
 from samzoo.runtime.errors import FormatError, shown
 from samzoo.runtime.formats.files import read_json
+
+from .layer_patterns import first_match, is_safe
+from .peft_names import SAM_MODEL
 
 HARMLESS = (
     "alpha_pattern", "auto_mapping", "base_model_name_or_path", "ensure_weight_tying",
@@ -26,8 +28,13 @@ HARMLESS = (
 """Settings with any value: those that choose the layers (the tensors show them), those that act in
 training only, such as dropout, and those that are read below."""
 
-REQUIRED: dict[str, Any] = {"bias": "none", "fan_in_fan_out": False}
+REQUIRED: dict[str, Any] = {"fan_in_fan_out": False}
 """Settings that must have one certain value. All others must be off (null, false or empty)."""
+
+BIASES = ("none", "all", "lora_only")
+"""Values of ``bias``. Other than ``none`` they add the biases to the tensors."""
+
+MERGE = "Merge it with peft (merge_and_unload) and convert the model"
 
 STARTS = (True, False, "gaussian", "orthogonal", "eva")
 """Initialisations that do not change the base. PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA change the
@@ -36,17 +43,25 @@ base's weights before training, so their factors do not belong to the original b
 
 @dataclass(frozen=True)
 class Scaling:
-    """How ``peft`` scales each layer's ``B A``.
+    """How ``peft`` scales each layer's ``B A``, and what else its config says about the tensors.
 
     Attributes:
         alpha: ``lora_alpha``.
+        rank: ``r``; None if the config lacks it.
         rslora: Divide alpha by the square root of the rank, not by the rank.
         alpha_pattern: Other alphas, by a regular expression for the end of the layer's name.
+        rank_pattern: Other ranks, likewise.
+        is_sam_model: The wrapped model was Hugging Face's ``SamModel``.
+        bias: Which biases were trained: one of ``BIASES``.
     """
 
     alpha: float
+    rank: float | None = None
     rslora: bool = False
     alpha_pattern: Mapping[str, float] = field(default_factory=dict)
+    rank_pattern: Mapping[str, float] = field(default_factory=dict)
+    is_sam_model: bool = False
+    bias: str = "none"
 
     def of(self, layer: str, rank: int) -> float:
         """Return the factor that a layer's ``B A`` is multiplied by.
@@ -55,18 +70,14 @@ class Scaling:
             layer: The layer's name in the wrapped model.
             rank: Number of rows of the layer's A.
         """
-        alpha = self.alpha
-        for pattern, value in self.alpha_pattern.items():
-            if _ends_with(layer, pattern):
-                alpha = value
-                break
+        found = first_match(self.alpha_pattern, layer)
+        alpha = self.alpha if found is None else self.alpha_pattern[found]
         return float(alpha) / (sqrt(rank) if self.rslora else rank)
 
-
-def _ends_with(layer: str, pattern: str) -> bool:
-    # A stranger's regular expression could run forever. peft writes plain names, which can be
-    # compared as text.
-    return layer == pattern or layer.endswith(f".{pattern}")
+    def rank_of(self, layer: str) -> float | None:
+        """Return the rank that the config gives a layer; None if it does not say."""
+        found = first_match(self.rank_pattern, layer)
+        return self.rank if found is None else self.rank_pattern[found]
 
 
 def read_scaling(path: Path) -> Scaling:
@@ -88,10 +99,15 @@ def read_scaling(path: Path) -> Scaling:
                 raise FormatError(
                     f"{path}: {name}: found {shown(value)}, allowed is {REQUIRED[name]!r}"
                 )
+        elif name == "bias":
+            if value not in (*BIASES, None):
+                raise FormatError(
+                    f"{path}: bias: found {shown(value)}, allowed: {', '.join(BIASES)}"
+                )
         elif name not in HARMLESS and value not in (None, False, "", [], {}):
             raise FormatError(
                 f"{path}: {shown(name)}: found {shown(value)}, which is not a plain LoRA; allowed "
-                "is null or false. Merge it with peft (merge_and_unload) and convert the model"
+                f"is null or false. {MERGE}"
             )
     start = config.get("init_lora_weights", True)
     if not isinstance(start, (bool, str)) or start not in STARTS:
@@ -100,21 +116,35 @@ def read_scaling(path: Path) -> Scaling:
             f"{path}: init_lora_weights: found {shown(start)}, which changes the base's weights; "
             f"allowed: {allowed}"
         )
-    patterns = config.get("alpha_pattern") or {}
-    if not isinstance(patterns, Mapping):
-        raise FormatError(f"{path}: alpha_pattern: expected an object, found {shown(patterns)}")
-    for pattern in patterns:
-        if not re.fullmatch(r"[\w.\\^]{1,200}", pattern):
-            raise FormatError(
-                f"{path}: alpha_pattern: found the regular expression {shown(pattern)}; allowed "
-                "are only names of layers"
-            )
-    alphas = {p.lstrip("^").replace("\\.", "."): _number(path, "alpha_pattern", a)
-              for p, a in patterns.items()}  # fmt: skip
     rslora = config.get("use_rslora") or False
     if not isinstance(rslora, bool):
         raise FormatError(f"{path}: use_rslora: expected true or false, found {shown(rslora)}")
-    return Scaling(_number(path, "lora_alpha", config.get("lora_alpha", 8)), rslora, alphas)
+    mapping = config.get("auto_mapping")
+    rank = config.get("r")
+    return Scaling(
+        alpha=_number(path, "lora_alpha", config.get("lora_alpha", 8)),
+        rank=None if rank is None else _number(path, "r", rank),
+        rslora=rslora,
+        alpha_pattern=_patterns(path, "alpha_pattern", config),
+        rank_pattern=_patterns(path, "rank_pattern", config),
+        is_sam_model=isinstance(mapping, Mapping)
+        and str(mapping.get("parent_library")).startswith(SAM_MODEL["parent_library"]),
+        bias=config.get("bias") or "none",
+    )
+
+
+def _patterns(path: Path, name: str, config: Mapping[str, Any]) -> dict[str, float]:
+    patterns = config.get(name) or {}
+    if not isinstance(patterns, Mapping):
+        raise FormatError(f"{path}: {name}: expected an object, found {shown(patterns)}")
+    for pattern in patterns:
+        if not is_safe(pattern):
+            raise FormatError(
+                f"{path}: {name}: found the regular expression {shown(pattern)}, which is damaged "
+                "or could take forever; allowed are names of layers, groups that are not repeated, "
+                "and up to 3 of *, + and {}"
+            )
+    return {pattern: _number(path, name, value) for pattern, value in patterns.items()}
 
 
 def _number(path: Path, name: str, value: Any) -> float:

@@ -21,6 +21,8 @@ from samzoo.runtime.formats.adapter import (
 )
 from samzoo.runtime.formats.architecture import UnetrDecoderConfig
 from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.families.table import family_of
+from samzoo.runtime.formats.families.vit import vit_of
 from samzoo.runtime.formats.files import write_json, write_tensors
 from samzoo.runtime.formats.outputs import (
     check_output,
@@ -32,14 +34,16 @@ from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX
 from samzoo.training.methods import METHODS, get_method
 from samzoo.zoo.checkpoints.base import Base, read_base
 
-from . import peft as huggingface_peft
+from . import peft_writing
 from .foreign import check_adapter
-from .micro_sam_files import save_checkpoint
-from .micro_sam_writing import decoder_state, peft_kwargs, state_dict
+from .micro_sam_writing import decoder_state, peft_kwargs, save_checkpoint, state_dict
 from .reading import AIS_FILE, OUR_CONFIG
 
-TARGETS = ("micro-sam", "peft")
-"""Tools that an adapter can be written for."""
+PEFT, PEFT_ORIGINAL = "peft", "peft-segment-anything"
+
+TARGETS = ("micro-sam", PEFT, PEFT_ORIGINAL)
+"""Tools that an adapter can be written for. ``peft`` is over Hugging Face's ``SamModel``, where
+there is one, else over segment-anything's ``Sam``, as ``peft-segment-anything`` always is."""
 
 
 def write_foreign_adapter(
@@ -49,7 +53,7 @@ def write_foreign_adapter(
 
     Args:
         adapter: The adapter's folder.
-        output: A ``.pt`` file for ``micro-sam``, a folder for ``peft``.
+        output: A ``.pt`` file for ``micro-sam``, else a folder.
         to: One of ``TARGETS``.
         base: The base's folder; by default the folder where it lay while training. micro-sam's
             checkpoints hold its frozen weights again.
@@ -83,7 +87,7 @@ def write_foreign_adapter(
     settings = get_method(config.method).settings(config.hyperparameters, where=str(adapter))
     if to == "micro-sam":
         return _write_micro_sam(output, config, settings, tensors, read)
-    return _write_peft(output, config, settings, tensors, read, force=force)
+    return _write_peft(output, config, settings, tensors, read, to=to, force=force)
 
 
 def _read(adapter: Path, base: Path | None) -> tuple[AdapterConfig, Tensors, Base]:
@@ -122,6 +126,7 @@ def _write_peft(
     tensors: Tensors,
     base: Base,
     *,
+    to: str,
     force: bool,
 ) -> dict[str, Any]:
     plain = [n for n, row in METHODS.items() if row.factored and row.quantized is None]
@@ -130,7 +135,9 @@ def _write_peft(
             f"method: found {config.method!r}; peft folders can hold {' and '.join(plain)}. "
             "Merge the adapter (samzoo merge) and export the model instead"
         )
-    theirs, state = huggingface_peft.write(settings, tensors, base)
+    encoder = base.config.architecture.image_encoder
+    sam_model = to == PEFT and vit_of(encoder) is not None
+    theirs, state = peft_writing.write(settings, tensors, base, sam_model=sam_model)
     ais = {
         n.removeprefix(AIS_DECODER_PREFIX): v
         for n, v in tensors.items()
@@ -146,4 +153,9 @@ def _write_peft(
 
     write_folder(output, fill, force=force)
     notes = [f"the AIS decoder is in {AIS_FILE}, which peft does not read"] if ais else []
-    return {"target": "peft", "notes": notes}
+    if to == PEFT and not sam_model:
+        noun = family_of(encoder).noun
+        notes.append(f"it is for the original network, since no SamModel has a {noun}")
+    model = "Hugging Face's SamModel" if sam_model else "segment-anything's Sam"
+    notes.append(f"load it with peft.PeftModel.from_pretrained(model, FOLDER) over {model}")
+    return {"target": to, "notes": notes}

@@ -125,6 +125,8 @@ def test_a_written_folder_is_read_back_as_the_same_adapter(kind, encoder, seeded
     tensors = make_adapter(tmp_path / "adapter", base, **HYPERPARAMETERS[kind])
     result = write_foreign_adapter(tmp_path / "adapter", tmp_path / "peft", to="peft")
     assert "ais_decoder.safetensors" in result["notes"][0]
+    original = "no SamModel has a" in " ".join(result["notes"])
+    assert original == (encoder == "tiny_vit")
     config = read_foreign_adapter(tmp_path / "peft", tmp_path / "again", base=base)
     first, _ = read_adapter(tmp_path / "adapter")
     _, found = read_adapter(tmp_path / "again")
@@ -139,7 +141,7 @@ def test_a_written_folder_is_read_back_as_the_same_adapter(kind, encoder, seeded
 
 def test_a_written_folder_names_layers_ranks_and_saved_modules(seeded_base, tmp_path):
     tensors = make_adapter(tmp_path / "adapter", seeded_base, **HYPERPARAMETERS["all"])
-    write_foreign_adapter(tmp_path / "adapter", tmp_path / "peft", to="peft")
+    write_foreign_adapter(tmp_path / "adapter", tmp_path / "peft", to="peft-segment-anything")
     config = json.loads((tmp_path / "peft" / "adapter_config.json").read_text())
     assert (config["r"], config["lora_alpha"]) == (6, 6)
     assert config["rank_pattern"] == config["alpha_pattern"] == {"proj": 2, "lin1": 2, "lin2": 2}
@@ -205,7 +207,22 @@ BROKEN: dict[str, tuple[Any, ...]] = {
     "nan": ({}, {f"{LAYER}.lora_A.weight": np.full((4, 16), np.nan, np.float32)}, "holds NaN"),
     "saved encoder": (
         {}, {"base_model.model.image_encoder.neck.1.weight": np.ones(256, np.float32)},
-        "is neither a LoRA factor nor a tensor of the prompt encoder",
+        "is neither a LoRA factor nor a tensor of the prompt encoder.*merge_and_unload",
+    ),
+    "bias of the encoder": (
+        {"bias": "lora_only"},
+        {"base_model.model.image_encoder.blocks.0.attn.qkv.base_layer.bias": np.ones(48, "f4")},
+        "bias: found 'lora_only', allowed is 'none' where the image encoder is adapted",
+    ),
+    "an unknown bias": ({"bias": "some"}, {}, "bias: found 'some', allowed: none, all, lora_only"),
+    "dora's tensors": (
+        {}, {f"{LAYER}.lora_magnitude_vector": np.ones(48, np.float32)}, "is one of DoRA",
+    ),
+    "another rank": ({"r": 5}, {}, "its A has 4 rows, but r and rank_pattern .* say 5"),
+    "another position encoding": (
+        {}, {"base_model.model.prompt_encoder.shared_embedding.positional_embedding":
+             np.ones((2, 128), np.float32)},
+        "prompts have another position encoding than the image",
     ),
     "saved shape": (
         {}, {"base_model.model.mask_decoder.iou_token.weight": np.ones((2, 2), np.float32)},
@@ -237,7 +254,7 @@ def test_layers_that_are_not_there_or_not_adapted_here_are_refused(copied, seede
         "base_model.model.image_encoder.neck.0.lora_B.weight": np.ones((256, 2, 1, 1)),
     }
     neck = {n: v.astype(np.float32) for n, v in neck.items()}  # fmt: skip
-    with pytest.raises(FormatError, match="do not fit the weight"):
+    with pytest.raises(InputError, match=r"adapts the convolution 'image_encoder\.neck\.0'"):
         read_foreign_adapter(copied("peft_all", **neck), tmp_path / "adapter", base=seeded_base)
 
 
@@ -272,15 +289,15 @@ def test_folders_that_are_no_peft_folders_are_refused(seeded_base, tmp_path):
         read_foreign_adapter(tmp_path / "adapter", tmp_path / "out", base=seeded_base)
     with pytest.raises(NotFoundError, match=r"holds no adapter_config\.json"):
         read_foreign_adapter(seeded_base, tmp_path / "out", base=seeded_base)
-    pickled = tmp_path / "pickled"
-    pickled.mkdir()
-    shutil.copy(GOLDENS / "peft_qkv" / "adapter_config.json", pickled)
-    (pickled / "adapter_model.bin").write_bytes(b"x")
-    with pytest.raises(FormatError, match="a pickle; save it as safetensors"):
-        read_foreign_adapter(pickled, tmp_path / "out", base=seeded_base)
+    (tmp_path / "several" / "one").mkdir(parents=True)
+    shutil.copy(GOLDENS / "peft_qkv" / "adapter_config.json", tmp_path / "several" / "one")
+    with pytest.raises(NotFoundError, match=r"in folders of their own; pass one of them: .*one"):
+        read_foreign_adapter(tmp_path / "several", tmp_path / "out", base=seeded_base)
+    with pytest.raises(InputError, match="takes no --key"):
+        read_foreign_adapter(GOLDENS / "peft_qkv", tmp_path / "o", base=seeded_base, key="ema")
     with pytest.raises(InputError, match="takes no --alpha"):
         read_foreign_adapter(GOLDENS / "peft_qkv", tmp_path / "o", base=seeded_base, alpha=1.0)
-    with pytest.raises(InputError, match="to: found 'peff', allowed: micro-sam, peft"):
+    with pytest.raises(InputError, match="to: found 'peff', allowed: micro-sam, peft, peft-seg"):
         write_foreign_adapter(tmp_path / "adapter", tmp_path / "out", to="peff")
 
 
@@ -303,3 +320,31 @@ def test_the_weights_without_their_folder_are_refused(seeded_base, tmp_path):
     path = GOLDENS / "peft_qkv" / "adapter_model.safetensors"
     with pytest.raises(InputError, match="holds a LoRA of peft; pass its folder"):
         read_foreign_adapter(path, tmp_path / "adapter", base=seeded_base)
+
+
+def test_pickled_factors_are_read_without_running_them(copied, seeded_base, tmp_path):
+    torch = pytest.importorskip("torch")
+    folder = copied("peft_qkv")
+    tensors = read_tensors(folder / "adapter_model.safetensors")
+    (folder / "adapter_model.safetensors").unlink()
+    torch.save({n: torch.from_numpy(v) for n, v in tensors.items()}, folder / "adapter_model.bin")
+    read_foreign_adapter(folder, tmp_path / "pickled", base=seeded_base)
+    read_foreign_adapter(GOLDENS / "peft_qkv", tmp_path / "plain", base=seeded_base)
+    one, two = read_adapter(tmp_path / "pickled")[1], read_adapter(tmp_path / "plain")[1]
+    assert all(np.array_equal(one[name], two[name]) for name in two)
+    (folder / "adapter_model.bin").write_bytes(b"x")
+    with pytest.raises(FormatError, match=r"adapter_model\.bin: not a checkpoint"):
+        read_foreign_adapter(folder, tmp_path / "out", base=seeded_base)
+
+
+@pytest.mark.parametrize("wrapper", ["_orig_mod.", "module.", "sam.", "model.sam."])
+def test_wrappers_in_the_names_are_stripped(wrapper, copied, seeded_base, tmp_path):
+    folder = copied("peft_qkv")
+    tensors = read_tensors(folder / "adapter_model.safetensors")
+    renamed = {n.replace("base_model.model.", f"base_model.model.{wrapper}"): v
+               for n, v in tensors.items()}  # fmt: skip
+    write_tensors(folder / "adapter_model.safetensors", renamed, {})
+    read_foreign_adapter(folder, tmp_path / "wrapped", base=seeded_base)
+    read_foreign_adapter(GOLDENS / "peft_qkv", tmp_path / "plain", base=seeded_base)
+    one, two = read_adapter(tmp_path / "wrapped")[1], read_adapter(tmp_path / "plain")[1]
+    assert all(np.array_equal(one[name], two[name]) for name in two)

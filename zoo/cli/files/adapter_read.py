@@ -19,6 +19,7 @@ class AdapterReadOptions:
     method: str | None
     alpha: float | None
     image_size: int | None
+    key: str | None
     output: Path
     force: bool
 
@@ -45,6 +46,10 @@ def add_options(parser: ArgumentParser) -> None:
         "--image-size", type=int, metavar="PIXELS",
         help="image size that CellSeg1 was trained at (default: 512)",
     )  # fmt: skip
+    parser.add_argument(
+        "--key", metavar="KEY",
+        help="which one of a file with several, such as model_ema (keys joined by dots)",
+    )  # fmt: skip
 
 
 def run(options: AdapterReadOptions) -> Result:
@@ -58,6 +63,7 @@ def run(options: AdapterReadOptions) -> Result:
         method=options.method,
         alpha=options.alpha,
         image_size=options.image_size,
+        key=options.key,
         force=options.force,
     )
     return {

@@ -16,7 +16,7 @@ class AdapterWriteOptions:
     """The adapter, its base, the tool, and the file."""
 
     adapter: Path
-    to: Literal["peft", "micro-sam"]
+    to: Literal["peft", "peft-segment-anything", "micro-sam"]
     base: Path | None
     output: Path
     force: bool
@@ -26,8 +26,9 @@ def add_options(parser: ArgumentParser) -> None:
     """Add the adapter, its base, the tool, and the file."""
     parser.add_argument("adapter", type=Path, metavar="ADAPTER", help="adapter folder")
     parser.add_argument(
-        "--to", required=True, choices=("peft", "micro-sam"),
-        help="tool that the adapter is written for",
+        "--to", required=True, choices=("peft", "peft-segment-anything", "micro-sam"),
+        help="tool that the adapter is written for: Hugging Face's peft over its SamModel, peft "
+        "over segment-anything's Sam, or micro-sam",
     )  # fmt: skip
     add_output(parser, "file (.pt) for micro-sam, or folder for peft")
     add_base(parser)

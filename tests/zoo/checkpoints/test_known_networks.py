@@ -9,7 +9,7 @@ import tiny
 
 from samzoo.runtime.errors import FormatError
 from samzoo.runtime.formats.shapes import tensor_shapes
-from samzoo.zoo.checkpoints.other_networks import (
+from samzoo.zoo.checkpoints.known import (
     MODEL_TYPES,
     described_class,
     refuse_other_networks,
