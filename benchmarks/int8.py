@@ -26,7 +26,7 @@ from samzoo.runtime.engine.networks import RememberedEncoder
 from samzoo.runtime.evaluation.tasks import TASKS
 from samzoo.runtime.formats.files import read_json, sha256_of, write_json
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, PRECISIONS
-from samzoo.runtime.images.reading import match_pairs
+from samzoo.runtime.labels.pairs import match_pairs
 from samzoo.zoo import export
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

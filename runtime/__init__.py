@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from .formats.config import AisParameters, ModelConfig, Preprocessing
     from .formats.manifest import Manifest
     from .images.overlay import draw_overlay, write_overlay
-    from .images.reading import read_image, read_labels, write_labels
+    from .images.reading import read_image, write_labels
+    from .labels.files import read_labels
     from .large.embedding_store import EmbeddingStore
     from .large.file_segmentation import segment_file
     from .loading import load
@@ -90,7 +91,7 @@ _MODULES = {
     "load": "loading",
     "merge_slices": "volumes.slices",
     "read_image": "images.reading",
-    "read_labels": "images.reading",
+    "read_labels": "labels.files",
     "segment_file": "large.file_segmentation",
     "write_labels": "images.reading",
     "write_overlay": "images.overlay",

@@ -13,6 +13,7 @@ FLOORS = {
         "errors",
         "formats",
         "images",
+        "labels",
         "engine",
         "prompts",
         "automatic",

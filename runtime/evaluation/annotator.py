@@ -6,12 +6,13 @@ after the last correction, ready for scoring.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from samzoo.runtime.formats.arrays import Boxes, Labels2D, Masks, Points, Progress
+from samzoo.runtime.images.label_arrays import IGNORED
 from samzoo.runtime.prompts.cutouts import MaskPart, cut_out, paint_parts
 from samzoo.runtime.prompts.tokens import POSITIVE
 
@@ -27,8 +28,13 @@ BATCH_SIZE = 32
 class Tally:
     """The masks of all objects of an image, cut out so that thousands fit into memory."""
 
-    def __init__(self) -> None:
-        """Start without masks."""
+    def __init__(self, ignored: Masks) -> None:
+        """Start without masks.
+
+        Args:
+            ignored: ``(height, width)`` boolean; pixels that are not annotated and do not count.
+        """
+        self._ignored = ignored
         self._parts: list[MaskPart] = []
         self._dices: list[float] = []
 
@@ -36,7 +42,7 @@ class Tally:
         """Add masks and the true masks, both ``(n, height, width)`` boolean."""
         for mask, truth in zip(masks, truths, strict=True):
             self._parts.append(cut_out(mask))
-            self._dices.append(binary_dice(mask, truth))
+            self._dices.append(binary_dice(mask & ~self._ignored, truth))
 
     def scores(self, truth: Labels2D) -> dict[str, float]:
         """Return the metrics of the painted masks; ``dice`` is the mean over objects."""
@@ -48,9 +54,9 @@ class Tally:
 class Tallies:
     """The masks from ``annotate``: of the first prompt, of the last round, and of the boxes."""
 
-    first: Tally = field(default_factory=Tally)
-    last: Tally = field(default_factory=Tally)
-    filled: Tally = field(default_factory=Tally)
+    first: Tally
+    last: Tally
+    filled: Tally
 
 
 def annotate(
@@ -68,7 +74,8 @@ def annotate(
     Args:
         model: The model.
         embedding: From ``model.embed``.
-        truth: ``(height, width)`` int32, labels 1 to n without gaps, n at least 1.
+        truth: ``(height, width)`` int32, labels 1 to n without gaps, n at least 1; -1 is not
+            annotated, and no correction points there.
         first: The first prompt: each object's innermost pixel or its tight box.
         rounds: Rounds of corrections. Each adds one positive and one negative point to all earlier
             prompts.
@@ -81,7 +88,8 @@ def annotate(
     """
     ids = np.arange(1, int(truth.max()) + 1)
     centers, boxes = object_centers(truth, ids), object_boxes(truth, ids)
-    tallies = Tallies()
+    ignored = truth == IGNORED
+    tallies = Tallies(Tally(ignored), Tally(ignored), Tally(ignored))
     for start in range(0, len(ids), BATCH_SIZE):
         batch = slice(start, start + BATCH_SIZE)
         truths = truth[np.newaxis] == ids[batch, np.newaxis, np.newaxis]
@@ -94,7 +102,7 @@ def annotate(
         tallies.first.add(masks, truths)
         tallies.filled.add(filled_boxes(boxes[batch], truth.shape), truths)
         for _ in range(rounds):
-            prompts.correct(truths, masks, rng)
+            prompts.correct(truths, masks, ignored, rng)
             masks = prompts.run(model, embedding)
         tallies.last.add(masks, truths)
         if progress is not None:
@@ -136,9 +144,12 @@ class _Prompts:
         )
         return masks
 
-    def correct(self, truths: Masks, masks: Masks, rng: np.random.Generator) -> None:
+    def correct(
+        self, truths: Masks, masks: Masks, ignored: Masks, rng: np.random.Generator
+    ) -> None:
         drawn = [
-            correction_points(truth, mask, rng) for truth, mask in zip(truths, masks, strict=True)
+            correction_points(truth, mask, rng, ignored=ignored)
+            for truth, mask in zip(truths, masks, strict=True)
         ]
         points = np.stack([point_pair for point_pair, _ in drawn])
         labels = np.stack([label_pair for _, label_pair in drawn])

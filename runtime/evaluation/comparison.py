@@ -23,7 +23,7 @@ class Comparison:
 
     Attributes:
         labels: Prediction, ``(height, width)`` integer, 0 is background.
-        truth: True labels, same shape.
+        truth: True labels, same shape; -1 is not annotated.
         object_dices: The Dice coefficient of each prompted object's mask; None where no mask
             belongs to an object.
     """

@@ -5,11 +5,14 @@ In: label images or boolean masks. Out: numbers in [0, 1].
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from samzoo.runtime.errors import InputError, ShapeError
 from samzoo.runtime.formats.arrays import Labels2D, Masks
+from samzoo.runtime.images.label_arrays import IGNORED
 
 IOU_PERCENT = tuple(range(50, 100, 5))
 """IoU thresholds of the mean segmentation accuracy, in percent, so that 0.55 is exact."""
@@ -29,9 +32,13 @@ def mean_segmentation_accuracy(labels: Labels2D, truth: Labels2D) -> dict[str, f
     allow one match, and for both (distinct predictions + distinct true objects - pairs) = 1. The
     function sums this expression.
 
+    Pixels that are not annotated are taken out of the prediction, and IoUs are those of the rest.
+    A predicted object that lies mostly in such pixels counts only if it matches a true one:
+    nobody knows whether it is wrong.
+
     Args:
         labels: Prediction, ``(height, width)`` integer, 0 is background.
-        truth: True labels, same shape.
+        truth: True labels, same shape; -1 is not annotated.
 
     Returns:
         ``msa`` (mean over the ten thresholds), ``sa50`` and ``sa75``, each in [0, 1]. They are 1.0
@@ -43,10 +50,16 @@ def mean_segmentation_accuracy(labels: Labels2D, truth: Labels2D) -> dict[str, f
     Source:
         Caicedo et al., Nature Methods 2019 (Data Science Bowl 2018), as in PEFT-SAM's evaluation
         (``elf.evaluation.mean_segmentation_accuracy``). Its thresholds are floating point numbers,
-        so that an IoU of exactly 0.6 misses ``0.6000000000000001``.
+        so that an IoU of exactly 0.6 misses ``0.6000000000000001``. What is not annotated: the
+        void labels of Kirillov et al., Panoptic Segmentation (CVPR 2019), section 4.2.
     """
     _check_same_shape(labels, truth)
+    labels, unknown = _annotated_part(labels, truth)
     predicted_ids, true_ids, intersection, union, n_predicted, n_true = _overlaps(labels, truth)
+    n_predicted -= len(unknown)
+    # Positions among the distinct ids, as ``predicted_ids`` are.
+    unknown = np.searchsorted(np.unique(labels), unknown) if len(unknown) else unknown
+    doubtful = np.isin(predicted_ids, unknown)
     accuracies = {}
     for percent in IOU_PERCENT:
         enough = intersection * 100 >= union * percent
@@ -55,7 +68,8 @@ def mean_segmentation_accuracy(labels: Labels2D, truth: Labels2D) -> dict[str, f
             + np.unique(true_ids[enough]).size
             - int(enough.sum())
         )
-        objects = n_predicted + n_true - true_positives
+        matched_unknown = np.unique(predicted_ids[enough & doubtful]).size
+        objects = n_predicted + matched_unknown + n_true - true_positives
         accuracies[percent] = true_positives / objects if objects else 1.0
     return {
         "msa": sum(accuracies.values()) / len(accuracies),
@@ -65,6 +79,19 @@ def mean_segmentation_accuracy(labels: Labels2D, truth: Labels2D) -> dict[str, f
 
 
 _Ints = NDArray[np.signedinteger]
+
+
+def _annotated_part(labels: Labels2D, truth: Labels2D) -> tuple[Labels2D, NDArray[np.integer[Any]]]:
+    """Clear what is not annotated, and return the ids that lost more than half but not all."""
+    left_out = truth == IGNORED
+    if not left_out.any():
+        return labels, np.zeros(0, np.int32)
+    kept = np.where(left_out, 0, labels)
+    ids, before = np.unique(labels, return_counts=True)
+    remaining, after = np.unique(kept, return_counts=True)
+    sizes = before[np.searchsorted(ids, remaining[remaining > 0])]
+    mostly = 2 * after[remaining > 0] < sizes
+    return kept, remaining[remaining > 0][mostly]
 
 
 def _overlaps(labels: Labels2D, truth: Labels2D) -> tuple[_Ints, _Ints, _Ints, _Ints, int, int]:
@@ -111,7 +138,7 @@ def foreground_dice(labels: Labels2D, truth: Labels2D) -> float:
 
     Args:
         labels: Prediction, ``(height, width)`` integer, 0 is background.
-        truth: True labels, same shape.
+        truth: True labels, same shape; pixels with -1 are not annotated and do not count.
 
     Returns:
         A value in [0, 1]; 1.0 if neither holds an object.
@@ -119,7 +146,7 @@ def foreground_dice(labels: Labels2D, truth: Labels2D) -> float:
     Raises:
         ShapeError: The shapes differ.
     """
-    return binary_dice(labels > 0, truth > 0)
+    return binary_dice((labels > 0) & (truth != IGNORED), truth > 0)
 
 
 def mean_iou(masks: Masks, truths: Masks) -> float:

@@ -120,7 +120,12 @@ def random_points(mask: Masks, n: int, rng: np.random.Generator) -> Points:
 
 
 def correction_points(
-    truth_mask: Masks, predicted_mask: Masks, rng: np.random.Generator, dilation: int = 0
+    truth_mask: Masks,
+    predicted_mask: Masks,
+    rng: np.random.Generator,
+    dilation: int = 0,
+    *,
+    ignored: Masks | None = None,
 ) -> tuple[Points, NDArray[np.int32]]:
     """Draw one positive and one negative point where a prediction is wrong.
 
@@ -135,10 +140,12 @@ def correction_points(
         rng: Source of randomness; each call draws twice.
         dilation: Distance around the truth, in pixels (maximum norm), within which no negative
             point is drawn unless it is a false positive.
+        ignored: ``(height, width)`` boolean; pixels that are not annotated, where no point is
+            drawn. They are no part of the truth.
 
     Returns:
         Points ``(2, 2)`` float32 (x, y), and labels ``(2,)`` int32: 1 and 0. If the truth fills
-        the whole image, the second point repeats the first with label -1 (padding).
+        all that is annotated, the second point repeats the first with label -1 (padding).
 
     Raises:
         ShapeError: The shapes differ.
@@ -157,7 +164,8 @@ def correction_points(
     false_negatives = truth_mask & ~predicted_mask
     # Without false negatives the overlap is the whole truth.
     positive = random_points(false_negatives if false_negatives.any() else truth_mask, 1, rng)
-    candidates = _negative_candidates(truth_mask, predicted_mask, dilation)
+    known = None if ignored is None or not ignored.any() else ~ignored
+    candidates = _negative_candidates(truth_mask, predicted_mask, dilation, known)
     if candidates is None:
         negative, label = positive, PADDING
     else:
@@ -165,8 +173,12 @@ def correction_points(
     return np.concatenate([positive, negative]), np.array([POSITIVE, label], dtype=np.int32)
 
 
-def _negative_candidates(truth: Masks, predicted: Masks, dilation: int) -> Masks | None:
+def _negative_candidates(
+    truth: Masks, predicted: Masks, dilation: int, known: Masks | None
+) -> Masks | None:
     false_positives = predicted & ~truth
+    if known is not None:
+        false_positives &= known
     if false_positives.any():
         return false_positives
     rows, columns = np.flatnonzero(truth.any(axis=1)), np.flatnonzero(truth.any(axis=0))
@@ -177,9 +189,11 @@ def _negative_candidates(truth: Masks, predicted: Masks, dilation: int) -> Masks
     for distance in (dilation, 0) if dilation > 0 else (0,):
         around = np.zeros_like(truth)
         around[near] = ~dilate(truth[near], distance)
+        if known is not None:
+            around &= known
         if around.any():
             return around
-    background = ~truth
+    background = ~truth if known is None else ~truth & known
     return background if background.any() else None
 
 

@@ -6,7 +6,7 @@ values by task.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -15,7 +15,10 @@ import numpy as np
 from samzoo.runtime.automatic.ais import remove_small
 from samzoo.runtime.errors import ImageError, InputError, shown
 from samzoo.runtime.formats.arrays import Array, Labels2D, Progress
-from samzoo.runtime.images.reading import check_image, check_labels, read_pair
+from samzoo.runtime.images.label_arrays import IGNORED, check_labels
+from samzoo.runtime.images.reading import check_image
+from samzoo.runtime.labels.annotation import AS_NUMBERED, LabelMeaning, check_sizes, read_pair
+from samzoo.runtime.labels.survey import Survey
 
 from .annotator import annotate
 from .comparison import METRICS, Comparison, scores_of
@@ -33,22 +36,32 @@ Scores = dict[str, dict[str, float]]
 
 
 class ImageScores(TypedDict):
-    """One row of a report."""
+    """One row of a report; ``content`` is from ``content_identity``."""
 
     image: str
     labels: str
+    content: str
     n_objects: int
     n_removed: int
     scores: Scores
+
+
+class Negatives(TypedDict):
+    """Images without objects: how many, and in how many of them something was found."""
+
+    images: int
+    with_false_objects: int
 
 
 class Report(TypedDict):
     """The result of ``evaluate``, ready for JSON."""
 
     settings: dict[str, Any]
+    read: dict[str, object]
     n_images: int
     n_objects: int
     mean: Scores
+    negatives: Negatives
     images: list[ImageScores]
 
 
@@ -60,9 +73,13 @@ def evaluate(
     seed: int = 0,
     min_object_size: int = MIN_OBJECT_SIZE,
     n_corrections: int = N_CORRECTIONS,
+    meaning: LabelMeaning = AS_NUMBERED,
     progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Report:
     """Score a model on image and label files.
+
+    All files are read and doubted before the first is scored.
 
     Args:
         model: The model.
@@ -71,11 +88,15 @@ def evaluate(
         seed: Seed of the correction points.
         min_object_size: True objects with fewer pixels are left out.
         n_corrections: Rounds of corrections in ``ip`` and ``ib``.
+        meaning: What the numbers in the label files mean.
         progress: Called with ("image: task: objects", objects done, objects in all).
+        say: Called with what was read, in one line, and with each sentence about what is odd.
 
     Returns:
-        The settings, counts, the mean of each metric over images (each image weighs the same, as
-        in PEFT-SAM's evaluation), and one row for each image.
+        The settings, what was read, counts, the mean of each metric over images (each image weighs
+        the same, as in PEFT-SAM's evaluation), and one row for each image. An image without
+        objects has no prompted task, and its mSA is 1 or 0; so it stays out of the means and is
+        counted in ``negatives``, unless no image has an object.
 
     Raises:
         InputError: A task is unknown, or there is no pair.
@@ -85,39 +106,73 @@ def evaluate(
     check_tasks(tasks)
     if not pairs:
         raise InputError("pairs: expected at least one image with labels, got none")
+    survey = Survey()
+    for image_path, label_path in pairs:
+        _, labels = read_pair(image_path, label_path, meaning=meaning, survey=survey)
+        _large_objects(labels, min_object_size, where=str(label_path))
+    if say is not None:
+        for sentence in survey.sentences():
+            say(sentence)
     rows: list[ImageScores] = []
     for index, (image_path, label_path) in enumerate(pairs):
-        image, labels = read_pair(image_path, label_path)
+        image, labels = read_pair(image_path, label_path, meaning=meaning)
         truth = _large_objects(labels, min_object_size, where=str(label_path))
         scores = evaluate_image(
             model, image, truth, tasks=tasks, seed=seed, image_index=index,
             min_object_size=min_object_size, n_corrections=n_corrections,
             progress=_named(progress, image_path.name),
         )  # fmt: skip
-        n_objects = int(truth.max())
+        n_objects = max(int(truth.max()), 0)
         n_removed = np.unique(labels[labels > 0]).size - n_objects
         rows.append(
             ImageScores(
-                image=str(image_path), labels=str(label_path), n_objects=n_objects,
-                n_removed=n_removed, scores=scores,
+                image=str(image_path), labels=str(label_path), content=survey.contents[index],
+                n_objects=n_objects, n_removed=n_removed, scores=scores,
             )
         )  # fmt: skip
+    negatives = _negatives(rows)
+    if negatives["images"] and say is not None:
+        say(_about(negatives, len(rows)))
     return Report(
         settings={
             "tasks": list(tasks), "seed": seed, "min_object_size": min_object_size,
-            "n_corrections": n_corrections,
+            "n_corrections": n_corrections, "split_components": meaning.split_components,
+            "ignore": list(meaning.ignore),
         },
+        read=survey.facts(),
         n_images=len(rows),
         n_objects=sum(row["n_objects"] for row in rows),
-        mean={
-            task: {
-                metric: float(np.mean([row["scores"][task][metric] for row in rows]))
-                for metric in METRICS
-            }
-            for task in rows[0]["scores"]
-        },
+        mean=_means(rows),
+        negatives=negatives,
         images=rows,
     )  # fmt: skip
+
+
+def _means(rows: Sequence[ImageScores]) -> Scores:
+    counted = [row for row in rows if row["n_objects"]] or rows
+    return {
+        task: {
+            metric: float(np.mean([row["scores"][task][metric] for row in counted]))
+            for metric in METRICS
+        }
+        for task in counted[0]["scores"]
+    }
+
+
+def _negatives(rows: Sequence[ImageScores]) -> Negatives:
+    empty = [row for row in rows if not row["n_objects"]]
+    found = [row for row in empty if row["scores"].get("ais", {"msa": 1.0})["msa"] < 1.0]
+    return Negatives(images=len(empty), with_false_objects=len(found))
+
+
+def _about(negatives: Negatives, n_images: int) -> str:
+    count, found = negatives["images"], negatives["with_false_objects"]
+    only = count == n_images
+    counted = "so the scores are those of empty images" if only else "these stay out of the means"
+    return (
+        f"{count} of {n_images} images hold no object; {counted}. The automatic segmentation found "
+        f"something in {found} of them"
+    )
 
 
 def _named(progress: Progress | None, name: str) -> Progress | None:
@@ -162,7 +217,8 @@ def evaluate_image(
     Args:
         model: The model.
         image: ``(height, width)`` or ``(height, width, 3)``.
-        labels: ``(height, width)`` int32.
+        labels: ``(height, width)`` integers; 0 is background, and pixels with -1, which nobody
+            annotated, count neither for nor against the model.
         tasks: A choice of ``TASKS``. ``box`` adds the control ``box_fill``.
         seed: Seed of the correction points. Each task starts from ``(seed, image_index)``, so that
             no task depends on the others.
@@ -174,25 +230,25 @@ def evaluate_image(
     Returns:
         By task: ``msa``, ``sa50``, ``sa75`` and ``dice``. For prompted tasks ``dice`` is the mean
         Dice of the objects' masks. For ``ais``, where no mask belongs to an object, it is the Dice
-        of the whole foreground.
+        of the whole foreground. Labels without an object have no prompted task; for ``ais`` all
+        metrics are then 1 if nothing is found, and 0 otherwise.
 
     Raises:
         InputError: A task is unknown.
-        ImageError: The sizes differ, or no object is large enough.
+        ImageError: The sizes differ, or there are objects and none is large enough.
 
     Source:
         PEFT-SAM's evaluation, ``run_inference_with_iterative_prompting`` of micro-sam 1.8.14.
     """
     check_tasks(tasks)
-    image, labels = check_image(image), check_labels(labels)
-    if image.shape[:2] != labels.shape:
-        raise ImageError(f"labels have shape {labels.shape}, the image {image.shape[:2]}")
+    image, labels = check_image(image), check_labels(labels, ignored_allowed=True)
+    check_sizes(image, labels, image_where="the image", label_where="labels")
     truth = _large_objects(labels, min_object_size, where="labels")
     scores: Scores = {}
     if "ais" in tasks:
         found = model.segment(image)
         scores["ais"] = scores_of(Comparison(found, truth))
-    if set(tasks) == {"ais"}:
+    if set(tasks) == {"ais"} or truth.max() <= 0:
         return scores
     embedding = model.embed(image)
     for first, corrected in (("point", "ip"), ("box", "ib")):
@@ -213,13 +269,20 @@ def evaluate_image(
 
 
 def _large_objects(labels: Labels2D, min_object_size: int, *, where: str) -> Labels2D:
-    """Drop small objects and number the others from 1."""
-    ids, positions = np.unique(labels, return_inverse=True)
+    """Drop small objects and number the others from 1; -1 stays.
+
+    Raises:
+        ImageError: There are objects, and none is large enough.
+    """
+    ignored = labels == IGNORED
+    objects = np.where(ignored, 0, labels)
+    ids, positions = np.unique(objects, return_inverse=True)
     dense = positions.reshape(labels.shape).astype(np.int32) + np.int32(ids[0] != 0)
     truth = remove_small(dense, min_object_size)
-    if not truth.any():
+    if objects.any() and not truth.any():
         raise ImageError(
             f"{where}: no object of at least {min_object_size} pixels to compare with; "
             "leave the image out or lower min_object_size"
         )
+    truth[ignored] = IGNORED
     return truth

@@ -17,7 +17,8 @@ from samzoo.runtime.formats.config import Preprocessing
 from samzoo.runtime.formats.outputs import replacing
 
 from .intensity import to_0_255
-from .reading import check_image, check_labels
+from .label_arrays import check_labels
+from .reading import check_image
 
 PALETTE = np.array(
     [
@@ -65,7 +66,7 @@ def draw_overlay(image: Array, labels: Labels2D) -> _Picture:
 
     Args:
         image: ``(height, width)`` or ``(height, width, 3)``, any real dtype.
-        labels: ``(height, width)`` integer, 0 is background.
+        labels: ``(height, width)`` integer, 0 is background, -1 is not annotated and not drawn.
 
     Returns:
         ``(factor * height, factor * width, 3)`` uint8 RGB.
@@ -73,7 +74,8 @@ def draw_overlay(image: Array, labels: Labels2D) -> _Picture:
     Raises:
         ImageError: The image or the labels are not usable, or their sizes differ.
     """
-    image, labels = check_image(image), check_labels(labels)
+    image, labels = check_image(image), check_labels(labels, ignored_allowed=True)
+    labels = np.maximum(labels, 0)
     if image.shape[:2] != labels.shape:
         raise ImageError(
             f"labels have shape {labels.shape}, the image {image.shape[:2]}; they must be equal"

@@ -1,12 +1,11 @@
-"""Images and label images: from files to checked arrays, and labels back to files.
+"""Images: from files to checked arrays; and labels to files.
 
-In: paths or arrays from users. Out: images ``(height, width)`` or ``(height, width, 3)`` and int32
-labels, which later steps need not check again.
+In: paths or arrays from users. Out: images ``(height, width)`` or ``(height, width, 3)``, which
+later steps need not check again, and label files. ``samzoo.runtime.labels`` reads label files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from samzoo.runtime.formats.arrays import Array, Labels2D
 from samzoo.runtime.formats.outputs import replacing
 
 from .image_files import ALLOWED_SHAPES, SUFFIXES, decode
+from .label_arrays import check_labels
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 
@@ -103,63 +103,6 @@ def _plain_numbers(image: Array, where: str) -> Array:
     return image.astype(f"f{size}", copy=False)
 
 
-def read_labels(path: str | Path) -> Labels2D:
-    """Read one label image.
-
-    Args:
-        path: A TIFF or PNG file with one integer for each object and 0 for background. Whole
-            numbers in floating point files count as integers; a palette image's indices are its
-            labels.
-
-    Returns:
-        ``(height, width)`` int32, not negative; possibly without any object.
-
-    Raises:
-        NotFoundError: There is no such file.
-        ImageError: The file is damaged or RGB, or holds fractions or values outside 0..2**31 - 1.
-        StorageError: The file exists and cannot be read.
-    """
-    return check_labels(decode(Path(path), keep_indices=True), where=str(path))
-
-
-def check_labels(labels: Array, where: str = "labels") -> Labels2D:
-    """Check a label array and convert it to int32.
-
-    Args:
-        labels: ``(height, width)`` boolean, integer, or floating point with whole numbers.
-        where: Names the array in messages.
-
-    Returns:
-        ``(height, width)`` int32, not negative; a boolean mask is one object with label 1.
-
-    Raises:
-        ImageError: The shape is another one, or there are no pixels, fractions, or values outside
-            0..2**31 - 1.
-    """
-    if labels.ndim == 3 and labels.shape[2] in (3, 4):
-        raise ImageError(
-            f"{where}: found a colour image of shape {labels.shape}, expected one integer a pixel "
-            "(0 background, 1, 2, ... objects); save the labels themselves, not their picture"
-        )
-    if labels.ndim != 2 or labels.size == 0:
-        raise ImageError(f"{where}: found shape {labels.shape}, expected (height, width) labels")
-    if labels.dtype.kind not in "biuf":
-        raise ImageError(f"{where}: found values of dtype {labels.dtype}, expected integers")
-    low, high = labels.min(), labels.max()
-    if not (low >= 0 and high <= np.iinfo(np.int32).max):  # "not" also catches NaN
-        raise ImageError(
-            f"{where}: found labels from {low} to {high}, allowed are 0 to 2**31 - 1; "
-            "relabel the image with 0 as background"
-        )
-    converted = labels.astype(np.int32)
-    if labels.dtype.kind == "f" and not np.array_equal(converted, labels):
-        raise ImageError(
-            f"{where}: found fractions, expected whole numbers; "
-            "is this a probability map or a resized label image?"
-        )
-    return converted
-
-
 def label_dtype(largest: int) -> np.dtype[Any]:
     """Return the dtype in which labels are stored: uint16 up to label 65535, int32 above."""
     return np.dtype(np.uint16 if largest < 2**16 else np.int32)
@@ -185,7 +128,7 @@ def write_labels(path: str | Path, labels: Labels2D) -> None:
             f"{path}: found suffix {shown(path.suffix)}, labels are written as "
             f"{', '.join(LABEL_SUFFIXES)}"
         )
-    checked = check_labels(labels)
+    checked = check_labels(labels, renumber=False)
     data = checked.astype(label_dtype(int(checked.max())), copy=False)
     if suffix == ".png" and data.dtype != np.uint16:
         raise ImageError(f"{path}: label {checked.max()} is too large for a PNG; write a .tif file")
@@ -231,78 +174,3 @@ def list_images(folder_or_file: Path) -> list[Path]:
     if not found:
         raise ImageError(f"{folder_or_file}: holds no image; looked for {allowed}")
     return found
-
-
-def match_pairs(images: Path, labels: Path) -> list[tuple[Path, Path]]:
-    """Pair images with label images by file name without suffix.
-
-    Args:
-        images: A folder of images, or one file.
-        labels: A folder of label images, or one file. Two single files match whatever their names
-            are.
-
-    Returns:
-        Pairs (image, labels), sorted by name; at least one.
-
-    Raises:
-        NotFoundError: One of the two does not exist.
-        ImageError: A file has no partner, two files share a name, or one of the two is a folder
-            and the other a file.
-    """
-    image_files, label_files = list_images(images), list_images(labels)
-    if images.is_file() and labels.is_file():
-        return [(images, labels)]
-    if images.is_file() or labels.is_file():
-        raise ImageError(f"{images} and {labels}: give two folders or two files, not one of each")
-    image_by_stem = _by_stem(image_files)
-    label_by_stem = _by_stem(label_files)
-    _check_partners(image_by_stem, label_by_stem, what="label image", folder=labels)
-    _check_partners(label_by_stem, image_by_stem, what="image", folder=images)
-    return [(image_by_stem[stem], label_by_stem[stem]) for stem in sorted(image_by_stem)]
-
-
-def _by_stem(paths: Iterable[Path]) -> dict[str, Path]:
-    by_stem: dict[str, Path] = {}
-    for path in paths:
-        if path.stem in by_stem:
-            raise ImageError(
-                f"{path}: has the same name as {by_stem[path.stem].name}; keep one of the two"
-            )
-        by_stem[path.stem] = path
-    return by_stem
-
-
-def _check_partners(
-    found: dict[str, Path], others: dict[str, Path], *, what: str, folder: Path
-) -> None:
-    missing = sorted(set(found) - set(others))
-    if missing:
-        raise ImageError(
-            f"{found[missing[0]]}: no {what} with the name {shown(missing[0])} in {folder} "
-            f"({len(missing)} of {len(found)} files have none); give both the same name or "
-            "remove the file"
-        )
-
-
-def read_pair(image_path: Path, label_path: Path) -> tuple[Array, Labels2D]:
-    """Read an image and its labels.
-
-    Returns:
-        The image as from ``read_image``, and labels ``(height, width)`` int32 of the same size,
-        with at least one object.
-
-    Raises:
-        NotFoundError: One of the files does not exist.
-        ImageError: The image or the labels are not usable, their sizes differ, or there is no
-            object.
-        StorageError: A file exists and cannot be read.
-    """
-    image, labels = read_image(image_path), read_labels(label_path)
-    if image.shape[:2] != labels.shape:
-        raise ImageError(
-            f"{label_path}: the labels are {labels.shape[0]} x {labels.shape[1]} pixels, "
-            f"the image {image_path} is {image.shape[0]} x {image.shape[1]}; they must be equal"
-        )
-    if not labels.any():
-        raise ImageError(f"{label_path}: holds no object (all pixels are 0); leave this pair out")
-    return image, labels

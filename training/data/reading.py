@@ -6,7 +6,7 @@ targets) and ``Crop`` (the window that one step sees).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,13 @@ from samzoo.runtime.formats.config import Preprocessing
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.images.geometry import Size, input_size, resize_image, resize_labels
 from samzoo.runtime.images.intensity import to_0_255
-from samzoo.runtime.images.reading import match_pairs, read_pair
+from samzoo.runtime.images.label_arrays import object_areas
+from samzoo.runtime.images.reading import read_image
 from samzoo.runtime.images.tiles import even_tiles
+from samzoo.runtime.labels.annotation import AS_NUMBERED, LabelMeaning, read_pair
+from samzoo.runtime.labels.contents import content_identity
+from samzoo.runtime.labels.pairs import match_pairs
+from samzoo.runtime.labels.survey import Survey
 
 from .targets import distance_targets
 
@@ -43,13 +48,15 @@ class Annotated:
 
     Attributes:
         image: ``(height, width)`` or ``(height, width, 3)``.
-        labels: ``(height, width)`` int32.
+        labels: ``(height, width)`` int32; -1 is not annotated.
         name: Names the image in messages and logs.
+        content: Identity of the whole image as read, from ``content_identity``; empty if unknown.
     """
 
     image: Array
     labels: Labels2D
     name: str
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ class Sample:
 
     Attributes:
         image: ``(height, width, 3)`` in 0..255.
-        labels: ``(height, width)`` int32.
+        labels: ``(height, width)`` int32; -1 is not annotated.
         targets: ``(3, height, width)`` float32, see ``targets.py``.
     """
 
@@ -73,7 +80,7 @@ class Crop:
 
     Attributes:
         image: ``(height, width, 3)`` float32 in 0..255, both sides at most ``image_size``.
-        labels: ``(height, width)`` int32.
+        labels: ``(height, width)`` int32; -1 is not annotated.
         targets: ``(3, height, width)`` float32.
         key: (sample, y0, x0, variant). Equal keys are equal crops; embeddings of a frozen encoder
             are stored by key.
@@ -85,33 +92,51 @@ class Crop:
     key: tuple[int, int, int, int]
 
 
-def read_annotated(images: Path, labels: Path) -> list[Annotated]:
+def read_annotated(
+    images: Path,
+    labels: Path,
+    *,
+    meaning: LabelMeaning = AS_NUMBERED,
+    read: Callable[[Path], Array] = read_image,
+    survey: Survey | None = None,
+) -> list[Annotated]:
     """Read all pairs of images and labels in two folders, or two files.
 
     Args:
         images: A folder of images, or one image file.
         labels: A folder with a label image for each, or one label file.
+        meaning: What the numbers in the label files mean.
+        read: Reads an image file.
+        survey: Gets what was found: counts, and what is odd but may be right.
 
     Returns:
         The pairs, sorted by name.
 
     Raises:
         NotFoundError: A folder or file does not exist.
-        ImageError: A file cannot be used, has no partner, or differs from it in size.
+        ImageError: A file cannot be used, has no partner, or differs from it in size; or labels
+            surely mean something else.
     """
+    survey = survey or Survey()
     result = []
     for image_path, label_path in match_pairs(images, labels):
-        image, label = read_pair(image_path, label_path)
-        result.append(Annotated(image, label, image_path.name))
+        image, label = read_pair(image_path, label_path, meaning=meaning, read=read, survey=survey)
+        result.append(Annotated(image, label, image_path.name, survey.contents[-1]))
     return result
+
+
+def contents(annotated: Sequence[Annotated]) -> dict[str, str]:
+    """Return the names of images by the identity of what they show."""
+    return {content_identity(each.image): each.name for each in annotated}
 
 
 def split(annotated: Sequence[Annotated]) -> tuple[list[Annotated], list[Annotated]]:
     """Set validation data aside if the user names none.
 
-    With four images or more, every fifth (at least one) validates. With fewer, the right quarter
-    of each image does. The two parts share no pixel; an object on the cut becomes a piece in each
-    part (own choice; one image must be enough).
+    With four images or more that have objects, every fifth of them (at least one) validates, and
+    every fifth image without objects. With fewer, the right quarter of each image with objects
+    does. The two parts share no pixel; an object on the cut becomes a piece in each part (own
+    choice; one image must be enough).
 
     Args:
         annotated: All annotated images.
@@ -122,24 +147,30 @@ def split(annotated: Sequence[Annotated]) -> tuple[list[Annotated], list[Annotat
     Raises:
         ImageError: A part of an image holds no object.
     """
-    if len(annotated) >= 4:
-        chosen = set(range(0, len(annotated), 5))
-        return (
-            [a for i, a in enumerate(annotated) if i not in chosen],
-            [a for i, a in enumerate(annotated) if i in chosen],
-        )
+    filled = [a for a in annotated if (a.labels > 0).any()]
+    empty = [a for a in annotated if not (a.labels > 0).any()]
+    if len(filled) >= 4:
+        validation = [*filled[::5], *empty[4::5]]
+        chosen = {id(a) for a in validation}
+        return [a for a in annotated if id(a) not in chosen], validation
     left, right = [], []
-    for a in annotated:
+    for a in filled:
         cut = a.labels.shape[1] * 3 // 4
-        left.append(Annotated(a.image[:, :cut], a.labels[:, :cut], f"{a.name} (left 3/4)"))
-        right.append(Annotated(a.image[:, cut:], a.labels[:, cut:], f"{a.name} (right 1/4)"))
-    for part in (*left, *right):
-        if not part.labels.any():
-            raise ImageError(
-                f"{part.name}: no labelled object in this part; pass --val-images and "
-                "--val-labels to choose the validation data yourself"
-            )
-    return left, right
+        left.append(_cut(a, slice(cut), "left 3/4"))
+        right.append(_cut(a, slice(cut, None), "right 1/4"))
+    return [*left, *empty], right
+
+
+def _cut(whole: Annotated, columns: slice, where: str) -> Annotated:
+    part = Annotated(
+        whole.image[:, columns], whole.labels[:, columns], f"{whole.name} ({where})", whole.content
+    )
+    if not (part.labels > 0).any():
+        raise ImageError(
+            f"{part.name}: no labelled object in this part; pass --val-images and "
+            "--val-labels to choose the validation data yourself"
+        )
+    return part
 
 
 def median_diameter(annotated: Sequence[Annotated]) -> float:
@@ -148,8 +179,7 @@ def median_diameter(annotated: Sequence[Annotated]) -> float:
     Raises:
         ImageError: There is no object.
     """
-    areas = np.concatenate([np.unique(a.labels[a.labels > 0], return_counts=True)[1]
-                            for a in annotated])  # fmt: skip
+    areas = np.concatenate([object_areas(a.labels) for a in annotated])
     if areas.size == 0:
         raise ImageError("no training image holds an object; check the label images")
     return float(np.median(2.0 * np.sqrt(areas / np.pi)))
@@ -191,8 +221,21 @@ def turn(array: Array, variant: Variant) -> Array:
     return array
 
 
+MOST_NEGATIVE = 0.2
+"""Largest share of steps on crops of images without objects (own choice: a step there teaches only
+the foreground map, and a few show it what to leave out)."""
+
+
 class CropSampler:
-    """Draws crops that hold at least one object.
+    """Draws crops that hold at least one object, or lie in an image without any.
+
+    Args:
+        samples: Where crops are drawn from.
+        side: Side of a crop.
+        augmentation: A key of ``VARIANTS``.
+        rng: Source of all random choices.
+        negatives: Also draw crops of images without objects, for an objective that learns from
+            them; at most ``MOST_NEGATIVE`` of all.
 
     Attributes:
         fixed: Draw from a fixed set of windows, so that each embedding of a frozen encoder is used
@@ -206,6 +249,7 @@ class CropSampler:
         side: int,
         augmentation: str,
         rng: np.random.Generator,
+        negatives: bool = False,
     ) -> None:
         self.rng = rng
         self._samples = samples
@@ -224,17 +268,31 @@ class CropSampler:
                 "the model's scale; check the label images and preprocessing.scale"
             )
 
+        empty = [
+            i for i, sample in enumerate(samples) if negatives and not (sample.labels > 0).any()
+        ]
+        self._empty_corners = [
+            (i, tile.outer[0], tile.outer[1])
+            for i, sample in ((i, samples[i]) for i in empty)
+            for tile in even_tiles(_shape(sample), side, side // 4)
+            if (_window(sample.labels, tile.outer[0], tile.outer[1], side) == 0).any()
+        ]
+        self._negative_share = min(MOST_NEGATIVE, len(empty) / max(len(samples), 1))
+
     @property
     def n_fixed(self) -> int:
         """Number of different crops if the encoder is frozen."""
-        return len(self._corners) * len(self._variants)
+        return (len(self._corners) + len(self._empty_corners)) * len(self._variants)
 
     def draw(self) -> Crop:
         """Draw the next crop."""
-        index, y, x = self._corners[self.rng.integers(len(self._corners))]
+        # Without negative images no number is drawn, so that older runs are repeated exactly.
+        negative = bool(self._empty_corners) and self.rng.random() < self._negative_share
+        corners = self._empty_corners if negative else self._corners
+        index, y, x = corners[self.rng.integers(len(corners))]
         variant = self._variants[self.rng.integers(len(self._variants))]
         sample = self._samples[index]
-        if not self.fixed:
+        if not self.fixed and not negative:
             height, width = _shape(sample)
             for _ in range(100):  # if objects are very rare, the fixed corner stays
                 free_y = int(self.rng.integers(max(1, height - self._side + 1)))
@@ -253,8 +311,7 @@ class CropSampler:
 
 def training_objects(labels: Labels2D) -> list[int]:
     """Return the labels of the objects in a crop that are large enough to train on."""
-    counts = np.bincount(labels.reshape(-1))
-    counts[0] = 0
+    counts = np.bincount(labels[labels > 0])
     return [int(i) for i in np.flatnonzero(counts >= MIN_TRAINING_PIXELS)]
 
 

@@ -27,7 +27,9 @@ def distance_targets(labels: Labels2D, *, min_size: int = MIN_COMPONENT) -> Floa
 
     Args:
         labels: ``(height, width)`` int32 instances, 0 is background. A label in several pieces
-            counts as several objects (8-connected).
+            counts as several objects (8-connected). Pixels with -1, which nobody annotated, have
+            the targets of background, and the losses leave them out; an object ends there (own
+            choice: who outlines an object outlines all of it).
         min_size: Pieces with fewer pixels become background.
 
     Returns:
@@ -54,7 +56,7 @@ def distance_targets(labels: Labels2D, *, min_size: int = MIN_COMPONENT) -> Floa
 
 
 def _components(labels: Labels2D, min_size: int) -> Labels2D:
-    components = np.asarray(bic.segmentation.label(labels), np.int32)
+    components = np.asarray(bic.segmentation.label(np.maximum(labels, 0)), np.int32)
     counts = np.bincount(components.reshape(-1))
     components[(counts < min_size)[components]] = 0
     return components

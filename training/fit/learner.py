@@ -20,6 +20,7 @@ from torch import Tensor
 
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX
+from samzoo.runtime.images.label_arrays import IGNORED
 from samzoo.training.config import TrainConfig
 from samzoo.training.data.embedding_cache import EmbeddingCache
 from samzoo.training.data.reading import (
@@ -32,7 +33,12 @@ from samzoo.training.data.reading import (
 from samzoo.training.networks.acting import dropout_acting, statistics_learned, statistics_of
 from samzoo.training.networks.sam import Sam
 
-from .objectives import InteractiveSettings, distance_loss, interactive_step
+from .objectives import (
+    InteractiveSettings,
+    background_loss,
+    distance_loss,
+    interactive_step,
+)
 
 
 class Learner:
@@ -97,6 +103,7 @@ class Learner:
             side=sam.config.image_size,
             augmentation=config.augmentation,
             rng=rng,
+            negatives=sam.ais_decoder is not None,
         )
         self._cache: EmbeddingCache | None = None
 
@@ -134,16 +141,18 @@ class Learner:
         # Gradients of both objectives and all their rounds end at a leaf; the encoder's backward
         # pass runs once.
         leaf = embeddings.detach().requires_grad_(self._cache is None)
-        loss = interactive_step(
-            self._wrapped,  # Fabric's wrapper of the same Sam
-            leaf,
-            crop.labels,
-            ids,
-            self._settings if corrections else self._first_prompts_only,
-            start_with_box=bool(index % 2),
-            rng=self._rng,
-            backward=self._fabric.backward,
-        )
+        loss = 0.0
+        if ids:  # none in a crop of an image without objects
+            loss = interactive_step(
+                self._wrapped,  # Fabric's wrapper of the same Sam
+                leaf,
+                crop.labels,
+                ids,
+                self._settings if corrections else self._first_prompts_only,
+                start_with_box=bool(index % 2),
+                rng=self._rng,
+                backward=self._fabric.backward,
+            )
         if self._sam.ais_decoder is not None:
             ais_loss = self._ais_loss(leaf, crop)
             self._fabric.backward(ais_loss)
@@ -186,7 +195,12 @@ class Learner:
             )
         height, width = crop.labels.shape
         target = torch.from_numpy(np.ascontiguousarray(crop.targets))[None]
-        return distance_loss(maps[..., :height, :width].float(), target.to(maps.device))
+        ignored = torch.from_numpy(crop.labels == IGNORED)
+        known = (~ignored)[None, None].to(maps.device) if ignored.any() else None
+        maps = maps[..., :height, :width].float()
+        if not (crop.labels > 0).any():
+            return background_loss(maps, known)
+        return distance_loss(maps, target.to(maps.device), known)
 
     def _parameters(self, *, ais: bool) -> list[Tensor]:
         return [p for n, p in self.weights.items() if n.startswith(AIS_DECODER_PREFIX) == ais]

@@ -24,6 +24,7 @@ from samzoo.runtime.evaluation.prompt_simulation import (
     random_points,
 )
 from samzoo.runtime.formats.arrays import Labels2D, Masks
+from samzoo.runtime.images.label_arrays import IGNORED
 from samzoo.training.networks.sam import Sam
 
 EPSILON = 1e-7
@@ -54,12 +55,14 @@ def dice_loss(prediction: Tensor, target: Tensor) -> Tensor:
     return 1.0 - 2.0 * overlap / size.clamp(min=EPSILON)
 
 
-def distance_loss(prediction: Tensor, target: Tensor) -> Tensor:
+def distance_loss(prediction: Tensor, target: Tensor, known: Tensor | None = None) -> Tensor:
     """Return the AIS loss: Dice of the foreground, and of both distances inside the objects.
 
     Args:
         prediction: ``(n, 3, height, width)`` in the order of ``AIS_CHANNELS``.
         target: Same shape.
+        known: ``(n, 1, height, width)``, 1 where somebody annotated and 0 elsewhere; None if it is
+            1 everywhere.
 
     Returns:
         The sum of the three losses, a scalar between 0 and 3. Sums run over the batch.
@@ -68,12 +71,32 @@ def distance_loss(prediction: Tensor, target: Tensor) -> Tensor:
         torch-em 0.10.9, ``DiceBasedDistanceLoss(mask_distances_in_bg=True)``.
     """
     mask = target[:, :1]
-    channels = torch.cat([prediction[:, :1], prediction[:, 1:] * mask], dim=1)
+    foreground = prediction[:, :1] if known is None else prediction[:, :1] * known
+    channels = torch.cat([foreground, prediction[:, 1:] * mask], dim=1)
     wanted = torch.cat([target[:, :1], target[:, 1:] * mask], dim=1)
     # One Dice score for each channel, over all images of the batch together.
     return dice_loss(
         channels.transpose(0, 1).flatten(2, 3), wanted.transpose(0, 1).flatten(2, 3)
     ).sum()
+
+
+def background_loss(prediction: Tensor, known: Tensor | None = None) -> Tensor:
+    """Return the AIS loss of an image without objects: the mean square of its foreground map.
+
+    Args:
+        prediction: ``(n, 3, height, width)`` in the order of ``AIS_CHANNELS``.
+        known: As for ``distance_loss``.
+
+    Returns:
+        A scalar between 0 and 1.
+
+    Source:
+        Own choice: where there is no object, the Dice loss is 1 whatever is predicted, and teaches
+        nothing. The distances count inside objects alone.
+    """
+    foreground = prediction[:, :1] if known is None else prediction[:, :1] * known
+    pixels = foreground.numel() if known is None else known.sum().clamp(min=1)
+    return (foreground**2).sum() / pixels
 
 
 @dataclass(frozen=True)
@@ -109,7 +132,8 @@ def interactive_step(
     Args:
         sam: The model.
         image_embeddings: ``(1, 256, grid, grid)``.
-        labels: ``(height, width)`` of the crop, in pixels of the encoder's input.
+        labels: ``(height, width)`` of the crop, in pixels of the encoder's input; where it is -1,
+            nothing is learned and no point lies.
         ids: The objects to train on.
         settings: Rounds and randomness.
         start_with_box: Start with a box, else with a point.
@@ -124,6 +148,11 @@ def interactive_step(
     side = sam.config.image_size
     target = torch.zeros(len(ids), 1, side, side, device=device)
     target[:, 0, : labels.shape[0], : labels.shape[1]] = torch.from_numpy(truths)
+    ignored = labels == IGNORED
+    known: Tensor | None = None
+    if ignored.any():
+        known = torch.ones(1, 1, side, side, device=device)
+        known[0, 0, : labels.shape[0], : labels.shape[1]] = torch.from_numpy(~ignored)
     boxes, coords, point_labels = _first_prompts(labels, ids, settings, start_with_box, rng)
     multimask = sam.config.architecture.mask_decoder.point_output == "multimask"
     mask_input: Tensor | None = None
@@ -144,7 +173,7 @@ def interactive_step(
                 mask_input=mask_input,
                 multimask_output=multimask and round_index == 0 and not start_with_box,
             )
-            loss, best = mask_loss(logits.float(), iou.float(), target)
+            loss, best = mask_loss(logits.float(), iou.float(), target, known)
         if round_index in learned:
             backward(loss / len(learned))
             total += float(loss.detach())
@@ -154,7 +183,7 @@ def interactive_step(
             logits.detach(), 1, best.view(-1, 1, 1, 1).expand(-1, 1, *logits.shape[2:])
         ).float()
         masks = _upscaled(previous, side)[:, 0, : labels.shape[0], : labels.shape[1]] > 0
-        added, added_labels = _corrections(truths, masks.cpu().numpy(), rng)
+        added, added_labels = _corrections(truths, masks.cpu().numpy(), ignored, rng)
         coords = np.concatenate([coords, added], axis=1)
         point_labels = np.concatenate([point_labels, added_labels], axis=1)
         mask_input = previous if rng.random() < settings.mask_prob else None
@@ -171,13 +200,17 @@ def _learned_rounds(settings: InteractiveSettings, rng: np.random.Generator) -> 
     return ends | {int(i) for i in between}
 
 
-def mask_loss(logits: Tensor, iou_predictions: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+def mask_loss(
+    logits: Tensor, iou_predictions: Tensor, target: Tensor, known: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Return the Dice loss of each object's best mask plus the squared error of all IoUs.
 
     Args:
         logits: low_res_logits ``(n, c, side, side)``.
         iou_predictions: ``(n, c)``.
         target: ``(n, 1, image_size, image_size)`` 0 or 1.
+        known: ``(1, 1, image_size, image_size)``, 1 where somebody annotated and 0 elsewhere; None
+            if it is 1 everywhere.
 
     Returns:
         The loss (mean over objects), and the index ``(n,)`` of the best mask of each object.
@@ -186,6 +219,8 @@ def mask_loss(logits: Tensor, iou_predictions: Tensor, target: Tensor) -> tuple[
         micro-sam 1.8.14, ``SamTrainer._compute_loss``.
     """
     masks = torch.sigmoid(_upscaled(logits, target.shape[-1]))
+    if known is not None:
+        masks = masks * known
     dice = dice_loss(masks, target.expand_as(masks))
     best_dice, best = dice.min(dim=1)
     with torch.no_grad():
@@ -243,10 +278,10 @@ def distorted_boxes(
 
 
 def _corrections(
-    truths: Masks, masks: Masks, rng: np.random.Generator
+    truths: Masks, masks: Masks, ignored: Masks, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     pairs = [
-        correction_points(truth, mask, rng, CORRECTION_DILATION)
+        correction_points(truth, mask, rng, CORRECTION_DILATION, ignored=ignored)
         for truth, mask in zip(truths, masks, strict=True)
     ]
     coords = np.stack([pair[0] for pair in pairs]).astype(np.float32)

@@ -22,10 +22,17 @@ from samzoo.runtime.formats.adapter import AdapterConfig, adapter_tensors, write
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.formats.fields import from_json, to_json
 from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
+from samzoo.runtime.labels.contents import refuse_shared
 from samzoo.runtime.model import Model
 from samzoo.training.config import TrainConfig
 from samzoo.training.data.embedding_cache import cache_identity
-from samzoo.training.data.reading import Annotated, data_digest, median_diameter, prepare
+from samzoo.training.data.reading import (
+    Annotated,
+    contents,
+    data_digest,
+    median_diameter,
+    prepare,
+)
 from samzoo.training.methods import get_method, mask_decoder_lora
 from samzoo.training.networks.graphs import TorchNetworks
 from samzoo.training.networks.sam import weights_of
@@ -61,6 +68,12 @@ class Run:
         self.config, self.output, self.base = config, output, base
         self.tasks = possible_tasks(config)
         check_validation_data(val_data, config.min_object_size)
+        shown, chosen_on = contents(train_data), contents(val_data)
+        refuse_shared(shown, chosen_on)
+        self.contents = {
+            "training": sorted({a.content for a in train_data} | set(shown)),
+            "validation": sorted({a.content for a in val_data} | set(chosen_on)),
+        }
         self.val_data = val_data
         self.fabric = Fabric(accelerator="auto", devices=1, precision=config.precision)
         if self.fabric.device.type == "cpu":
@@ -243,6 +256,10 @@ class Run:
                     "steps": self.history.step,
                     "seconds": round(self.history.seconds, 1),
                     "validation": best,
+                    "contents": {
+                        role: [each for each in found if each]
+                        for role, found in self.contents.items()
+                    },
                 },
                 **source,
             },

@@ -24,6 +24,7 @@ from samzoo.runtime.automatic.ais import remove_small, segment_from_maps
 from samzoo.runtime.evaluation.metrics import mean_segmentation_accuracy
 from samzoo.runtime.formats.arrays import Array, Float3D, Labels2D, Progress
 from samzoo.runtime.formats.config import AisParameters
+from samzoo.runtime.images.label_arrays import IGNORED, object_areas
 
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 SMOOTHINGS = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0)
@@ -40,22 +41,28 @@ def placements(
 
     Args:
         image: ``(height, width)`` or ``(height, width, 3)``.
-        labels: ``(height, width)``.
+        labels: ``(height, width)``; -1 is not annotated.
         field: Side in image pixels of what the encoder sees at once.
         min_size: Least size in pixels; smaller objects, and smaller rests of cut ones, do not
             count.
 
     Returns:
-        Image and labels of each placement that has objects. An image that fits into the field has
-        one placement, another has those of ``SHIFTS``.
+        Image and labels of each placement that has objects, or all if the image has none. An image
+        that fits into the field has one placement, another has those of ``SHIFTS``.
     """
     tiled = np.array(labels.shape) > field
     cuts = {tuple(np.rint(np.array(shift) * field * tiled).astype(int)) for shift in SHIFTS}
     views = [
-        (image[top:, left:], remove_small(labels[top:, left:], min_size))
+        (image[top:, left:], _without_small(labels[top:, left:], min_size))
         for top, left in sorted(cuts)
     ]
-    return [(image, labels) for image, labels in views if labels.any()]
+    empty = not (labels > 0).any()
+    return [(image, labels) for image, labels in views if empty or (labels > 0).any()]
+
+
+def _without_small(labels: Labels2D, min_size: int) -> Labels2D:
+    large = remove_small(np.maximum(labels, 0), min_size)
+    return np.where(labels == IGNORED, IGNORED, large)
 
 
 def search_thresholds(
@@ -69,14 +76,15 @@ def search_thresholds(
 
     Args:
         maps: AIS maps ``(3, height, width)`` of each image.
-        truths: Labels ``(height, width)`` of each image, which has at least one object.
+        truths: Labels ``(height, width)`` of each image, at least one with an object; -1 is not
+            annotated. An image without objects scores 1 if nothing is found there, else 0.
         start: Parameters that are not searched keep these values.
         progress: Called with ("thresholds", tried, in all).
 
     Returns:
         The parameters and their mean mSA.
     """
-    smallest = min(int(np.unique(t[t > 0], return_counts=True)[1].min()) for t in truths)
+    smallest = min(int(areas.min()) for t in truths if len(areas := object_areas(t)))
     sizes = sorted({start.min_size, smallest // 2})
     grid = [
         dataclasses.replace(

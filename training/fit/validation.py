@@ -11,6 +11,7 @@ import numpy as np
 
 from samzoo.runtime.errors import ImageError, InputError
 from samzoo.runtime.evaluation.scoring import check_tasks, evaluate_image
+from samzoo.runtime.images.label_arrays import object_areas
 from samzoo.runtime.model import Model
 from samzoo.training.config import TrainConfig
 from samzoo.training.data.reading import Annotated
@@ -34,13 +35,15 @@ def check_validation_data(val_data: Sequence[Annotated], min_object_size: int) -
 
     Raises:
         InputError: There is no image.
-        ImageError: An image has no object that counts.
+        ImageError: No image has an object, or an image has only objects that are too small.
     """
     if not val_data:
         raise InputError("val_data: expected at least one image to validate on, got none")
+    if not any((a.labels > 0).any() for a in val_data):
+        raise ImageError("no validation image holds an object; scores need at least one")
     for a in val_data:
-        sizes = np.unique(a.labels[a.labels > 0], return_counts=True)[1]
-        if not (sizes >= min_object_size).any():
+        sizes = object_areas(a.labels)
+        if len(sizes) and not (sizes >= min_object_size).any():
             raise ImageError(
                 f"{a.name}: no object of at least {min_object_size} pixels to validate on; "
                 "leave the image out or lower min_object_size"
@@ -59,7 +62,8 @@ def validate(
         config: The run's settings; the seed and the least object size are used.
 
     Returns:
-        Mean mSA over images by task, and ``score``, the mean over tasks.
+        Mean mSA over images by task (an image without objects counts in ``ais`` alone: 1 if nothing
+        is found there, else 0), and ``score``, the mean over tasks.
     """
     by_task: dict[str, list[float]] = {task: [] for task in tasks}
     for a in val_data:
@@ -71,7 +75,8 @@ def validate(
             seed=config.seed,
             min_object_size=config.min_object_size,
         )
-        for task in tasks:
-            by_task[task].append(scores[task]["msa"])
+        for task, found in scores.items():
+            if task in by_task:  # an image without objects has no prompted task
+                by_task[task].append(found["msa"])
     means = {task: float(np.mean(values)) for task, values in by_task.items()}
     return {**means, "score": float(np.mean(list(means.values())))}

@@ -41,6 +41,20 @@ def add_model(parser: ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_label_meaning(parser: ArgumentParser) -> None:
+    """Add the options that say what the numbers in label images mean."""
+    parser.add_argument(
+        "--split-components", action="store_true",
+        help="make each connected part of a label image an object, for masks (0 and 255) and class "
+        "maps; objects that touch become one",
+    )  # fmt: skip
+    parser.add_argument(
+        "--ignore", type=int, action="append", default=[], metavar="ID",
+        help="id of pixels that nobody annotated, besides -1: neither objects nor background; "
+        "repeat it for more ids",
+    )  # fmt: skip
+
+
 def add_plane(parser: ArgumentParser) -> None:
     """Add the options that choose an image in a file."""
     parser.add_argument(

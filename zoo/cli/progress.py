@@ -8,6 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 
+def say(line: str) -> None:
+    """Tell a person something on stderr before the result is there."""
+    sys.stderr.write(f"samzoo: {line}\n")
+    sys.stderr.flush()
+
+
 class ProgressBar:
     """A ``Progress`` callback that draws one bar per stage, if stderr is a terminal."""
 

@@ -16,7 +16,7 @@ def test_filled_boxes_leave_out_their_last_row_and_column():
 
 def test_a_tally_scores_the_painted_masks_and_the_mean_dice():
     truth = np.array([[1, 1, 0, 2, 2]], np.int32)
-    tally = Tally()
+    tally = Tally(np.zeros((1, 5), np.bool_))
     tally.add(np.array([[[1, 1, 0, 0, 0]]], bool), truth[None] == 1)
     tally.add(np.array([[[0, 0, 0, 0, 1]]], bool), truth[None] == 2)
     scores = tally.scores(truth)

@@ -125,3 +125,26 @@ def test_wrong_shapes_and_no_masks_are_refused():
         mean_iou(np.zeros((2, 3), bool), np.zeros((2, 3), bool))
     with pytest.raises(InputError, match="at least one mask"):
         mean_iou(np.zeros((0, 2, 3), bool), np.zeros((0, 2, 3), bool))
+
+
+def test_predictions_mostly_where_nobody_annotated_do_not_count():
+    truth = np.zeros((10, 20), np.int32)
+    truth[:4, :4] = 1
+    truth[:, 10:] = -1
+    labels = np.where(truth == 1, 1, 0)
+    labels[5:8, 8:13] = 2  # 6 pixels of background, 9 that nobody annotated
+    labels[:, 17:] = 3  # nothing but these
+    assert mean_segmentation_accuracy(labels, truth)["msa"] == 1.0
+    assert mean_segmentation_accuracy(labels, np.maximum(truth, 0))["msa"] == pytest.approx(1 / 3)
+    labels[5:8, 6:10] = 2  # now 12 of 21
+    assert mean_segmentation_accuracy(labels, truth)["msa"] == pytest.approx(1 / 2)
+
+
+def test_a_prediction_mostly_where_nobody_annotated_may_still_match():
+    truth = np.zeros((6, 30), np.int32)
+    truth[:, 6:10] = 5
+    truth[:, 10:] = -1
+    labels = np.zeros((6, 30), np.int32)
+    labels[:, 6:20] = 7  # the object, and more that nobody annotated
+    assert mean_segmentation_accuracy(labels, truth)["msa"] == 1.0
+    assert foreground_dice(labels, truth) == 1.0

@@ -169,3 +169,17 @@ def test_dilation_equals_scipy_with_a_square(rng, distance, shape):
         structure = np.ones((2 * distance + 1, 2 * distance + 1), bool)
         expected = ndimage.binary_dilation(mask, structure)
     np.testing.assert_array_equal(dilate(mask, distance), expected)
+
+
+def test_no_point_is_drawn_where_nobody_annotated(rng):
+    truth = square((20, 20), (5, 10), (5, 10))
+    ignored = np.zeros((20, 20), bool)
+    ignored[:, 12:] = True
+    for predicted in (square((20, 20), (5, 10), (5, 20)), truth, np.zeros_like(truth)):
+        for _ in range(50):
+            points, labels = correction_points(truth, predicted, rng, ignored=ignored)
+            x, y = points.astype(int).T
+            assert not ignored[y, x].any()
+            np.testing.assert_array_equal(labels, [1, 0])
+    points, labels = correction_points(truth, truth, rng, ignored=~truth)
+    np.testing.assert_array_equal(labels, [1, -1])

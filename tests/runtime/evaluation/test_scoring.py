@@ -1,6 +1,7 @@
 """Evaluation with models that know the truth, know nothing, or need corrections."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -185,7 +186,7 @@ def test_unknown_tasks_missing_objects_and_other_sizes_are_refused():
         evaluate_image(model, image, labels, tasks=[])
     with pytest.raises(ImageError, match="no object of at least 5000 pixels"):
         evaluate_image(model, image, labels, min_object_size=5000)
-    with pytest.raises(ImageError, match="labels have shape"):
+    with pytest.raises(ImageError, match=r"the labels are 60 x 90 pixels .* transposed"):
         evaluate_image(model, image.T, labels)
     with pytest.raises(InputError, match="at least one image"):
         evaluate(model, [])
@@ -213,3 +214,73 @@ def test_a_report_holds_means_rows_counts_and_settings(tmp_path):
     assert told == [("one.png: box: objects", 4, 4), ("two.png: box: objects", 2, 2)]
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert report["settings"]["min_object_size"] == 120
+
+
+def test_what_nobody_annotated_costs_nothing_in_any_task():
+    labels = make_labels()
+    truth = labels.copy()
+    truth[:, 60:] = -1  # two of the six objects, and background
+    model = Recorder(labels, perfect)
+    scores = evaluate_image(model, image_of(labels), truth)
+    assert scores == {**dict.fromkeys(TASKS, dict.fromkeys(METRICS, 1.0)), **{
+        CONTROL_TASK: scores[CONTROL_TASK]
+    }}  # fmt: skip
+    assert all(boxes is None or len(boxes) == 4 for _, _, boxes in model.calls)
+
+
+def test_mistakes_outside_of_what_is_ignored_still_cost():
+    labels = make_labels()
+    truth = np.where(labels == 30, 0, labels)  # a false object
+    truth[:, 80:] = -1  # less than half of it
+    found = evaluate_image(Recorder(labels, perfect), image_of(labels), truth, tasks=["ais"])
+    assert found["ais"]["sa50"] == pytest.approx(5 / 6)
+
+
+def test_masks_and_corrections_do_not_enter_what_is_ignored():
+    labels = make_labels()
+    truth = np.where(labels == 0, -1, labels)
+    truth[:3] = 0
+
+    def everything(labels, label, n_points):
+        return (labels == label) | (truth == -1)
+
+    model = Recorder(labels, everything)
+    scores = evaluate_image(model, image_of(labels), truth, tasks=["point", "ip"])
+    assert scores["ip"]["dice"] == 1.0
+    points, point_labels, _ = model.calls[-1]
+    x, y = points[point_labels == 0].astype(int).T
+    assert (truth[y, x] != -1).all()
+
+
+@pytest.mark.parametrize(("found", "score"), [(0, 1.0), (6, 0.0)])
+def test_an_image_without_objects_has_no_prompted_task_and_one_or_zero(found, score):
+    labels = make_labels(found)
+    scores = evaluate_image(Recorder(labels, perfect), image_of(labels), np.zeros_like(labels))
+    assert scores == {"ais": dict.fromkeys(METRICS, score)}
+
+
+def test_images_without_objects_stay_out_of_the_means_and_are_counted(tmp_path):
+    labels = make_labels()
+    pairs: list[tuple[Path, Path]] = []
+    for name, truth in (("full", labels), ("empty", np.zeros_like(labels))):
+        pair = tmp_path / f"{name}.tif", tmp_path / f"{name}_labels.tif"
+        write_labels(pair[0], np.where(labels > 0, 200 + len(pairs), 0))
+        write_labels(pair[1], truth)
+        pairs.append(pair)
+    said: list[str] = []
+    report = evaluate(Recorder(labels, perfect), pairs, tasks=["ais", "box"], say=said.append)
+    assert report["mean"]["ais"]["msa"] == report["mean"]["box"]["msa"] == 1.0
+    assert report["negatives"] == {"images": 1, "with_false_objects": 1}
+    assert report["images"][1]["scores"]["ais"]["msa"] == 0.0
+    assert said[0].startswith("2 images, 6 objects, median diameter 14 px")
+    assert "1 of 2 images hold no object; these stay out of the means" in said[1]
+    only = evaluate(Recorder(labels, perfect), pairs[1:], tasks=["ais", "box"], say=said.append)
+    assert only["mean"] == {"ais": dict.fromkeys(METRICS, 0.0)}
+    assert "so the scores are those of empty images" in said[-1]
+
+
+def test_very_large_ids_score_as_small_ones():
+    labels = make_labels()
+    large = np.where(labels > 0, labels.astype(np.uint64) + 2**62, 0)
+    scores = evaluate_image(Recorder(labels, perfect), image_of(labels), large, tasks=["ais", "ip"])
+    assert scores["ais"]["msa"] == scores["ip"]["msa"] == 1.0

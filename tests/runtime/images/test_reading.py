@@ -6,16 +6,8 @@ import tifffile
 from PIL import Image
 
 from samzoo.runtime.errors import ImageError, NotFoundError, StorageError
-from samzoo.runtime.images.reading import (
-    check_image,
-    check_labels,
-    list_images,
-    match_pairs,
-    read_image,
-    read_labels,
-    read_pair,
-    write_labels,
-)
+from samzoo.runtime.images.reading import check_image, list_images, read_image, write_labels
+from samzoo.runtime.labels.files import read_labels
 
 
 @pytest.fixture
@@ -146,24 +138,6 @@ def test_whole_numbers_in_a_float_file_are_labels(tmp_path):
     np.testing.assert_array_equal(read_labels(tmp_path / "labels.tif"), [[0, 3]])
 
 
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [(np.array([[0.0, 1.5]]), "found fractions"),
-     (np.array([[0, -1]], np.int16), "found labels from -1 to 0"),
-     (np.array([[0, 2**31]], np.uint32), "allowed are 0 to"),
-     (np.array([[0, 2**63]], np.uint64), "allowed are 0 to"),
-     (np.array([[0, np.nan]]), "found labels from nan"),
-     (np.array([[0, np.inf]]), "allowed are 0 to"),
-     (np.array([[0, 1j]]), "dtype complex128"),
-     (np.zeros((4, 4, 3), np.uint8), "colour image .* save the labels themselves"),
-     (np.zeros((4, 4, 4, 4), np.uint8), "expected \\(height, width\\)"),
-     (np.zeros((0, 4), np.uint8), "expected \\(height, width\\)")],
-)  # fmt: skip
-def test_arrays_that_are_no_labels_are_refused(labels, message):
-    with pytest.raises(ImageError, match=message):
-        check_labels(labels)
-
-
 def test_an_rgb_picture_of_labels_is_refused_with_a_hint(tmp_path):
     Image.new("RGB", (5, 4)).save(tmp_path / "labels.png")
     with pytest.raises(ImageError, match=r"labels\.png: found a colour image"):
@@ -186,66 +160,6 @@ def test_list_images_says_what_is_missing(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(ImageError, match=r"notes\.txt: not an image file"):
         list_images(tmp_path / "notes.txt")
-
-
-@pytest.fixture
-def folders(tmp_path):
-    images, labels = tmp_path / "images", tmp_path / "labels"
-    for folder in (images, labels):
-        folder.mkdir()
-    for name in ("one", "two"):
-        (images / f"{name}.png").touch()
-        (labels / f"{name}.tif").touch()
-    return images, labels
-
-
-def test_pairs_match_by_name_without_suffix(folders):
-    images, labels = folders
-    assert match_pairs(images, labels) == [
-        (images / "one.png", labels / "one.tif"),
-        (images / "two.png", labels / "two.tif"),
-    ]
-
-
-def test_two_single_files_match_whatever_their_names(folders):
-    images, labels = folders
-    pair = (images / "one.png", labels / "two.tif")
-    assert match_pairs(*pair) == [pair]
-
-
-def test_files_without_partner_are_named_and_counted(folders):
-    images, labels = folders
-    (images / "three.png").touch()
-    (images / "four.png").touch()
-    with pytest.raises(ImageError, match=r"four\.png: no label image .*\(2 of 4 files have none"):
-        match_pairs(images, labels)
-    for name in ("three.tif", "four.tif", "zzz.tif"):
-        (labels / name).touch()
-    with pytest.raises(ImageError, match=r"zzz\.tif: no image .*\(1 of 5 files have none"):
-        match_pairs(images, labels)
-
-
-def test_ambiguous_pairs_are_refused(folders):
-    images, labels = folders
-    (images / "one.tif").touch()
-    with pytest.raises(ImageError, match=r"one\.tif: has the same name as one\.png"):
-        match_pairs(images, labels)
-    with pytest.raises(ImageError, match="give two folders or two files"):
-        match_pairs(images / "one.png", labels)
-
-
-def test_read_pair_checks_sizes_and_that_there_is_an_object(tmp_path):
-    image, labels = tmp_path / "image.png", tmp_path / "labels.tif"
-    Image.new("RGB", (5, 4)).save(image)
-    write_labels(labels, np.ones((4, 5), np.int32))
-    found_image, found_labels = read_pair(image, labels)
-    assert (found_image.shape, found_labels.shape) == ((4, 5, 3), (4, 5))
-    write_labels(labels, np.ones((5, 4), np.int32))
-    with pytest.raises(ImageError, match=r"labels are 5 x 4 pixels, the image .* is 4 x 5"):
-        read_pair(image, labels)
-    write_labels(labels, np.zeros((4, 5), np.int32))
-    with pytest.raises(ImageError, match="holds no object"):
-        read_pair(image, labels)
 
 
 def test_paths_may_be_text(tmp_path):

@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
+import tifffile
 import tiny
 
 from samzoo.runtime.errors import ImageError, NotFoundError
 from samzoo.runtime.formats.config import Preprocessing
+from samzoo.runtime.labels.annotation import LabelMeaning
+from samzoo.runtime.labels.contents import content_identity
+from samzoo.runtime.labels.survey import Survey
 from samzoo.training.data.reading import (
     VARIANTS,
     Annotated,
@@ -240,3 +244,74 @@ def test_the_digest_of_data_sees_pixels_labels_and_order():
     digests = [data_digest(s) for s in ([a], [other], [a, b], [b, a])]
     assert len(set(digests)) == 4
     assert data_digest([sample()]) == digests[0]
+
+
+def test_images_without_objects_are_drawn_for_an_objective_that_learns_from_them():
+    empty = prepare(
+        Annotated(np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.int32), ""),
+        Preprocessing(scale=1.0),
+        tiny.IMAGE_SIZE,
+    )
+    samples = [empty, empty, empty, sample()]
+    made = CropSampler(
+        samples, side=64, augmentation="none", rng=np.random.default_rng(0), negatives=True
+    )
+    drawn = [made.draw() for _ in range(300)]
+    share = np.mean([crop.key[0] < 3 for crop in drawn])
+    assert 0.14 < share < 0.26  # at most a fifth, however many images are empty
+    assert all((crop.labels > 0).any() == (crop.key[0] == 3) for crop in drawn)
+
+
+def test_without_images_without_objects_the_same_crops_are_drawn_as_before():
+    keys = []
+    for negatives in (False, True):
+        made = CropSampler(
+            [sample()], side=64, augmentation="flip", rng=np.random.default_rng(1),
+            negatives=negatives,
+        )  # fmt: skip
+        keys.append([made.draw().key for _ in range(10)])
+    assert keys[0] == keys[1]
+
+
+def test_pixels_that_nobody_annotated_stay_so_in_crops_and_are_no_objects():
+    whole = annotated()
+    labels = whole.labels.copy()
+    labels[:, 50:] = -1
+    prepared = prepare(Annotated(whole.image, labels, ""), Preprocessing(scale=0.5), 64)
+    assert (prepared.labels[:, 25:] == -1).all()
+    assert (prepared.targets[0][prepared.labels <= 0] == 0).all()
+    crop = sampler([prepared], augmentation="dihedral").draw()
+    assert (crop.labels == -1).any()
+    assert min(training_objects(crop.labels)) > 0
+    assert median_diameter([Annotated(whole.image, labels, "")]) > 0
+
+
+@pytest.mark.parametrize(("full", "empty"), [(4, 1), (5, 5), (1, 2)])
+def test_images_without_objects_do_not_stop_the_split(full, empty):
+    nothing = [
+        Annotated(np.zeros((80, 96)), np.zeros((80, 96), np.int32), f"empty {i}")
+        for i in range(empty)
+    ]
+    train, val = split([*nothing, *(annotated(seed) for seed in range(full))])
+    assert any((a.labels > 0).any() for a in val)
+    names = {a.name for a in train} | {a.name for a in val}
+    assert {f"empty {i}" for i in range(empty)} <= names
+    assert sum(a.name.startswith("empty") for a in val) == (1 if (full, empty) == (5, 5) else 0)
+
+
+def test_read_annotated_tells_what_it_read_and_whose_picture_it_is(tmp_path):
+    whole = annotated()
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    tifffile.imwrite(tmp_path / "images/a.ome.tif", whole.image)
+    tifffile.imwrite(tmp_path / "labels/a_masks.tif", (whole.labels > 0).astype(np.uint8) * 255)
+    with pytest.raises(ImageError, match=r"a_masks\.tif: id 255 has \d+ separate parts"):
+        read_annotated(tmp_path / "images", tmp_path / "labels")
+    survey = Survey()
+    (found,) = read_annotated(
+        tmp_path / "images", tmp_path / "labels", survey=survey,
+        meaning=LabelMeaning(split_components=True),
+    )  # fmt: skip
+    assert survey.counts.objects == found.labels.max() > 3
+    left, right = split([found])
+    assert left[0].content == right[0].content == content_identity(whole.image)

@@ -22,6 +22,7 @@ from samzoo.runtime.errors import (
 )
 from samzoo.runtime.formats.config import AisParameters, Preprocessing
 from samzoo.runtime.formats.files import read_tensors
+from samzoo.runtime.labels.contents import content_identity
 from samzoo.training import get_method, read_adapter
 from samzoo.training.config import TrainConfig
 
@@ -448,9 +449,9 @@ def test_a_loss_that_is_not_finite_is_an_error_and_the_last_checkpoint_stays(
     original: Any = distance_loss
     calls: list[None] = []
 
-    def explode(prediction, target):
+    def explode(prediction, target, known):
         calls.append(None)
-        return original(prediction, target) * (float("nan") if len(calls) == 5 else 1.0)
+        return original(prediction, target, known) * (float("nan") if len(calls) == 5 else 1.0)
 
     monkeypatch.setattr(learner, "distance_loss", explode)
     with pytest.raises(InputError, match="the loss became nan at step 4; the last checkpoint is"):
@@ -493,8 +494,13 @@ def test_data_that_cannot_be_used_is_refused_before_anything_is_written(train, t
     empty = Annotated(np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.int32), "empty")
     with pytest.raises(ImageError, match="no training image holds an object"):
         train(train_data=[empty])
-    with pytest.raises(ImageError, match="empty: no object of at least 20 pixels"):
+    with pytest.raises(ImageError, match="no validation image holds an object"):
         train(val_data=[empty])
+    small = dataclasses.replace(
+        empty, labels=np.eye(64, dtype=np.int32)[::-1] * (np.arange(64) < 9)
+    )
+    with pytest.raises(ImageError, match="empty: no object of at least 20 pixels"):
+        train(val_data=[small])
     with pytest.raises(InputError, match="val_data: expected at least one image"):
         train(val_data=[])
     with pytest.raises(InputError, match="unknown method 'x'"):
@@ -701,3 +707,31 @@ def test_a_run_stopped_before_its_first_validation_when_time_is_over_still_ends(
 def test_train_and_status_are_names_of_the_module():
     assert fit.__all__ == ["Report", "Status", "train"]
     assert partial(fit.Status, step=1, total=2)(loss=0.1, score=None, best=None, seconds_left=0.0)
+
+
+def test_validation_on_a_training_image_is_refused_before_anything_is_written(train, tmp_path):
+    seen = annotated(0, (80, 90))
+    turned = dataclasses.replace(
+        seen, image=np.rot90(seen.image.astype(np.uint16) * 3), labels=np.rot90(seen.labels),
+        name="turned",
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"1 of 2 validation images .* turned is cells"):
+        train(train_data=[seen], val_data=[annotated(1), turned])
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_with_ignored_pixels_and_empty_images_ends_and_names_its_images(train, tmp_path):
+    partly, whole = annotated(0, (80, 90)), annotated(1)
+    labels = partly.labels.copy()
+    labels[:, 60:] = -1
+    black = Annotated(np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.int32), "empty")
+    scores = train(
+        train_data=[dataclasses.replace(partly, labels=labels, content="whole file"), black],
+        val_data=[whole, dataclasses.replace(black, image=black.image + 1)],
+    )
+    assert all(np.isfinite(score) for score in scores.values())
+    config, _ = read_adapter(tmp_path / "run")
+    assert config.source["training"]["contents"] == {
+        "training": sorted(["whole file", content_identity(partly.image)]),
+        "validation": [content_identity(whole.image)],
+    }

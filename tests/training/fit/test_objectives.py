@@ -12,6 +12,7 @@ pytestmark = pytest.mark.torch
 from samzoo.runtime.evaluation.prompt_simulation import object_boxes  # noqa: E402
 from samzoo.training.fit.objectives import (  # noqa: E402
     InteractiveSettings,
+    background_loss,
     dice_loss,
     distance_loss,
     distorted_boxes,
@@ -253,9 +254,9 @@ def test_a_crop_smaller_than_the_encoder_input_is_compared_where_it_lies(sam, mo
     targets = []
     original = objectives.mask_loss
 
-    def remember(logits, iou, target):
+    def remember(logits, iou, target, known):
         targets.append(target)
-        return original(logits, iou, target)
+        return original(logits, iou, target, known)
 
     monkeypatch.setattr(objectives, "mask_loss", remember)
     labels = np.zeros((30, 40), np.int32)
@@ -286,3 +287,52 @@ def test_distorted_boxes_stay_inside_and_near(rng, factor, labels):
 
 def test_no_boxes_stay_no_boxes(rng):
     assert distorted_boxes(np.zeros((0, 4), np.float32), 0.1, (8, 8), rng).shape == (0, 4)
+
+
+def test_what_nobody_annotated_has_no_part_in_the_losses(rng):
+    known = torch.ones(1, 1, 8, 8)
+    known[..., 5:] = 0
+    target = torch.zeros(1, 3, 8, 8)
+    target[:, :, 2:4, 1:4] = 0.5
+    target[:, 0, 2:4, 1:4] = 1
+    maps = torch.from_numpy(rng.random((1, 3, 8, 8), np.float32)).requires_grad_(True)
+    loss = distance_loss(maps, target, known)
+    loss.backward()
+    assert maps.grad is not None
+    assert not maps.grad[..., 5:].any()
+    assert maps.grad[..., :5].any()
+    cut = distance_loss(maps[..., :5], target[..., :5])
+    torch.testing.assert_close(loss, cut)
+
+    logits = torch.from_numpy(rng.normal(size=(2, 3, 8, 8)).astype(np.float32))
+    iou = torch.zeros(2, 3)
+    masks = (torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(1)) > 0.5) * known
+    logits.requires_grad_(True)
+    loss, _ = mask_loss(logits, iou, masks, known)
+    loss.backward()
+    assert logits.grad is not None
+    assert not logits.grad[..., 5:].any()
+    torch.testing.assert_close(loss, mask_loss(logits[..., :5], iou, masks[..., :5], None)[0])
+
+
+def test_an_image_without_objects_teaches_its_foreground_to_vanish():
+    maps = torch.full((1, 3, 4, 4), 0.5).requires_grad_(True)
+    known = torch.ones(1, 1, 4, 4)
+    known[..., 0] = 0
+    assert float(background_loss(maps.detach())) == 0.25
+    background_loss(maps, known).backward()
+    assert maps.grad is not None
+    torch.testing.assert_close(maps.grad[:, :1], known / 12)
+    assert not maps.grad[:, 1:].any()
+
+
+@pytest.mark.parametrize("box", [False, True])
+def test_the_interactive_step_prompts_only_where_somebody_annotated(sam, box, monkeypatch):
+    calls = recorded(sam, monkeypatch)
+    labels = np.zeros((64, 64), np.int32)
+    labels[5:15, 8:20], labels[20:30, 30:40], labels[18:25, 2:9] = 1, 4, 6
+    labels[:, 44:] = -1
+    run_step(sam, labels, box=box)
+    for prompts in calls:
+        if prompts["points"] is not None:
+            assert (prompts["points"][0][..., 0] < 44).all()

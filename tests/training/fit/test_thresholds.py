@@ -113,3 +113,27 @@ def test_thresholds_must_do_for_every_placement():
     alone, _ = search_thresholds([first], [labels], strict)
     both, _ = search_thresholds([first, second], [labels, labels], strict)
     assert alone.center_distance_threshold < both.center_distance_threshold
+
+
+@pytest.mark.usefixtures("small_grid")
+def test_what_nobody_annotated_does_not_change_the_thresholds():
+    maps, labels = perfect_maps()
+    start = AisParameters(min_size=10)
+    expected = search_thresholds([maps], [labels], start)
+    hidden = labels.copy()
+    hidden[:, 40:] = -1
+    ruined = maps.copy()
+    ruined[:, :, 44:] = np.array([1, 0, 0], np.float32)[:, None, None]  # one object fills the rest
+    found = search_thresholds([ruined], [hidden], start)
+    assert found[1] == pytest.approx(expected[1], abs=0.1)
+    assert search_thresholds([ruined], [np.maximum(hidden, 0)], start)[1] < found[1]
+
+
+@pytest.mark.usefixtures("small_grid")
+def test_an_image_without_objects_is_placed_and_searched():
+    nothing = np.zeros((60, 200), np.int32)
+    assert len(placements(nothing, nothing, field=96, min_size=5)) == 4
+    maps, labels = perfect_maps()
+    quiet = np.stack([np.zeros((9, 9)), np.ones((9, 9)), np.ones((9, 9))]).astype(np.float32)
+    both = search_thresholds([maps, quiet], [labels, np.zeros((9, 9), np.int32)], AisParameters())
+    assert both[1] > search_thresholds([maps], [labels], AisParameters())[1] / 2 + 0.49

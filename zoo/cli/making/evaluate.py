@@ -9,8 +9,8 @@ from pathlib import Path
 
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.outputs import check_output
-from samzoo.zoo.cli.options import add_model, add_output
-from samzoo.zoo.cli.progress import progress_bar
+from samzoo.zoo.cli.options import add_label_meaning, add_model, add_output
+from samzoo.zoo.cli.progress import progress_bar, say
 from samzoo.zoo.cli.verb import Result, Verb
 
 
@@ -20,6 +20,8 @@ class EvaluateOptions:
 
     images: Path
     labels: Path
+    split_components: bool
+    ignore: tuple[int, ...]
     tasks: str
     seed: int
     min_object_size: int
@@ -41,6 +43,7 @@ def add_options(parser: ArgumentParser) -> None:
         "--labels", required=True, type=Path, metavar="DIR",
         help="folder of label images with the images' names, or one label image",
     )  # fmt: skip
+    add_label_meaning(parser)
     parser.add_argument(
         "--tasks", default="ais,point,box,ip,ib", metavar="TASKS",
         help="tasks to score, separated by commas (default: ais,point,box,ip,ib)",
@@ -62,7 +65,9 @@ def run(options: EvaluateOptions) -> Result:
     from samzoo.runtime.evaluation.comparison import METRICS
     from samzoo.runtime.evaluation.scoring import evaluate
     from samzoo.runtime.formats.files import write_json
-    from samzoo.runtime.images.reading import match_pairs
+    from samzoo.runtime.labels.annotation import LabelMeaning
+    from samzoo.runtime.labels.contents import about_seen
+    from samzoo.runtime.labels.pairs import match_pairs
     from samzoo.runtime.model import Model
     from samzoo.zoo.cli.model_loading import load_model
     from samzoo.zoo.hub.names import DEFAULT_MODEL
@@ -84,13 +89,17 @@ def run(options: EvaluateOptions) -> Result:
             tasks=[task.strip() for task in options.tasks.split(",")],
             seed=options.seed,
             min_object_size=options.min_object_size,
+            meaning=LabelMeaning(split_components=options.split_components, ignore=options.ignore),
             progress=progress,
+            say=say,
         )
+    notes = about_seen([row["content"] for row in report["images"]], model.config.source)
     content = {
         "model": options.model or DEFAULT_MODEL,
         **({"adapter": adapter} if adapter is not None else {}),
         "weights_digest": model.config.weights_digest,
         "command": shlex.join(options.command),
+        "notes": notes,
         **report,
     }
     write_json(output, content)
@@ -98,7 +107,10 @@ def run(options: EvaluateOptions) -> Result:
         f"{task:10} " + " ".join(f"{s[name]:6.3f}" for name in METRICS)
         for task, s in report["mean"].items()
     ]
-    return {"text": "\n".join(lines), "report": str(output), "mean": report["mean"]}
+    return {
+        "text": "\n".join(lines), "report": str(output), "read": report["read"],
+        "mean": report["mean"], "negatives": report["negatives"], "notes": notes,
+    }  # fmt: skip
 
 
 VERB = Verb(

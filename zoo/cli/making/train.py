@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from samzoo.runtime.errors import InputError, require
-from samzoo.zoo.cli.options import add_output
-from samzoo.zoo.cli.progress import TrainingBar
+from samzoo.zoo.cli.options import add_label_meaning, add_output
+from samzoo.zoo.cli.progress import TrainingBar, say
 from samzoo.zoo.cli.verb import Result, Verb
 
 
@@ -21,6 +21,8 @@ class TrainOptions:
     labels: Path
     val_images: Path | None
     val_labels: Path | None
+    split_components: bool
+    ignore: tuple[int, ...]
     base: Path
     method: str
     config: str
@@ -46,6 +48,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--val-labels", type=Path, metavar="DIR", help="label images of the validation images"
     )
+    add_label_meaning(parser)
     parser.add_argument(
         "--base", required=True, type=Path, metavar="BASE", help="base folder to finetune"
     )
@@ -71,6 +74,8 @@ def add_options(parser: ArgumentParser) -> None:
 def run(options: TrainOptions) -> Result:
     """Finetune a base."""
     require("torch", extra="train")
+    from samzoo.runtime.labels.annotation import LabelMeaning
+    from samzoo.runtime.labels.survey import Survey
     from samzoo.training import TrainConfig, read_annotated, split
     from samzoo.training.fit.loop import train
 
@@ -79,17 +84,30 @@ def run(options: TrainOptions) -> Result:
         config = dataclasses.replace(config, seed=options.seed)
     if options.ais_decoder is not None:
         config = config.with_ais_decoder(options.ais_decoder)
-    annotated = read_annotated(options.images, options.labels)
     if (options.val_images is None) != (options.val_labels is None):
         raise InputError("--val-images and --val-labels belong together; give both or none")
+    meaning = LabelMeaning(split_components=options.split_components, ignore=options.ignore)
+    surveys = {"training": Survey()}
+    training = read_annotated(
+        options.images, options.labels, meaning=meaning, survey=surveys["training"]
+    )
     if options.val_images is not None and options.val_labels is not None:
-        training = annotated
-        validation = read_annotated(options.val_images, options.val_labels)
+        surveys["validation"] = Survey()
+        validation = read_annotated(
+            options.val_images, options.val_labels, meaning=meaning, survey=surveys["validation"]
+        )
     else:
-        training, validation = split(annotated)
+        training, validation = split(training)
+    for role, survey in surveys.items():
+        for sentence in survey.sentences():
+            say(f"{role}: {sentence}")
+    read = {role: survey.facts() for role, survey in surveys.items()}
     bar = TrainingBar()
     output = options.output
-    data = {"images": str(options.images), "labels": str(options.labels)}
+    data = {
+        "images": str(options.images), "labels": str(options.labels),
+        "split_components": meaning.split_components, "ignore": list(meaning.ignore), "read": read,
+    }  # fmt: skip
     try:
         scores = train(
             base=options.base, train_data=training, val_data=validation, method=options.method,
@@ -97,7 +115,7 @@ def run(options: TrainOptions) -> Result:
         )  # fmt: skip
     finally:
         bar.close()
-    return {"text": str(output), "adapter": str(output), "validation": scores}
+    return {"text": str(output), "adapter": str(output), "validation": scores, "read": read}
 
 
 VERB = Verb(

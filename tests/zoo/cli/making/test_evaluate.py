@@ -17,7 +17,8 @@ def test_evaluate_writes_a_report_with_its_command(run, image, tmp_path):
         "evaluate", "--images", image, "--labels", labels, "--tasks", "ais, box", "-o", report,
         "--seed", 5,
     )  # fmt: skip
-    assert (status, err) == (0, "")
+    assert status == 0
+    assert err == "samzoo: 1 image, 4 objects, median diameter 10 px, smallest 10 px\n"
     assert [line.split()[0] for line in out.splitlines()] == ["task", "ais", "box", "box_fill"]
     found = json.loads(report.read_text())
     assert found["mean"]["ais"]["msa"] == 1.0
@@ -31,18 +32,19 @@ def test_evaluate_writes_a_report_with_its_command(run, image, tmp_path):
 def test_evaluate_matches_folders_by_name(run, image, tmp_path):
     for name in ("images", "labels"):
         (tmp_path / name).mkdir()
-    truth = np.zeros((120, 128), np.uint16)
-    truth[tifffile.imread(image) > 0] = 1
+    truth = (tifffile.imread(image) > 0).astype(np.uint8) * 255
     for name in ("b", "a"):
         (tmp_path / "images" / f"{name}.tif").write_bytes(image.read_bytes())
         tifffile.imwrite(tmp_path / "labels" / f"{name}.tif", truth)
     status, out, _ = run(
         "evaluate", "--images", tmp_path / "images", "--labels", tmp_path / "labels",
-        "--tasks", "ais", "-o", tmp_path / "report.json", "--json",
+        "--tasks", "ais", "-o", tmp_path / "report.json", "--json", "--split-components",
     )  # fmt: skip
     assert status == 0
-    assert set(json.loads(out)["mean"]) == {"ais"}
-    rows = json.loads((tmp_path / "report.json").read_text())["images"]
+    assert json.loads(out)["mean"]["ais"]["msa"] == 1.0
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["settings"]["split_components"] is True
+    rows = report["images"]
     assert [os.path.basename(row["image"]) for row in rows] == ["a.tif", "b.tif"]
 
 
@@ -57,3 +59,40 @@ def test_evaluate_scores_the_named_adapter(run_shared, discs):
         assert status == 0, errors
         report = json.loads(Path(f"{name}.json").read_text())
         assert (report["adapter"], report["mean"]["ais"]["sa50"]) == (name, score)
+
+
+def test_a_mask_of_all_objects_is_refused_and_nothing_written(run, image, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tifffile.imwrite("mask.tif", (tifffile.imread(image) > 0).astype(np.uint8))
+    status, _, errors = run("evaluate", "--images", image, "--labels", "mask.tif", "-o", "r.json")
+    assert status == 2
+    assert "mask.tif: id 1 has 4 separate parts" in errors
+    assert "pass --split-components" in errors
+    assert not Path("r.json").exists()
+
+
+def test_ignored_pixels_and_empty_images_are_told(run, image, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("segment", image, "-o", "truth.tif")
+    truth = tifffile.imread("truth.tif")
+    for folder in ("images", "labels"):
+        Path(folder).mkdir()
+    pixels = tifffile.imread(image)
+    tifffile.imwrite("images/a.tif", pixels)
+    tifffile.imwrite("images/b.tif", np.where(truth == 1, pixels, 0).astype(pixels.dtype))
+    tifffile.imwrite("labels/a_masks.tif", np.where(truth == 1, 999, truth).astype(np.uint16))
+    tifffile.imwrite("labels/b_masks.tif", np.zeros_like(truth))
+    status, out, errors = run(
+        "evaluate", "--images", "images", "--labels", "labels", "--tasks", "ais,point",
+        "-o", "r.json", "--json", "--ignore", 999,
+    )  # fmt: skip
+    assert status == 0, errors
+    assert "2 images, 3 objects" in errors
+    assert "1 image without objects" in errors
+    assert "1 of 2 images hold no object; these stay out of the means" in errors
+    assert "found something in 1 of them" in errors
+    found = json.loads(out)
+    assert found["mean"]["ais"]["msa"] == 1.0  # the object that nobody annotated costs nothing
+    assert found["negatives"] == {"images": 1, "with_false_objects": 1}
+    rows = json.loads(Path("r.json").read_text())["images"]
+    assert rows[1]["scores"] == {"ais": dict.fromkeys(("msa", "sa50", "sa75", "dice"), 0.0)}

@@ -1,0 +1,125 @@
+"""What a set of annotated images holds: said in one line, and kept for reports.
+
+In: images and labels, one after the other. Out: counts, sentences about what is odd, and the
+images' identities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samzoo.runtime.formats.arrays import Array, Labels2D
+from samzoo.runtime.images.label_arrays import IGNORED, object_areas
+
+from .contents import content_identity
+
+MOST_ODD = 5
+"""Odd label images that are named; the others are counted (own choice)."""
+
+
+@dataclass
+class LabelCounts:
+    """What label images hold, counted while they are read.
+
+    Attributes:
+        images: Number of label images.
+        empty: Those without an object.
+        areas: Areas of all objects in pixels, an array for each image.
+        ignored: Pixels that are not annotated.
+        pixels: All pixels.
+    """
+
+    images: int = 0
+    empty: int = 0
+    areas: list[NDArray[np.int64]] = field(default_factory=list)
+    ignored: int = 0
+    pixels: int = 0
+
+    @classmethod
+    def of(cls, labels: Iterable[Labels2D]) -> LabelCounts:
+        """Count label images."""
+        counts = cls()
+        for each in labels:
+            counts.add(each)
+        return counts
+
+    def add(self, labels: Labels2D) -> None:
+        """Count one more label image."""
+        areas = object_areas(labels)
+        self.images += 1
+        self.empty += not len(areas)
+        self.areas.append(areas)
+        self.ignored += int((labels == IGNORED).sum())
+        self.pixels += labels.size
+
+    @property
+    def objects(self) -> int:
+        """Number of objects in all images."""
+        return sum(len(each) for each in self.areas)
+
+    def line(self) -> str:
+        """Say it in one line; a diameter is that of the circle of the object's area."""
+        parts = [_number(self.images, "image"), _number(self.objects, "object")]
+        if self.objects:
+            median, smallest = self._diameters()
+            parts += [f"median diameter {median:.0f} px", f"smallest {smallest:.0f} px"]
+        if self.empty:
+            parts.append(f"{_number(self.empty, 'image')} without objects")
+        if self.ignored:
+            share = max(100 * self.ignored / self.pixels, 0.1)
+            digits = 0 if share >= 1 else 1
+            parts.append(f"{share:.{digits}f} % of the pixels not annotated")
+        return ", ".join(parts)
+
+    def facts(self) -> dict[str, float]:
+        """Return the same for JSON."""
+        median, smallest = self._diameters() if self.objects else (0.0, 0.0)
+        return {
+            "images": self.images, "objects": self.objects,
+            "median_diameter": round(median, 1), "smallest_diameter": round(smallest, 1),
+            "images_without_objects": self.empty,
+            "not_annotated": round(self.ignored / max(self.pixels, 1), 4),
+        }  # fmt: skip
+
+    def _diameters(self) -> tuple[float, float]:
+        diameters = 2 * np.sqrt(np.concatenate(self.areas) / np.pi)
+        return float(np.median(diameters)), float(diameters.min())
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+@dataclass
+class Survey:
+    """What was read so far.
+
+    Attributes:
+        counts: Images, objects, sizes.
+        odd: Sentences about labels that are odd, but may be right.
+        contents: The identity of each image, in order; empty for an image of one value.
+    """
+
+    counts: LabelCounts = field(default_factory=LabelCounts)
+    odd: list[str] = field(default_factory=list)
+    contents: list[str] = field(default_factory=list)
+
+    def add(self, image: Array, labels: Labels2D, *, odd: Sequence[str]) -> None:
+        """Add one annotated image."""
+        self.counts.add(labels)
+        self.odd += odd
+        self.contents.append(content_identity(image))
+
+    def facts(self) -> dict[str, object]:
+        """Return counts and what is odd, for JSON."""
+        return {**self.counts.facts(), "odd": list(self.odd)}
+
+    def sentences(self) -> list[str]:
+        """Return what a person should read: the line of counts, then what is odd."""
+        more = len(self.odd) - MOST_ODD
+        rest = [f"and {_number(more, 'more label image')} as odd"] if more > 0 else []
+        return [self.counts.line(), *self.odd[:MOST_ODD], *rest]

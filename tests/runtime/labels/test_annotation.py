@@ -1,0 +1,66 @@
+"""An image and its labels are read together, of one size, with the meaning that the user says."""
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from samzoo.runtime.errors import ImageError
+from samzoo.runtime.images.reading import write_labels
+from samzoo.runtime.labels.annotation import LabelMeaning, check_sizes, read_pair
+from samzoo.runtime.labels.survey import Survey
+
+
+@pytest.fixture
+def files(tmp_path):
+    Image.new("RGB", (50, 40)).save(tmp_path / "image.png")
+    return tmp_path / "image.png", tmp_path / "labels.tif"
+
+
+def test_labels_without_an_object_are_data(files):
+    image, labels = files
+    write_labels(labels, np.zeros((40, 50), np.int32))
+    found_image, found_labels = read_pair(image, labels)
+    assert (found_image.shape, found_labels.shape) == ((40, 50, 3), (40, 50))
+    assert not found_labels.any()
+
+
+@pytest.mark.parametrize(
+    ("size", "hint"),
+    [((50, 40), "one of the two is transposed"), ((20, 25), "one of the two was resized"),
+     ((40, 49), "they must be equal")],
+)  # fmt: skip
+def test_other_sizes_name_both_files_and_both_shapes(files, size, hint):
+    image, labels = files
+    write_labels(labels, np.zeros(size, np.int32))
+    with pytest.raises(ImageError) as caught:
+        read_pair(image, labels)
+    message = str(caught.value)
+    assert f"labels.tif: the labels are {size[0]} x {size[1]} pixels" in message
+    assert "image.png is 40 x 50" in message
+    assert hint in message
+
+
+def test_square_arrays_of_one_size_pass():
+    check_sizes(np.zeros((7, 7, 3)), np.zeros((7, 7), np.int32), image_where="", label_where="")
+
+
+def test_the_meaning_of_a_mask_with_ignored_pixels_is_applied(files):
+    image, labels = files
+    mask = np.zeros((40, 50), np.uint8)
+    mask[5:35:10, 5:45:10] = mask[6:36:10, 5:45:10] = mask[5:35:10, 6:46:10] = 1
+    mask[:, 45:] = 255
+    tifffile.imwrite(labels, mask)
+    meaning = LabelMeaning(split_components=True, ignore=(255,))
+    with pytest.raises(ImageError, match="12 of 12 separate parts have at most 4"):
+        read_pair(image, labels, meaning=meaning)
+    mask[5:40:10, 5:48:10] = 1
+    mask = np.kron(mask, np.ones((1, 1), np.uint8))
+    mask[7:37:10, 5:45:10] = mask[8:38:10, 5:45:10] = mask[7:37:10, 6:46:10] = 1
+    mask[:, 45:] = 255
+    tifffile.imwrite(labels, mask)
+    survey = Survey()
+    _, found = read_pair(image, labels, meaning=meaning, survey=survey)
+    assert (found[:, 45:] == -1).all()
+    assert survey.counts.objects == found.max() == 16
+    assert survey.counts.ignored == 40 * 5
