@@ -1,5 +1,6 @@
 """The tests lie as the code does: ``tests/<part>/<room>/test_<module>.py``."""
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("runtime", "training", "zoo")
 
-INDIRECT = 130
+INDIRECT = 106
 """Modules without a test file of their own, which the tests of their callers reach. Lower this
 number with each test file that you add; it never grows."""
 
@@ -26,6 +27,19 @@ def named_after(test):
     return f"{folder}/{max(found, key=len)}" if found else None
 
 
+def has_code(path):
+    """Whether a module computes anything; names, numbers and protocols alone cannot be wrong."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    protocols = {
+        method
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and "Protocol" in {ast.unparse(b) for b in node.bases}
+        for method in node.body
+    }
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return any(isinstance(n, functions) and n not in protocols for n in ast.walk(tree))
+
+
 def files_of(part):
     return sorted((ROOT / "tests" / part).rglob("test_*.py"))
 
@@ -41,7 +55,7 @@ def test_most_modules_have_tests_of_their_own_and_no_fewer_than_before():
         path.relative_to(ROOT).with_suffix("").as_posix()
         for part in PARTS
         for path in (ROOT / part).rglob("*.py")
-        if path.stem != "__init__"
+        if path.stem != "__init__" and has_code(path)
     }
     tested = {named_after(test) for part in PARTS for test in files_of(part)}
     without = sorted(modules - tested)

@@ -114,7 +114,8 @@ class WorkFolder:
         """
         path = self._path(step, index)
         try:
-            with np.load(path, allow_pickle=False) as file:
+            # Opened here, because np.load leaves a file open whose zip is damaged.
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise FormatError(

@@ -1,0 +1,49 @@
+"""The tree of errors: each class is a built-in that callers expect, and the docstring shows it."""
+
+import inspect
+import re
+
+import pytest
+
+from samzoo.runtime import errors
+
+CLASSES = {
+    name: kind
+    for name, kind in vars(errors).items()
+    if inspect.isclass(kind) and issubclass(kind, Exception)
+}
+
+
+@pytest.mark.parametrize("name", sorted(set(CLASSES) - {"SamzooError"}))
+def test_every_error_is_ours_and_a_built_in(name):
+    kind = CLASSES[name]
+    assert issubclass(kind, errors.SamzooError)
+    assert any(base.__module__ == "builtins" and base is not Exception for base in kind.__mro__[1:])
+
+
+def test_the_docstring_shows_the_tree_as_it_is():
+    shown = {
+        name: len(indent)
+        for indent, name in re.findall(
+            r"^( +(?:[|` ]- |\|  [|`]- )?)(\w+Error)", errors.__doc__, re.M
+        )
+    }
+    assert set(shown) == set(CLASSES)
+    for name, kind in CLASSES.items():
+        if name != "SamzooError":
+            parent = next(base for base in kind.__mro__[1:] if base.__name__ in CLASSES)
+            assert shown[name] > shown[parent.__name__]
+
+
+@pytest.mark.parametrize("value", ["a\nb", "\x1b[31mred", "é", 3, ["x" * 500]])
+def test_a_shown_value_is_one_short_line_of_ascii_without_control_characters(value):
+    text = errors.shown(value, limit=40)
+    assert len(text) <= 40
+    assert text.isascii()
+    assert text.isprintable()
+
+
+def test_a_missing_package_is_told_with_the_extra_that_brings_it():
+    with pytest.raises(errors.MissingDependencyError, match=r"no_such_package.*samzoo\[train\]"):
+        errors.require("no_such_package", extra="train")
+    assert errors.require("json", extra="train").dumps(1) == "1"
