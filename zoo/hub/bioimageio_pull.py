@@ -1,7 +1,8 @@
-"""Conversion of a BioImage.IO model with a SAM's weights to a package in the cache.
+"""From a BioImage.IO model to a package in the cache.
 
-In: ``bioimageio:NICKNAME`` or ``bioimageio:FILE.zip``. Out: the package. ``convert`` reads the
-weights. No code of the model is run, and its architecture file is not even fetched.
+In: ``bioimageio:NICKNAME`` or ``bioimageio:FILE.zip``. Out: the package. samzoo's own zips have it
+attached. Of others, ``convert`` reads a SAM's weights. No code of the model is run, and its
+architecture file is not even fetched.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from samzoo.zoo.downloads.file_lock import locked
 
 from .bioimageio_rdf import Rdf, read_rdf
 from .bioimageio_source import BIOIMAGEIO_PREFIX, Found, find_model, is_zip
+from .package_zip import unpack_package
 
 
 def canonical(reference: str) -> str:
@@ -48,28 +50,44 @@ def pull_from_bioimageio(reference: str, *, progress: Progress | None = None) ->
         NotFoundError: There is no such model or file.
         FormatError: A file is damaged or not the expected one, or samzoo cannot read the model as a
             SAM.
-        MissingDependencyError: torch, onnx or ruyaml is not installed.
+        MissingDependencyError: ruyaml is not installed, or torch or onnx, which a zip without an
+            attached package needs.
         StorageError: The connection or the disk failed.
     """
     report: Progress = progress or (lambda stage, done, total: None)
-    for needed in ("torch", "onnx"):  # before hundreds of megabytes are fetched
-        require(needed, extra="export")
     found = find_model(reference)
     rdf = read_rdf(found.rdf, where=found.where)
+    if rdf.package is None:
+        for needed in ("torch", "onnx"):  # before hundreds of megabytes are fetched
+            require(needed, extra="export")
     with locked(cache.lock_file(found.key), waiting=lambda: report("wait for another pull", 0, 0)):
         folder = cache.model_folder(found.key)
         if not (folder / MANIFEST_FILE).is_file():
             partial = cache.partial_folder(found.key)
-            folder = cache.install(_exported(found, rdf, partial, report), found.key)
+            make = _exported if rdf.package is None else _unpacked
+            folder = cache.install(make(found, rdf, partial, report), found.key)
             shutil.rmtree(partial, ignore_errors=True)
         cache.remember(canonical(reference), found.key)
     return folder
+
+
+def _unpacked(found: Found, rdf: Rdf, partial: Path, report: Progress) -> Path:
+    """Fetch and unpack the attached package in the partial folder, whose lock is held."""
+    assert rdf.package is not None
+    archive = partial / "files" / "package.zip"
+    stage = f"pull {found.name}"
+    found.fetch(rdf.package, archive, lambda done, total: report(stage, done, total))
+    output = partial / "package"
+    shutil.rmtree(output, ignore_errors=True)
+    unpack_package(archive, output, where=f"{found.where}: {rdf.package.path}")
+    return output
 
 
 def _exported(found: Found, rdf: Rdf, partial: Path, report: Progress) -> Path:
     """Fetch, convert and export in the partial folder, whose lock is held."""
     from samzoo.zoo.packages.assembly import export, package_name
 
+    assert rdf.weights is not None
     stage = f"pull {found.name}"
     weights = partial / "files" / "weights.pt"
     found.fetch(rdf.weights, weights, lambda done, total: report(stage, done, total))

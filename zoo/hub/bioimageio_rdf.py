@@ -1,6 +1,6 @@
 """The parts of a BioImage.IO model's description, ``rdf.yaml``, that a pull needs.
 
-In: the file's bytes, from a stranger. Out: the files with a SAM's weights, with their hashes.
+In: the file's bytes, from a stranger. Out: the files that hold a SAM, with their hashes.
 Source of the fields: bioimageio.spec 0.5.12, ``model/v0_5.py``.
 """
 
@@ -25,6 +25,9 @@ STATE_DICT = "pytorch_state_dict"
 DECODER_ENDING = "_decoder.pt"
 """End of micro-sam's name for the attachment with its AIS decoder."""
 
+PACKAGE_ENDING = ".samzoo.zip"
+"""End of samzoo's name for the attachment with its own package."""
+
 
 @dataclass(frozen=True)
 class RdfFile:
@@ -46,14 +49,16 @@ class Rdf:
     Attributes:
         name: The authors' name for the model.
         license: SPDX identifier, or empty.
-        weights: The state dict.
+        package: samzoo's own package, if it is attached; it is all that a pull needs.
+        weights: The state dict; None only beside a package.
         architecture: File name and sha256 of the model's code, for messages; it is never read.
         decoder: micro-sam's AIS decoder, if it is attached.
     """
 
     name: str
     license: str
-    weights: RdfFile
+    package: RdfFile | None
+    weights: RdfFile | None
     architecture: str
     decoder: RdfFile | None
 
@@ -67,7 +72,7 @@ def read_rdf(data: bytes, *, where: str) -> Rdf:
 
     Raises:
         FormatError: The data are not YAML, have aliases, do not describe a model of spec 0.5, or
-            name no state dict.
+            name neither a state dict nor samzoo's own package.
         MissingDependencyError: The YAML reader is not installed.
     """
     value = _mapping(load_yaml(data, where=where), where, "the description")
@@ -77,30 +82,50 @@ def read_rdf(data: bytes, *, where: str) -> Rdf:
             f"{where}: found type {shown(value.get('type'))} of format_version {shown(version)}, "
             "allowed is a model of 0.5; update it with: bioimageio update-format"
         )
-    weights = _mapping(value.get("weights"), where, "weights")
-    if STATE_DICT not in weights:
-        kinds = ", ".join(shown(kind, limit=40) for kind in list(weights)[:8]) or "nothing"
-        raise FormatError(
-            f"{where}: weights: found {kinds}, samzoo takes a SAM's {STATE_DICT} and makes its own "
-            "graphs from it; run this package with bioimageio.core, or ask its authors for the "
-            "weights or the samzoo package"
-        )
-    entry = _mapping(weights[STATE_DICT], where, STATE_DICT)
-    attachments = value.get("attachments") or []
-    files = [
-        _file(each, where, "attachments")
-        for each in (attachments if isinstance(attachments, list) else [])
-        if isinstance(each, Mapping) and str(each.get("source", "")).endswith(DECODER_ENDING)
-    ]
-    if len(files) > 1:
-        raise FormatError(f"{where}: attachments: several end with {DECODER_ENDING}, allowed is 1")
+    name = str(value.get("name", ""))[:128]
+    declared = value["license"] if isinstance(value.get("license"), str) else ""
+    if (package := _attachment(value, PACKAGE_ENDING, where)) is not None:
+        return Rdf(name, declared, package, None, "", None)
+    entry = _state_dict(value, where)
     return Rdf(
-        name=str(value.get("name", ""))[:128],
-        license=value["license"] if isinstance(value.get("license"), str) else "",
+        name=name,
+        license=declared,
+        package=None,
         weights=_file(entry, where, STATE_DICT),
         architecture=_architecture(entry.get("architecture")),
-        decoder=files[0] if files else None,
+        decoder=_attachment(value, DECODER_ENDING, where),
     )
+
+
+def _state_dict(value: Mapping[Any, Any], where: str) -> Mapping[Any, Any]:
+    weights = _mapping(value.get("weights"), where, "weights")
+    if STATE_DICT in weights:
+        return _mapping(weights[STATE_DICT], where, STATE_DICT)
+    kinds = ", ".join(shown(kind, limit=40) for kind in list(weights)[:8]) or "nothing"
+    config = value.get("config")
+    if isinstance(config, Mapping) and "samzoo" in config:
+        raise FormatError(
+            f"{where}: attachments: none ends with {PACKAGE_ENDING}. An older samzoo wrote this "
+            "file, and left its package out; export the model again, with --target bioimageio"
+        )
+    raise FormatError(
+        f"{where}: weights: found {kinds}, missing is a SAM's {STATE_DICT}, from which samzoo "
+        f"makes its own graphs, or an attached samzoo package (*{PACKAGE_ENDING}). Run this "
+        "package with bioimageio.core, or ask its authors for either"
+    )
+
+
+def _attachment(value: Mapping[Any, Any], ending: str, where: str) -> RdfFile | None:
+    """Find the attachment whose name has an ending."""
+    attachments = value.get("attachments") or []
+    found = [
+        _file(each, where, "attachments")
+        for each in (attachments if isinstance(attachments, list) else [])
+        if isinstance(each, Mapping) and str(each.get("source", "")).endswith(ending)
+    ]
+    if len(found) > 1:
+        raise FormatError(f"{where}: attachments: several end with {ending}, allowed is 1")
+    return found[0] if found else None
 
 
 def load_yaml(data: bytes, *, where: str) -> Any:

@@ -27,7 +27,7 @@ MODULES = {
     "cvat": "cvat",
     "label-studio": "label_studio",
     "qupath": "qupath",
-    "bioimageio": "bioimageio",
+    "bioimageio": "bioimageio.zips",
 }
 """Module of each target by its name, in the order in which they are listed and written."""
 

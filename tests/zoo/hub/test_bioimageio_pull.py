@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import importlib
 import io
 import json
 import stat
@@ -10,7 +11,9 @@ import zipfile
 
 import numpy as np
 import pytest
+import tifffile
 import tiny
+from bioimageio_zips import export_zips, make_sam
 from fake_hub import FakeHub
 
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, StorageError
@@ -238,10 +241,82 @@ def test_weights_that_are_no_sam_are_refused_with_the_code_that_they_need(files,
     assert cache.cached() == []
 
 
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A package, and the BioImage.IO zips that were exported with it."""
+    pytest.importorskip("bioimageio.core")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's, of tracing, and the library's
+        sam = make_sam(scale=1.5, intensity="percentile", percentiles=(0.5, 99.5))
+        return export_zips(tmp_path_factory.mktemp("own"), sam, precision="int8", weights=True)
+
+
+@pytest.mark.parametrize("purpose", ["ais", "prompts"])
+def test_samzoo_s_own_zip_is_pulled_verified_and_run_without_torch(
+    own, tmp_path, monkeypatch, capsys, purpose
+):
+    def missing(name, *, extra):
+        if name in ("torch", "onnx", "bioimageio"):
+            raise AssertionError(f"{name} was asked for")
+        return importlib.import_module(name)
+
+    monkeypatch.setattr("samzoo.zoo.hub.bioimageio_pull.require", missing)
+    monkeypatch.setattr("samzoo.zoo.hub.bioimageio_rdf.require", missing)
+    reference = f"bioimageio:{own / 'bioimageio' / f'tiny-cells-{purpose}.zip'}"
+    assert main(["pull", reference]) == 0
+    assert main(["verify", reference]) == 0
+    image = tmp_path / "cells.tif"
+    tifffile.imwrite(image, tiny.make_cells((90, 130), seed=5)[0])
+    for name, model in (("original", str(own)), ("pulled", reference)):
+        output = tmp_path / f"{name}.tif"
+        assert main(["segment", str(image), "-o", str(output), "--model", model]) == 0
+    labels = (tmp_path / "original.tif").read_bytes()
+    assert labels == (tmp_path / "pulled.tif").read_bytes()
+    assert tifffile.imread(tmp_path / "original.tif").max() > 0
+    manifest = Manifest.read(resolve(reference))
+    assert (manifest.name, manifest.precision) == ("tiny-cells", "int8")
+    capsys.readouterr()
+
+
+def repacked(path, target, change):
+    """Copy a zip with other content."""
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    change(files)
+    return zipped(target, files)
+
+
+def without_package(files):
+    rdf = load_yaml(files["rdf.yaml"], where="rdf.yaml")
+    rdf["attachments"] = []
+    files["rdf.yaml"] = json.dumps(rdf, default=str).encode()
+
+
+def changed_package(files):
+    files["tiny-cells.samzoo.zip"] = files["tiny-cells.samzoo.zip"][:-1] + b"x"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (without_package, r"none ends with \.samzoo\.zip.*export the model again"),
+        (changed_package, "the description says"),
+    ],
+)
+def test_an_own_zip_of_an_older_samzoo_or_a_changed_one_is_refused(own, tmp_path, change, message):
+    path = own / "bioimageio" / "tiny-cells-ais.zip"
+    with pytest.raises(FormatError, match=message):
+        pull_from_bioimageio(repacked(path, tmp_path / "m.zip", change))
+    assert cache.cached() == []
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"weights": {"onnx": {}, "torchscript": {}}}, "found 'onnx', 'torchscript'"),
+        (
+            {"weights": {"onnx": {}, "torchscript": {}}},
+            r"'torchscript', missing",
+        ),
         ({"type": "dataset"}, "found type 'dataset'"),
         ({"format_version": "0.4.9"}, "update-format"),
         ({"weights": {"pytorch_state_dict": {"source": "../x.pt"}}}, "unsafe path"),

@@ -1,0 +1,138 @@
+"""The proof that a zip means in bioimageio.core what it means here: it is run before it is kept.
+
+In: a zip, and the network that it was made of. Out: nothing, or an error. Both weight formats must
+give the test outputs. Where an image can be cut into blocks, one that is no multiple of the block
+must come back whole, each block as the network computes it from intensities that samzoo stretched.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samzoo.runtime.errors import FormatError
+from samzoo.runtime.formats.config import Preprocessing
+
+from .tensors import Tensor, Value, fed
+
+Weights = Literal["onnx", "torchscript"]
+FORMATS: tuple[Weights, ...] = get_args(Weights)
+
+WIDER = 3
+"""The proof's image is wider than a block by the block's side divided by this (own choice)."""
+
+TOLERANCE = 2e-3
+"""Largest difference of maps in 0..1 and of scores; of logits, the fraction of the largest. Float32
+in another order differs by up to 1e-4 through a ViT (own choice: twice the spec's default)."""
+
+FLIPPED = 1e-3
+"""Largest share of a binary mask's pixels that may differ: those whose logit is nearly zero."""
+
+
+def prove(
+    path: Path,
+    inputs: Sequence[Value],
+    outputs: Sequence[Value],
+    preprocessing: Preprocessing,
+    compute: Callable[[NDArray[np.float32]], Tensor],
+) -> None:
+    """Run a zip with bioimageio.core, and compare.
+
+    Args:
+        path: The zip.
+        inputs: Its inputs; the first is the image.
+        outputs: Its outputs.
+        preprocessing: The model's.
+        compute: The network: a tile with intensities in 0..255 to the first output. It is called
+            only if the image is the one input.
+
+    Raises:
+        FormatError: The zip gives something else than the network.
+    """
+    from bioimageio.spec import load_model_description
+
+    model = load_model_description(path)
+    for weights in FORMATS:
+        pipeline = _pipeline(model, weights)
+        try:
+            found = predicted(pipeline, model, {value.name: value.test for value in inputs})
+            for value in outputs:
+                _compare(path, f"{weights}: {value.name}", found[value.name], value.test)
+            if len(inputs) == 1 and weights == FORMATS[0]:
+                _prove_blocks(path, pipeline, model, inputs[0], preprocessing, compute)
+        finally:
+            pipeline.close()
+            gc.collect()  # the sessions of a ViT-B take gigabytes
+
+
+def predicted(
+    pipeline: Any, model: Any, inputs: Mapping[str, Tensor], *, in_blocks: bool = False
+) -> dict[str, Tensor]:
+    """Predict with bioimageio.core, and return the outputs as arrays by name."""
+    from bioimageio.core.digest_spec import create_sample_for_model
+
+    given = {name: np.array(value) for name, value in inputs.items()}  # it works in place
+    sample = create_sample_for_model(model, inputs=given)
+    run = pipeline.predict_sample_with_blocking if in_blocks else (
+        pipeline.predict_sample_without_blocking
+    )  # fmt: skip
+    return {str(name): value.to_numpy() for name, value in run(sample).members.items()}
+
+
+def _pipeline(model: Any, weights: Weights) -> Any:
+    from bioimageio.core import create_prediction_pipeline
+
+    return create_prediction_pipeline(model, weights_format=weights, devices=["cpu"])
+
+
+def _prove_blocks(
+    path: Path,
+    pipeline: Any,
+    model: Any,
+    image: Value,
+    preprocessing: Preprocessing,
+    compute: Callable[[NDArray[np.float32]], Tensor],
+) -> None:
+    side = image.test.shape[-1]
+    wide = proof_image(image.test, preprocessing)
+    (found,) = predicted(pipeline, model, {image.name: wide}, in_blocks=True).values()
+    if found.shape[-2:] != wide.shape[-2:]:
+        raise FormatError(
+            f"{path.name}: bioimageio.core made {found.shape[-2:]} of an image of "
+            f"{wide.shape[-2:]}; please report this"
+        )
+    stretched = fed(wide, preprocessing)
+    # The last block overwrites what it shares with the first.
+    _compare(path, "last block", found[..., -side:], compute(stretched[..., -side:]))
+    strip = wide.shape[-1] - side
+    first = compute(stretched[..., :side])[..., :strip]
+    _compare(path, "first block", found[..., :strip], first)
+
+
+def proof_image(image: Tensor, preprocessing: Preprocessing) -> NDArray[np.float32]:
+    """Return an image that is wider than a block, and that repeats nowhere.
+
+    Where the model stretches intensities, they are like those of 16 bits.
+    """
+    wide = np.concatenate([image, image[..., : image.shape[-1] // WIDER]], axis=-1)
+    ramp = np.linspace(0.5, 1.0, wide.shape[-1], dtype=np.float32)
+    factor, offset = (1, 0) if preprocessing.intensity == "none" else (40, 3000)
+    return np.floor(wide * ramp * factor + offset).astype(np.float32)
+
+
+def _compare(path: Path, what: str, found: Tensor, expected: Tensor) -> None:
+    if expected.dtype == np.uint8:
+        allowed, largest = FLIPPED, float((found != expected).mean())
+    else:
+        allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
+        largest = float(np.abs(found.astype(np.float64) - expected).max())
+    if not largest <= allowed:  # NaN is not
+        raise FormatError(
+            f"{path.name}: {what} differs by {largest:.3g} in bioimageio.core, allowed is "
+            f"{allowed:.3g}; please report this"
+        )
