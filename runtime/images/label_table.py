@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from samzoo.runtime.formats.outputs import write_bytes
 
+from .label_arrays import MOST_KEPT
+
 Row = tuple[float, ...]
 
 
@@ -45,23 +47,23 @@ class LabelTable:
             "touching",
             "touches_border",
         )
+        self._ids = np.zeros(1, np.int64)  # sorted; background first; a row of the sums for each
         self._done = 0
         self._last: NDArray[Any] | None = None
-        self._sums = np.zeros((0, 1 + len(size)))  # pixels, sum of each coordinate
-        self._first = np.zeros((0, len(size)), np.int64)
-        self._end = np.zeros((0, len(size)), np.int64)
+        self._sums = np.zeros((1, 1 + len(size)))  # pixels, sum of each coordinate
+        self._first = np.zeros((1, len(size)), np.int64)
+        self._end = np.zeros((1, len(size)), np.int64)
         self._pairs: set[int] = set()
 
     def add(self, labels: NDArray[Any]) -> None:
         """Add the next rows, or the next slices.
 
         Args:
-            labels: ``(rows, width)`` or ``(slices, height, width)``; they follow those added
-                before.
+            labels: ``(rows, width)`` or ``(slices, height, width)``, up to 2**31 - 1 and not
+                negative; they follow those added before.
         """
-        self._grow(int(labels.max(initial=0)) + 1)
         places = np.nonzero(labels)
-        found = labels[places]
+        found = self._rows_of(labels[places])
         coordinates = [places[0] + self._done, *places[1:]]
         for column, weights in enumerate((None, *coordinates)):
             self._sums[:, column] += np.bincount(found, weights, minlength=len(self._sums))
@@ -72,13 +74,23 @@ class LabelTable:
         self._last = labels[-1:].copy()
         self._done += len(labels)
 
-    def _grow(self, count: int) -> None:
-        more = count - len(self._sums)
-        if more > 0:
-            self._sums = np.pad(self._sums, ((0, more), (0, 0)))
-            far = np.iinfo(np.int64).max
-            self._first = np.pad(self._first, ((0, more), (0, 0)), constant_values=far)
-            self._end = np.pad(self._end, ((0, more), (0, 0)))
+    def _rows_of(self, labels: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the row of each label, after new labels have got rows of their own."""
+        small = int(labels.max(initial=0)) <= MOST_KEPT  # then a table by label is faster
+        present = np.flatnonzero(np.bincount(labels)) if small else np.unique(labels)
+        ids = np.union1d(self._ids, present)
+        if len(ids) > len(self._ids):
+            kept = np.searchsorted(ids, self._ids)
+            self._sums = _spread(self._sums, kept, len(ids), 0)
+            self._first = _spread(self._first, kept, len(ids), np.iinfo(np.int64).max)
+            self._end = _spread(self._end, kept, len(ids), 0)
+            self._ids = ids
+        if not small:
+            return np.searchsorted(self._ids, labels)
+        known = self._ids[self._ids <= MOST_KEPT]
+        rows = np.zeros(int(known[-1]) + 1, np.int64)
+        rows[known] = np.arange(len(known))
+        return rows[labels]
 
     def _touch(self, labels: NDArray[Any]) -> None:
         for a, b in _neighbours(labels):
@@ -92,16 +104,19 @@ class LabelTable:
         touching = np.zeros(len(self._sums), np.int64)
         if self._pairs:
             pairs = np.array(sorted(self._pairs), np.int64)
-            touching += np.bincount(pairs >> 32, minlength=len(touching))
-            touching += np.bincount(pairs & (2**32 - 1), minlength=len(touching))
+            for ids in (pairs >> 32, pairs & (2**32 - 1)):
+                rows = np.searchsorted(self._ids, ids)
+                touching += np.bincount(rows, minlength=len(touching))
         found: list[Row] = []
-        for label in np.flatnonzero(self._sums[:, 0]).tolist():
-            count, *sums = self._sums[label].tolist()
-            first, end = self._first[label], self._end[label]
+        for row, label in enumerate(self._ids.tolist()):
+            if row == 0:
+                continue
+            count, *sums = self._sums[row].tolist()
+            first, end = self._first[row], self._end[row]
             border = bool((first == 0).any() or (end == self._size).any())
             found.append((
                 label, int(count), *(round(total / count, 3) for total in sums), *first.tolist(),
-                *end.tolist(), int(touching[label]), int(border),
+                *end.tolist(), int(touching[row]), int(border),
             ))  # fmt: skip
         return found
 
@@ -127,6 +142,13 @@ def write_tables(path: Path, tables: Sequence[LabelTable], name: str) -> None:
     """
     rows = [(index, *row) for index, table in enumerate(tables) for row in table.rows()]
     _write(path, (name, *tables[0].columns), rows)
+
+
+def _spread(rows: NDArray[Any], kept: NDArray[np.int64], count: int, fill: float) -> NDArray[Any]:
+    """Move rows to other places among more, which are filled."""
+    spread = np.full((count, rows.shape[1]), fill, rows.dtype)
+    spread[kept] = rows
+    return spread
 
 
 def _neighbours(labels: NDArray[Any]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:

@@ -28,7 +28,7 @@ from samzoo.runtime.windows.zarr_source import is_zarr
 
 from .model_loading import source_spec
 from .options import refuse_given
-from .prompt_file import to_arrays
+from .prompt_file import to_arrays, with_logits
 from .verb import Result
 
 
@@ -107,7 +107,7 @@ def _prompted(
 ) -> tuple[list[MaskPart], Array]:
     parts: list[MaskPart] = [(0, 0, np.zeros((0, 0), np.bool_))] * len(objects)
     scores = np.zeros(len(objects), np.float32)
-    for members, arguments in to_arrays(objects):
+    for members, arguments in to_arrays(with_logits(objects, embeddings, model.config)):
         found, scores[members], _ = model.prompt_parts(embeddings, **arguments, progress=progress)
         for member, part in zip(members, found, strict=True):
             parts[member] = part

@@ -12,8 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, shown
+from samzoo.runtime.evaluation.prompt_simulation import object_boxes
+from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.files import MAX_JSON_BYTES
+from samzoo.runtime.labels.files import read_labels
+from samzoo.runtime.prompts.batches import central_tile
+from samzoo.runtime.prompts.derivation import mask_as_logits, prompt_of_mask
 from samzoo.runtime.prompts.tokens import NEGATIVE, PADDING, POSITIVE
 
 KEYS = ("points", "labels", "box")
@@ -93,11 +99,59 @@ def read_prompts(path: Path) -> list[dict[str, Any]]:
     return value
 
 
+def from_mask(path: Path) -> list[dict[str, Any]]:
+    """Read a label image, each object of which is a prompt: its tight box, and the mask itself.
+
+    Returns:
+        For each object ``box``, and ``mask``: the whole label image and the object's label.
+
+    Raises:
+        NotFoundError: There is no such file.
+        ImageError: The file does not hold labels.
+        InputError: It holds no object.
+    """
+    labels = read_labels(path)
+    ids = np.unique(labels[labels > 0])
+    if not len(ids):
+        raise InputError(f"{path}: holds no object to prompt with (all pixels are 0)")
+    boxes = object_boxes(labels, ids).tolist()
+    return [
+        {"box": box, "mask": (labels, int(label))} for label, box in zip(ids, boxes, strict=True)
+    ]
+
+
+def with_logits(
+    objects: Sequence[dict[str, Any]], embeddings: ImageEmbeddings, config: ModelConfig
+) -> list[dict[str, Any]]:
+    """Turn the masks of objects into the mask inputs of the tiles that decode them.
+
+    Raises:
+        InputError: A mask has another size than the image.
+    """
+    found = []
+    for item in objects:
+        if "mask" not in item:
+            found.append(item)
+            continue
+        labels, label = item["mask"]
+        if labels.shape != embeddings.original_size:
+            raise InputError(
+                f"--mask: the labels are {labels.shape[0]} x {labels.shape[1]} pixels, the image "
+                f"is {embeddings.original_size[0]} x {embeddings.original_size[1]}; they must be "
+                "equal"
+            )
+        mask = labels == label
+        tile = embeddings.tiles[central_tile(prompt_of_mask(mask, "box"), embeddings.tiles)]
+        found.append({"box": item["box"], "mask_input": mask_as_logits(mask, tile, config)})
+    return found
+
+
 def to_arrays(objects: Sequence[dict[str, Any]]) -> list[tuple[list[int], dict[str, Any]]]:
     """Group objects into calls of ``Model.prompt``: those with a box and those without.
 
     Returns:
-        Indices of the objects, and the arguments ``points``, ``point_labels`` and ``boxes``.
+        Indices of the objects, and the arguments ``points``, ``point_labels``, ``boxes`` and
+        ``mask_input``.
     """
     calls = []
     for with_box in (True, False):
@@ -117,6 +171,8 @@ def to_arrays(objects: Sequence[dict[str, Any]]) -> list[tuple[list[int], dict[s
             arguments |= {"points": points, "point_labels": labels}
         if with_box:
             arguments["boxes"] = np.array([objects[i]["box"] for i in members])
+        if "mask_input" in objects[members[0]]:  # then all have one
+            arguments["mask_input"] = np.stack([objects[i]["mask_input"] for i in members])
         calls.append((members, arguments))
     return calls
 

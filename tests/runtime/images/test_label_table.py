@@ -88,3 +88,12 @@ def test_tables_of_frames_are_one_with_their_numbers(tmp_path):
     lines = (tmp_path / "t.csv").read_text().splitlines()
     assert lines[0].startswith("plane,label,area,")
     assert [line.split(",")[:3] for line in lines[1:]] == [["1", "1", "1"], ["2", "2", "1"]]
+
+
+@pytest.mark.parametrize("height", [1, 5, 63])
+def test_very_large_ids_take_a_row_each_and_no_more(labels, height):
+    large = np.where(labels > 5, labels + 2_000_000_000, labels)
+    expected = table(labels, height)
+    for row in expected:
+        row["label"] += 2_000_000_000 * (row["label"] > 5)
+    assert table(large, height) == expected

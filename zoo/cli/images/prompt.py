@@ -25,6 +25,7 @@ class PromptOptions:
     label: tuple[int, ...]
     box: tuple[tuple[float, float, float, float], ...]
     prompts: Path | None
+    mask: Path | None
     store: Path | None
     level: int | None
     series: int | None
@@ -70,6 +71,11 @@ def add_options(parser: ArgumentParser) -> None:
         help="file with the prompts of any number of objects",
     )  # fmt: skip
     parser.add_argument(
+        "--mask", type=Path, metavar="FILE",
+        help="mask or label image (.tif, .png, .npy) of rough objects, of the image's size; each "
+        "is prompted with its box and its mask",
+    )  # fmt: skip
+    parser.add_argument(
         "--overlay", type=Path, metavar="PNG", help="also draw the labels on the image, as a PNG"
     )
     add_store(parser)
@@ -101,19 +107,21 @@ def run(options: PromptOptions) -> Result:
     """Segment prompted objects, in an image or through a stack."""
     from samzoo.runtime.images.output_checks import check_labels_output, check_overlay_output
     from samzoo.zoo.cli.model_loading import load_model
-    from samzoo.zoo.cli.prompt_file import from_options, read_prompts
+    from samzoo.zoo.cli.prompt_file import from_mask, from_options, read_prompts
 
     check_labels_output(options.output, options.image, force=options.force)
     if options.overlay is not None:
         check_overlay_output(options.overlay, options.image, options.output, force=options.force)
-    if options.prompts and (options.point or options.box or options.label):
-        raise InputError("give either --prompts or --point and --box, not both")
+    ways = [options.prompts, options.mask, options.point or options.box or options.label]
+    if sum(bool(way) for way in ways) > 1:
+        raise InputError("give either --prompts, or --mask, or --point and --box, not several")
     _refuse_unused(options)
-    objects = (
-        read_prompts(options.prompts)
-        if options.prompts is not None
-        else from_options(options.point, options.label, options.box)
-    )
+    if options.prompts is not None:
+        objects = read_prompts(options.prompts)
+    elif options.mask is not None:
+        objects = from_mask(options.mask)
+    else:
+        objects = from_options(options.point, options.label, options.box)
     model = load_model(
         options.model, adapter=options.adapter, threads=options.threads, provider=options.provider
     )
@@ -132,7 +140,8 @@ def _refuse_unused(options: PromptOptions) -> None:
         refuse_given(following, "follows objects through a stack; pass --slice Z as well")
     else:
         refuse_given({"plane": options.plane}, "--slice chooses the plane already; omit it")
-        refuse_given({"overlay": options.overlay}, "is for images; omit --slice")
+        for_images = {"overlay": options.overlay, "mask": options.mask}
+        refuse_given(for_images, "is for images; omit --slice")
 
 
 def _in_image(options: PromptOptions, model: Model, objects: list[dict[str, Any]]) -> Result:

@@ -5,8 +5,11 @@ import json
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
-from samzoo.runtime import read_labels
+from samzoo.runtime import Model, read_labels
+from samzoo.runtime.prompts.batches import central_tile
+from samzoo.runtime.prompts.derivation import mask_as_logits, prompt_of_mask
 from samzoo.zoo.cli import main
 
 
@@ -131,7 +134,7 @@ UNUSED = {
     "plane": (("--slice", "1", "--plane", "1"), "--plane: --slice chooses the plane already"),
     "overlay": (("--slice", "1", "--overlay", "o.png"), "--overlay: is for images; omit"),
     "level": (("--level", "0"), "--level: is for images with stored embeddings; pass --store"),
-    "label": (("--prompts", "p.json", "--label", "1"), "give either --prompts or --point"),
+    "label": (("--prompts", "p.json", "--label", "1"), "give either --prompts, or --mask, or"),
 }  # fmt: skip
 
 
@@ -151,3 +154,47 @@ def test_embeddings_in_a_file_take_no_plane(run, image, tmp_path):
         "prompt", tmp_path / "e.safetensors", "-o", tmp_path / "l.tif", *box, "--plane", 0
     )
     assert (status, "--plane: a file of embeddings holds one image" in errors) == (2, True)
+
+
+def test_a_rough_mask_prompts_each_of_its_objects(run, image, tmp_path, monkeypatch):
+    rough = np.zeros((120, 128), np.uint8)
+    rough[5:25, 10:30], rough[30:50, 80:100] = 7, 255
+    given, prompt_parts = [], Model.prompt_parts
+
+    def remember(model, embeddings, **arguments):
+        given.append((model.config, embeddings.tiles, arguments))
+        return prompt_parts(model, embeddings, **arguments)
+
+    monkeypatch.setattr(Model, "prompt_parts", remember)
+    tifffile.imwrite(tmp_path / "rough.tif", rough)
+    Image.fromarray(rough).save(tmp_path / "rough.png")
+    np.save(tmp_path / "rough.npy", rough)
+    for suffix in ("tif", "png", "npy"):
+        output, mask = tmp_path / f"of_{suffix}.tif", tmp_path / f"rough.{suffix}"
+        status, out, err = run("prompt", image, "-o", output, "--mask", mask, "--json")
+        assert status == 0, err
+        assert [row["label"] for row in json.loads(out)["objects"]] == [1, 2]
+        config, tiles, arguments = given[-1]
+        np.testing.assert_array_equal(arguments["boxes"], [[10, 5, 30, 25], [80, 30, 100, 50]])
+        expected = []
+        for mask in (rough == 7, rough == 255):
+            tile = tiles[central_tile(prompt_of_mask(mask, "box"), tiles)]
+            expected.append(mask_as_logits(mask, tile, config))
+        np.testing.assert_array_equal(arguments["mask_input"], expected)
+        assert all((each > 0).any() for each in expected)
+
+
+def test_masks_that_cannot_prompt_are_refused(run, image, tmp_path):
+    def prompt(*arguments):
+        status, _, errors = run("prompt", image, "-o", tmp_path / "l.tif", *arguments)
+        assert status == 2
+        return errors
+
+    mask = tmp_path / "mask.tif"
+    tifffile.imwrite(mask, np.zeros((120, 128), np.uint8))
+    assert "mask.tif: holds no object to prompt with" in prompt("--mask", mask)
+    tifffile.imwrite(mask, np.ones((128, 120), np.uint8))
+    assert "the labels are 128 x 120 pixels, the image is 120 x 128" in prompt("--mask", mask)
+    assert "give either --prompts, or --mask" in prompt("--mask", mask, "--point", 1, 1)
+    assert "is for images; omit --slice" in prompt("--mask", mask, "--slice", 1)
+    assert not (tmp_path / "l.tif").exists()
