@@ -90,7 +90,8 @@ class LabelTable:
         known = self._ids[self._ids <= MOST_KEPT]
         rows = np.zeros(int(known[-1]) + 1, np.int64)
         rows[known] = np.arange(len(known))
-        return rows[labels]
+        found: NDArray[np.int64] = rows[labels]
+        return found
 
     def _touch(self, labels: NDArray[Any]) -> None:
         for a, b in _neighbours(labels):

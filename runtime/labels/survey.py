@@ -122,4 +122,10 @@ class Survey:
         """Return what a person should read: the line of counts, then what is odd."""
         more = len(self.odd) - MOST_ODD
         rest = [f"and {_number(more, 'more label image')} as odd"] if more > 0 else []
+        known = [each for each in self.contents if each]
+        if copies := len(known) - len(set(known)):
+            rest.append(
+                "copies of a picture that is there already, perhaps mirrored or turned: "
+                f"{copies} of {_number(len(self.contents), 'image')}"
+            )
         return [self.counts.line(), *self.odd[:MOST_ODD], *rest]

@@ -134,9 +134,9 @@ def split(annotated: Sequence[Annotated]) -> tuple[list[Annotated], list[Annotat
     """Set validation data aside if the user names none.
 
     With four images or more that have objects, every fifth of them (at least one) validates, and
-    every fifth image without objects. With fewer, the right quarter of each image with objects
-    does. The two parts share no pixel; an object on the cut becomes a piece in each part (own
-    choice; one image must be enough).
+    every fifth image without objects; other images of the same picture go with them. With fewer,
+    the right quarter of each image with objects does. The two parts share no pixel; an object on
+    the cut becomes a piece in each part (own choice; one image must be enough).
 
     Args:
         annotated: All annotated images.
@@ -150,9 +150,16 @@ def split(annotated: Sequence[Annotated]) -> tuple[list[Annotated], list[Annotat
     filled = [a for a in annotated if (a.labels > 0).any()]
     empty = [a for a in annotated if not (a.labels > 0).any()]
     if len(filled) >= 4:
-        validation = [*filled[::5], *empty[4::5]]
-        chosen = {id(a) for a in validation}
-        return [a for a in annotated if id(a) not in chosen], validation
+        chosen = [*filled[::5], *empty[4::5]]
+        marks = {id(a) for a in chosen}
+        pictures = {content_identity(a.image) for a in chosen} - {""}
+        copies = [
+            a for a in annotated
+            if id(a) not in marks and content_identity(a.image) in pictures
+        ]  # fmt: skip
+        validation = [*chosen, *copies]
+        marks |= {id(a) for a in copies}
+        return [a for a in annotated if id(a) not in marks], validation
     left, right = [], []
     for a in filled:
         cut = a.labels.shape[1] * 3 // 4

@@ -38,8 +38,19 @@ def test_many_odd_label_images_are_counted_not_listed():
     survey = Survey()
     for i in range(8):
         survey.add(np.eye(4) * i, np.eye(4, dtype=np.int32), odd=[f"{i} is odd"])
-    assert survey.sentences()[1:] == [
+    assert survey.sentences()[1:7] == [
         *(f"{i} is odd" for i in range(5)), "and 3 more label images as odd",
     ]  # fmt: skip
     assert len(survey.contents) == 8
     assert survey.contents[0] == ""
+
+
+def test_copies_of_an_image_are_said():
+    survey = Survey()
+    image = np.arange(20).reshape(4, 5)
+    others = (image + np.eye(4, 5) * 20, np.zeros((4, 5)), np.ones((4, 5)))
+    for each in (image, image[::-1] * 3, *others):
+        survey.add(each, np.zeros((4, 5), np.int32), odd=[])
+    assert survey.sentences()[1:] == [
+        "copies of a picture that is there already, perhaps mirrored or turned: 1 of 5 images"
+    ]

@@ -315,3 +315,11 @@ def test_read_annotated_tells_what_it_read_and_whose_picture_it_is(tmp_path):
     assert survey.counts.objects == found.labels.max() > 3
     left, right = split([found])
     assert left[0].content == right[0].content == content_identity(whole.image)
+
+
+def test_copies_of_a_picture_never_lie_on_both_sides_of_the_split():
+    images = [annotated(seed) for seed in range(6)]
+    copy = Annotated(images[0].image[::-1], images[0].labels[::-1], "copy")
+    train, val = split([*images[:3], copy, *images[3:]])
+    assert [a.name for a in val] == ["cells 0", "cells 4", "copy"]
+    assert [a.name for a in train] == ["cells 1", "cells 2", "cells 3", "cells 5"]
