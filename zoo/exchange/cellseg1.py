@@ -1,4 +1,4 @@
-"""Reading of CellSeg1's LoRA files, over a base of CellSeg1's image size.
+"""Reading of the LoRA files of CellSeg1 and SAMed, over a base of their image size.
 
 In: a flat dictionary whose names count layers (``w_a_000``, ``sa_b_003``, ``fati_qa``). Out: an
 adapter by our names, with LoRA on q and v of the image encoder, and with a mask decoder into which
@@ -6,11 +6,13 @@ its own LoRA is folded.
 
 Source: Zhou et al., CellSeg1 (2024); its ``peft/sam_lora_image_encoder_mask_decoder.py``,
 ``save_lora_parameters``, read in the copy hotaru1227/cellseg1, commit 3f23446 (the original is
-Nuisal/cellseg1), which has it from SAMed (hitachinsk/SAMed, commit 7972803).
+Nuisal/cellseg1), which has it from SAMed (hitachinsk/SAMed, commit 7972803). SAMed's own files have
+no LoRA in the mask decoder but all of its weights (``sam_lora_image_encoder.py``, commit f3c4b44).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -26,9 +28,18 @@ from samzoo.zoo.checkpoints.base import Base, as_float32
 from .foreign import Foreign, the_one
 
 IMAGE_SIZE = 512
-"""Side of the encoder's input in CellSeg1, in pixels. The file does not hold it."""
+"""Side of the encoder's input in CellSeg1 and SAMed, in pixels. The file does not hold it."""
+
+UNIT_RANGE = {"pixel_mean": (0.0, 0.0, 0.0), "pixel_std": (255.0, 255.0, 255.0)}
+"""SAMed's preprocessing: images in 0..1, no statistics. Source: SAMed, ``train.py``: mean 0 and std
+1, ``datasets/dataset_synapse.py``."""
 
 TRANSFORMER = "mask_decoder.transformer."
+SAMED_NOTE = (
+    "SAMed's outputs are classes, with the background in output 0, and not masks of the prompted "
+    "object; images in 0..1 without statistics, as in SAMed"
+)
+
 ATTENTION = {
     "sa": "self_attn",
     "cti": "cross_attn_token_to_image",
@@ -53,7 +64,7 @@ def is_cellseg1(tensors: Mapping[str, Any]) -> bool:
 def read(
     tensors: Mapping[str, Any], base: Base, *, where: str, image_size: int | None = None
 ) -> Foreign:
-    """Read a dictionary of CellSeg1.
+    """Read a dictionary of CellSeg1 or SAMed.
 
     Args:
         tensors: Tensors by CellSeg1's names.
@@ -72,15 +83,19 @@ def read(
     wanted = image_size or IMAGE_SIZE
     if config is None:
         raise InputError(
-            f"{where}: CellSeg1 finetunes ViTs, but the base {base.folder} has another encoder"
+            f"{where}: CellSeg1 and SAMed finetune ViTs, but the base {base.folder} has another "
+            "encoder"
         )
     if config.image_size != wanted:
         raise InputError(
-            f"{where}: CellSeg1 was trained at {wanted} pixels, the base {base.folder} has "
-            f"{config.image_size}; run: samzoo convert {base.folder} --image-size {wanted} "
+            f"{where}: CellSeg1 and SAMed are trained at {wanted} pixels, the base {base.folder} "
+            f"has {config.image_size}; run: samzoo convert {base.folder} --image-size {wanted} "
             "-o OUT, and pass that with --base"
         )
-    layers, plain = _named(tensors, base, where=where)
+    samed = _is_samed(tensors)
+    layers, plain = _named(tensors, base, where=where, samed=samed)
+    if samed:
+        _check_classes(plain, base, where=where)
     delta: Tensors = {}
     for block in range(config.depth):
         for matrix in "qv":
@@ -99,7 +114,7 @@ def read(
                 )
             folded = weight + b.astype(np.float64) @ a.astype(np.float64)
             decoders[f"{layer}.weight"] = folded.astype(np.float32)
-    source = {"exchanged_from": "cellseg1"}
+    source = {"exchanged_from": "samed" if samed else "cellseg1"}
     if not delta:
         return Foreign(method="freeze_encoder", hyperparameters={}, tensors=decoders, source=source)
     rank = the_one((len(v) for n, v in delta.items() if ".lora_a." in n), "rank", where=where)
@@ -107,13 +122,39 @@ def read(
         method="lora",
         hyperparameters={"rank": rank, "matrices": ["q", "v"], "scale": 1.0, "blocks": None},
         tensors={**delta, **decoders},
-        notes=(f"the file does not hold the image size; {wanted} pixels were used",),
+        notes=(
+            f"the file does not hold the image size; {wanted} pixels were used",
+            *((SAMED_NOTE,) if samed else ()),
+        ),
+        preprocessing=dataclasses.replace(base.config.preprocessing, **UNIT_RANGE)
+        if samed
+        else None,
         source=source,
     )
 
 
+def _is_samed(tensors: Mapping[str, Any]) -> bool:
+    """Whether the mask decoder is whole, as in SAMed's files, and without a LoRA of its own."""
+    adapted = any(n in FINAL or n.startswith(tuple(f"{kind}_" for kind in ATTENTION))
+                  for n in tensors)  # fmt: skip
+    return not adapted and any(name.startswith(TRANSFORMER) for name in tensors)
+
+
+def _check_classes(plain: Mapping[str, Any], base: Base, *, where: str) -> None:
+    """Refuse a mask decoder whose outputs are another number of classes."""
+    name = "mask_decoder.mask_tokens.weight"
+    expected = len(base.tensors[name])
+    found = len(plain[name]) if name in plain else expected
+    if found != expected:
+        raise InputError(
+            f"{where}: is a LoRA of SAMed with {found - 1} classes, one in each output of the mask "
+            f"decoder; SAM has {expected - 1} masks of one object there. Its encoder could be used "
+            "with SAM's own mask decoder: leave out the tensors mask_decoder.*"
+        )
+
+
 def _named(
-    tensors: Mapping[str, Any], base: Base, *, where: str
+    tensors: Mapping[str, Any], base: Base, *, where: str, samed: bool
 ) -> tuple[dict[str, tuple[Any, Any]], Tensors]:
     """Find the layer of each pair of factors, and the tensors that are stored as they are."""
     config = base.config.architecture
@@ -124,7 +165,8 @@ def _named(
     for name, value in tensors.items():
         match = _COUNTED.fullmatch(name)
         if match is None and name not in FINAL:
-            if not name.startswith(DECODER_PREFIXES) or name.startswith(TRANSFORMER):
+            inside = name.startswith(DECODER_PREFIXES)
+            if not inside or (name.startswith(TRANSFORMER) and not samed):
                 raise FormatError(f"{where}: tensor {shown(name)} is not one of CellSeg1's")
             plain[name] = as_float32(value)
             continue

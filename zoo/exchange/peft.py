@@ -92,7 +92,8 @@ def read(
         last = short.rpartition(".")[2]
         pairs[short] = split(config, short, a, b, matrices) if last == "qkv" else {last: (a, b)}
     source = {"exchanged_from": "peft"}
-    notes = () if saved else ("the folder holds no mask decoder; that of the base is used",)
+    decoded = saved or len(in_encoder) < len(layers)
+    notes = () if decoded else ("the folder holds no mask decoder; that of the base is used",)
     if not in_encoder:
         return Foreign(method="freeze_encoder", hyperparameters={}, tensors=decoders, source=source)
     rank = max(len(a) for by_matrix in pairs.values() for a, _ in by_matrix.values())

@@ -223,3 +223,41 @@ def test_a_pytorch_file_with_parameters_is_read(seeded_base, tmp_path):
     )
     assert config.source["exchanged_from"] == "cellseg1"
     assert config.source["adapter_file"] == "cells.pth"
+
+
+def samed(base, *, tokens=4):
+    """A dictionary as SAMed writes it: LoRA of the encoder, the two decoding networks whole."""
+    factors = {n: v for n, v in dictionary(base).items() if n.startswith("w_")}
+    _, tensors = read_model_folder(base)
+    decoders = {
+        name: value * np.float32(1.5)
+        for name, value in tensors.items()
+        if name.startswith(("prompt_encoder.", "mask_decoder."))
+    }
+    decoders["mask_decoder.mask_tokens.weight"] = np.ones((tokens, 256), np.float32)
+    return {**factors, **decoders}
+
+
+@pytest.mark.parametrize("wrapper", ["", "module."])
+def test_a_file_of_samed_is_read_with_its_whole_mask_decoder(wrapper, seeded_base, tmp_path):
+    tensors = samed(seeded_base)
+    path = tmp_path / "samed.safetensors"
+    write_tensors(path, {f"{wrapper}{n}": v for n, v in tensors.items()}, {})
+    config = read_foreign_adapter(path, tmp_path / "a", base=seeded_base, image_size=SIZE)
+    assert config.source["exchanged_from"] == "samed"
+    assert "outputs are classes" in config.source["notes"][1]
+    assert config.preprocessing.pixel_mean == (0.0, 0.0, 0.0)
+    assert config.preprocessing.pixel_std == (255.0, 255.0, 255.0)
+    found = read_adapter(tmp_path / "a")[1]
+    name = "mask_decoder.transformer.layers.0.self_attn.q_proj.weight"
+    np.testing.assert_array_equal(found[name], tensors[name])
+    factor = "image_encoder.blocks.1.attn.qkv.lora_a.v"
+    np.testing.assert_array_equal(found[factor], tensors["w_a_003"])
+
+
+def test_a_file_of_samed_with_other_classes_is_refused(seeded_base, tmp_path):
+    path = tmp_path / "samed.safetensors"
+    write_tensors(path, samed(seeded_base, tokens=9), {})
+    with pytest.raises(InputError, match=r"a LoRA of SAMed with 8 classes.* SAM has 3 masks"):
+        read_foreign_adapter(path, tmp_path / "a", base=seeded_base, image_size=SIZE)
+    assert not (tmp_path / "a").exists()

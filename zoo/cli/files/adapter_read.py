@@ -28,7 +28,7 @@ def add_options(parser: ArgumentParser) -> None:
     """Add the file, its base, what the file does not say, and the adapter."""
     parser.add_argument(
         "file", type=Path, metavar="FILE",
-        help="checkpoint of micro-sam, file of CellSeg1, or folder of Hugging Face's peft",
+        help="checkpoint of micro-sam, file of CellSeg1 or SAMed, or folder of Hugging Face's peft",
     )  # fmt: skip
     parser.add_argument(
         "--base", type=Path, required=True, metavar="BASE",
@@ -44,7 +44,7 @@ def add_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--image-size", type=int, metavar="PIXELS",
-        help="image size that CellSeg1 was trained at (default: 512)",
+        help="image size that CellSeg1 or SAMed was trained at (default: 512)",
     )  # fmt: skip
     parser.add_argument(
         "--key", metavar="KEY",
