@@ -85,6 +85,11 @@ def read_adapter_config(path: Path) -> AdapterConfig:
         FormatError: It is damaged or from a newer samzoo.
     """
     value = read_json(path)
+    if "peft_type" in value:
+        raise FormatError(
+            f"{path}: is the config of an adapter of Hugging Face's peft; make an adapter of "
+            f"samzoo from it: samzoo adapter read {path.parent} --base BASE -o ADAPTER"
+        )
     check_format(value, ADAPTER_FORMAT, ADAPTER_VERSION, where=str(path))
     value.pop("format")
     return from_json(AdapterConfig, value, where=str(path))

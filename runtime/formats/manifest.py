@@ -18,6 +18,7 @@ from .config import ModelConfig
 from .digest import SHA256, json_digest
 from .fields import check_format, from_json, to_json
 from .files import read_json, write_json
+from .tensor_files import refuse_pointer
 
 PACKAGE_FORMAT, PACKAGE_VERSION = "samzoo-package", 3
 """Version 2 has adapters over a shared encoder; version 3 takes that encoder from another package.
@@ -322,6 +323,8 @@ def read_entry(folder: Path, entry: FileEntry) -> bytes:
             raise FormatError(f"{path}: not a plain file")
         raise NotFoundError(f"{path}: listed in {MANIFEST_FILE} but not there; fetch it again")
     size = path.stat().st_size
+    if size != entry.size:
+        refuse_pointer(path)
     data = path.read_bytes() if size == entry.size else b""
     if size != entry.size or hashlib.sha256(data).hexdigest() != entry.sha256:
         raise FormatError(

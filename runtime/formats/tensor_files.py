@@ -24,6 +24,10 @@ from .outputs import replacing
 MAX_TENSORS = 20_000
 """A ViT-H SAM has 594 tensors; safetensors itself would accept hundreds of thousands."""
 
+LFS_START = b"version https://git-lfs.github.com/spec/"
+"""How the pointers start that git leaves instead of large files where git-lfs is not installed.
+Source: git-lfs, its specification."""
+
 _NUMPY = {
     "BOOL": "bool", "U8": "uint8", "I8": "int8", "I16": "int16", "U16": "uint16",
     "F16": "float16", "I32": "int32", "U32": "uint32", "F32": "float32", "F64": "float64",
@@ -132,6 +136,7 @@ def _checked_header(path: Path) -> tuple[dict[str, str], list[str]]:
 
     if not path.is_file():
         raise NotFoundError(f"{path}: no such file")
+    refuse_pointer(path)
     try:
         with safe_open(str(path), framework="numpy") as file:
             return dict(file.metadata() or {}), list(file.keys())
@@ -139,6 +144,25 @@ def _checked_header(path: Path) -> tuple[dict[str, str], list[str]]:
         raise FormatError(f"{path}: not a usable safetensors file ({error})") from error
     except OSError as error:
         raise StorageError(f"{path}: cannot be read ({error})") from error
+
+
+def refuse_pointer(path: Path) -> None:
+    """Refuse a file that only points to what git-lfs has not fetched.
+
+    Raises:
+        FormatError: The file is such a pointer.
+        StorageError: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(LFS_START))
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read ({error})") from error
+    if start == LFS_START:
+        raise FormatError(
+            f"{path}: is a git-lfs pointer and not the file itself; run git lfs pull in its "
+            "repository, or download the file"
+        )
 
 
 def check_names(

@@ -35,10 +35,10 @@ logger = logging.getLogger(__name__)
 
 PEFT_MARKS = (
     ".qkv.qkv_proj.", ".w_a_linear", ".FacTu.", ".mlp_layer.", ".mlp_proj.", ".down_proj.",
-    ".norm1.layer.", ".lin1.layer.", ".quant_state.",
+    ".norm1.layer.", ".lin1.layer.", ".quant_state.", ".lora_A.", "w_a_000",
 )  # fmt: skip
-"""Parts of the names that micro-sam gives to the layers it wraps. Source: micro-sam 1.8.14,
-``models/peft_sam.py``."""
+"""Parts of the names that micro-sam gives to the layers it wraps (micro-sam 1.8.14,
+``models/peft_sam.py``), that peft gives to its factors, and CellSeg1 and SAMed to theirs."""
 
 
 def convert(

@@ -15,14 +15,13 @@ from collections.abc import Collection
 from pathlib import Path
 
 from samzoo.runtime.errors import FormatError, shown
+from samzoo.runtime.formats.tensor_files import LFS_START
 
 START_BYTES = 4096
 """How much of a file's start is looked at."""
 
 MAX_HEADER_BYTES = 100_000_000
 """Longest header of a safetensors file. Source: safetensors, ``tensor.rs``."""
-
-LFS_START = b"version https://git-lfs.github.com/spec/"
 
 STARTS: tuple[tuple[bytes, str, str], ...] = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras and TensorFlow write weights (StarDist's "
@@ -46,6 +45,18 @@ STARTS: tuple[tuple[bytes, str, str], ...] = (
     (b"%PDF", "a PDF", "pass the checkpoint file"),
 )  # fmt: skip
 """First bytes, what such a file is, and what to do."""
+
+FOLDER_MARKS = (
+    ("samzoo.json", "is a package of samzoo, which is ready to use: samzoo segment IMAGE -o LABELS "
+     "--model FOLDER"),
+    ("rdf.yaml", "is an unpacked BioImage.IO package; zip it, and run samzoo pull bioimageio:FILE"),
+    ("weights_best.h5", "is a model of StarDist, which is no SAM"),
+    ("saved_model.pb", "is a TensorFlow SavedModel, which is no SAM"),
+    ("Manifest.json", "is a Core ML package, whose weights have lost their names; take the "
+     "checkpoint it was made from"),
+    ("plans.json", "is a model of nnU-Net, which is no SAM"),
+)  # fmt: skip
+"""Files that show what a folder is, and what to say."""
 
 FETCH_AGAIN = "delete it and fetch the file again, in a browser if the page asks to sign in"
 
@@ -111,6 +122,22 @@ def _json_kind(path: Path, size: int) -> tuple[str, str]:
 def _is_protobuf(start: bytes) -> bool:
     """Whether a number up to 32 stands in field 1, and a text or message in another follows."""
     return len(start) > 3 and start[0] == 8 and start[1] <= 32 and start[2] in b"\x12\x1a\x22:B"
+
+
+def described_folder(folder: Path) -> str:
+    """Say what a folder is that is no ``SamModel``, and what to do."""
+    for name, sentence in FOLDER_MARKS:
+        if (folder / name).exists():
+            return sentence
+    files = sorted(
+        path for path in folder.glob("*")
+        if path.suffix in (".pth", ".pt", ".ckpt", ".bin", ".safetensors")
+    )  # fmt: skip
+    advice = f"such as {files[0]}" if files else "if there is one"
+    return (
+        "is a folder without the config of a Hugging Face model; pass the checkpoint file in it, "
+        f"{advice}"
+    )
 
 
 def refuse_other_archive(path: Path, names: Collection[str]) -> None:

@@ -148,6 +148,11 @@ OTHER_NETWORKS = (
         "that",
     ),
     OtherNetwork(
+        "a SAM's image encoder alone", (".image_encoder.neck.0.weight\n",),
+        absent=(".prompt_encoder.", ".mask_decoder."),
+        remedy="convert a checkpoint with image_encoder, prompt_encoder and mask_decoder",
+    ),
+    OtherNetwork(
         "a SAM's image encoder alone", (".patch_embed.proj.weight\n", ".neck.0.weight\n"),
         absent=(".image_encoder.", ".encoder."),
         remedy="convert a checkpoint with image_encoder, prompt_encoder and mask_decoder",
@@ -163,6 +168,7 @@ CLASSES = (
      "convert that"),
     ("mobile_sam.", "a whole MobileSAM and not its state dict; save model.state_dict(), and "
      "convert that"),
+    ("numpy.", "a file of NumPy arrays; save tensors (torch.from_numpy)"),
     ("peft.", "a whole model of peft; save it with save_pretrained(DIR), and read it: samzoo "
      "adapter read DIR --base BASE -o ADAPTER"),
 )  # fmt: skip

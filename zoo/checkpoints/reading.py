@@ -20,7 +20,12 @@ from samzoo.runtime.formats.families.layer_shapes import BATCH_NORM_COUNTER
 from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX, ENCODER_PREFIX
 from samzoo.runtime.formats.tensor_files import BFLOAT16, DTYPES, TensorFile, check_finite
 
-from .file_kinds import START_BYTES, check_safetensors_size, refuse_other_file
+from .file_kinds import (
+    START_BYTES,
+    check_safetensors_size,
+    described_folder,
+    refuse_other_file,
+)
 from .huggingface import FolderNumbers, is_folder, read_folder
 from .huggingface_names import from_huggingface, is_huggingface
 from .known import described_class, refuse_other_networks
@@ -100,10 +105,7 @@ def read_checkpoint(
     file, folder = path, None
     if path.is_dir():
         if not is_folder(path):
-            raise FormatError(
-                f"{path}: is a folder without the config of a Hugging Face model; pass the "
-                "checkpoint file in it"
-            )
+            raise FormatError(f"{path}: {described_folder(path)}")
         file, folder = read_folder(path)
     found = read_state_dicts(file, key=key)
     ais: Mapping[str, Any] = found.decoder

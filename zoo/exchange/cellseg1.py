@@ -30,7 +30,7 @@ from .foreign import Foreign, the_one
 IMAGE_SIZE = 512
 """Side of the encoder's input in CellSeg1 and SAMed, in pixels. The file does not hold it."""
 
-UNIT_RANGE = {"pixel_mean": (0.0, 0.0, 0.0), "pixel_std": (255.0, 255.0, 255.0)}
+MEAN, STD = (0.0, 0.0, 0.0), (255.0, 255.0, 255.0)
 """SAMed's preprocessing: images in 0..1, no statistics. Source: SAMed, ``train.py``: mean 0 and std
 1, ``datasets/dataset_synapse.py``."""
 
@@ -117,6 +117,9 @@ def read(
     source = {"exchanged_from": "samed" if samed else "cellseg1"}
     if not delta:
         return Foreign(method="freeze_encoder", hyperparameters={}, tensors=decoders, source=source)
+    preprocessing = base.config.preprocessing
+    if samed:
+        preprocessing = dataclasses.replace(preprocessing, pixel_mean=MEAN, pixel_std=STD)
     rank = the_one((len(v) for n, v in delta.items() if ".lora_a." in n), "rank", where=where)
     return Foreign(
         method="lora",
@@ -126,9 +129,7 @@ def read(
             f"the file does not hold the image size; {wanted} pixels were used",
             *((SAMED_NOTE,) if samed else ()),
         ),
-        preprocessing=dataclasses.replace(base.config.preprocessing, **UNIT_RANGE)
-        if samed
-        else None,
+        preprocessing=preprocessing,
         source=source,
     )
 

@@ -196,7 +196,8 @@ def read_model(
         return merged(source, base=base, qlora_base=qlora_base)
     if not (source / CONFIG_FILE).is_file():
         raise NotFoundError(
-            f"{source}: neither a model ({CONFIG_FILE}) nor an adapter (adapter_config.json)"
+            f"{source}: neither a model ({CONFIG_FILE}) nor an adapter (adapter_config.json); make "
+            "a base from another tool's checkpoint first: samzoo convert CHECKPOINT -o BASE"
         )
     return read_model_folder(source)
 

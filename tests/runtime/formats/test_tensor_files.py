@@ -126,3 +126,11 @@ def test_what_was_streamed_is_read_again(tmp_path):
     assert sorted(found) == sorted(TENSORS)
     for name, value in TENSORS.items():
         np.testing.assert_array_equal(found[name], value)
+
+
+def test_a_pointer_of_git_lfs_is_told(tmp_path):
+    """What a clone without git-lfs holds instead of weights."""
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(FormatError, match=r"model\.safetensors: is a git-lfs pointer .*lfs pull"):
+        TensorFile(path)

@@ -110,3 +110,21 @@ def test_configs_lead_to_their_folders(tmp_path):
         (tmp_path / name).write_text("{}")
         with pytest.raises(FormatError, match=hint):
             read_checkpoint(tmp_path / name)
+
+
+FOLDERS = {
+    "samzoo.json": "is a package of samzoo, which is ready to use",
+    "weights_best.h5": "is a model of StarDist",
+    "saved_model.pb": "is a TensorFlow SavedModel",
+    "rdf.yaml": "is an unpacked BioImage.IO package",
+    "sam.pth": r"pass the checkpoint file in it, such as .*sam\.pth",
+    "notes.txt": "pass the checkpoint file in it, if there is one",
+}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_of_another_kind_is_called_what_it_is(name, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / name).touch()
+    with pytest.raises(FormatError, match=f"folder: .*{FOLDERS[name]}"):
+        read_checkpoint(tmp_path / "folder")

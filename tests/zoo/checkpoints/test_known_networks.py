@@ -75,6 +75,7 @@ NAMES = {
         "encoder.patch_embed.proj.weight", "encoder.neck.0.weight", "out_conv.weight",
         "base.block.1.weight", "deconv1.block.0.conv.weight",
     ),
+    "a SAM's image encoder alone; convert a checkpoint with image_encoder": VIT,
     "a SAM's image encoder alone": ("patch_embed.proj.weight", "blocks.0.norm1.weight",
                                     "neck.0.weight"),
 }  # fmt: skip

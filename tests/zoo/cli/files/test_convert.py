@@ -38,6 +38,10 @@ WRONG: dict[str, tuple[list[Any], str]] = {
     "key": (["BASE", "--image-size", "40", "--key", "ema"], "a base is one; omit --key"),
     "size": (["BASE", "--image-size", "41"], "expected a multiple of"),
     "peft": ([GOLDENS / "peft_qkv"], "is an adapter, not a checkpoint; read it with: samzoo adap"),
+    "factors of peft": (
+        [GOLDENS / "peft_qkv" / "adapter_model.safetensors"],
+        "has tensors of an adapter that is not merged",
+    ),
     "missing": (["gone.pt"], "gone.pt: no such file"),
 }
 

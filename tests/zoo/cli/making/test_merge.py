@@ -59,3 +59,11 @@ def test_a_full_disk_while_merging_keeps_the_previous_model(run_here, toy_adapte
     assert "No space left on device" in errors
     assert {path.name: path.read_bytes() for path in Path("m").iterdir()} == before
     assert sorted(before) == ["config.json", "model.safetensors"]
+
+
+def test_an_adapter_of_peft_leads_to_the_verb_that_reads_it(run_here):
+    goldens = Path(__file__).parents[3] / "goldens"
+    status, _, errors = run_here("merge", goldens / "peft_qkv", "-o", "model")
+    assert status == 2
+    assert "is the config of an adapter of Hugging Face's peft; make an adapter" in errors
+    assert f"samzoo adapter read {goldens / 'peft_qkv'} --base BASE" in errors
