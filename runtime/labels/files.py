@@ -88,7 +88,27 @@ def read_annotation(path: str | Path, *, ignore: Collection[int] = ()) -> Labels
     """
     path = Path(path)
     array = _read_numpy(path) if _is_numpy(path) else decode(path, keep_indices=True)
+    _refuse_wrapped(array, ignore, path)
     return check_labels(array, where=str(path), ignored_allowed=True, ignore=ignore)
+
+
+def _refuse_wrapped(array: Array, ignore: Collection[int], path: Path) -> None:
+    """Refuse an id that is probably -1, stored without a sign: the largest, far above all others.
+
+    Bytes are left out, because 255 is an id of many honest files and of masks.
+    """
+    if array.dtype.kind != "u" or array.dtype.itemsize < 2 or not array.size:
+        return
+    largest = int(np.iinfo(array.dtype).max)
+    if largest in ignore or int(array.max()) != largest:
+        return
+    second = int(array.max(where=array != largest, initial=0))
+    if 0 < second < largest // 2:
+        raise ImageError(
+            f"{path}: found the id {largest}, which is -1 stored as {array.dtype}, far above all "
+            f"others (up to {second}). If it means not annotated, pass --ignore {largest}; if it "
+            "is an object, give it the next free number"
+        )
 
 
 def _is_numpy(path: Path) -> bool:

@@ -118,3 +118,15 @@ def test_an_unsigned_file_can_say_what_nobody_annotated(tmp_path):
     path = saved(tmp_path, "a.png", np.array([[0, 4, 255]], np.uint8))
     assert read_annotation(path, ignore=[255]).tolist() == [[0, 4, -1]]
     assert read_labels(path).tolist() == [[0, 4, 255]]
+
+
+@pytest.mark.parametrize("dtype", ["u2", "u4", "u8"])
+def test_minus_one_that_lost_its_sign_is_refused_unless_it_is_said_what_it_means(tmp_path, dtype):
+    wrapped = np.array([[-1, 0, 3], [-1, 1, 3]], "i8").astype(dtype)
+    largest = int(np.iinfo(dtype).max)
+    path = saved(tmp_path, "a.npy", wrapped)
+    with pytest.raises(ImageError, match=rf"found the id {largest}, .* pass --ignore {largest}"):
+        read_labels(path)
+    assert read_annotation(path, ignore=[largest]).tolist() == [[-1, 0, 3], [-1, 1, 3]]
+    mask = saved(tmp_path, "b.npy", np.array([[0, largest]], dtype))
+    assert read_labels(mask).max() > 0
