@@ -135,8 +135,9 @@ def split(annotated: Sequence[Annotated]) -> tuple[list[Annotated], list[Annotat
 
     With four images or more that have objects, every fifth of them (at least one) validates, and
     every fifth image without objects; other images of the same picture go with them. With fewer,
-    the right quarter of each image with objects does. The two parts share no pixel; an object on
-    the cut becomes a piece in each part (own choice; one image must be enough).
+    the right quarter of each image does that has objects there and in its rest. The two parts
+    share no pixel; an object on the cut becomes a piece in each part (own choice; one image must
+    be enough).
 
     Args:
         annotated: All annotated images.
@@ -145,7 +146,7 @@ def split(annotated: Sequence[Annotated]) -> tuple[list[Annotated], list[Annotat
         Training and validation images.
 
     Raises:
-        ImageError: A part of an image holds no object.
+        ImageError: There are fewer than four images, and none has objects in both parts.
     """
     filled = [a for a in annotated if (a.labels > 0).any()]
     empty = [a for a in annotated if not (a.labels > 0).any()]
@@ -163,21 +164,26 @@ def split(annotated: Sequence[Annotated]) -> tuple[list[Annotated], list[Annotat
     left, right = [], []
     for a in filled:
         cut = a.labels.shape[1] * 3 // 4
-        left.append(_cut(a, slice(cut), "left 3/4"))
-        right.append(_cut(a, slice(cut, None), "right 1/4"))
+        parts = _cut(a, slice(cut), "left 3/4"), _cut(a, slice(cut, None), "right 1/4")
+        if all((part.labels > 0).any() for part in parts):
+            left.append(parts[0])
+            right.append(parts[1])
+        else:
+            left.append(a)  # perhaps another image has objects in both parts
+    if not right:
+        name = filled[0].name if filled else "the images"
+        raise ImageError(
+            f"{name}: no labelled object in the left three quarters or in the right quarter, which "
+            "would validate; pass --val-images and --val-labels to choose the validation data "
+            "yourself"
+        )
     return [*left, *empty], right
 
 
 def _cut(whole: Annotated, columns: slice, where: str) -> Annotated:
-    part = Annotated(
+    return Annotated(
         whole.image[:, columns], whole.labels[:, columns], f"{whole.name} ({where})", whole.content
     )
-    if not (part.labels > 0).any():
-        raise ImageError(
-            f"{part.name}: no labelled object in this part; pass --val-images and "
-            "--val-labels to choose the validation data yourself"
-        )
-    return part
 
 
 def median_diameter(annotated: Sequence[Annotated]) -> float:

@@ -71,8 +71,12 @@ def test_of_fewer_images_the_right_quarters_validate(count):
 def test_a_part_without_objects_is_an_error_that_says_what_to_do():
     image, labels = tiny.make_cells()
     labels[:, 72:] = 0
-    with pytest.raises(ImageError, match=r"name \(right 1/4\): no labelled .*--val-images"):
-        split([Annotated(image, labels, "name")])
+    part = Annotated(image, labels, "name")
+    with pytest.raises(ImageError, match=r"name: no labelled .*right quarter.*--val-images"):
+        split([part])
+    train, val = split([part, annotated(1)])  # the other image validates
+    assert [a.name for a in train] == ["name", "cells 1 (left 3/4)"]
+    assert [a.name for a in val] == ["cells 1 (right 1/4)"]
 
 
 def test_the_median_diameter_is_that_of_circles_of_the_objects_areas():
