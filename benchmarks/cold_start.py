@@ -91,12 +91,13 @@ def child(options: argparse.Namespace) -> dict[str, float]:
     begun = time.time()
     watch = Stopwatch()
     with watch("import samzoo and NumPy"):
+        from samzoo.runtime.dependencies import import_onnxruntime
         from samzoo.zoo.cli import main as command_line
 
         importlib.import_module("samzoo.zoo.cli.model_loading")
         importlib.import_module("samzoo.runtime.large.file_segmentation")
     with watch("import onnxruntime"):
-        importlib.import_module("onnxruntime")
+        import_onnxruntime()
     for place, name, step in STEPS:
         target = locate(place)
         setattr(target, name, watch.around(step, getattr(target, name)))

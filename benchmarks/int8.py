@@ -22,6 +22,7 @@ import numpy as np
 from racing import alternate
 
 from samzoo.runtime import Model, evaluate, load, read_image
+from samzoo.runtime.dependencies import import_onnxruntime
 from samzoo.runtime.engine.networks import RememberedEncoder
 from samzoo.runtime.evaluation.tasks import TASKS
 from samzoo.runtime.formats.files import read_json, sha256_of, write_json
@@ -86,21 +87,20 @@ def make_static(source: Path, package: Path, method: str) -> None:
     """Copy a float32 package with an encoder whose scales are calibrated beforehand."""
     import shutil
 
-    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
-
+    quantization = import_onnxruntime("onnxruntime.quantization")
     shutil.copytree(source, package)
     encoder = package / "onnx" / "encoder.onnx"
-    quantize_static(
+    quantization.quantize_static(
         source / "onnx" / "encoder.onnx",
         encoder,
         Tiles(source),
-        quant_format=QuantFormat.QDQ,
+        quant_format=quantization.QuantFormat.QDQ,
         op_types_to_quantize=["MatMul", "Gemm"],
         per_channel=True,
         reduce_range=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        calibrate_method=CalibrationMethod[method],
+        activation_type=quantization.QuantType.QUInt8,
+        weight_type=quantization.QuantType.QInt8,
+        calibrate_method=quantization.CalibrationMethod[method],
         extra_options={"MatMulConstBOnly": True, "CalibPercentile": 99.99},
     )
     manifest = read_json(package / MANIFEST_FILE)

@@ -185,8 +185,9 @@ def _fused_attention(attention: Any, x: Any) -> Any:
 
 def plain(path: Path, image: Callable[[], Any]) -> Callable[[], object]:
     """Return the plain export with onnxruntime's defaults."""
-    import onnxruntime
+    from samzoo.runtime.dependencies import import_onnxruntime
 
+    onnxruntime = import_onnxruntime()
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     x = normalised(image())
     return lambda: session.run(None, {"x": x})[0]

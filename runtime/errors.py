@@ -10,16 +10,13 @@ The tree; each class also derives from the built-in that callers expect::
     |  |- WrongBaseError                   an adapter meets a base it was not trained on
     |  `- OutputExistsError                the output is there and --force was not given
     |- NotFoundError (FileNotFoundError) a path or name that does not exist       exit 2
-    |- MissingDependencyError (ImportError) an extra is not installed                exit 2
+    |- MissingDependencyError (ImportError) a package is missing or broken            exit 2
     `- StorageError (OSError)              a read or write failed (disk, permissions) exit 3
 
 A message says what was expected, what was found, where, and what to do next.
 """
 
 from __future__ import annotations
-
-import importlib
-from types import ModuleType
 
 
 class SamzooError(Exception):
@@ -55,7 +52,7 @@ class NotFoundError(SamzooError, FileNotFoundError):
 
 
 class MissingDependencyError(SamzooError, ImportError):
-    """A package of an optional extra is not installed."""
+    """A package that samzoo needs is not installed, or does not load."""
 
 
 class StorageError(SamzooError, OSError):
@@ -70,25 +67,3 @@ def shown(value: object, *, limit: int = 200) -> str:
     """
     text = ascii(value) if isinstance(value, str) else repr(value)
     return text if len(text) <= limit else text[: limit - 3] + "..."
-
-
-def require(name: str, *, extra: str) -> ModuleType:
-    """Import an optional package, or say which extra brings it.
-
-    Args:
-        name: The import name, for example ``"torch"``.
-        extra: The extra of samzoo that installs it.
-
-    Returns:
-        The imported module.
-
-    Raises:
-        MissingDependencyError: The package is not installed.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"this step needs the package {name!r}, which is not installed; "
-            f"run: pip install 'samzoo[{extra}]'"
-        ) from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from samzoo.runtime.dependencies import install_advice
 from samzoo.runtime.errors import MissingDependencyError
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def __getattr__(name: str) -> object:
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             f"{__name__}.{name} needs the package {error.name!r}, which is not installed; "
-            "run: pip install 'samzoo[train]'"
+            f"{install_advice('train')}"
         ) from error
     return getattr(module, name)
 

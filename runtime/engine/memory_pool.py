@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from samzoo.runtime.dependencies import import_onnxruntime
+
 _lock = threading.Lock()
 _registered = False
 
@@ -21,7 +23,7 @@ def share_memory(options: Any) -> None:
         options: An ``onnxruntime.SessionOptions``.
     """
     global _registered
-    import onnxruntime
+    onnxruntime = import_onnxruntime()
 
     with _lock:
         if not _registered:

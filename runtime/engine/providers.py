@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from samzoo.runtime.dependencies import import_onnxruntime
 from samzoo.runtime.errors import InputError, MissingDependencyError, shown
 
 Provider = Literal["cpu", "cuda", "coreml", "openvino", "directml"]
@@ -71,9 +72,7 @@ def available_providers() -> list[Provider]:
     A listed provider may still fail to load, for example without a driver; only making a session
     shows that.
     """
-    import onnxruntime
-
-    built = set(onnxruntime.get_available_providers())
+    built = set(import_onnxruntime().get_available_providers())
     return [name for name, row in PROVIDERS.items() if row.onnxruntime in built]
 
 
@@ -99,11 +98,9 @@ def check_provider(provider: str) -> Provider:
         return name
     there = available_providers()
     if name not in there:
-        import onnxruntime
-
-        row = PROVIDERS[name]
+        row, version = PROVIDERS[name], import_onnxruntime().__version__
         raise MissingDependencyError(
-            f"provider {name!r} is not in this onnxruntime {onnxruntime.__version__}, which has "
+            f"provider {name!r} is not in this onnxruntime {version}, which has "
             f"{', '.join(there)}; {_advice(row)}"
         )
     return name

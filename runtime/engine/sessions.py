@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from samzoo.runtime.dependencies import import_onnxruntime
 from samzoo.runtime.errors import FormatError, InputError
 from samzoo.runtime.formats.arrays import Array, Float4D
 from samzoo.runtime.formats.manifest import AIS_DECODER, ENCODER, MASK_DECODER
@@ -168,7 +169,7 @@ class OnnxNetworks:
 
 
 def _make_session(role: str, graph: bytes, threads: int | None, provider: Provider) -> Any:
-    import onnxruntime
+    onnxruntime = import_onnxruntime()
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised, so they need not be logged

@@ -12,6 +12,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
+from samzoo.runtime.dependencies import upgrade_advice
 from samzoo.runtime.errors import FormatError, shown
 
 KINDS = "kinds"
@@ -34,7 +35,7 @@ def check_format(value: Mapping[str, Any], name: str, version: int, *, where: st
     if number > version:
         raise FormatError(
             f"{where}: format.version is {number}, this samzoo reads up to {version}; "
-            "run: pip install --upgrade samzoo"
+            f"{upgrade_advice()}"
         )
 
 

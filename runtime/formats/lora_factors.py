@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from samzoo.runtime.dependencies import import_onnxruntime
 from samzoo.runtime.errors import FormatError, StorageError, shown
 
 Factors = dict[str, NDArray[np.float32]]
@@ -80,15 +81,16 @@ def read_factors(data: bytes, accepted: FactorShapes, *, where: str) -> Factors:
 
 
 def _parse(data: bytes, *, where: str) -> Factors:
-    from onnxruntime import AdapterFormat
-
+    onnxruntime = import_onnxruntime()
     try:
         # onnxruntime reads adapters from paths only. A private copy of the checked bytes makes
         # sure that nobody changes the file between the check and the reading.
         with tempfile.TemporaryDirectory(prefix="samzoo-", ignore_cleanup_errors=True) as folder:
             path = Path(folder) / "checked.onnx_adapter"
             path.write_bytes(data)
-            file = AdapterFormat.read_adapter(str(path))  # owns the memory of its values
+            file = onnxruntime.AdapterFormat.read_adapter(
+                str(path)
+            )  # owns the memory of its values
             values = file.get_parameters()
             types = sorted({value.data_type() for value in values.values()})
             size = 4 * sum(prod(value.shape()) for value in values.values())

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from samzoo.runtime.dependencies import require
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.engine.tile_values import LazyTiles
-from samzoo.runtime.errors import FormatError, InputError, require, shown
+from samzoo.runtime.errors import FormatError, InputError, shown
 from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS
 from samzoo.runtime.formats.arrays import Float3D
 from samzoo.runtime.formats.config import ModelConfig

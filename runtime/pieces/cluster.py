@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from samzoo.runtime.errors import InputError, SamzooError, StorageError, require, shown
+from samzoo.runtime.dependencies import require
+from samzoo.runtime.errors import InputError, SamzooError, StorageError, shown
 
 from .context import Context
 from .steps import do_piece

@@ -19,7 +19,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from samzoo.runtime.errors import InputError, OutputExistsError, StorageError, require
+from samzoo.runtime.dependencies import require
+from samzoo.runtime.errors import InputError, OutputExistsError, StorageError
 from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.outputs import check_output_folder, write_folder
 from samzoo.runtime.images.geometry import Size

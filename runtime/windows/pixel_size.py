@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 
 import tifffile
 
-from samzoo.runtime.errors import require
+from samzoo.runtime.dependencies import require
 from samzoo.runtime.images.image_files import decoding, is_tiff
 
 from .source import SourceSpec

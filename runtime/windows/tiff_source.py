@@ -13,13 +13,8 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from samzoo.runtime.errors import (
-    ImageError,
-    InputError,
-    MissingDependencyError,
-    require,
-    shown,
-)
+from samzoo.runtime.dependencies import require
+from samzoo.runtime.errors import ImageError, InputError, MissingDependencyError, shown
 from samzoo.runtime.formats.arrays import Array
 from samzoo.runtime.images.image_files import MAX_PIXELS, decoding
 

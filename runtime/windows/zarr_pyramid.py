@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from samzoo.runtime.errors import require
+from samzoo.runtime.dependencies import require
 
 from .averaging import block_means
 

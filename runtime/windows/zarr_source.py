@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.errors import ImageError, InputError, require, shown
+from samzoo.runtime.dependencies import require
+from samzoo.runtime.errors import ImageError, InputError, shown
 from samzoo.runtime.formats.arrays import Array
 
 from .axes import Planes

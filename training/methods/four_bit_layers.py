@@ -28,7 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from samzoo.runtime.errors import require
+from samzoo.runtime.dependencies import require
 from samzoo.runtime.formats.four_bit import BLOCK, LEVELS, NESTED_BLOCK, Quantization, quantize
 
 

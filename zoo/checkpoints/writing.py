@@ -14,7 +14,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from samzoo.runtime.errors import InputError, NotFoundError, require, shown
+from samzoo.runtime.dependencies import require
+from samzoo.runtime.errors import InputError, NotFoundError, shown
 from samzoo.runtime.formats.architecture import UnetrDecoderConfig
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import ModelConfig, Preprocessing

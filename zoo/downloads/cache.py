@@ -42,15 +42,28 @@ class Cached(NamedTuple):
 
 
 def cache_folder() -> Path:
-    """Return the cache's folder, which need not exist yet."""
+    """Return the cache's folder, which need not exist yet.
+
+    Raises:
+        StorageError: Nothing says where it is: no ``SAMZOO_CACHE``, and no home folder.
+    """
     given = os.environ.get("SAMZOO_CACHE")
     if given:
         return Path(given).expanduser()
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / "samzoo"
+        return Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData/Local") / "samzoo"
     if sys.platform == "darwin":
-        return Path.home() / "Library/Caches/samzoo"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "samzoo"
+        return _home() / "Library/Caches/samzoo"
+    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "samzoo"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:  # HOME is not set, and the system does not know the user
+        raise StorageError(
+            "there is no home folder for the cache; set SAMZOO_CACHE to a folder"
+        ) from error
 
 
 def model_folder(key: str) -> Path:

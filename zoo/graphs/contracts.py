@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from samzoo.runtime.dependencies import import_onnxruntime
 from samzoo.runtime.engine.sessions import EXTERNAL_DATA_FOLDER, INPUTS, MULTIMASK_INPUT, OUTPUTS
 from samzoo.runtime.errors import SamzooError, shown
 from samzoo.runtime.formats.architecture import AIS_CHANNELS, EMBEDDING_CHANNELS
@@ -86,8 +87,7 @@ def check_graph(data: bytes, entry: FileEntry, config: ModelConfig, path: Path) 
 
 
 def _check_session(data: bytes, entry: FileEntry, config: ModelConfig, path: Path) -> list[str]:
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from samzoo.runtime.dependencies import import_onnxruntime
 from samzoo.runtime.formats.adapter import read_adapter
 from samzoo.runtime.formats.families.encoder import EncoderConfig
 from samzoo.runtime.formats.lora_factors import Factors, factor_names
@@ -48,10 +49,9 @@ def encoder_factors(adapter: Path, encoder: EncoderConfig) -> Factors:
 
 def write_factors(factors: Factors) -> bytes:
     """Return an ``.onnx_adapter`` file; the same factors give the same bytes."""
-    from onnxruntime import AdapterFormat, OrtValue
-
-    values = {n: OrtValue.ortvalue_from_numpy(factors[n]) for n in sorted(factors)}
-    file = AdapterFormat()
+    onnxruntime = import_onnxruntime()
+    values = {n: onnxruntime.OrtValue.ortvalue_from_numpy(factors[n]) for n in sorted(factors)}
+    file = onnxruntime.AdapterFormat()
     file.set_parameters(values)
     with tempfile.TemporaryDirectory(prefix="samzoo-") as folder:
         path = Path(folder) / "factors.onnx_adapter"

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from samzoo.runtime.dependencies import import_onnxruntime
+
 LINEAR = ["MatMul", "Gemm"]
 
 
@@ -36,17 +38,17 @@ def quantize_linears(model: Any) -> Any:
         onnxruntime's dynamic quantization; ``reduce_range`` is its name for the 7 bits.
     """
     import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    quantization = import_onnxruntime("onnxruntime.quantization")
     with tempfile.TemporaryDirectory() as folder, _quiet_root_logger():
         path = Path(folder) / "int8.onnx"
-        quantize_dynamic(
+        quantization.quantize_dynamic(
             model,
             path,
             op_types_to_quantize=LINEAR,
             per_channel=True,
             reduce_range=True,
-            weight_type=QuantType.QInt8,
+            weight_type=quantization.QuantType.QInt8,
             extra_options={"MatMulConstBOnly": True},
         )
         return onnx.load(path)

@@ -12,8 +12,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from samzoo.runtime.dependencies import require
 from samzoo.runtime.engine.sessions import INPUTS, MULTIMASK_INPUT, OUTPUTS
-from samzoo.runtime.errors import require
 from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS
 from samzoo.runtime.formats.manifest import AIS_DECODER, ENCODER, MASK_DECODER
 

@@ -11,7 +11,8 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from samzoo.runtime.errors import FormatError, require
+from samzoo.runtime.dependencies import require
+from samzoo.runtime.errors import FormatError
 from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.manifest import MANIFEST_FILE
 from samzoo.zoo.checkpoints.conversion import convert

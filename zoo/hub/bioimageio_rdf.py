@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from samzoo.runtime.errors import FormatError, require, shown
+from samzoo.runtime.dependencies import require
+from samzoo.runtime.errors import FormatError, shown
 from samzoo.runtime.formats.digest import SHA256
 from samzoo.runtime.formats.manifest import check_relative
 

@@ -12,14 +12,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from samzoo.runtime.errors import (
-    InputError,
-    NotFoundError,
-    OutputExistsError,
-    StorageError,
-    require,
-    shown,
-)
+from samzoo.runtime.dependencies import require
+from samzoo.runtime.errors import InputError, NotFoundError, OutputExistsError, StorageError, shown
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
 from samzoo.runtime.formats.outputs import check_output, replacing
 from samzoo.zoo.downloads.downloadable import check_downloadable

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.errors import require
+from samzoo.runtime.dependencies import require
 from samzoo.runtime.formats.adapter import AdapterConfig, open_adapter, read_adapter
 from samzoo.runtime.formats.arrays import Array
 from samzoo.runtime.formats.fields import to_json

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from samzoo.runtime.dependencies import require
 from samzoo.runtime.engine.sessions import OnnxNetworks
-from samzoo.runtime.errors import InputError, NotFoundError, require, shown
+from samzoo.runtime.errors import InputError, NotFoundError, shown
 from samzoo.runtime.formats.adapter import is_adapter
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import AisParameters, ModelConfig

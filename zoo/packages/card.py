@@ -59,7 +59,7 @@ def render_card(manifest: Manifest) -> str:
         "## Use",
         "",
         "```sh",
-        "pip install samzoo",
+        "pip install .  # in a copy of samzoo's repository",
         f"samzoo segment image.tif -o labels.tif --overlay overlay.png --model {manifest.name}"
         + (f" --adapter {manifest.adapters[0].name}" if manifest.adapters else ""),
         "```",

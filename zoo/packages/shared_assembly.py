@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from samzoo.runtime.dependencies import require
 from samzoo.runtime.engine.sessions import OnnxNetworks
 from samzoo.runtime.engine.shared_encoder import adapted_networks
-from samzoo.runtime.errors import InputError, require
+from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.adapter import AdapterConfig, base_folder, check_base
 from samzoo.runtime.formats.config import ModelConfig, Preprocessing
 from samzoo.runtime.formats.folders import CONFIG_FILE, read_model_folder

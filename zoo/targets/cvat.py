@@ -70,7 +70,10 @@ MAIN = '''"""Image in, image embeddings out: what CVAT's plug-in asks a nuclio f
 import base64
 import io
 import json
+import os
 from pathlib import Path
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before onnxruntime loads
 
 import numpy as np
 import onnxruntime

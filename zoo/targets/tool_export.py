@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from samzoo.runtime.errors import require
+from samzoo.runtime.dependencies import require
 from samzoo.runtime.formats.architecture import MASK_PIXELS
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.outputs import write_bytes

@@ -159,7 +159,7 @@ def test_huggingface_folders_need_no_torch(tmp_path):
 def test_without_torch_a_file_is_not_begun(tmp_path, monkeypatch):
     _, base = make_base(tmp_path / "base")
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'samzoo\[export\]'"):
+    with pytest.raises(MissingDependencyError, match=r"pip install '.*\[export\]'"):
         write_checkpoint(base, tmp_path / "sam.pth", to="segment-anything")
     assert os.listdir(tmp_path) == ["base"]
 

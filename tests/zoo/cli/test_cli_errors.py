@@ -474,7 +474,8 @@ def test_exporting_and_converting_without_torch_name_the_extra(folder, toy_adapt
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
-    assert "'torch', which is not installed; run: pip install 'samzoo[export]'" in done.stderr
-    assert "pip install 'samzoo[train]'" in done.stderr
+    assert "needs the package 'torch', which is not installed; in your copy" in done.stderr
+    assert "pip install '.[export]'" in done.stderr
+    assert "pip install '.[train]'" in done.stderr
     assert "Traceback" not in done.stderr
     assert names_in(folder) == ["cells.tif", "sam.pth"]

@@ -187,7 +187,7 @@ def test_a_newer_format_is_told_politely(package):
     value = json.loads(path.read_text())
     value["format"]["version"] = 99
     path.write_text(json.dumps(value, indent=2) + "\n")
-    assert "pip install --upgrade samzoo" in problem(package)
+    assert "; update your copy of samzoo's repository, then run in it:" in problem(package)
 
 
 def test_a_manifest_without_digest_is_said_to_have_none(package):

@@ -7,7 +7,8 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Literal
 
-from samzoo.runtime.errors import InputError, require
+from samzoo.runtime.dependencies import require
+from samzoo.runtime.errors import InputError
 from samzoo.zoo.cli.options import add_label_meaning, add_output
 from samzoo.zoo.cli.progress import TrainingBar, say
 from samzoo.zoo.cli.verb import Result, Verb
