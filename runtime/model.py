@@ -144,6 +144,7 @@ class Model(Switchable):
         mode: Mode = "ais",
         parameters: AisParameters | AmgParameters | ApgParameters | None = None,
         progress: Progress | None = None,
+        notes: list[str] | None = None,
     ) -> Labels2D:
         """Segment all instances automatically.
 
@@ -162,6 +163,9 @@ class Model(Switchable):
                 ``AmgParameters`` and ``ApgParameters`` otherwise.
             progress: Called with ("embed", tiles done, tiles in all), and with ("prompt", points
                 done, points in all).
+            notes: A list to which sentences are added that say why the labels may be wrong: the
+                image looks unlike those that the model was trained on, it is saturated, no object
+                was found. See ``automatic/doubts.py``.
 
         Returns:
             Instance labels ``(height, width)`` int32, 0 is background. A constant image has none.
@@ -186,6 +190,7 @@ class Model(Switchable):
         return segment_image(
             self.networks, self.config, image, tile_shape=tile_shape, halo=halo,
             placements=placements, mode=mode, parameters=parameters, progress=progress,
+            notes=notes,
         )  # fmt: skip
 
     @with_one_adapter

@@ -11,7 +11,7 @@ from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.engine.encoding import check_origin, choose_placements, embed_image
 from samzoo.runtime.engine.networks import Networks
 from samzoo.runtime.errors import InputError
-from samzoo.runtime.formats.arrays import Array, Labels2D, Progress
+from samzoo.runtime.formats.arrays import Array, Float3D, Labels2D, Progress
 from samzoo.runtime.formats.config import AisParameters, ModelConfig
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.intensity import is_constant
@@ -20,6 +20,7 @@ from samzoo.runtime.images.reading import check_image
 from .ais import segment_from_maps
 from .amg import AmgParameters, segment_by_grid
 from .apg import ApgParameters, segment_by_seeds
+from .doubts import image_doubts, label_doubts
 from .maps import decode_maps, placed_maps, require_ais
 from .modes import Mode, Parameters, parameters_of
 
@@ -35,6 +36,7 @@ def segment_image(
     mode: Mode,
     parameters: Parameters | None,
     progress: Progress | None,
+    notes: list[str] | None,
 ) -> Labels2D:
     """Segment all instances, as ``Model.segment`` says.
 
@@ -48,6 +50,7 @@ def segment_image(
         mode: As in ``Model.segment``.
         parameters: As in ``Model.segment``.
         progress: As in ``Model.segment``.
+        notes: As in ``Model.segment``.
 
     Returns:
         Instance labels ``(height, width)`` int32, 0 is background.
@@ -60,15 +63,21 @@ def segment_image(
         require_ais(config)
     if placements != 1 and (mode != "ais" or isinstance(image, ImageEmbeddings)):
         raise InputError("more than one placement is for images and the mode ais")
+    maps: Float3D | None = None
     if not isinstance(image, ImageEmbeddings):
         image = check_image(image)
         size = (image.shape[0], image.shape[1])
+        if notes is not None:
+            notes += image_doubts(image, config)
         if is_constant(image):
             return np.zeros(size, np.int32)
         if placements != 1 and isinstance(chosen, AisParameters):
             grids = choose_placements(config, size, tile_shape, halo, placements)
             maps = placed_maps(networks, config, image, grids, progress)
-            return segment_from_maps(*maps, parameters=chosen)
+            labels = segment_from_maps(*maps, parameters=chosen)
+            if notes is not None:
+                notes += label_doubts(labels, config, foreground=maps[0])
+            return labels
         image = embed_image(
             networks, config, image, shrink=mode == "amg", tile_shape=tile_shape, halo=halo,
             progress=progress,
@@ -77,8 +86,14 @@ def segment_image(
         return np.zeros(image.original_size, np.int32)
     check_origin(image, config)
     if isinstance(chosen, AmgParameters):
-        return segment_by_grid(networks, config, image, chosen, progress)
-    maps = decode_maps(networks, config, image)
-    if isinstance(chosen, ApgParameters):
-        return segment_by_seeds(networks, config, image, maps, chosen, progress)
-    return segment_from_maps(*maps, parameters=chosen)
+        labels = segment_by_grid(networks, config, image, chosen, progress)
+    else:
+        maps = decode_maps(networks, config, image)
+        if isinstance(chosen, ApgParameters):
+            labels = segment_by_seeds(networks, config, image, maps, chosen, progress)
+        else:
+            labels = segment_from_maps(*maps, parameters=chosen)
+    if notes is not None:
+        foreground = None if maps is None else maps[0]
+        notes += label_doubts(labels, config, foreground=foreground)
+    return labels

@@ -162,6 +162,7 @@ def run_task(model: Model, task: FileTask, *, progress: Progress | None = None) 
 
 def _whole(model: Model, task: FileTask, progress: Progress | None) -> SegmentedFile:
     image = read_image(task.path)
+    notes: list[str] = []
     labels = model.segment(
         image,
         tile_shape=task.tile_shape,
@@ -170,6 +171,7 @@ def _whole(model: Model, task: FileTask, progress: Progress | None) -> Segmented
         mode=task.mode,
         parameters=task.parameters,
         progress=progress,
+        notes=notes,
     )
     write_labels(task.output, labels)
     if task.overlay is not None:
@@ -180,7 +182,7 @@ def _whole(model: Model, task: FileTask, progress: Progress | None) -> Segmented
         rows.add(labels)
         rows.write(task.table)
     objects = int(np.count_nonzero(np.unique(labels)))
-    return SegmentedFile(task.output, objects, size, in_pieces=False)
+    return SegmentedFile(task.output, objects, size, in_pieces=False, notes=tuple(notes))
 
 
 def _in_pieces(model: Model, task: FileTask, progress: Progress | None) -> SegmentedFile:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
+from samzoo.runtime.automatic.doubts import KEY, describe_training
 from samzoo.runtime.engine.networks import RememberedEncoder
 from samzoo.runtime.errors import FormatError, InputError, StorageError
 from samzoo.runtime.formats.adapter import AdapterConfig, adapter_tensors, write_adapter
@@ -81,12 +82,18 @@ class Run:
         torch.manual_seed(config.seed)
         self.rng = np.random.default_rng(config.seed)
         self.base_config, self.sam = finetunable(
-            base, row, settings, config, median_diameter(train_data)
+            base, row, settings, config, diameter := median_diameter(train_data)
         )
         self.method_settings = row.resolved(settings, self.base_config.architecture)
         preprocessing = self.sam.config.preprocessing
         samples = [prepare(a, preprocessing, self.sam.config.image_size) for a in train_data]
         self.data_digest = data_digest(samples)
+        factors = [
+            s.labels.shape[0] / a.labels.shape[0] for s, a in zip(samples, train_data, strict=True)
+        ]
+        self.images = describe_training(
+            [a.image for a in train_data], object_diameter=diameter * float(np.median(factors))
+        )
         self.learner = Learner(
             self.fabric,
             self.sam,
@@ -253,6 +260,7 @@ class Run:
                 "base": self.base_config.source,
                 "training": {
                     **self._settings(),
+                    KEY: self.images,
                     "steps": self.history.step,
                     "seconds": round(self.history.seconds, 1),
                     "validation": best,

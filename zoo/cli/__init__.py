@@ -89,9 +89,20 @@ def _report(error: Exception) -> int:
     if isinstance(error, OSError):
         print(f"samzoo: {error}", file=sys.stderr)
         return 3
+    if faults := _installation_faults(error):
+        print(*(f"samzoo: {fault}" for fault in faults), sep="\n", file=sys.stderr)
+        return 2
     print(
         f"samzoo: internal error ({type(error).__name__}: {error}); "
         "please report it with the output of the same command with --debug",
         file=sys.stderr,
     )
     return 1
+
+
+def _installation_faults(error: Exception) -> list[str]:
+    """Say what of the installation may have caused an error that samzoo did not expect."""
+    from samzoo.zoo.reports.requirements import core_faults, import_fault
+
+    fault = import_fault(error) if isinstance(error, ImportError) else None
+    return [fault] if fault is not None else core_faults()

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from samzoo.runtime.automatic.doubts import image_doubts, score_doubts
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Array, Progress
@@ -96,6 +97,9 @@ def prompt_image(
         for i, (s, (_, _, mask)) in enumerate(zip(scores, parts, strict=True))
     ]
     result: Result = {"text": str(output), "labels": str(output), "objects": rows}
+    notes = [] if pixels is None else image_doubts(pixels, model.config)
+    if notes := [*notes, *score_doubts(scores)]:
+        result["notes"] = notes
     return result if encoded is None else {**result, "tiles_encoded": len(encoded)}
 
 

@@ -1,13 +1,12 @@
 """The check of an installation: what is installed, what is missing, and the command that helps.
 
 In: nothing. Out: a report for the ``doctor`` verb. Optional packages are looked up but not
-imported, so the check is quick and works even if one of them is broken.
+imported, so the check is quick and works even if one of them is broken. Nor does this module import
+required ones before it has checked them.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import os
 import platform
 import shutil
@@ -16,40 +15,13 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from samzoo.runtime.engine.providers import PROVIDERS, available_providers
+from samzoo.runtime.dependencies import install_advice, install_command
 from samzoo.runtime.errors import SamzooError
-from samzoo.runtime.formats.arrays import Array
-from samzoo.zoo.hub.names import DEFAULT_MODEL, load, resolve
 
-GROUPS: dict[str, dict[str, str]] = {
-    "core": {
-        "bioimage-cpp": "bioimage_cpp",
-        "filelock": "filelock",
-        "markdown-it-py": "markdown_it",
-        "numpy": "numpy",
-        "onnxruntime": "onnxruntime",
-        "pillow": "PIL",
-        "safetensors": "safetensors",
-        "tifffile": "tifffile",
-        "tqdm": "tqdm",
-    },
-    "train": {
-        "lightning-fabric": "lightning_fabric",
-        "segment-anything": "segment_anything",
-        "torch": "torch",
-        "torchvision": "torchvision",
-    },
-    "export": {
-        "onnx": "onnx",
-        "segment-anything": "segment_anything",
-        "torch": "torch",
-        "torchvision": "torchvision",
-    },
-    "bioimageio": {"bioimageio.core": "bioimageio", "pydantic": "pydantic"},
-}
-"""The packages of each group, with import names; a test compares them with ``pyproject.toml``."""
+from .requirements import CORE, GROUPS, core_faults, is_there, version_of
+
+DEFAULT_MODEL = "nuclei-vit-t"
+"""As in ``samzoo.zoo.hub.names``, which needs more packages; a test compares."""
 
 FIRST_BROKEN_PYDANTIC = (2, 14)
 """First pydantic with which building and loading packages fails (bioimageio.spec 0.5.12)."""
@@ -73,29 +45,23 @@ def check_installation() -> dict[str, Any]:
         table for people.
     """
     packages = {group: _versions(names) for group, names in GROUPS.items()}
-    model = _try_default_model()
+    problems = core_faults()
+    model = _untried() if problems else _try_default_model()
     folder, free = _free_space()
-    problems = []
-    missing = [name for name, version in packages["core"].items() if version is None]
-    if missing:
-        problems.append(f"{', '.join(missing)} not installed; run: pip install samzoo")
-    if "error" in model:
-        problems.append(
-            f"the default model does not run ({model['error']}); "
-            "run: pip install --force-reinstall --no-deps samzoo"
-        )
+    if "error" in model and not problems:
+        problems.append(f"the default model does not run ({model['error']}); {install_advice()}")
     if packages["bioimageio"]["bioimageio.core"] is not None:
         problems += _bioimageio_problems(packages["bioimageio"]["pydantic"])
     report: dict[str, Any] = {
         "ok": not problems,
         "problems": problems,
         "versions": {
-            "samzoo": _version("samzoo"),
+            "samzoo": version_of("samzoo"),
             "python": platform.python_version(),
             "platform": platform.platform(),
         },
         "cpus": os.cpu_count(),
-        "providers": _providers(),
+        "providers": [] if "onnxruntime" in " ".join(problems) else _providers(),
         "packages": packages,
         "default_model": model,
         "temporary_folder": folder,
@@ -105,24 +71,20 @@ def check_installation() -> dict[str, Any]:
 
 
 def _versions(names: dict[str, str]) -> dict[str, str | None]:
-    return {
-        name: _version(name) if importlib.util.find_spec(module) is not None else None
-        for name, module in names.items()
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    return {name: version_of(name) if is_there(module) else None for name, module in names.items()}
 
 
 def _providers() -> list[str]:
+    from samzoo.runtime.engine.providers import available_providers
+
     try:
         return [*available_providers()]
-    except ImportError:  # the list of packages reports a missing onnxruntime
+    except ImportError:  # the problems tell of a missing or broken onnxruntime
         return []
+
+
+def _untried() -> dict[str, Any]:
+    return {"name": DEFAULT_MODEL, "error": "not tried, because of the problems below"}
 
 
 def _bioimageio_problems(pydantic: str | None) -> list[str]:
@@ -136,6 +98,8 @@ def _bioimageio_problems(pydantic: str | None) -> list[str]:
 
 
 def _try_default_model() -> dict[str, Any]:
+    from samzoo.zoo.hub.names import load, resolve
+
     found: dict[str, Any] = {"name": DEFAULT_MODEL}
     try:
         found["folder"] = str(resolve(DEFAULT_MODEL))
@@ -151,8 +115,10 @@ def _try_default_model() -> dict[str, Any]:
     return {**found, "seconds": {name: round(value, 3) for name, value in seconds.items()}}
 
 
-def _synthetic_image() -> Array:
+def _synthetic_image() -> Any:
     """Return bright discs on a dark background, ``(FIELD, FIELD)`` uint8."""
+    import numpy as np
+
     rows, columns = np.mgrid[:FIELD, :FIELD]
     image = np.full((FIELD, FIELD), 20, np.uint8)
     for row, column in ((24, 24), (24, 70), (66, 48)):
@@ -179,7 +145,7 @@ def _table(report: dict[str, Any]) -> str:
     ]
     for group, versions in report["packages"].items():
         rows.append(("", ""))
-        mend = "pip install samzoo" if group == "core" else f"pip install 'samzoo[{group}]'"
+        mend = install_command("" if group == CORE else group)
         for name, version in versions.items():
             rows.append((f"{group}: {name}", version or f"missing; run: {mend}"))
     model = report["default_model"]
@@ -203,6 +169,10 @@ def _table(report: dict[str, Any]) -> str:
 
 
 def _provider_row(there: Sequence[str]) -> str:
+    if not there:
+        return "none"
+    from samzoo.runtime.engine.providers import PROVIDERS
+
     others = [
         f"{name} with {row.package} ({row.system})"
         for name, row in PROVIDERS.items()

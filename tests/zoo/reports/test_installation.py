@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from samzoo.runtime.dependencies import install_advice, install_command
 from samzoo.runtime.errors import FormatError, InputError
 from samzoo.zoo.cli import main
+from samzoo.zoo.hub import names
 from samzoo.zoo.reports import installation as doctor
-from samzoo.zoo.reports.installation import GROUPS, check_installation
+from samzoo.zoo.reports.installation import check_installation
+from samzoo.zoo.reports.requirements import GROUPS
 
 PYPROJECT = Path(__file__).resolve().parents[3] / "pyproject.toml"
 
@@ -20,8 +23,8 @@ PYPROJECT = Path(__file__).resolve().parents[3] / "pyproject.toml"
 @pytest.fixture
 def healthy(toy_package, monkeypatch):
     """The toy model in the place of the default one."""
-    monkeypatch.setattr(doctor, "resolve", lambda name: toy_package)
-    monkeypatch.setattr(doctor, "load", lambda: load_package(toy_package))
+    monkeypatch.setattr(names, "resolve", lambda name: toy_package)
+    monkeypatch.setattr(names, "load", lambda: load_package(toy_package))
 
 
 def load_package(folder):
@@ -30,15 +33,15 @@ def load_package(folder):
     return load(folder)
 
 
-def names(requirements):
+def names_of(requirements):
     return {requirement.split(";")[0].split(">")[0].split("=")[0] for requirement in requirements}
 
 
 def test_the_groups_are_those_of_pyproject():
     project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
-    assert names(project["dependencies"]) == set(GROUPS["core"])
+    assert names_of(project["dependencies"]) == set(GROUPS["core"])
     for group in ("train", "export"):
-        assert names(project["optional-dependencies"][group]) == set(GROUPS[group])
+        assert names_of(project["optional-dependencies"][group]) == set(GROUPS[group])
 
 
 def test_a_healthy_installation_is_ok(healthy):
@@ -59,15 +62,15 @@ def test_missing_extras_are_no_problem_but_told_with_their_command(healthy, monk
     report = check_installation()
     assert report["ok"]
     assert report["packages"]["train"]["torch"] is None
-    assert "missing; run: pip install 'samzoo[train]'" in report["text"]
-    assert "missing; run: pip install 'samzoo[export]'" in report["text"]
+    assert f"missing; run: {install_command('train')}" in report["text"]
+    assert f"missing; run: {install_command('export')}" in report["text"]
 
 
 def test_providers_are_listed_with_the_packages_that_bring_others(healthy, monkeypatch):
     import onnxruntime
 
-    names = ["CUDAExecutionProvider", "AzureExecutionProvider", "CPUExecutionProvider"]
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: names)
+    there = ["CUDAExecutionProvider", "AzureExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there)
     report = check_installation()
     assert report["providers"] == ["cpu", "cuda"]
     assert "cpu, cuda; not here: coreml with onnxruntime (macOS), openvino with" in report["text"]
@@ -78,17 +81,22 @@ def test_a_missing_core_package_is_a_problem(healthy, monkeypatch):
     monkeypatch.setattr(util, "find_spec", lambda n: None if n == "tqdm" else real(n))
     report = check_installation()
     assert not report["ok"]
-    assert report["problems"] == ["tqdm not installed; run: pip install samzoo"]
+    assert report["problems"] == [f"tqdm is not installed, and samzoo needs it; {install_advice()}"]
+    assert report["default_model"]["error"] == "not tried, because of the problems below"
+
+
+def test_the_doctor_names_the_default_model():
+    assert doctor.DEFAULT_MODEL == names.DEFAULT_MODEL
 
 
 def test_a_damaged_default_model_is_a_problem_and_exit_2(healthy, monkeypatch, capsys):
     def damaged():
         raise FormatError("encoder.onnx: damaged")
 
-    monkeypatch.setattr(doctor, "load", damaged)
+    monkeypatch.setattr(names, "load", damaged)
     report = check_installation()
     assert report["default_model"]["error"] == "encoder.onnx: damaged"
-    assert "--force-reinstall" in report["problems"][0]
+    assert "pip install" in report["problems"][0]
     assert main(["doctor"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
