@@ -18,6 +18,9 @@ A message says what was expected, what was found, where, and what to do next.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class SamzooError(Exception):
     """Base of all errors that samzoo raises on purpose."""
@@ -57,6 +60,22 @@ class MissingDependencyError(SamzooError, ImportError):
 
 class StorageError(SamzooError, OSError):
     """Reading or writing failed for reasons other than the content."""
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """Suggest the known word that is most like another, as the end of a message.
+
+    >>> did_you_mean("encodr", ["encoder", "decoder"])
+    "; did you mean 'encoder'?"
+    >>> did_you_mean("--modle", ["--mode", "--model"])  # letters that changed places come first
+    "; did you mean '--model'?"
+    >>> did_you_mean("lora", ["fact"])
+    ''
+    """
+    by_lower, typed = {each.lower(): each for each in known}, str(word).lower()
+    swapped = [each for each in by_lower if sorted(each) == sorted(typed)]
+    near = swapped or difflib.get_close_matches(typed, by_lower, n=1, cutoff=0.6)
+    return f"; did you mean {by_lower[near[0]]!r}?" if near else ""
 
 
 def shown(value: object, *, limit: int = 200) -> str:

@@ -7,6 +7,8 @@ with the same rules as ONNX graphs.
 
 import dataclasses
 import hashlib
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +20,18 @@ from samzoo.runtime.formats.families.vit import VitConfig
 from samzoo.runtime.formats.manifest import AdapterEntry, FileEntry, Manifest
 from samzoo.runtime.model import Model
 
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # tests import onnxruntime themselves, too
+
 GOLDENS = Path(__file__).parent / "goldens"
 TOY_GRAPHS = GOLDENS / "toy_onnx"
 TOY_SIDE = 64
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible():
+    """Ctrl-C interrupts tests and what they start, also under ``nohup``, which ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from samzoo.runtime.dependencies import import_onnxruntime
-from samzoo.runtime.errors import InputError, MissingDependencyError, shown
+from samzoo.runtime.errors import InputError, MissingDependencyError, did_you_mean, shown
 
 Provider = Literal["cpu", "cuda", "coreml", "openvino", "directml"]
 """The short names."""
@@ -92,7 +92,10 @@ def check_provider(provider: str) -> Provider:
     """
     known = get_args(Provider)
     if provider not in known:
-        raise InputError(f"provider: found {shown(provider)}, allowed are {', '.join(known)}")
+        raise InputError(
+            f"provider: found {shown(provider)}, allowed are {', '.join(known)}"
+            f"{did_you_mean(provider, known)}"
+        )
     name: Provider = provider  # type: ignore[assignment]  # just checked
     if name == CPU:
         return name

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from samzoo.runtime.dependencies import upgrade_advice
-from samzoo.runtime.errors import FormatError, shown
+from samzoo.runtime.errors import FormatError, did_you_mean, shown
 
 KINDS = "kinds"
 """Key in the metadata of a dataclass's field: a function that lists the dataclasses which its value
@@ -167,7 +167,10 @@ def _parse_dataclass(kind: Any, value: Any, where: str) -> Any:
     unknown = sorted(set(value) - set(hints))
     if unknown:
         allowed = ", ".join(sorted(hints)) or "none"
-        raise FormatError(f"{where}: unknown key {shown(unknown[0])}, allowed: {allowed}")
+        raise FormatError(
+            f"{where}: unknown key {shown(unknown[0])}, allowed: {allowed}"
+            f"{did_you_mean(unknown[0], hints)}"
+        )
     tables = {f.name: f.metadata[KINDS] for f in dataclasses.fields(kind) if KINDS in f.metadata}
     arguments = {}
     for name, item in value.items():

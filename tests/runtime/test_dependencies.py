@@ -4,6 +4,7 @@ import ast
 import importlib
 import json
 import os
+import shutil
 import sys
 import tomllib
 from importlib import metadata
@@ -11,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from samzoo.runtime import dependencies
 from samzoo.runtime.dependencies import (
     ONNXRUNTIME_TELEMETRY,
     TORCH_EXTRAS,
@@ -53,7 +53,7 @@ def installed(monkeypatch):
 @pytest.fixture
 def no_gpu(monkeypatch):
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(dependencies.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
 
 
 def test_a_copy_of_the_repository_is_installed_from_its_folder(installed, no_gpu, tmp_path):
@@ -109,7 +109,7 @@ def test_torch_without_cuda_comes_first_on_linux_without_a_gpu(installed, no_gpu
 def test_torch_comes_from_pypi_elsewhere(installed, monkeypatch, system, gpu):
     installed(None)
     monkeypatch.setattr(sys, "platform", system)
-    monkeypatch.setattr(dependencies.shutil, "which", lambda name: gpu)
+    monkeypatch.setattr(shutil, "which", lambda name: gpu)
     assert install_command("train") == "pip install 'samzoo[train]'"
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from samzoo.runtime.errors import InputError, shown
+from samzoo.runtime.errors import InputError, did_you_mean, shown
 
 from . import adaptformer, fact, lora, qlora, selective, ssf
 from .blocks import LATE
@@ -159,7 +159,10 @@ def get_method(name: str) -> Method[Any]:
         InputError: The name is unknown; the message lists the known ones.
     """
     if name not in METHODS:
-        raise InputError(f"unknown method {shown(name)}; known: {', '.join(METHODS)}")
+        raise InputError(
+            f"unknown method {shown(name)}; known: {', '.join(METHODS)}"
+            f"{did_you_mean(name, METHODS)}"
+        )
     return METHODS[name]
 
 

@@ -7,11 +7,14 @@ In: the words after ``samzoo``. Out: a ``Call``. This is the only module that se
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 from argparse import SUPPRESS, Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
+
+from samzoo.runtime.errors import did_you_mean
 
 from .verb import Verb
 
@@ -87,7 +90,10 @@ def parse(words: Sequence[str]) -> Call:
     Raises:
         SystemExit: The usage is wrong, or help was asked for; argparse has printed it.
     """
-    given = build_parser().parse_args(words)
+    parser = build_parser()
+    given, unknown = parser.parse_known_args(words)
+    if unknown:
+        given.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     given.command = ["samzoo", *words]
     verb = get_verb(given.verb)
     return Call(verb=verb, options=_options(verb, given), json=given.json, debug=given.debug)
@@ -102,7 +108,7 @@ def get_verb(name: str) -> Verb[Any]:
 def build_parser() -> ArgumentParser:
     """Build the parser of all verbs."""
     verbs = {name: get_verb(name) for name in VERBS}
-    parser = ArgumentParser(
+    parser = Parser(
         prog="samzoo",
         usage="samzoo [-h] [--version] VERB ...",
         description=DESCRIPTION,
@@ -150,7 +156,7 @@ def _add_verb(words: Any, word: str, name: str, verb: Verb[Any]) -> None:
     verb.add_options(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    parser.set_defaults(verb=name)
+    parser.set_defaults(verb=name, parser=parser)
 
 
 def _options(verb: Verb[Any], given: Namespace) -> Any:
@@ -160,6 +166,34 @@ def _options(verb: Verb[Any], given: Namespace) -> Any:
 
 def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+class Parser(ArgumentParser):
+    """A parser that prints its help if no verb is given, and guesses what a wrong word means."""
+
+    _words: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse as argparse does, and remember the words for a message."""
+        self._words = tuple(args or ())
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the message, with what the user may have meant, and exit."""
+        if self._subparsers is not None and not self._words:
+            self.print_help(sys.stderr)
+            self.exit(2)
+        super().error(message + self._guess(message))
+
+    def _guess(self, message: str) -> str:
+        if choice := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            return did_you_mean(choice[1], re.findall(r"[\w.-]+", choice[2]))
+        options = self._option_string_actions
+        for word in self._words:
+            name = word.partition("=")[0]
+            if name.startswith("--") and not any(option.startswith(name) for option in options):
+                return did_you_mean(name, options)
+        return ""
 
 
 class _Version(Action):

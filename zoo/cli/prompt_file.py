@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
-from samzoo.runtime.errors import FormatError, InputError, NotFoundError, shown
+from samzoo.runtime.errors import FormatError, InputError, NotFoundError, did_you_mean, shown
 from samzoo.runtime.evaluation.prompt_simulation import object_boxes
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.files import MAX_JSON_BYTES
@@ -77,9 +77,14 @@ def read_prompts(path: Path) -> list[dict[str, Any]]:
         raise FormatError(f"{path}: expected a list of objects, found {shown(value)}")
     for index, item in enumerate(value):
         where = f"{path}: object {index}"
-        if not isinstance(item, dict) or not item or set(item) - set(KEYS):
+        if not isinstance(item, dict) or not item:
             raise FormatError(
                 f"{where}: expected an object with {', '.join(KEYS)}, found {shown(item)}"
+            )
+        if unknown := sorted(set(item) - set(KEYS)):
+            raise FormatError(
+                f"{where}: unknown key {shown(unknown[0])}, allowed: {', '.join(KEYS)}"
+                f"{did_you_mean(unknown[0], KEYS)}"
             )
         points, labels = item.get("points", []), item.get("labels", [])
         _check_numbers(points, 2, f"{where}.points")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 from samzoo.runtime.errors import FormatError, StorageError, shown
 from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.files import MAX_JSON_BYTES
-from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
+from samzoo.runtime.formats.manifest import CARD_FILE, MANIFEST_FILE, Manifest
 from samzoo.runtime.formats.outputs import write_bytes
 
 from . import cache
@@ -72,17 +73,7 @@ def pull_package(place: Place, reference: str, *, progress: Progress | None = No
 def _fetched(place: Place, report: Progress) -> Path:
     """Fetch into the partial folder, whose lock is held."""
     partial = cache.partial_folder(place.key)
-    address = place.url(MANIFEST_FILE)
-    data = read_document(address, limit=MAX_JSON_BYTES, token=place.token)
-    found = hashlib.sha256(data).hexdigest()
-    if place.manifest_sha256 and found != place.manifest_sha256:
-        raise FormatError(
-            f"{address}: found sha256 {found}, the index says {shown(place.manifest_sha256)}; the "
-            "model was changed after the index was made"
-        )
-    write_bytes(partial / "new" / MANIFEST_FILE, data)
-    manifest = Manifest.read(partial / "new")
-    check_downloadable(manifest, where=address)
+    manifest, data = _fetched_manifest(place, partial / "new")
     total, done = sum(entry.size for entry in manifest.files), 0
     content = partial / "files"
     _drop_others(content, {entry.path for entry in manifest.files})
@@ -98,6 +89,47 @@ def _fetched(place: Place, report: Progress) -> Path:
     write_bytes(content / MANIFEST_FILE, data)  # last: a folder with it is complete
     shutil.rmtree(partial / "new", ignore_errors=True)
     return content
+
+
+def read_description(place: Place) -> tuple[Manifest, str | None]:
+    """Read a package's manifest and card from the web, and nothing else; nothing is kept.
+
+    Args:
+        place: The package's place.
+
+    Returns:
+        The manifest, and the card if there is one.
+
+    Raises:
+        FormatError: One of them is damaged, or not the expected one.
+        NotFoundError: There is no such package.
+        StorageError: The connection or the disk failed.
+    """
+    with tempfile.TemporaryDirectory(prefix="samzoo-") as folder:
+        manifest = _fetched_manifest(place, Path(folder))[0]
+    for entry in manifest.files:
+        if entry.path == CARD_FILE:
+            data = read_document(place.url(CARD_FILE), limit=MAX_JSON_BYTES, token=place.token)
+            if hashlib.sha256(data).hexdigest() != entry.sha256:
+                raise FormatError(f"{place.url(CARD_FILE)}: the file is not the manifest's")
+            return manifest, data.decode("utf-8", errors="replace")
+    return manifest, None
+
+
+def _fetched_manifest(place: Place, folder: Path) -> tuple[Manifest, bytes]:
+    """Fetch the manifest into a folder, and check it."""
+    address = place.url(MANIFEST_FILE)
+    data = read_document(address, limit=MAX_JSON_BYTES, token=place.token)
+    found = hashlib.sha256(data).hexdigest()
+    if place.manifest_sha256 and found != place.manifest_sha256:
+        raise FormatError(
+            f"{address}: found sha256 {found}, the index says {shown(place.manifest_sha256)}; the "
+            "model was changed after the index was made"
+        )
+    write_bytes(folder / MANIFEST_FILE, data)
+    manifest = Manifest.read(folder)
+    check_downloadable(manifest, where=address)
+    return manifest, data
 
 
 def _drop_others(folder: Path, wanted: set[str]) -> None:

@@ -96,17 +96,27 @@ def pull_from_hub(reference: str, *, progress: Progress | None = None) -> Path:
         StorageError: The connection or the disk failed.
     """
     parsed = parse_reference(reference)
+    place, pinned_reference = hub_place(parsed)
+    folder = pull_package(place, str(pinned_reference), progress=progress)
+    cache.remember(str(parsed), place.key)
+    return folder
+
+
+def hub_place(reference: HubReference) -> tuple[Place, HubReference]:
+    """Return where a package is at the commit that its revision has now, and that commit.
+
+    Raises:
+        SamzooError: As for ``pull_from_hub``.
+    """
     token = os.environ.get("HF_TOKEN", "")
-    commit = _commit(parsed, token)
-    address = f"{endpoint()}/{parsed.repository}/resolve/{commit}"
+    commit = _commit(reference, token)
+    address = f"{endpoint()}/{reference.repository}/resolve/{commit}"
     place = Place(
-        key=f"hf--{parsed.repository.replace('/', '--')}--{commit}",
+        key=f"hf--{reference.repository.replace('/', '--')}--{commit}",
         url=lambda path: f"{address}/{quote(path)}",
         token=token,
     )
-    folder = pull_package(place, str(HubReference(parsed.repository, commit)), progress=progress)
-    cache.remember(str(parsed), place.key)
-    return folder
+    return place, HubReference(reference.repository, commit)
 
 
 def pinned(reference: str, folder: Path) -> str:

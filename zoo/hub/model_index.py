@@ -24,6 +24,7 @@ from samzoo.zoo.packages.summary import Summary, summarise
 
 FORMAT, VERSION = "samzoo-index", 1
 VARIABLE = "SAMZOO_INDEX"
+SEPARATOR = ";"
 WEB = ("http", "https")
 
 
@@ -51,12 +52,24 @@ class _Models:
 
 
 def locations() -> list[str]:
-    """Return the URLs of the indexes in ``SAMZOO_INDEX``, where spaces separate them."""
-    return [_as_url(each) for each in os.environ.get(VARIABLE, "").split()]
+    """Return the URLs of the indexes in ``SAMZOO_INDEX``, where semicolons separate them.
+
+    Neither URLs nor paths usually have a semicolon; colons and spaces stand in many (own choice).
+
+    Raises:
+        InputError: A URL has a space, as where spaces separate several.
+    """
+    places = [each.strip() for each in os.environ.get(VARIABLE, "").split(SEPARATOR)]
+    return [_as_url(each) for each in places if each]
 
 
 def _as_url(place: str) -> str:
     if urlsplit(place).scheme in (*WEB, "file"):
+        if " " in place:
+            raise InputError(
+                f"{VARIABLE}: {shown(place)}: a URL has no spaces; separate several by "
+                f"{SEPARATOR!r}, and write a space in a URL as %20"
+            )
         return place
     return Path(place).expanduser().resolve().as_uri()
 
@@ -119,12 +132,16 @@ def pull_from_index(name: str, *, progress: Progress | None = None) -> Path:
     if entry is None:
         where = ", ".join(locations()) or f"none; name one in {VARIABLE}"
         raise NotFoundError(f"{shown(name)}: in no index; looked in: {where}")
-    place = Place(
-        key=f"index--{name}--{entry.sha256[:16]}",
+    return pull_package(place_of(entry), name, progress=progress)
+
+
+def place_of(entry: IndexEntry) -> Place:
+    """Return where the package of an entry is."""
+    return Place(
+        key=f"index--{entry.name}--{entry.sha256[:16]}",
         url=lambda path: urljoin(entry.manifest, quote(path)),
         manifest_sha256=entry.sha256,
     )
-    return pull_package(place, name, progress=progress)
 
 
 def write_index(packages: Sequence[Path], output: Path) -> list[str]:

@@ -6,23 +6,25 @@ package folder, or the opened model.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 from samzoo.runtime.engine.providers import CPU
-from samzoo.runtime.errors import NotFoundError, shown
+from samzoo.runtime.errors import NotFoundError, SamzooError, did_you_mean, shown
 from samzoo.runtime.formats.adapter import ADAPTER_CONFIG_FILE
 from samzoo.runtime.formats.folders import CONFIG_FILE
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
 from samzoo.runtime.loading import load as load_package
 from samzoo.runtime.model import Model
 from samzoo.zoo.downloads import cache
+from samzoo.zoo.downloads.retrieval import Place
 
 from .bioimageio_pull import canonical, pull_from_bioimageio
 from .bioimageio_source import BIOIMAGEIO_PREFIX
-from .huggingface_hub import HUB_PREFIX, parse_reference, pull_from_hub
-from .model_index import find_entry, locations, pull_from_index
+from .huggingface_hub import HUB_PREFIX, hub_place, parse_reference, pull_from_hub
+from .model_index import find_entry, locations, place_of, pull_from_index, read_index
 from .references import pull_encoder
 
 DEFAULT_MODEL = "nuclei-vit-t"
@@ -95,18 +97,57 @@ def resolve(reference: str | Path) -> Path:
         hint = f"; it is a model or adapter, run: samzoo export {reference} -o PACKAGE"
     raise NotFoundError(
         f"{shown(reference)}: neither a package folder ({MANIFEST_FILE} missing) nor a model "
-        f"that ships with samzoo ({known}){hint}"
+        f"that ships with samzoo ({known}){hint or did_you_mean(reference, _known_names())}"
     )
+
+
+def _known_names() -> list[str]:
+    """Return the names that a mistyped one may mean: shipped, pulled, or in an index."""
+    names = [listed.name for listed in shipped()]
+    names += [reference for package in cache.cached() for reference in package.references]
+    for location in locations():
+        with suppress(SamzooError):  # an index that fails is told by ``samzoo list``
+            names += [entry.name for entry in read_index(location)]
+    return names
 
 
 def _from_indexes(name: str) -> Path | None:
     """Return the package that was pulled by this name or that an index has, else None."""
-    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
-        return None  # a path, not a name
+    if not _is_name(name):
+        return None
     found = cache.find(name)
     if found is None and locations() and find_entry(name) is not None:
         found = pull_from_index(name)
     return found
+
+
+def remote_place(reference: str) -> Place | None:
+    """Return where on the web a model is that is not on this computer yet.
+
+    Args:
+        reference: As in ``resolve``.
+
+    Returns:
+        Its place; None if it is here, if no index has it, or if its description cannot be had
+        without all of it, as for BioImage.IO.
+
+    Raises:
+        SamzooError: A hub or an index cannot be asked.
+    """
+    if reference.startswith(HUB_PREFIX):
+        parsed = parse_reference(reference)
+        return hub_place(parsed)[0] if cache.find(str(parsed)) is None else None
+    shipped_names = {listed.name for listed in shipped()}
+    here = reference in shipped_names or (Path(reference) / MANIFEST_FILE).is_file()
+    if here or not _is_name(reference) or cache.find(reference) is not None or not locations():
+        return None
+    entry = find_entry(reference)
+    return None if entry is None else place_of(entry)
+
+
+def _is_name(reference: str) -> bool:
+    """Tell a name from a path."""
+    return reference.replace("-", "").replace("_", "").replace(".", "").isalnum()
 
 
 def _from_hub(reference: str) -> Path:

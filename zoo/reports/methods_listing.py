@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from samzoo.runtime.errors import InputError, shown
+from samzoo.runtime.errors import InputError, did_you_mean, shown
 from samzoo.runtime.formats.architecture import Architecture, UnetrDecoderConfig
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.families.tiny_vit import TinyVitConfig
@@ -60,6 +60,7 @@ def architecture_named(name: str) -> Architecture:
         return ModelConfig.read(config).architecture
     raise InputError(
         f"unknown architecture {shown(name)}; known: {', '.join(ARCHITECTURES)}, or a base folder"
+        f"{did_you_mean(name, ARCHITECTURES)}"
     )
 
 

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 from importlib import import_module
 
-from samzoo.runtime.errors import InputError, shown
+from samzoo.runtime.errors import InputError, did_you_mean, shown
 from samzoo.zoo.packages.target import Source, Target
 
 __all__ = ["ALL", "MODULES", "Source", "Target", "choose_targets", "get_target"]
@@ -42,7 +42,10 @@ def get_target(name: str) -> Target:
         InputError: There is no target of that name; the message lists the known ones.
     """
     if name not in MODULES:
-        raise InputError(f"target: found {shown(name)}, allowed: {', '.join([*MODULES, ALL])}")
+        raise InputError(
+            f"target: found {shown(name)}, allowed: {', '.join([*MODULES, ALL])}"
+            f"{did_you_mean(name, [*MODULES, ALL])}"
+        )
     target: Target = import_module(f"{__name__}.{MODULES[name]}").TARGET
     return target
 

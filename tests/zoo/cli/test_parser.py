@@ -124,3 +124,37 @@ def test_wrong_usage_is_exit_2_on_stderr(arguments, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("usage: samzoo")
+
+
+@pytest.mark.parametrize(
+    ("words", "guess"),
+    [
+        ("segmnt a.tif -o b.tif", "segment"),
+        ("adapter wirte a -o b", "write"),
+        ("segment a.tif -o b.tif --modle x", "--model"),
+        ("segment a.tif --otput b.tif", "--output"),
+        ("segment a.tif -o b.tif --mode aiss", "ais"),
+        ("export m -o p --precision fp61", "fp16"),
+        ("train --iamges a --labels b --base c --method lora -o d", "--images"),
+    ],
+)
+def test_a_mistyped_word_is_guessed_and_exit_2(words, guess, capsys):
+    assert main(shlex.split(words)) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.endswith(f"; did you mean {guess!r}?\n")
+
+
+def test_a_word_like_no_other_is_not_guessed(capsys):
+    assert main(["segment", "a.tif", "-o", "b.tif", "--quantum"]) == 2
+    assert "unrecognized arguments: --quantum\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("words", "first"), [([], "segment"), (["adapter"], "read")])
+def test_no_verb_prints_the_help_and_exit_2(words, first, capsys):
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("usage: samzoo")
+    assert f"  {first} " in err
+    assert "error" not in err

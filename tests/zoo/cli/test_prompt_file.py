@@ -82,7 +82,10 @@ def test_boxes_alone_need_no_points():
         ([], "expected a list of objects"),
         ([5], "object 0: expected an object with points, labels, box, found 5"),
         ([{}], "object 0: expected an object"),
-        ([{"box": [0, 0, 1, 1]}, {"bbox": [0, 0, 1, 1]}], "object 1: expected an object with"),
+        (
+            [{"box": [0, 0, 1, 1]}, {"bbox": [0, 0, 1, 1]}],
+            "object 1: unknown key 'bbox', allowed: points, labels, box; did you mean 'box'?",
+        ),
         ([{"points": [[1, 2]]}], r"object 0.labels: expected one for each of 1 points, found \[\]"),
         ([{"points": [[1, 2]], "labels": 1}], "object 0.labels: expected one"),
         ([{"points": [[1, 2]], "labels": ["a"]}], "object 0.labels: .* allowed are 1"),

@@ -14,7 +14,13 @@ from samzoo.zoo import resolve
 from samzoo.zoo.cli import main
 from samzoo.zoo.downloads import cache
 from samzoo.zoo.downloads import documents as web_document
-from samzoo.zoo.hub.model_index import pull_from_index, read_index, write_index
+from samzoo.zoo.hub.model_index import (
+    find_entry,
+    locations,
+    pull_from_index,
+    read_index,
+    write_index,
+)
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -82,6 +88,55 @@ def test_a_model_is_listed_and_pulled_by_its_name(zoo, server, how, monkeypatch,
     assert resolve(name) == folder  # offline
 
 
+@pytest.mark.parametrize("how", ["web", "path"])
+def test_show_reads_what_describes_a_model_and_keeps_nothing(
+    zoo, server, how, monkeypatch, capsys, tmp_path
+):
+    """Weights and graphs are gone here, so a download of them would fail."""
+    monkeypatch.setenv(
+        "SAMZOO_INDEX", f"{server}/index.json" if how == "web" else str(zoo / "index.json")
+    )
+    name, card = name_of(zoo), zoo / "toy" / "README.md"
+    size = sum(entry.size for entry in Manifest.read(zoo / "toy").files)
+    for path in (zoo / "toy" / "onnx").iterdir():
+        path.unlink()
+    assert main(["show", name, "--json"]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert (found["folder"], found["download_bytes"]) == (None, size)
+    assert found["manifest"]["name"] == name
+    assert f"samzoo pull {name} downloads {size / 1e6:.1f} MB" in err
+    assert main(["show", name]) == 0
+    assert capsys.readouterr().out == (card.read_text() if card.is_file() else f"{name}: no card\n")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_semicolons_separate_indexes_so_that_paths_may_have_spaces(zoo, monkeypatch, tmp_path):
+    place = tmp_path / "our zoo" / "index.json"
+    place.parent.mkdir()
+    shutil.copytree(zoo / "toy", place.parent / "toy")
+    write_index([place.parent / "toy"], place)
+    monkeypatch.setenv("SAMZOO_INDEX", f" {place} ;; https://lab.example/index.json")
+    assert locations() == [place.as_uri(), "https://lab.example/index.json"]
+    monkeypatch.setenv("SAMZOO_INDEX", str(place))
+    assert find_entry(name_of(zoo)) is not None
+
+
+def test_urls_separated_by_a_space_are_refused_with_the_separator(monkeypatch):
+    monkeypatch.setenv("SAMZOO_INDEX", "https://a.example/index.json https://b.example/index.json")
+    with pytest.raises(InputError, match="a URL has no spaces; separate several by ';'"):
+        locations()
+
+
+def test_a_mistyped_model_is_guessed_from_the_indexes(zoo, monkeypatch):
+    monkeypatch.setenv("SAMZOO_INDEX", str(zoo / "index.json"))
+    name = name_of(zoo)
+    with pytest.raises(NotFoundError, match=f"did you mean {name!r}?"):
+        resolve(f"{name}s")
+    with pytest.raises(NotFoundError, match=r"did you mean 'nuclei-vit-t'\?"):
+        resolve("nuclei-vitt")
+
+
 def test_a_model_that_changed_after_the_index_is_refused(zoo, monkeypatch):
     manifest = zoo / "toy" / "samzoo.json"
     manifest.write_bytes(manifest.read_bytes() + b"\n")
@@ -123,7 +178,7 @@ def test_an_index_from_the_web_names_no_file_of_ours(zoo, server):
 
 
 def test_a_broken_index_hides_no_other_model(zoo, monkeypatch, capsys):
-    monkeypatch.setenv("SAMZOO_INDEX", f"{zoo / 'none.json'} {zoo / 'index.json'}")
+    monkeypatch.setenv("SAMZOO_INDEX", f"{zoo / 'none.json'};{zoo / 'index.json'}")
     assert main(["list"]) == 0
     captured = capsys.readouterr()
     assert name_of(zoo) in captured.out

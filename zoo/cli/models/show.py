@@ -24,19 +24,29 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def run(options: ShowOptions) -> Result:
-    """Print a model's card."""
+    """Print a model's card; of a model that was not pulled, only what describes it is read."""
     from samzoo.runtime.formats.manifest import CARD_FILE, Manifest
-    from samzoo.zoo.hub.names import resolve
+    from samzoo.zoo.downloads.retrieval import read_description
+    from samzoo.zoo.hub.names import remote_place, resolve
 
-    folder = resolve(options.reference)
-    manifest = Manifest.read(folder)
-    card = folder / CARD_FILE
-    text = f"{manifest.name}: no card"
-    if card.is_file():
-        text = card.read_text(encoding="utf-8", errors="replace")
+    place = remote_place(options.reference)
+    if place is not None:
+        manifest, text = read_description(place)
+        size = sum(entry.size for entry in manifest.files)
+        found: Result = {"folder": None, "download_bytes": size}
+        notes = [
+            f"not on this computer; samzoo pull {options.reference} downloads {size / 1e6:.1f} MB"
+        ]
+    else:
+        folder = resolve(options.reference)
+        manifest, card = Manifest.read(folder), folder / CARD_FILE
+        text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else None
+        found, notes = {"folder": str(folder)}, []
+    text = f"{manifest.name}: no card" if text is None else text
     # A card comes from a stranger: no control sequences for the terminal.
     text = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
-    return {"text": text, "folder": str(folder), "manifest": to_json(manifest)}
+    result = {"text": text, **found, "manifest": to_json(manifest)}
+    return {**result, "notes": notes} if notes else result
 
 
 VERB = Verb(
