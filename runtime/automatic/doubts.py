@@ -56,6 +56,8 @@ nuclei-vit-t: 51 images of fluorescence have ratios of 0.5 to 1.8."""
 LOW_IOU = 0.5
 """Predicted IoU below which a mask is likely wrong (own choice: the usual threshold of a match)."""
 
+NO_OBJECT = "no object was found; look at the image, and check that the model is for such ones"
+
 KEY = "images"
 """Where the training's record stands in ``ModelConfig.source["training"]``."""
 
@@ -170,7 +172,7 @@ def label_doubts(
                 f"no object was found, though the model takes {share:.0%} of the image for "
                 f"objects; {_OTHER_KIND}"
             ]
-        return ["no object was found; look at the image, and check that the model is for such ones"]
+        return [NO_OBJECT]
     found = []
     labelled = float(areas.sum()) / labels.size
     if share > SOME_FOREGROUND and labelled < WITHOUT_OBJECTS * share:

@@ -52,9 +52,8 @@ def discs(radius, *, count=4, side=200):
 def test_the_shipped_model_says_what_it_was_trained_on(config):
     assert known_of(config) == Known(background="dark", colour=False, object_diameter=34.4)
     images = [read_image(path) for path in sorted((EXAMPLES / "train/images").iterdir())]
-    assert describe_training(images, object_diameter=22.93 * 1.5) == dataclasses.asdict(
-        known_of(config)
-    )
+    record = describe_training(images, object_diameter=22.93 * 1.5)
+    assert record == {"background": "dark", "colour": False, "object_diameter": 34.4}
 
 
 @pytest.mark.parametrize("part", ["train", "val", "test"])
