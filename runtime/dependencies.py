@@ -12,11 +12,9 @@ import json
 import os
 import shutil
 import sys
-from importlib import metadata
 from types import ModuleType
 from typing import TypeGuard
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
 from samzoo.runtime.errors import MissingDependencyError
 
@@ -109,7 +107,8 @@ def install_advice(extra: str = "") -> str:
     command, url = install_command(extra), _recorded_url()
     if not _from_folder(url):
         return f"run: {command}"
-    folder = url2pathname(urlsplit(url).path)
+    folder = unquote(urlsplit(url).path)
+    folder = folder.lstrip("/") if sys.platform == "win32" else folder
     there = folder and os.path.isfile(os.path.join(folder, "pyproject.toml"))
     where = f" ({folder})" if there else ""
     return f"in your copy of samzoo's repository{where}, run: {command}"
@@ -152,9 +151,11 @@ def _recorded_url() -> str | None:
 
     A samzoo that is not installed at all runs from a folder, whose address has an empty path.
     """
+    import importlib.metadata  # takes 20 ms, and only messages need it
+
     try:
-        text = metadata.distribution("samzoo").read_text("direct_url.json")
-    except metadata.PackageNotFoundError:
+        text = importlib.metadata.distribution("samzoo").read_text("direct_url.json")
+    except importlib.metadata.PackageNotFoundError:
         return "file:"
     if not text:
         return None

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.errors import InputError, require
+from samzoo.runtime.dependencies import require
+from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.families.table import family_of
 from samzoo.runtime.formats.families.vit import vit_of

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from samzoo.runtime.dependencies import install_advice, install_command
+from samzoo.runtime.engine.providers import PROVIDERS, available_providers
 from samzoo.runtime.errors import SamzooError
 
 from .requirements import CORE, GROUPS, core_faults, is_there, version_of
@@ -75,8 +76,6 @@ def _versions(names: dict[str, str]) -> dict[str, str | None]:
 
 
 def _providers() -> list[str]:
-    from samzoo.runtime.engine.providers import available_providers
-
     try:
         return [*available_providers()]
     except ImportError:  # the problems tell of a missing or broken onnxruntime
@@ -171,8 +170,6 @@ def _table(report: dict[str, Any]) -> str:
 def _provider_row(there: Sequence[str]) -> str:
     if not there:
         return "none"
-    from samzoo.runtime.engine.providers import PROVIDERS
-
     others = [
         f"{name} with {row.package} ({row.system})"
         for name, row in PROVIDERS.items()

@@ -6,10 +6,10 @@ It imports nothing that may be missing, so that it also works in a broken instal
 
 from __future__ import annotations
 
-import importlib
+import importlib.metadata
+import importlib.util
 import re
 import sys
-from importlib import metadata, util
 
 from samzoo.runtime.dependencies import import_onnxruntime, install_advice
 
@@ -52,15 +52,15 @@ OTHERS = {"bitsandbytes": "qlora", "distributed": "large", "huggingface_hub": "h
 def version_of(package: str) -> str | None:
     """Return the version of an installed package, None if it is not installed."""
     try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
         return None
 
 
 def is_there(module: str) -> bool:
     """Tell whether a module can be found, without importing it."""
     try:
-        return util.find_spec(module) is not None
+        return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):
         return False
 
@@ -131,8 +131,8 @@ def _load(module: str) -> str:
 def _floors() -> dict[str, str]:
     """Return the least version of each package, as ``pyproject.toml`` states it."""
     try:
-        requirements = metadata.requires("samzoo") or []
-    except metadata.PackageNotFoundError:
+        requirements = importlib.metadata.requires("samzoo") or []
+    except importlib.metadata.PackageNotFoundError:
         return {}
     found = (re.match(r"([\w.-]+)>=([\d.]+)$", each) for each in requirements)
     return {match[1]: match[2] for match in found if match}
