@@ -56,7 +56,7 @@ def commands_in(text):
 
 
 def in_messages():
-    found = {}
+    found: dict[str, tuple[str, list[str]]] = {}
     for place, text in messages():
         for words in commands_in(text):
             found.setdefault(shlex.join(words), (place, words))
@@ -64,7 +64,7 @@ def in_messages():
 
 
 def in_pages():
-    found = {}
+    found: dict[str, tuple[str, list[str]]] = {}
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         for block in SHELL.findall(path.read_text(encoding="utf-8")):
             for line in block.replace("\\\n", " ").splitlines():

@@ -39,6 +39,10 @@ CAMERA_MAXIMA: Mapping[str, tuple[int, ...]] = {
 }
 """Highest values of cameras with 8, 10, 12, 14 and 16 bits."""
 
+FEW_VALUES, STRIDE = 16, 3
+"""An image with fewer values, in each third row and column, is a drawing and not from a camera (own
+choice)."""
+
 FOREGROUND = 0.5
 """Probability above which a pixel counts as foreground."""
 
@@ -256,6 +260,8 @@ def _saturation(image: Array) -> tuple[float, int]:
     """Return the share of pixels at a camera's highest value, and that value; 0 if none."""
     highest = int(image.max()) if image.dtype.name in CAMERA_MAXIMA else 0
     if highest not in CAMERA_MAXIMA.get(image.dtype.name, ()):
+        return 0.0, highest
+    if len(np.unique(image[::STRIDE, ::STRIDE])) < FEW_VALUES:
         return 0.0, highest
     at = image == highest
     return float((at.any(axis=2) if at.ndim == 3 else at).mean()), highest
