@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from samzoo.runtime.errors import require
+from samzoo.runtime.dependencies import require
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.zoo.graphs.tracing import OPSET
 from samzoo.zoo.packages.target import Source, Target
