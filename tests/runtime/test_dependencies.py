@@ -133,6 +133,7 @@ def test_extras_with_torch_are_those_of_pyproject():
 
 def test_a_missing_package_is_told_from_a_broken_one(installed, tmp_path, monkeypatch):
     installed(None)
+    assert require("json", extra="train").dumps(1) == "1"
     (tmp_path / "broken_package.py").write_text("raise ImportError('libgone.so: not\\n found')\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(MissingDependencyError) as caught:

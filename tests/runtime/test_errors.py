@@ -43,7 +43,8 @@ def test_a_shown_value_is_one_short_line_of_ascii_without_control_characters(val
     assert text.isprintable()
 
 
-def test_a_missing_package_is_told_with_the_extra_that_brings_it():
-    with pytest.raises(errors.MissingDependencyError, match=r"no_such_package.*samzoo\[train\]"):
-        errors.require("no_such_package", extra="train")
-    assert errors.require("json", extra="train").dumps(1) == "1"
+def test_a_guess_ignores_case_and_prefers_letters_that_changed_places():
+    assert errors.did_you_mean("Lora", ["lora", "qlora"]) == "; did you mean 'lora'?"
+    assert errors.did_you_mean("--modle", ["--mode", "--model"]) == "; did you mean '--model'?"
+    assert errors.did_you_mean("banana", ["lora", "fact"]) == ""
+    assert errors.did_you_mean("x", []) == ""
