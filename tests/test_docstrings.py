@@ -33,7 +33,7 @@ FILE = re.compile(r"``([\w./-]+\.py)``")
 
 OTHER_PROJECTS = re.compile(
     "AnyLabeling|bioimageio|bitsandbytes|CellSeg1|elf|huggingface_hub|label-studio|LiteMedSAM|"
-    "micro-sam|MobileSAM|onnxruntime|osam|peft [0-9]|samapi|samexporter|scikit-image|"
+    "micro-sam|MobileSAM|onnxruntime|osam|peft [0-9]|samapi|SAMed|samexporter|scikit-image|"
     "segment-anything|Source: torch|timm|torch-em|transformers",
     re.IGNORECASE,
 )
