@@ -11,8 +11,9 @@ that the files hold names, shapes and results only.
 - ``peft_*``: LoRA folders that peft saved, with seeded factors, and their embeddings in
   ``peft_embeddings.npz``.
 
-With ``--check FOLDER BASE MODEL`` it loads a folder that samzoo wrote for peft into ``PeftModel``,
-with ``--check-micro-sam FILE BASE MODEL KWARGS`` a checkpoint that samzoo wrote into ``PEFT_Sam``,
+With ``--check FOLDER BASE MODEL`` it loads a folder that samzoo wrote for peft (``--to
+peft-segment-anything``) into ``PeftModel``, with ``--check-micro-sam FILE BASE MODEL KWARGS`` a
+checkpoint that samzoo wrote into ``PEFT_Sam``,
 and prints the difference to the model that samzoo merged. Measured in November 2026, largest
 difference over largest value: peft at most 5.8e-7, micro-sam at most 6.8e-7.
 

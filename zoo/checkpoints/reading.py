@@ -320,6 +320,11 @@ def _tensors(items: Mapping[Any, Any], path: Path, *, where: str) -> dict[str, A
         if isinstance(tensor, Placeholder):
             raise _refused(tensor, path, where=f"{where}{shown(name)}: ")
     for name, tensor in items.items():
+        if not isinstance(name, str) and isinstance(tensor, (StoredTensor, InFile)):
+            raise FormatError(
+                f"{path}: {where}{shown(name)}: expected a name, found "
+                f"{shown(type(name).__name__)}; tensors without names cannot be assigned to layers"
+            )
         if not isinstance(name, str) or not isinstance(tensor, (StoredTensor, InFile)):
             raise FormatError(
                 f"{path}: {where}{shown(name)}: expected a tensor, found "

@@ -143,7 +143,7 @@ def choose(
         )
     if sams:
         group, prefix = sams[0]
-        _tell_the_rest(groups, group, prefix, path)
+        _tell_the_rest(groups, group, prefix, path, warn=key is None)
         model = group.items if not prefix else alike[f"{group.path}{prefix}"]
         return StateDicts(model, _decoder_beside(groups, group))
     if not any_network:
@@ -254,12 +254,15 @@ def _decoder_beside(groups: list[Group], group: Group) -> Mapping[str, Any]:
     return without_wrappers(beside[0].items) if beside else {}
 
 
-def _tell_the_rest(groups: list[Group], group: Group, prefix: str, path: Path) -> None:
+def _tell_the_rest(
+    groups: list[Group], group: Group, prefix: str, path: Path, *, warn: bool
+) -> None:
     """Say what else the file holds; tensors beside the SAM in its own dict may matter."""
     where = f"{group.path}{prefix}".strip(".")
     beside = [name for name in group.items if not str(name).startswith(prefix)]
     if beside:
-        logger.warning(
+        logger.log(
+            logging.WARNING if warn else logging.INFO,
             "%s: read the SAM under %s; left out %d more values beside it, such as %s", path,
             shown(where), len(beside), shown(beside[0], limit=60),
         )  # fmt: skip

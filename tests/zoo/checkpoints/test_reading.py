@@ -175,7 +175,7 @@ BAD_FILES = {
     "list": (lambda state: saved([1, 2]), "expected a state dict, found 'list'"),
     "no tensors": (lambda state: saved({}), "an empty state dict"),
     "number": (lambda state: saved({**state, "epoch": 3}), "'epoch': expected a tensor.*'int'"),
-    "key": (lambda state: saved({1: torch.ones(1)}), "1: expected a tensor"),
+    "key": (lambda state: saved({1: torch.ones(1)}), "1: expected a name, found .int.; tensors"),
     "only settings": (
         lambda state: saved({"net": {}, "epoch": 3}),
         "holds no tensors, only the keys 'net', 'epoch'",

@@ -310,3 +310,33 @@ def test_an_existing_output_is_kept(read, tmp_path):
         read("lora_qv")
     with pytest.raises(InputError, match=r"must end in \.pt"):
         write_foreign_adapter(tmp_path / "adapter", tmp_path / "x.safetensors", to="micro-sam")
+
+
+@pytest.mark.parametrize("prefix", ["module._orig_mod.", "model.sam.", "_orig_mod.module.sam."])
+@pytest.mark.parametrize("method", ["lora_qv", "ssf", "qlora", "late_full"])
+def test_adapters_are_read_behind_any_prefix(method, prefix, seeded_base, tmp_path):
+    tensors = checkpoint_tensors(method, seeded_base)
+    plain = write_checkpoint(tmp_path, method, seeded_base)
+    wrapped = tmp_path / "wrapped.safetensors"
+    write_tensors(wrapped, {f"{prefix}{name}": value for name, value in tensors.items()}, {})
+    for source, output in ((plain, "plain"), (wrapped, "other")):
+        read_foreign_adapter(source, tmp_path / output, base=seeded_base)
+    (one, first), (two, second) = read_adapter(tmp_path / "plain"), read_adapter(tmp_path / "other")
+    assert (one.method, one.hyperparameters) == (two.method, two.hyperparameters)
+    assert set(first) == set(second)
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_a_key_chooses_one_of_two_adapters(seeded_base, tmp_path):
+    tensors = checkpoint_tensors("lora_qv", seeded_base)
+    name = "image_encoder.blocks.0.attn.qkv.w_b_linear_q.weight"
+    second = {**tensors, name: tensors[name] + 1}
+    path = tmp_path / "two.safetensors"
+    both = {**{f"student.{n}": v for n, v in tensors.items()},
+            **{f"teacher.{n}": v for n, v in second.items()}}  # fmt: skip
+    write_tensors(path, both, {})
+    with pytest.raises(FormatError, match="holds 2 SAMs, under 'student', 'teacher'"):
+        read_foreign_adapter(path, tmp_path / "out", base=seeded_base)
+    read_foreign_adapter(path, tmp_path / "out", base=seeded_base, key="teacher")
+    found = read_adapter(tmp_path / "out")[1]["image_encoder.blocks.0.attn.qkv.lora_b.q"]
+    np.testing.assert_array_equal(found, second[name])
