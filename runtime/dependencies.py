@@ -8,6 +8,7 @@ switched off before it loads.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import os
 import shutil
@@ -55,6 +56,21 @@ def require(name: str, *, extra: str) -> ModuleType:
             f"this step needs the package {name!r}, which {_why(error, name)}; "
             f"{install_advice(extra)}"
         ) from error
+
+
+def require_installed(name: str, *, extra: str) -> None:
+    """Check that an optional package is there, without the seconds that importing it may take.
+
+    Args:
+        name: The import name.
+        extra: The extra of samzoo that installs it.
+
+    Raises:
+        MissingDependencyError: The package is not installed.
+    """
+    if name not in sys.modules and importlib.util.find_spec(name) is not None:
+        return
+    require(name, extra=extra)
 
 
 def import_onnxruntime(module: str = "onnxruntime") -> ModuleType:

@@ -8,6 +8,7 @@ from samzoo.runtime.engine.model_spec import ModelSpec
 from samzoo.runtime.engine.providers import CPU
 from samzoo.runtime.engine.sessions import OnnxNetworks
 from samzoo.runtime.engine.shared_encoder import open_adapters
+from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.manifest import AIS_DECODER, ENCODER, MASK_DECODER, Manifest, reader
 
 from .model import Model
@@ -25,7 +26,7 @@ def load(
     Args:
         package: The package's folder.
         base: The folder of the package with the encoder, if this package has adapters only;
-            ``samzoo.zoo.load`` finds it. A package with an encoder ignores it.
+            ``samzoo.zoo.load`` finds it.
         threads: CPU threads of one operator; all cores by default.
         provider: Where the graphs run: ``cpu``, ``cuda``, ``coreml``, ``openvino`` or
             ``directml``; see ``docs/api.md``. No other provider is used instead.
@@ -35,7 +36,8 @@ def load(
         chooses another.
 
     Raises:
-        InputError: ``threads`` is below 1, or there is no such provider.
+        InputError: ``threads`` is below 1, there is no such provider, or ``base`` is given for a
+            package that has an encoder.
         MissingDependencyError: This onnxruntime does not have the provider, or (at first use) its
             libraries do not load.
         NotFoundError: There is no package in this folder, or ``base`` is missing.
@@ -56,6 +58,8 @@ is missing)
     """
     folder = Path(package)
     manifest = Manifest.read(folder)
+    if base is not None and manifest.encoder_from is None:
+        raise InputError(f"base: found {str(base)!r}, but {folder} has its own encoder; omit base")
     spec = ModelSpec(
         str(folder.resolve()), None if base is None else str(Path(base).resolve()),
         threads=threads, provider=provider,

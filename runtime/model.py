@@ -86,6 +86,7 @@ class Model(Switchable):
 
         Raises:
             ImageError: The image cannot be used.
+            InputError: A halo is given, and the image is not tiled.
             ShapeError: A tile with its halo does not fit the model's field of view.
 
         Example:
@@ -172,8 +173,8 @@ class Model(Switchable):
 
         Raises:
             InputError: The mode is unknown, the mode needs an AIS decoder and the model has none,
-                the parameters belong to another mode, the package is too old for the mode, or more
-                than one placement is asked for with another mode or with embeddings.
+                the parameters belong to another mode, the package is too old for the mode, or an
+                option of tiles or placements is given where it would not be used.
             ImageError: The image cannot be used.
             ShapeError: A tile with its halo does not fit the model's field of view.
 

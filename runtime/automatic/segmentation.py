@@ -61,6 +61,13 @@ def segment_image(
     chosen = parameters_of(mode, parameters, config.ais)
     if mode != "amg":
         require_ais(config)
+    if isinstance(image, ImageEmbeddings):
+        for name, size_given in (("tile_shape", tile_shape), ("halo", halo)):
+            if size_given is not None:
+                raise InputError(
+                    f"{name}: found {size_given}, but embeddings have their tiles already; pass "
+                    "it to Model.embed, or pass the image"
+                )
     if placements != 1 and (mode != "ais" or isinstance(image, ImageEmbeddings)):
         raise InputError("more than one placement is for images and the mode ais")
     maps: Float3D | None = None

@@ -50,11 +50,17 @@ def embed_image(
 
     Raises:
         ImageError: The image cannot be used.
+        InputError: A halo is given, and the image is not tiled.
         ShapeError: As ``choose_tiles``.
     """
     image = check_image(image)
     size = (image.shape[0], image.shape[1])
     if shrink and tile_shape is None and config.preprocessing.scale is None:
+        if halo is not None:
+            raise InputError(
+                f"halo: found {halo}, but this model sees the whole image at once; give the tile "
+                "shape as well, or omit the halo"
+            )
         tiles = whole(size)
     else:
         tiles = choose_tiles(config, size, tile_shape, halo)

@@ -23,7 +23,7 @@ from samzoo.runtime.labels.survey import Survey
 from .annotator import annotate
 from .comparison import METRICS, Comparison, scores_of
 from .segmenter import Segmenter
-from .tasks import CONTROL_TASK, TASKS
+from .tasks import CONTROL_TASK, CORRECTED_TASKS, TASKS
 
 N_CORRECTIONS = 7
 """Rounds after the first prompt. Source: PEFT-SAM's evaluation (8 iterations in all)."""
@@ -70,9 +70,9 @@ def evaluate(
     pairs: Sequence[tuple[Path, Path]],
     *,
     tasks: Sequence[str] = TASKS,
-    seed: int = 0,
+    seed: int | None = None,
     min_object_size: int = MIN_OBJECT_SIZE,
-    n_corrections: int = N_CORRECTIONS,
+    n_corrections: int | None = None,
     meaning: LabelMeaning = AS_NUMBERED,
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
@@ -85,9 +85,9 @@ def evaluate(
         model: The model.
         pairs: Image and label files, at least one pair, as from ``reading.match_pairs``.
         tasks: A choice of ``TASKS``.
-        seed: Seed of the correction points.
+        seed: Seed of the correction points in ``ip`` and ``ib``; 0 by default.
         min_object_size: True objects with fewer pixels are left out.
-        n_corrections: Rounds of corrections in ``ip`` and ``ib``.
+        n_corrections: Rounds of corrections in ``ip`` and ``ib``; ``N_CORRECTIONS`` by default.
         meaning: What the numbers in the label files mean.
         progress: Called with ("image: task: objects", objects done, objects in all).
         say: Called with what was read, in one line, and with each sentence about what is odd.
@@ -99,11 +99,21 @@ def evaluate(
         counted in ``negatives``, unless no image has an object.
 
     Raises:
-        InputError: A task is unknown, or there is no pair.
+        InputError: A task is unknown, there is no pair, or an option of corrections is given for
+            tasks that have none.
         ImageError: An image or its labels are not usable, or no object is large enough.
         NotFoundError: A file does not exist.
     """
     check_tasks(tasks)
+    if not set(tasks) & set(CORRECTED_TASKS):
+        for option, given in (("seed", seed), ("n_corrections", n_corrections)):
+            if given is not None:
+                raise InputError(
+                    f"{option}: is for the tasks {' and '.join(CORRECTED_TASKS)}, which correct "
+                    f"masks with random points; found {', '.join(tasks)}; omit it"
+                )
+    seed = 0 if seed is None else seed
+    n_corrections = N_CORRECTIONS if n_corrections is None else n_corrections
     if not pairs:
         raise InputError("pairs: expected at least one image with labels, got none")
     survey = Survey()

@@ -5,5 +5,8 @@ from __future__ import annotations
 TASKS = ("ais", "point", "box", "ip", "ib")
 """Automatic; one point; one box; and the latter two with corrections. Tables keep this order."""
 
+CORRECTED_TASKS = ("ip", "ib")
+"""Those of them with corrections at random points, which alone need a seed."""
+
 CONTROL_TASK = "box_fill"
 """The box itself taken as the mask: what a model must beat to have understood anything."""

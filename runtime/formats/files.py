@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +42,28 @@ def read_json(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_JSON_BYTES:
         raise FormatError(f"{path}: {path.stat().st_size} bytes is too large for a config file")
     try:
-        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        value = json.loads(
+            path.read_text(encoding="utf-8"), parse_constant=_refuse_constant,
+            object_pairs_hook=unique_keys,
+        )  # fmt: skip
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{path}: not a JSON file ({error})") from error
     if not isinstance(value, dict):
         raise FormatError(f"{path}: expected a JSON object, found {shown(type(value).__name__)}")
     return value
+
+
+def unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a JSON object, for ``object_pairs_hook``; the json module keeps a key's last value.
+
+    Raises:
+        ValueError: A key stands there twice.
+    """
+    keys = [key for key, _ in pairs]
+    twice = next((key for key in keys if keys.count(key) > 1), None)
+    if twice is not None:
+        raise ValueError(f"the key {shown(twice)} stands in one object twice")
+    return dict(pairs)
 
 
 def _refuse_constant(name: str) -> None:

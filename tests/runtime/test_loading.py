@@ -32,6 +32,11 @@ def test_a_package_gives_the_labels_and_masks_of_its_rules(toy_package, toy_mode
         low_res = found[2]
 
 
+def test_a_base_for_a_package_with_its_own_encoder_is_refused(toy_package):
+    with pytest.raises(InputError, match=r"base: found 'x', but .* has its own encoder; omit base"):
+        load(toy_package, base="x")
+
+
 def test_a_package_is_opened_by_string_and_threads_do_not_matter(toy_package, discs):
     image = discs((64, 64), [(20, 20)])
     expected = load(toy_package).segment(image)

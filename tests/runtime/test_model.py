@@ -324,3 +324,20 @@ def test_one_object_alone_and_among_many_gets_the_same_mask(toy_model, image):
 def test_no_object_gives_no_mask(toy_model, image):
     masks, scores, low_res = toy_model.prompt(toy_model.embed(image), boxes=np.zeros((0, 4)))
     assert (masks.shape, scores.shape, low_res.shape) == ((0, 120, 128), (0,), (0, 1, 64, 64))
+
+
+@pytest.mark.parametrize("option", ["tile_shape", "halo"])
+def test_tiles_cannot_be_chosen_for_embeddings_that_have_theirs(toy_model, discs, option):
+    embeddings = toy_model.embed(discs((64, 64), [(20, 20)]))
+    with pytest.raises(InputError, match=f"{option}: found .* embeddings have their tiles already"):
+        toy_model.segment(embeddings, **{option: (20, 20)})
+
+
+def test_a_halo_without_tiles_is_refused(toy_config, toy_networks, discs):
+    model = Model(toy_config(scale=None), toy_networks)
+    image = discs((100, 80), [(20, 20)])
+    with pytest.raises(InputError, match=r"halo: found .* sees the whole image at once"):
+        model.embed(image, halo=(8, 8))
+    with pytest.raises(InputError, match="halo: found"):
+        model.segment(image, mode="amg", halo=(8, 8))
+    assert len(model.embed(image, tile_shape=(40, 40), halo=(8, 8)).tiles) > 1

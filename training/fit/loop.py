@@ -9,15 +9,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from samzoo.runtime.errors import NotFoundError, OutputExistsError
 from samzoo.training.config import TrainConfig
 from samzoo.training.data.reading import Annotated
 
 from .interrupts import interrupts_held_back
-from .run import LAST, Run
+from .readiness import check_settings
 from .schedule import Status, finished, out_of_time, status
+from .validation import check_validation_data
+
+if TYPE_CHECKING:
+    from .run import Run
 
 __all__ = ["Report", "Status", "train"]
 
@@ -62,10 +65,10 @@ def train(
         InputError: Data, settings or base cannot be used, or the loss is not finite.
         StorageError: A checkpoint cannot be written; the last good one stays.
     """
-    if output.exists() and not resume:
-        raise OutputExistsError(f"{output}: exists already; resume it or choose another folder")
-    if resume and not (output / LAST).is_file():
-        raise NotFoundError(f"{output / LAST}: no such file; there is no run to resume")
+    check_settings(base=base, method=method, config=config, output=output, resume=resume)
+    check_validation_data(val_data, config.min_object_size)
+    from .run import Run  # imports torch, which takes seconds
+
     run = Run(base, train_data, val_data, method, config, output)
     if resume:
         run.load()

@@ -42,12 +42,13 @@ from .allocation import keep_freed_memory
 from .average import WeightAverage
 from .learner import Learner
 from .preparation import finetunable
+from .readiness import LAST
 from .schedule import History, fraction_done, learning_rate_factor
 from .state import load_state, read_progress, save_state
 from .thresholds import placements, search_thresholds
-from .validation import check_validation_data, possible_tasks, validate
+from .validation import possible_tasks, validate
 
-LAST, BEST, LOG = "checkpoints/last.safetensors", "checkpoints/best.safetensors", "log.jsonl"
+BEST, LOG = "checkpoints/best.safetensors", "log.jsonl"
 
 EMBEDDINGS = "embeddings"
 
@@ -68,7 +69,6 @@ class Run:
         settings = row.settings(config.hyperparameters, where="config")
         self.config, self.output, self.base = config, output, base
         self.tasks = possible_tasks(config)
-        check_validation_data(val_data, config.min_object_size)
         shown, chosen_on = contents(train_data), contents(val_data)
         refuse_shared(shown, chosen_on)
         self.contents = {
@@ -88,6 +88,7 @@ class Run:
         preprocessing = self.sam.config.preprocessing
         samples = [prepare(a, preprocessing, self.sam.config.image_size) for a in train_data]
         self.data_digest = data_digest(samples)
+        self.val_data_digest = data_digest(val_data)
         factors = [
             s.labels.shape[0] / a.labels.shape[0] for s, a in zip(samples, train_data, strict=True)
         ]
@@ -211,7 +212,7 @@ class Run:
         if not isinstance(theirs, dict):
             raise FormatError(f"{path}: not the last checkpoint of a training run")
         for key, value in self._settings().items():
-            if theirs.get(key) != value:
+            if theirs.get(key, value if key == "val_data_digest" else None) != value:
                 raise InputError(
                     f"{path}: this run was started with another {key}; resume it with the same "
                     "base, data and settings, or choose another output folder"
@@ -238,7 +239,7 @@ class Run:
             rng=self.rng,
         )
         ais, best = self.config.ais, dict(self.history.best)
-        if self.config.search_ais and "ais" in self.tasks:
+        if self.config.search_ais and self.config.ais_decoder is not None:
             model = self._model()
             size = self.config.min_object_size  # the search counts the same objects as validation
             views = [
@@ -294,5 +295,6 @@ class Run:
             "method": self.method,
             "base_digest": self.base_config.weights_digest,
             "data_digest": self.data_digest,
+            "val_data_digest": self.val_data_digest,
             "config": to_json(self.config),
         }

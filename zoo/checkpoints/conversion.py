@@ -67,8 +67,8 @@ def convert(
             checkpoint's; see ``resize_base``.
         force: Replace an existing ``output``.
         source: JSON values to add to the config's ``source``: ``name``, ``license``, ``url``,
-            ``huggingface`` (``ORG/NAME``, the ``base_model`` of model cards), or others; ``file``
-            and ``sha256`` are always the checkpoint's own.
+            ``huggingface`` (``ORG/NAME``, the ``base_model`` of model cards), or others, but not
+            ``file`` and ``sha256``, which are the checkpoint's own.
 
     Returns:
         ``output``.
@@ -81,6 +81,9 @@ def convert(
         OutputExistsError: ``output`` exists and ``force`` is false.
         StorageError: A file cannot be read or written.
     """
+    for key in ("file", "sha256"):
+        if key in (source or {}):
+            raise InputError(f"source: {key} is the checkpoint's own; omit it")
     check_output(output, force=force)
     for given in (checkpoint, *([decoder] if decoder is not None else [])):
         original = given.resolve()

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 
 from samzoo.runtime.errors import InputError, MissingDependencyError, NotFoundError
 
+from .environment import check_environment
 from .parser import parse
 from .verb import Result
 
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # argparse has printed its message
         return int(stop.code or 0)
     try:
+        check_environment(os.environ)
         with _termination_interrupts():
             result = call.verb.run(call.options)
     except KeyboardInterrupt as stop:

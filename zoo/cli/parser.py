@@ -9,7 +9,14 @@ from __future__ import annotations
 import dataclasses
 import re
 import sys
-from argparse import SUPPRESS, Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import (
+    SUPPRESS,
+    Action,
+    ArgumentError,
+    ArgumentParser,
+    Namespace,
+    RawDescriptionHelpFormatter,
+)
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
@@ -153,6 +160,8 @@ def _add_verb(words: Any, word: str, name: str, verb: Verb[Any]) -> None:
     parser: ArgumentParser = words.add_parser(
         word, help=verb.purpose, description=verb.purpose, epilog=f"example: {verb.example}"
     )
+    for action in (None, "store"):
+        parser.register("action", action, _Once)
     verb.add_options(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
@@ -194,6 +203,19 @@ class Parser(ArgumentParser):
             if name.startswith("--") and not any(option.startswith(name) for option in options):
                 return did_you_mean(name, options)
         return ""
+
+
+class _Once(Action):
+    """Stores an option's value; argparse alone would drop all values but the last."""
+
+    def __call__(
+        self, parser: ArgumentParser, namespace: Namespace, values: Any, option: str | None = None
+    ) -> None:
+        given: frozenset[str] = getattr(namespace, "given_once", frozenset())
+        if option is not None and self.dest in given:
+            raise ArgumentError(self, "is given twice; give it once")
+        namespace.given_once = given | {self.dest}
+        setattr(namespace, self.dest, values)
 
 
 class _Version(Action):

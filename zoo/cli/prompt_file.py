@@ -16,7 +16,7 @@ from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, did_you_mean, shown
 from samzoo.runtime.evaluation.prompt_simulation import object_boxes
 from samzoo.runtime.formats.config import ModelConfig
-from samzoo.runtime.formats.files import MAX_JSON_BYTES
+from samzoo.runtime.formats.files import MAX_JSON_BYTES, unique_keys
 from samzoo.runtime.labels.files import read_labels
 from samzoo.runtime.prompts.batches import central_tile
 from samzoo.runtime.prompts.derivation import mask_as_logits, prompt_of_mask
@@ -70,7 +70,7 @@ def read_prompts(path: Path) -> list[dict[str, Any]]:
     if path.stat().st_size > MAX_JSON_BYTES:
         raise FormatError(f"{path}: {path.stat().st_size} bytes is too large for a prompt file")
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{path}: not a JSON file ({error})") from error
     if not isinstance(value, list) or not value:

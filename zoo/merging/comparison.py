@@ -9,13 +9,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.dependencies import require
+from samzoo.runtime.dependencies import require, require_installed
 from samzoo.runtime.formats.adapter import AdapterConfig, open_adapter, read_adapter
 from samzoo.runtime.formats.arrays import Array
 from samzoo.runtime.formats.fields import to_json
@@ -54,9 +53,9 @@ def require_packages(adapter: Path) -> None:
         FormatError: The adapter is damaged.
         MissingDependencyError: torch is not installed, or bitsandbytes for QLoRA.
     """
-    require("torch", extra="train")
+    require_installed("torch", extra="train")
     if get_method(open_adapter(adapter)[0].method).quantized is not None:
-        import_module("samzoo.training.methods.four_bit_layers")
+        require_installed("bitsandbytes", extra="qlora")
 
 
 def merge_differences(

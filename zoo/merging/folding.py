@@ -17,6 +17,7 @@ from samzoo.runtime.formats.adapter import (
     base_folder,
     check_base,
     open_adapter,
+    read_adapter_config,
 )
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import ModelConfig
@@ -27,7 +28,13 @@ from samzoo.runtime.formats.outputs import check_output_folder, write_folder
 from samzoo.runtime.formats.tensor_files import TensorFile, stream_tensors
 from samzoo.training.methods import get_method
 
-from .merged_weights import DEFAULT_QLORA_BASE, QLORA_BASES, MergedWeights, QloraBase
+from .merged_weights import (
+    DEFAULT_QLORA_BASE,
+    QLORA_BASES,
+    MergedWeights,
+    QloraBase,
+    check_qlora_base,
+)
 
 
 def merge(
@@ -48,7 +55,7 @@ def merge(
         output: The model folder to write.
         base: The base's folder; by default the folder where it lay while training.
         qlora_base: Fold a QLoRA adapter into the ``dequantized`` weights it was trained on, or into
-            the ``original`` ones. For other methods, this makes no difference.
+            the ``original`` ones. For other methods, only the default is allowed.
         force: Replace an existing ``output``.
 
     Returns:
@@ -58,7 +65,7 @@ def merge(
         NotFoundError: A file is missing.
         WrongBaseError: The base is not the one the adapter was trained on.
         FormatError: A file is damaged, shapes do not fit, or a merged value is not finite.
-        InputError: The method or an argument is unknown.
+        InputError: The method or an argument is unknown, or ``qlora_base`` is not for the adapter.
         OutputExistsError: ``output`` exists and ``force`` is false.
         StorageError: The disk is full or the folder cannot be written.
 
@@ -74,6 +81,7 @@ def merge(
         ['config.json', 'model.safetensors']
     """
     check_output_folder(output, force=force, inputs=input_folders(adapter, base))
+    check_qlora_base(qlora_base, [read_adapter_config(adapter / ADAPTER_CONFIG_FILE).method])
     config, base_digest, weights = _open(adapter, base, qlora_base)
     written: list[ModelConfig] = []
 

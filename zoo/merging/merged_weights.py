@@ -6,12 +6,12 @@ mapping with the merged weights under the original SAM names. It needs the memor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Generic, Literal, get_args
 
 import numpy as np
 
-from samzoo.runtime.errors import FormatError, shown
+from samzoo.runtime.errors import FormatError, InputError, shown
 from samzoo.runtime.formats.adapter import AdapterConfig
 from samzoo.runtime.formats.architecture import AisDecoderConfig, Architecture
 from samzoo.runtime.formats.arrays import Array, Tensors
@@ -27,6 +27,25 @@ QLORA_BASES: tuple[QloraBase, ...] = get_args(QloraBase)
 DEFAULT_QLORA_BASE: QloraBase = "dequantized"
 """The weights that a QLoRA adapter is folded into. ``dequantized``: those it was trained on,
 rounded to 4 bits and back. ``original``: the base's own, as in PEFT-SAM's released code."""
+
+
+def check_qlora_base(given: str, methods: Sequence[str]) -> None:
+    """Refuse a choice of weights that would make no difference.
+
+    Args:
+        given: The value of ``qlora_base``.
+        methods: The methods of the adapters that are folded; none for a model.
+
+    Raises:
+        InputError: The value is unknown, or it is not the default and no adapter was trained on
+            rounded weights.
+    """
+    if given not in QLORA_BASES:
+        raise InputError(f"qlora_base: found {shown(given)}, allowed: {', '.join(QLORA_BASES)}")
+    quantized = any(get_method(method).quantized is not None for method in methods)
+    if given != DEFAULT_QLORA_BASE and not quantized:
+        found = ", ".join(methods) or "a model"
+        raise InputError(f"qlora_base is for QLoRA adapters, found {found}; omit it")
 
 
 class MergedWeights(Mapping[str, Array]):

@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from samzoo.runtime.dependencies import require
+from samzoo.runtime.dependencies import require, require_installed
 from samzoo.runtime.engine.sessions import OnnxNetworks
 from samzoo.runtime.errors import InputError, NotFoundError, shown
-from samzoo.runtime.formats.adapter import is_adapter
+from samzoo.runtime.formats.adapter import ADAPTER_CONFIG_FILE, is_adapter, read_adapter_config
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import AisParameters, ModelConfig
 from samzoo.runtime.formats.files import sha256_of
@@ -36,7 +36,7 @@ from samzoo.runtime.model import Model
 from samzoo.zoo.graphs.memory_release import return_freed_memory
 from samzoo.zoo.graphs.tracing import export_graphs
 from samzoo.zoo.merging.folding import input_folders, merged
-from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE, QloraBase
+from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE, QloraBase, check_qlora_base
 
 from .card import render_card
 from .self_test import TEST_FILE, TEST_ROLE, write_test
@@ -113,13 +113,23 @@ def export(
         ['ais_decoder.onnx', 'encoder.onnx', 'mask_decoder.onnx']
     """
     check_precision(precision)
-    inputs = input_folders(source, base) if is_adapter(source) else [source]
+    methods: list[str] = []
+    if is_adapter(source):
+        inputs = input_folders(source, base)
+        methods = [read_adapter_config(source / ADAPTER_CONFIG_FILE).method]
+    elif base is not None:
+        raise InputError(f"base is the base of an adapter, but {source} is not one; omit it")
+    else:
+        inputs = [source]
+    check_qlora_base(qlora_base, methods)
     check_output_folder(output, force=force, inputs=inputs)
     for path in files or {}:
         check_relative(path, where="files")
-    require("torch", extra="export")
-    from samzoo.training.networks.sam import Sam, load_weights
-
+    for needed in (
+        "torch",
+        "onnx",
+    ):  # imported after all checks, since it takes seconds
+        require_installed(needed, extra="export")
     package, config, tensors = _read_source(source, base, qlora_base)
     if package is not None:
         files = {**_other_files(source, package), **(files or {})}
@@ -137,6 +147,9 @@ def export(
         card=dict(card or (package.card if package else {})),
         software=software_versions(),
     )
+    require("torch", extra="export")
+    from samzoo.training.networks.sam import Sam, load_weights
+
     sam = Sam(config)
     load_weights(sam, tensors, where=str(source))
     graphs = export_graphs(

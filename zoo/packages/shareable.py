@@ -18,7 +18,7 @@ from samzoo.runtime.formats.adapter import (
 from samzoo.runtime.formats.manifest import check_name
 from samzoo.training.methods import get_method
 from samzoo.training.methods.table import factored_methods
-from samzoo.zoo.merging.merged_weights import QloraBase
+from samzoo.zoo.merging.merged_weights import QloraBase, check_qlora_base
 
 
 def read_configs(adapters: Mapping[str, Path]) -> dict[str, AdapterConfig]:
@@ -77,6 +77,7 @@ def common_quantization(
     Raises:
         InputError: The adapters need different weights.
     """
+    check_qlora_base(qlora_base, [config.method for config in configs.values()])
     needed: dict[str, str | None] = dict.fromkeys(configs)
     if qlora_base == "dequantized":
         for name, config in configs.items():

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from samzoo.runtime.dependencies import require
+from samzoo.runtime.dependencies import require_installed
 from samzoo.runtime.engine.sessions import OnnxNetworks
 from samzoo.runtime.engine.shared_encoder import adapted_networks
 from samzoo.runtime.errors import InputError
@@ -225,8 +225,11 @@ def prepared(
     folder = base_folder(configs[first], adapters[first], base)
     sources = [path for source in adapters.values() for path in input_folders(source, folder)]
     check_output_folder(output, force=force, inputs=[*sources, *inputs])
-    require("torch", extra="export")
-    require("onnx", extra="export")
+    for needed in (
+        "torch",
+        "onnx",
+    ):  # imported after all checks, since it takes seconds
+        require_installed(needed, extra="export")
     digest = ModelConfig.read(folder / CONFIG_FILE).weights_digest
     for name, config in configs.items():
         check_base(config, adapters[name], folder, digest)

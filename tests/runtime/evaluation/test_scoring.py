@@ -192,6 +192,15 @@ def test_unknown_tasks_missing_objects_and_other_sizes_are_refused():
         evaluate(model, [])
 
 
+@pytest.mark.parametrize("option", ["seed", "n_corrections"])
+def test_an_option_of_corrections_is_refused_for_tasks_without_them(option):
+    labels = make_labels()
+    with pytest.raises(
+        InputError, match=f"{option}: is for the tasks ip and ib, .* found ais, box"
+    ):
+        evaluate(Recorder(labels, perfect), [], tasks=["ais", "box"], **{option: 3})
+
+
 def test_a_report_holds_means_rows_counts_and_settings(tmp_path):
     labels = make_labels()
     pairs = []

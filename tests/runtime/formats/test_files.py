@@ -27,6 +27,7 @@ from samzoo.runtime.formats.files import (
         (b"[" * 100_000, "not a JSON file"),
         (b'{"a": NaN}', "not a JSON file .NaN is not a number in JSON"),
         (b'{"a": -Infinity}', "not a JSON file"),
+        (b'{"a": 1, "b": {"c": 1, "c": 2}}', "the key 'c' stands in one object twice"),
         (b"[1]", "expected a JSON object, found 'list'"),
         (b'"x"', "expected a JSON object, found 'str'"),
     ],

@@ -34,7 +34,8 @@ from samzoo.training.data.reading import Annotated, median_diameter  # noqa: E40
 from samzoo.training.fit import learner  # noqa: E402
 from samzoo.training.fit import loop as fit  # noqa: E402
 from samzoo.training.fit.objectives import distance_loss, interactive_step  # noqa: E402
-from samzoo.training.fit.run import BEST, LAST, LOG, Run  # noqa: E402
+from samzoo.training.fit.readiness import LAST  # noqa: E402
+from samzoo.training.fit.run import BEST, LOG, Run  # noqa: E402
 from samzoo.training.fit.validation import validate  # noqa: E402
 
 CONFIG = TrainConfig(
@@ -676,6 +677,7 @@ def test_there_must_be_something_to_resume(train, tmp_path):
         ({"method": "full"}, "method"),
         ({"base": "tiny_vit"}, "base_digest"),
         ({"train_data": [annotated(5, (80, 90))]}, "data_digest"),
+        ({"val_data": [annotated(2)]}, "val_data_digest"),
     ],
 )
 def test_other_settings_cannot_resume_a_run(train, tmp_path, changes, key):

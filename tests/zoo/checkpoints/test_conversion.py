@@ -174,7 +174,7 @@ def test_converted_vit_gives_the_outputs_of_segment_anything(sam, checkpoint, tm
 
 
 def test_config_says_where_the_weights_came_from(checkpoint, tmp_path):
-    base = convert(checkpoint, tmp_path / "base", source={"license": "MIT", "file": "lie.pth"})
+    base = convert(checkpoint, tmp_path / "base", source={"license": "MIT"})
     config = ModelConfig.read(base / "config.json")
     assert config.source == {
         "name": None,
@@ -184,6 +184,13 @@ def test_config_says_where_the_weights_came_from(checkpoint, tmp_path):
     }
     assert config.weights_digest == weights_digest(read_tensors(base / "model.safetensors"))
     assert sorted(path.name for path in base.iterdir()) == ["config.json", "model.safetensors"]
+
+
+@pytest.mark.parametrize("key", ["file", "sha256"])
+def test_what_the_checkpoint_says_of_itself_cannot_be_given(checkpoint, tmp_path, key):
+    with pytest.raises(InputError, match=f"source: {key} is the checkpoint's own; omit it"):
+        convert(checkpoint, tmp_path / "base", source={key: "lie"})
+    assert not (tmp_path / "base").exists()
 
 
 def test_known_weights_are_named_whatever_their_container(sam, checkpoint, tmp_path, monkeypatch):

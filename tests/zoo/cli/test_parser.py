@@ -158,3 +158,25 @@ def test_no_verb_prints_the_help_and_exit_2(words, first, capsys):
     assert err.startswith("usage: samzoo")
     assert f"  {first} " in err
     assert "error" not in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "segment a.tif -o l.tif --model a --model b",
+        "segment a.tif -o l.tif --output m.tif",
+        "evaluate --images a --labels b -o r.json --seed 1 --seed 2",
+        "sum a b --weights 1 2 -o s --weights 1",
+    ],
+)
+def test_an_option_given_twice_is_refused_not_overridden(words, capsys):
+    assert main(words.split()) == 2
+    assert re.search(r"argument .*: is given twice; give it once", capsys.readouterr().err)
+
+
+def test_an_option_that_may_be_repeated_keeps_all_values():
+    words = "prompt a.tif -o l.tif --point 1 2 --point 3 4 --box 1 2 3 4 --box 5 6 7 8"
+    options = parse(words.split()).options
+    assert (options.point, len(options.box)) == (((1.0, 2.0), (3.0, 4.0)), 2)
+    options = parse("export a -o p --target osam --target cvat".split()).options
+    assert options.target == ("osam", "cvat")

@@ -78,6 +78,7 @@ def test_boxes_alone_need_no_points():
     [
         ("", "not a JSON file"),
         ("[" * 100_000, "not a JSON file"),
+        ('[{"box": [0, 0, 1, 1], "box": [2, 2, 3, 3]}]', "the key 'box' stands in one object"),
         ({"points": []}, "expected a list of objects"),
         ([], "expected a list of objects"),
         ([5], "object 0: expected an object with points, labels, box, found 5"),

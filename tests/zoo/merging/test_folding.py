@@ -290,6 +290,12 @@ def test_qlora_is_folded_into_the_base_that_was_asked_for(toy_adapters, tmp_path
         np.testing.assert_allclose(weights[name], expected, atol=MERGE_TOLERANCE * 10)
 
 
+def test_a_choice_without_effect_is_refused(toy_adapters, tmp_path):
+    with pytest.raises(InputError, match="qlora_base is for QLoRA adapters, found lora; omit it"):
+        merge(toy_adapters.write(), tmp_path / "model", qlora_base="original")
+    assert not (tmp_path / "model").exists()
+
+
 def test_an_unknown_qlora_base_is_refused(toy_adapters, tmp_path):
     with pytest.raises(InputError, match="qlora_base: found 'x', allowed: original, dequantized"):
         merge(toy_adapters.write(), tmp_path / "model", qlora_base="x")  # type: ignore[arg-type]

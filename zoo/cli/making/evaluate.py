@@ -23,7 +23,7 @@ class EvaluateOptions:
     split_components: bool
     ignore: tuple[int, ...]
     tasks: str
-    seed: int
+    seed: int | None
     min_object_size: int
     model: str | None
     adapter: str | None
@@ -49,8 +49,9 @@ def add_options(parser: ArgumentParser) -> None:
         help="tasks to score, separated by commas (default: ais,point,box,ip,ib)",
     )  # fmt: skip
     parser.add_argument(
-        "--seed", type=int, default=0, help="seed of the random correction points (default: 0)"
-    )
+        "--seed", type=int,
+        help="seed of the random correction points of the tasks ip and ib (default: 0)",
+    )  # fmt: skip
     parser.add_argument(
         "--min-object-size", type=int, default=20, metavar="PIXELS",
         help="ignore annotated objects smaller than this (default: 20)",

@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from samzoo.runtime.dependencies import require
 from samzoo.runtime.errors import InputError
 from samzoo.zoo.cli.options import add_label_meaning, add_output
 from samzoo.zoo.cli.progress import TrainingBar, say
 from samzoo.zoo.cli.verb import Result, Verb
+
+if TYPE_CHECKING:
+    from samzoo.runtime.formats.config import ModelConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,11 +76,11 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(options: TrainOptions) -> Result:
     """Finetune a base."""
-    require("torch", extra="train")
     from samzoo.runtime.labels.annotation import LabelMeaning
     from samzoo.runtime.labels.survey import Survey
     from samzoo.training import TrainConfig, read_annotated, split
     from samzoo.training.fit.loop import train
+    from samzoo.training.fit.readiness import check_settings
 
     config = TrainConfig.read(options.config)
     if options.seed is not None:
@@ -87,6 +89,12 @@ def run(options: TrainOptions) -> Result:
         config = config.with_ais_decoder(options.ais_decoder)
     if (options.val_images is None) != (options.val_labels is None):
         raise InputError("--val-images and --val-labels belong together; give both or none")
+    output = options.output
+    base = check_settings(
+        base=options.base, method=options.method, config=config, output=output,
+        resume=options.resume,
+    )  # fmt: skip
+    _check_decoder(options, base)
     meaning = LabelMeaning(split_components=options.split_components, ignore=options.ignore)
     surveys = {"training": Survey()}
     training = read_annotated(
@@ -104,7 +112,6 @@ def run(options: TrainOptions) -> Result:
             say(f"{role}: {sentence}")
     read = {role: survey.facts() for role, survey in surveys.items()}
     bar = TrainingBar()
-    output = options.output
     data = {
         "images": str(options.images), "labels": str(options.labels),
         "split_components": meaning.split_components, "ignore": list(meaning.ignore), "read": read,
@@ -117,6 +124,17 @@ def run(options: TrainOptions) -> Result:
     finally:
         bar.close()
     return {"text": str(output), "adapter": str(output), "validation": scores, "read": read}
+
+
+def _check_decoder(options: TrainOptions, base: ModelConfig) -> None:
+    """Refuse to train a kind of AIS decoder that the base would not take."""
+    wanted, own = options.ais_decoder, base.architecture.ais_decoder
+    if wanted in (None, "none") or own is None or own.type == wanted:
+        return
+    raise InputError(
+        f"--ais-decoder: found {wanted!r}, but the base {options.base} has an AIS decoder of the "
+        f"kind {own.type!r}, which training continues; omit the option"
+    )
 
 
 VERB = Verb(

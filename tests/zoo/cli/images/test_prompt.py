@@ -98,8 +98,9 @@ def follow(two_discs, stack, toy_package, capsys):
     """Prompt the rod in slice 2 and follow it."""
     tifffile.imwrite("stack.tif", stack, metadata={"axes": "ZYX"})
 
-    def follow(*arguments, image="stack.tif"):
-        given = ["prompt", image, "--slice", "2", "--point", "22", "20", *map(str, arguments)]
+    def follow(*arguments, image="stack.tif", start=2):
+        given = ["prompt", image, "--slice", str(start), "--point", "22", "20"]
+        given += map(str, arguments)
         status = main([*given, "--model", str(toy_package), "--json"])
         out, errors = capsys.readouterr()
         return status, json.loads(out) if out else None, errors
@@ -126,7 +127,7 @@ def test_following_refuses_what_is_no_stack_or_slice(follow):
     assert (status, "expected slices, height and width" in errors) == (2, True)
     status, _, errors = follow("-o", "rod.png")
     assert (status, "name of a stack's label file must end in .tif" in errors) == (2, True)
-    status, _, errors = follow("-o", "rod.tif", "--slice", 6)
+    status, _, errors = follow("-o", "rod.tif", start=6)
     assert (status, "--slice: found 6, the stack has 6: 0 to 5" in errors) == (2, True)
     status, _, errors = follow("-o", "rod.tif", "--iou-threshold", 2)
     assert (status, "iou_threshold: found 2.0, allowed are 0 to 1" in errors) == (2, True)

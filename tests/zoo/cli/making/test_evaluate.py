@@ -14,12 +14,13 @@ def test_evaluate_writes_a_report_with_its_command(run, image, tmp_path):
     run("segment", image, "-o", labels)
     report = tmp_path / "report.json"
     status, out, err = run(
-        "evaluate", "--images", image, "--labels", labels, "--tasks", "ais, box", "-o", report,
+        "evaluate", "--images", image, "--labels", labels, "--tasks", "ais, box, ib", "-o", report,
         "--seed", 5,
     )  # fmt: skip
     assert status == 0
     assert err == "samzoo: 1 image, 4 objects, median diameter 10 px, smallest 10 px\n"
-    assert [line.split()[0] for line in out.splitlines()] == ["task", "ais", "box", "box_fill"]
+    rows = [line.split()[0] for line in out.splitlines()]
+    assert rows == ["task", "ais", "box", "ib", "box_fill"]
     found = json.loads(report.read_text())
     assert found["mean"]["ais"]["msa"] == 1.0
     assert found["mean"]["box"]["msa"] == 1.0

@@ -1,0 +1,91 @@
+"""The checks of a training run that need no torch, so that a mistake is told at once.
+
+In: what ``train`` was given. Out: nothing, or an error. ``loop.py`` makes these checks before it
+imports torch, and the command line before it reads any image.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from samzoo.runtime.dependencies import require_installed
+from samzoo.runtime.errors import InputError, NotFoundError, OutputExistsError
+from samzoo.runtime.formats.config import ModelConfig
+from samzoo.runtime.formats.folders import CONFIG_FILE, WEIGHTS_FILE
+from samzoo.runtime.formats.tensor_files import TensorFile
+from samzoo.training.config import TrainConfig
+from samzoo.training.methods import get_method
+
+from .validation import possible_tasks
+
+LAST = "checkpoints/last.safetensors"
+"""The checkpoint of a run's last whole step, from which it resumes."""
+
+
+def check_settings(
+    *, base: Path, method: str, config: TrainConfig, output: Path, resume: bool
+) -> ModelConfig:
+    """Check everything about a run except its images.
+
+    Args:
+        base: As in ``train``.
+        method: As in ``train``.
+        config: As in ``train``.
+        output: As in ``train``.
+        resume: As in ``train``.
+
+    Returns:
+        The base's config.
+
+    Raises:
+        OutputExistsError: ``output`` holds a run and ``resume`` is false.
+        NotFoundError: There is nothing to resume, or the base is missing.
+        FormatError: A hyperparameter is unknown or out of range, or the base is damaged.
+        InputError: The method is unknown, or a setting would not be used.
+        MissingDependencyError: A package that training needs is not installed.
+    """
+    if output.exists() and not resume:
+        raise OutputExistsError(f"{output}: exists already; resume it or choose another folder")
+    if resume and not (output / LAST).is_file():
+        raise NotFoundError(f"{output / LAST}: no such file; there is no run to resume")
+    row = get_method(method)
+    settings = row.settings(config.hyperparameters, where="config")
+    possible_tasks(config)
+    base_config = ModelConfig.read(base / CONFIG_FILE)
+    TensorFile(base / WEIGHTS_FILE)  # reads the header alone
+    row.resolved(settings, base_config.architecture)
+    _refuse_unused(config, base_config, base, method)
+    require_installed("torch", extra="train")
+    require_installed("lightning_fabric", extra="train")
+    if row.quantized is not None:
+        require_installed("bitsandbytes", extra="qlora")
+    return base_config
+
+
+def _refuse_unused(config: TrainConfig, base_config: ModelConfig, base: Path, method: str) -> None:
+    """Refuse settings that this run would not use, where they differ from the defaults."""
+    defaults = TrainConfig()
+    if get_method(method).frozen and config.freeze_encoder_after != defaults.freeze_encoder_after:
+        raise InputError(
+            f"freeze_encoder_after: found {config.freeze_encoder_after}, but the method {method} "
+            "never trains the encoder; omit it"
+        )
+    if config.n_sub_iteration == 1:
+        for name in ("learned_rounds", "corrections_after", "mask_prob"):
+            found = getattr(config, name)
+            if found != getattr(defaults, name):
+                raise InputError(
+                    f"{name}: found {found}, but n_sub_iteration is 1, and a step without "
+                    "corrections does not use it; omit it, or raise n_sub_iteration"
+                )
+    if config.learned_rounds > config.n_sub_iteration:
+        raise InputError(
+            f"learned_rounds: found {config.learned_rounds}, allowed are 0 to n_sub_iteration, "
+            f"which is {config.n_sub_iteration}"
+        )
+    own, wanted = base_config.architecture.ais_decoder, config.ais_decoder
+    if own is not None and wanted not in (None, own, defaults.ais_decoder):
+        raise InputError(
+            f"ais_decoder: found {wanted}, but the base {base} has its own AIS decoder, which "
+            f"training continues: {own}; omit ais_decoder, or choose another base"
+        )
