@@ -155,7 +155,8 @@ def folder(tmp_path, monkeypatch, toy_adapters, make_package):
     tifffile.imwrite("cells.tif", np.zeros((64, 64), np.uint8))
     for name in ("images", "labels"):
         (tmp_path / name).mkdir()
-        tifffile.imwrite(f"{name}/a.tif", np.pad(np.ones((20, 20), np.uint8), 22))
+        value = 200 if name == "images" else 1
+        tifffile.imwrite(f"{name}/a.tif", np.pad(np.full((20, 20), value, np.uint8), 22))
     for name, text in (
         ("typo", "epoch = 3"),
         ("rank", "[hyperparameters]\nrank = 0"),
