@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -195,10 +196,11 @@ def test_unknown_tasks_missing_objects_and_other_sizes_are_refused():
 @pytest.mark.parametrize("option", ["seed", "n_corrections"])
 def test_an_option_of_corrections_is_refused_for_tasks_without_them(option):
     labels = make_labels()
+    given: dict[str, Any] = {option: 3}
     with pytest.raises(
         InputError, match=f"{option}: is for the tasks ip and ib, .* found ais, box"
     ):
-        evaluate(Recorder(labels, perfect), [], tasks=["ais", "box"], **{option: 3})
+        evaluate(Recorder(labels, perfect), [], tasks=["ais", "box"], **given)
 
 
 def test_a_report_holds_means_rows_counts_and_settings(tmp_path):
