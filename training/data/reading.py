@@ -206,7 +206,7 @@ def prepare(annotated: Annotated, preprocessing: Preprocessing, image_size: int)
     return Sample(resize_image(image, size), labels, distance_targets(labels))
 
 
-def data_digest(samples: Sequence[Sample] | Sequence[Annotated]) -> str:
+def data_digest(samples: Sequence[Sample | Annotated]) -> str:
     """Return an identity of annotated images: a digest of all images and labels, in order."""
     return weights_digest({
         f"{index}/{key}": value
