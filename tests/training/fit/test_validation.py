@@ -34,8 +34,9 @@ def test_images_without_a_large_object_are_refused_by_name():
     with pytest.raises(ImageError, match="cells 1: no object of at least 5000 pixels"):
         check_validation_data([annotated(1)], 5000)
     empty = Annotated(np.zeros((9, 9), np.uint8), np.zeros((9, 9), np.int32), "empty")
-    with pytest.raises(ImageError, match="empty: no object"):
-        check_validation_data([annotated(0), empty], 0)
+    check_validation_data([annotated(0), empty], 0)  # without objects, it is data
+    with pytest.raises(ImageError, match="no validation image holds an object"):
+        check_validation_data([empty], 0)
     with pytest.raises(InputError, match="val_data: expected at least one image"):
         check_validation_data([], 20)
 
