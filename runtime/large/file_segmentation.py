@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from samzoo.runtime.automatic.doubts import NO_OBJECT
 from samzoo.runtime.automatic.modes import Mode, Parameters, parameters_of
 from samzoo.runtime.engine.model_spec import ModelSpec
 from samzoo.runtime.errors import InputError
@@ -204,9 +205,11 @@ def _in_pieces(model: Model, task: FileTask, progress: Progress | None) -> Segme
             workers_model=_workers_model(model, task),
         )
         if task.stack is None:
-            return segment_large(request, progress)
-        options = StackOptions(task.stack, task.gap_closing or 0, task.min_z_extent or 0)
-        return segment_stack(request, options, progress)
+            found = segment_large(request, progress)
+        else:
+            options = StackOptions(task.stack, task.gap_closing or 0, task.min_z_extent or 0)
+            found = segment_stack(request, options, progress)
+    return found if found.objects else dataclasses.replace(found, notes=(*found.notes, NO_OBJECT))
 
 
 @contextmanager

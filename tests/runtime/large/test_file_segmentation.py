@@ -85,7 +85,9 @@ def test_a_zarr_goes_in_pieces(model, image):
 @pytest.mark.parametrize("level", [None, 0])
 def test_parameters_count_whole_and_in_pieces(level, model, image):
     strict = AisParameters(min_size=10**6)
-    assert segment_file(model, "cells.tif", "a.tif", parameters=strict, level=level).objects == 0
+    done = segment_file(model, "cells.tif", "a.tif", parameters=strict, level=level)
+    assert done.objects == 0
+    assert sum(note.startswith("no object was found") for note in done.notes) == 1
     with pytest.raises(InputError, match="parameters of the mode ais are AisParameters"):
         segment_file(model, "cells.tif", "b.tif", parameters=AmgParameters(), level=level)
 
