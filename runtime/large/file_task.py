@@ -126,6 +126,8 @@ class FileTask:
             raise InputError(
                 f"--stack: found {self.stack!r}, allowed are {', '.join(get_args(Kind))}"
             )
+        if self.stack is not None and self.plane is not None:
+            raise InputError("--plane: --stack segments all planes; give only one of the two")
         of_volume = {"--gap-closing": self.gap_closing, "--min-z-extent": self.min_z_extent}
         given = [name for name, value in of_volume.items() if value is not None]
         if given and self.stack != "volume":
