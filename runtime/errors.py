@@ -12,6 +12,7 @@ The tree; each class also derives from the built-in that callers expect::
     |- NotFoundError (FileNotFoundError) a path or name that does not exist       exit 2
     |- MissingDependencyError (ImportError) a package is missing or broken            exit 2
     `- StorageError (OSError)              a read or write failed (disk, permissions) exit 3
+       `- WriteError                       an output cannot be written (disk full)
 
 A message says what was expected, what was found, where, and what to do next.
 """
@@ -19,7 +20,7 @@ A message says what was expected, what was found, where, and what to do next.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class SamzooError(Exception):
@@ -62,6 +63,10 @@ class StorageError(SamzooError, OSError):
     """Reading or writing failed for reasons other than the content."""
 
 
+class WriteError(StorageError):
+    """An output cannot be written; with a full disk, the next one cannot either."""
+
+
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """Suggest the known word that is most like another, as the end of a message.
 
@@ -86,3 +91,14 @@ def shown(value: object, *, limit: int = 200) -> str:
     """
     text = ascii(value) if isinstance(value, str) else repr(value)
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def all_bad(what: str, messages: Sequence[str]) -> str:
+    """Join the messages of several files in one, so that a person can mend all of them at once.
+
+    >>> print(all_bad("pairs", ["a.tif: is empty", "b.tif: is empty"]))
+    2 pairs cannot be used:
+      a.tif: is empty
+      b.tif: is empty
+    """
+    return "\n  ".join([f"{len(messages)} {what} cannot be used:", *messages])

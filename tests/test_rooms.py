@@ -25,6 +25,7 @@ FLOORS = {
         "pieces",
         "volumes",
         "large",
+        "batch",
     ),
     "training": ("config", "methods", "networks", "data", "fit"),
     "zoo": (

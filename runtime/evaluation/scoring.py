@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from samzoo.runtime.automatic.ais import remove_small
-from samzoo.runtime.errors import ImageError, InputError, shown
+from samzoo.runtime.errors import ImageError, InputError, SamzooError, all_bad, shown
 from samzoo.runtime.formats.arrays import Array, Labels2D, Progress
 from samzoo.runtime.images.label_arrays import IGNORED, check_labels
 from samzoo.runtime.images.reading import check_image
@@ -46,6 +46,14 @@ class ImageScores(TypedDict):
     scores: Scores
 
 
+class LeftOutPair(TypedDict):
+    """An image with labels that could not be used, and why."""
+
+    image: str
+    labels: str
+    message: str
+
+
 class Negatives(TypedDict):
     """Images without objects: how many, and in how many of them something was found."""
 
@@ -62,6 +70,8 @@ class Report(TypedDict):
     n_objects: int
     mean: Scores
     negatives: Negatives
+    n_left_out: int
+    left_out: list[LeftOutPair]
     images: list[ImageScores]
 
 
@@ -79,7 +89,8 @@ def evaluate(
 ) -> Report:
     """Score a model on image and label files.
 
-    All files are read and doubted before the first is scored.
+    All files are read and doubted before the first is scored. A pair that cannot be used is left
+    out and named in the report; the others are scored.
 
     Args:
         model: The model.
@@ -101,8 +112,7 @@ def evaluate(
     Raises:
         InputError: A task is unknown, there is no pair, or an option of corrections is given for
             tasks that have none.
-        ImageError: An image or its labels are not usable, or no object is large enough.
-        NotFoundError: A file does not exist.
+        ImageError: No pair is usable; the message says why for each.
     """
     check_tasks(tasks)
     if not set(tasks) & set(CORRECTED_TASKS):
@@ -117,14 +127,29 @@ def evaluate(
     if not pairs:
         raise InputError("pairs: expected at least one image with labels, got none")
     survey = Survey()
-    for image_path, label_path in pairs:
-        _, labels = read_pair(image_path, label_path, meaning=meaning, survey=survey)
-        _large_objects(labels, min_object_size, where=str(label_path))
+    usable: list[tuple[int, Path, Path]] = []
+    left_out: list[LeftOutPair] = []
+    for index, (image_path, label_path) in enumerate(pairs):
+        one = Survey()
+        try:
+            image, labels = read_pair(image_path, label_path, meaning=meaning, survey=one)
+            _large_objects(labels, min_object_size, where=str(label_path))
+        except SamzooError as error:
+            if len(pairs) == 1:
+                raise
+            left_out.append(
+                LeftOutPair(image=str(image_path), labels=str(label_path), message=str(error))
+            )
+            continue
+        survey.add(image, labels, odd=one.odd)
+        usable.append((index, image_path, label_path))
+    if not usable:
+        raise ImageError(all_bad("pairs", [pair["message"] for pair in left_out]))
     if say is not None:
         for sentence in survey.sentences():
             say(sentence)
     rows: list[ImageScores] = []
-    for index, (image_path, label_path) in enumerate(pairs):
+    for (index, image_path, label_path), content in zip(usable, survey.contents, strict=True):
         image, labels = read_pair(image_path, label_path, meaning=meaning)
         truth = _large_objects(labels, min_object_size, where=str(label_path))
         scores = evaluate_image(
@@ -136,7 +161,7 @@ def evaluate(
         n_removed = np.unique(labels[labels > 0]).size - n_objects
         rows.append(
             ImageScores(
-                image=str(image_path), labels=str(label_path), content=survey.contents[index],
+                image=str(image_path), labels=str(label_path), content=content,
                 n_objects=n_objects, n_removed=n_removed, scores=scores,
             )
         )  # fmt: skip
@@ -154,6 +179,8 @@ def evaluate(
         n_objects=sum(row["n_objects"] for row in rows),
         mean=_means(rows),
         negatives=negatives,
+        n_left_out=len(left_out),
+        left_out=left_out,
         images=rows,
     )  # fmt: skip
 

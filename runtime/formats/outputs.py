@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from samzoo.runtime.errors import NotFoundError, OutputExistsError, StorageError
+from samzoo.runtime.errors import NotFoundError, OutputExistsError, StorageError, WriteError
 
 MARKER_FILES = (
     "config.json", "adapter_config.json", "samzoo.json", "samzoo-gallery.json", "zarr.json",
@@ -51,7 +51,7 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         if isinstance(error, StorageError):
             raise
-        raise StorageError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise WriteError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         with suppress(OSError):  # the folder itself may be unusable
             temporary.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from samzoo.runtime.formats.outputs import replacing
 
 from .intensity import to_0_255
 from .label_arrays import check_labels
+from .origin import OVERLAY_SOFTWARE, png_origin
 from .reading import check_image
 
 PALETTE = np.array(
@@ -116,7 +117,7 @@ def write_overlay(path: str | Path, image: Array, labels: Labels2D) -> None:
         raise ImageError(f"{path}: found suffix {shown(path.suffix)}, overlays are written as .png")
     picture = draw_overlay(image, labels)
     with replacing(path) as temporary:
-        Image.fromarray(picture).save(temporary)
+        Image.fromarray(picture).save(temporary, pnginfo=png_origin(OVERLAY_SOFTWARE))
 
 
 def _visible(image: Array) -> Array:

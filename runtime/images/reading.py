@@ -17,6 +17,7 @@ from samzoo.runtime.formats.outputs import replacing
 
 from .image_files import ALLOWED_SHAPES, SUFFIXES, decode
 from .label_arrays import check_labels
+from .origin import LABELS_SOFTWARE, png_origin
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 
@@ -136,13 +137,14 @@ def write_labels(path: str | Path, labels: Labels2D) -> None:
         if suffix == ".png":
             from PIL import Image
 
-            Image.fromarray(data).save(temporary)
+            Image.fromarray(data).save(temporary, pnginfo=png_origin(LABELS_SOFTWARE))
         else:
             import tifffile
 
             tifffile.imwrite(
-                temporary, data, compression="zlib", photometric="minisblack", metadata=None
-            )
+                temporary, data, compression="zlib", photometric="minisblack", metadata=None,
+                software=LABELS_SOFTWARE,
+            )  # fmt: skip
 
 
 def list_images(folder_or_file: Path) -> list[Path]:

@@ -122,6 +122,25 @@ class FileTask:
             check_overlay_output(self.overlay, self.path, self.output, force=self.force)
         if self.table is not None:
             check_table_output(self.table, self.path, self.output, force=self.force)
+        self.check_options()
+        if not self.in_pieces:
+            return
+        self._refuse_mode()
+        check_large_output(self.output, self.source, force=self.force)
+        planes = stack_shape(self.source)[:-2]
+        if self.stack is None and self.plane is None and math.prod(planes) > 1:
+            count = " x ".join(map(str, planes))
+            raise InputError(
+                f"{self.path}: holds {count} planes; pass --stack volume to join objects over "
+                "slices, --stack frames to keep the planes apart, or --plane N"
+            )
+
+    def check_options(self) -> None:
+        """Refuse options that exclude each other, whatever the file.
+
+        Raises:
+            InputError: Two options exclude each other, or one needs another.
+        """
         if self.stack is not None and self.stack not in get_args(Kind):
             raise InputError(
                 f"--stack: found {self.stack!r}, allowed are {', '.join(get_args(Kind))}"
@@ -135,20 +154,14 @@ class FileTask:
                 f"{', '.join(given)}: is for volumes; pass --stack volume to join objects over the "
                 "slices of a volume"
             )
-        if not self.in_pieces:
-            return
+        if self.scheduler and self.workers:
+            raise InputError("give either --scheduler or --workers, not both")
+        if any(getattr(self, name) is not None for name in PIECEWISE):
+            self._refuse_mode()
+
+    def _refuse_mode(self) -> None:
         if self.mode != "ais":
             raise InputError(
                 f"--mode: found {self.mode!r}, allowed for images in pieces: ais; such are large "
                 f"ones, Zarr, and those with --{', --'.join(PIECEWISE)}"
-            )
-        if self.scheduler and self.workers:
-            raise InputError("give either --scheduler or --workers, not both")
-        check_large_output(self.output, self.source, force=self.force)
-        planes = stack_shape(self.source)[:-2]
-        if self.stack is None and self.plane is None and math.prod(planes) > 1:
-            count = " x ".join(map(str, planes))
-            raise InputError(
-                f"{self.path}: holds {count} planes; pass --stack volume to join objects over "
-                "slices, --stack frames to keep the planes apart, or --plane N"
             )

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from samzoo.runtime.errors import FormatError, InputError, StorageError, shown
+from samzoo.runtime.errors import FormatError, InputError, WriteError, shown
 from samzoo.runtime.formats.files import read_json, write_json
 from samzoo.runtime.formats.outputs import write_bytes
 
@@ -73,7 +73,8 @@ class WorkFolder:
                 )
             if not different:
                 return True
-        if self.folder.exists() and any(self.folder.iterdir()):
+        left = self.folder.iterdir() if self.folder.exists() else ()
+        if any(not path.name.startswith(".") for path in left):  # hidden: of a killed run
             raise InputError(f"{self.folder}: is in the way; remove it or choose another output")
         self._make(self.folder)
         write_json(self.folder / STATE_FILE, state)
@@ -83,7 +84,7 @@ class WorkFolder:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StorageError(f"{folder}: cannot be made ({error.strerror or error})") from error
+            raise WriteError(f"{folder}: cannot be made ({error.strerror or error})") from error
 
     def has(self, step: str, index: int) -> bool:
         """Tell whether a piece exists."""

@@ -11,6 +11,7 @@ import tifffile
 
 from samzoo.runtime.formats.arrays import Labels3D
 from samzoo.runtime.formats.outputs import replacing
+from samzoo.runtime.images.origin import LABELS_SOFTWARE
 from samzoo.runtime.images.reading import TIFF_SUFFIXES, label_dtype
 from samzoo.runtime.windows.label_zarr import StackLabels, write_label_zarr
 from samzoo.runtime.windows.source import SourceSpec
@@ -40,4 +41,5 @@ def write_stack(
         tifffile.imwrite(
             temporary, values, compression="zlib", photometric="minisblack",
             metadata={"axes": f"{names.upper()}YX"}, bigtiff=values.nbytes > 2**31,
+            software=LABELS_SOFTWARE,
         )  # fmt: skip

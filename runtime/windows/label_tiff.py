@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from samzoo.runtime.formats.arrays import Labels2D, Progress
 from samzoo.runtime.formats.outputs import replacing
 from samzoo.runtime.images.geometry import Size
+from samzoo.runtime.images.origin import LABELS_SOFTWARE
 
 
 class Bands(Protocol):
@@ -61,6 +62,7 @@ def write_label_tiff(path: Path, result: Bands, progress: Progress | None = None
             photometric="minisblack",
             bigtiff=bytes_of_image > 2**31,
             metadata=None,
+            software=LABELS_SOFTWARE,
         )
 
 

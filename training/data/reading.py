@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from samzoo.runtime.errors import ImageError
+from samzoo.runtime.errors import ImageError, SamzooError, all_bad
 from samzoo.runtime.formats.arrays import Array, Float3D, Labels2D
 from samzoo.runtime.formats.config import Preprocessing
 from samzoo.runtime.formats.digest import weights_digest
@@ -115,13 +115,22 @@ def read_annotated(
     Raises:
         NotFoundError: A folder or file does not exist.
         ImageError: A file cannot be used, has no partner, or differs from it in size; or labels
-            surely mean something else.
+            surely mean something else. If several pairs cannot be used, all of them are named.
     """
     survey = survey or Survey()
     result = []
+    errors: list[SamzooError] = []
     for image_path, label_path in match_pairs(images, labels):
-        image, label = read_pair(image_path, label_path, meaning=meaning, read=read, survey=survey)
-        result.append(Annotated(image, label, image_path.name, survey.contents[-1]))
+        try:
+            pair = read_pair(image_path, label_path, meaning=meaning, read=read, survey=survey)
+        except SamzooError as error:
+            errors.append(error)
+            continue
+        result.append(Annotated(*pair, image_path.name, survey.contents[-1]))
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:  # all of them at once, before the training begins
+        raise ImageError(all_bad("pairs", [str(error) for error in errors]))
     return result
 
 

@@ -1,8 +1,8 @@
 """The command line: ``samzoo VERB``. Parses, runs the verb, prints its result, reports errors.
 
 Results go to stdout, everything else to stderr. Exit codes: 0 done, 2 input or usage, 3 input or
-output failed, 1 our own error, 130 interrupted. Nothing heavy is imported until a verb runs, so
-``samzoo --help`` is quick.
+output failed, 1 our own error, 130 interrupted, 4 some of several failed. Nothing heavy is imported
+until a verb runs, so ``samzoo --help`` is quick.
 """
 
 from __future__ import annotations
@@ -67,13 +67,15 @@ def _termination_interrupts() -> Iterator[None]:
 def _print_result(result: Result, *, as_json: bool) -> int:
     """A verb returns a dict with its result; ``text`` is what a person sees.
 
-    ``notes``, where there are any, are lines about the result: on stderr.
+    ``notes``, where there are any, are lines about the result: on stderr. ``exit`` is the exit
+    code, if some of it failed.
     """
     for note in result.get("notes", ()):
         print(f"samzoo: {note}", file=sys.stderr)
-    shown = {key: value for key, value in result.items() if key != "text"}
+    shown = {key: value for key, value in result.items() if key not in ("text", "exit")}
     try:
-        print(json.dumps(shown) if as_json else result["text"], flush=True)
+        if as_json or result["text"]:
+            print(json.dumps(shown) if as_json else result["text"], flush=True)
     except BrokenPipeError:
         # The reader has closed the pipe, as `| head` does, and the work is done. Python would
         # report an error when it flushes the rest at exit, so the rest is discarded.
@@ -81,7 +83,7 @@ def _print_result(result: Result, *, as_json: bool) -> int:
         with suppress(OSError, ValueError):  # no real file, as under a test
             os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
-    return 0
+    return int(result.get("exit", 0))
 
 
 def _report(error: Exception) -> int:

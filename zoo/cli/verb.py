@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 Result = dict[str, Any]
-"""The result of a verb. ``text`` is printed for people, ``notes`` are lines for stderr, and
-``--json`` prints everything except ``text``."""
+"""The result of a verb. ``text`` is printed for people, ``notes`` are lines for stderr, ``exit`` is
+the exit code if some of the work failed, and ``--json`` prints everything except ``text`` and
+``exit``."""
 
 Options = TypeVar("Options")
 

@@ -10,7 +10,7 @@ import html
 from collections.abc import Mapping
 from pathlib import Path
 
-from samzoo.runtime.errors import SamzooError
+from samzoo.runtime.errors import FormatError, SamzooError, all_bad
 from samzoo.runtime.formats.files import write_json
 from samzoo.runtime.formats.manifest import CARD_FILE, FileEntry, Manifest, read_entry
 from samzoo.runtime.formats.outputs import write_bytes, write_folder
@@ -79,6 +79,7 @@ def write_gallery(
         ``models``, the models shown, and ``problems``, which tell why others are not.
 
     Raises:
+        FormatError: No package can be shown.
         OutputExistsError: ``output`` exists and ``force`` is false.
         StorageError: The disk is full or the folder cannot be written.
     """
@@ -89,6 +90,8 @@ def write_gallery(
             shown[reference] = folder, Manifest.read(folder)
         except SamzooError as error:
             problems.append(str(error))
+    if problems and not shown:
+        raise FormatError(all_bad("packages", problems))
 
     def fill(site: Path) -> None:
         cards = []

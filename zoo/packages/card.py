@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from samzoo.runtime.evaluation.comparison import METRICS
 from samzoo.runtime.formats.manifest import Manifest
@@ -152,7 +153,7 @@ def _scores(manifest: Manifest) -> list[str]:
         lines += [
             "",
             f"**{entry.get('subject', 'this model')}** on {entry.get('data', '')}, "
-            f"{entry.get('split', '')} ({entry.get('n_objects', '?')} objects). "
+            f"{entry.get('split', '')} ({entry.get('n_objects', '?')} objects{_left_out(entry)}). "
             f"{entry.get('note', '')}".rstrip(),
             "",
             *_table(("task", *METRICS), rows),
@@ -160,6 +161,12 @@ def _scores(manifest: Manifest) -> list[str]:
         if entry.get("command"):
             lines += ["", f"Command: `{entry['command']}`"]
     return ["", "## Scores", *lines] if lines else []
+
+
+def _left_out(entry: Mapping[str, Any]) -> str:
+    """Say how many pairs a measurement left out, so that no score hides it."""
+    count = entry.get("n_left_out", 0)
+    return f"; {count} of the annotated images could not be read and are left out" if count else ""
 
 
 def _inputs(manifest: Manifest) -> list[str]:

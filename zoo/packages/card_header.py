@@ -42,11 +42,7 @@ def header_of(manifest: Manifest) -> dict[str, Any]:
     results = [
         {
             "task": {"type": "mask-generation", "name": task},
-            "dataset": {
-                "name": str(entry.get("data", "")),
-                "type": "local",
-                "split": str(entry.get("split", "")),
-            },
+            "dataset": _dataset(entry),
             "metrics": [
                 {"type": name, "value": round(float(scores[name]), 4)}
                 for name in METRICS
@@ -61,6 +57,17 @@ def header_of(manifest: Manifest) -> dict[str, Any]:
     if results:
         header["model-index"] = [{"name": manifest.name, "results": results}]
     return header
+
+
+def _dataset(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe the data of a measurement; the pairs that it left out are counted in ``args``."""
+    dataset: dict[str, Any] = {
+        "name": str(entry.get("data", "")),
+        "type": "local",
+        "split": str(entry.get("split", "")),
+    }
+    count = entry.get("n_left_out", 0)
+    return {**dataset, "args": {"n_left_out": count}} if count else dataset
 
 
 def _license(manifest: Manifest) -> dict[str, Any]:

@@ -295,3 +295,25 @@ def test_very_large_ids_score_as_small_ones():
     large = np.where(labels > 0, labels.astype(np.uint64) + 2**62, 0)
     scores = evaluate_image(Recorder(labels, perfect), image_of(labels), large, tasks=["ais", "ip"])
     assert scores["ais"]["msa"] == scores["ip"]["msa"] == 1.0
+
+
+def test_a_bad_pair_does_not_stop_the_others_and_is_named_in_the_report(tmp_path):
+    labels = make_labels()
+    model = Recorder(labels, perfect)
+    for name in "abc":
+        write_labels(tmp_path / f"{name}.tif", labels + 7)
+        write_labels(tmp_path / f"{name}_truth.tif", labels if name != "b" else labels[:-1])
+    pairs = [(tmp_path / f"{name}.tif", tmp_path / f"{name}_truth.tif") for name in "abc"]
+    report = evaluate(model, pairs, tasks=["ais"])
+    assert (report["n_images"], report["n_left_out"]) == (2, 1)
+    assert [Path(row["image"]).name for row in report["images"]] == ["a.tif", "c.tif"]
+    assert Path(report["left_out"][0]["image"]).name == "b.tif"
+    assert "59 x 90" in report["left_out"][0]["message"]
+    assert report["read"]["images"] == 2
+    json.dumps(report)
+
+
+def test_bad_pairs_alone_are_an_error_that_names_all(tmp_path):
+    pairs = [(tmp_path / f"{name}.tif", tmp_path / f"{name}_truth.tif") for name in "ab"]
+    with pytest.raises(ImageError, match=r"2 pairs cannot be used:(\n.*a\.tif.*)(\n.*b\.tif.*)"):
+        evaluate(Recorder(make_labels(), perfect), pairs)

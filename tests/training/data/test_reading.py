@@ -327,3 +327,20 @@ def test_copies_of_a_picture_never_lie_on_both_sides_of_the_split():
     train, val = split([*images[:3], copy, *images[3:]])
     assert [a.name for a in val] == ["cells 0", "cells 4", "copy"]
     assert [a.name for a in train] == ["cells 1", "cells 2", "cells 3", "cells 5"]
+
+
+def test_all_bad_pairs_are_named_at_once(tmp_path):
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+        for name in "abc":
+            pixels = (9 if folder == "images" else 1) * np.eye(8, dtype=np.uint8)
+            tifffile.imwrite(tmp_path / folder / f"{name}.tif", pixels)
+    (tmp_path / "images" / "a.tif").write_bytes(b"")
+    tifffile.imwrite(tmp_path / "labels" / "c.tif", np.eye(7, dtype=np.uint8))
+    with pytest.raises(
+        ImageError, match=r"2 pairs cannot be used:(\n.*)+a\.tif: the file is empty"
+    ):
+        read_annotated(tmp_path / "images", tmp_path / "labels")
+    (tmp_path / "images" / "a.tif").write_bytes((tmp_path / "images" / "b.tif").read_bytes())
+    with pytest.raises(ImageError, match=r"^.*c\.tif: the labels are 7 x 7"):
+        read_annotated(tmp_path / "images", tmp_path / "labels")

@@ -136,3 +136,13 @@ def test_no_page_is_wider_than_its_screen(site, tmp_path, width):
         found = re.search(r"<title>(\d+)</title>", done.stdout)
         assert found, done.stdout[:500]
         assert int(found[1]) <= width, page
+
+
+def test_a_model_that_cannot_be_shown_does_not_stop_the_others(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "samzoo.json").write_text("{}")
+    assert main(["gallery", "nuclei-vit-t", "bad", "-o", "site"]) == 4
+    assert "bad" in capsys.readouterr().err
+    assert main(["gallery", "bad", "-o", "none"]) == 2
+    assert not (tmp_path / "none").exists()

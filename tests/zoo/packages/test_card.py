@@ -242,3 +242,11 @@ def test_a_card_vouches_for_no_changed_file(package, capsys):
     assert main(["card", str(package)]) == 2
     assert "cover.png" in capsys.readouterr().err
     assert (package / "samzoo.json").read_bytes() == before
+
+
+def test_pairs_that_were_left_out_are_told_in_card_and_header(full):
+    full.metrics["evaluations"][0]["n_left_out"] = 2
+    card = render_card(full)
+    told = "(30 objects; 2 of the annotated images could not be read and are left out)"
+    assert told in card
+    assert header_of(full)["model-index"][0]["results"][0]["dataset"]["args"] == {"n_left_out": 2}

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from samzoo.runtime.errors import InputError
-from samzoo.zoo.cli.options import add_model, add_output, add_plane
+from samzoo.runtime.formats.fields import to_json
+from samzoo.zoo.cli.options import add_model, add_plane
 from samzoo.zoo.cli.progress import progress_bar
 from samzoo.zoo.cli.verb import Result, Verb
 
@@ -40,9 +41,9 @@ class SegmentOptions:
     min_z_extent: int | None
     workers: int | None
     scheduler: str | None
-    overlay: Path | None
-    table: Path | None
-    output: Path
+    overlay: str | None
+    table: str | None
+    output: str
     force: bool
 
 
@@ -52,11 +53,15 @@ def add_options(parser: ArgumentParser) -> None:
         "images", nargs="+", metavar="IMAGE",
         help="image file (TIFF, PNG, JPEG, OME-Zarr), folder of images, or pattern",
     )  # fmt: skip
-    add_output(
-        parser,
-        "label image (.tif, .png), a new NAME.zarr, or IMAGE.zarr/labels/NAME; a folder for "
-        "several images",
-    )
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="OUT",
+        help="label image (.tif, .png), a new NAME.zarr, or IMAGE.zarr/labels/NAME; or a folder, "
+        "which then holds labels/NAME.tif of each image",
+    )  # fmt: skip
+    parser.add_argument(
+        "--force", action="store_true",
+        help="replace an existing output; in a folder, segment again what is done",
+    )  # fmt: skip
     add_model(parser)
     parser.add_argument(
         "--mode", choices=("ais", "amg", "apg"), default="ais",
@@ -65,11 +70,15 @@ def add_options(parser: ArgumentParser) -> None:
         "decoder",
     )  # fmt: skip
     parser.add_argument(
-        "--overlay", type=Path, metavar="PNG", help="also draw the labels on the image, as a PNG"
-    )
+        "--overlay", nargs="?", const="", metavar="PNG",
+        help="also draw the labels on the image, as a PNG; without a name if OUT is a folder, into "
+        "OUT/overlays",
+    )  # fmt: skip
     parser.add_argument(
-        "--table", type=Path, metavar="CSV", help="also list all objects, such as area and place"
-    )
+        "--table", nargs="?", const="", metavar="CSV",
+        help="also list all objects, such as area and place; without a name if OUT is a folder, as "
+        "OUT/objects.csv, with the number of objects of each image in OUT/counts.csv",
+    )  # fmt: skip
     _add_tiles(parser)
     add_plane(parser)
     _add_stacks(parser)
@@ -117,51 +126,91 @@ def _add_stacks(parser: ArgumentParser) -> None:
     )
 
 
+NOT_SETTINGS = (
+    "images", "output", "force", "overlay", "table", "model", "adapter", "threads", "provider",
+    "workers", "scheduler",
+)  # fmt: skip
+"""Options on which the labels do not depend; all others are settings of a run over many images. The
+model's weights are settings too."""
+
+
 def run(options: SegmentOptions) -> Result:
-    """Segment images automatically."""
-    from samzoo.runtime.images.reading import read_image
-    from samzoo.zoo.cli.image_files import expanded, label_paths
+    """Segment images automatically, one into a file or several into a folder."""
+    from samzoo.zoo.cli.output_kind import is_folder_output
+
+    if is_folder_output(options.output, options.images):
+        return _into_folder(options)
+    return _into_file(options)
+
+
+def _into_file(options: SegmentOptions) -> Result:
     from samzoo.zoo.cli.model_loading import load_model
+    from samzoo.zoo.cli.output_kind import single_image
     from samzoo.zoo.hub.names import DEFAULT_MODEL
 
-    images = expanded(options.images)
-    outputs = label_paths(images, options.images, options.output, force=options.force)
-    for name, path in (("overlay", options.overlay), ("table", options.table)):
-        if path is not None and len(images) > 1:
-            raise InputError(f"--{name} takes one image; run it for each")
-    tasks = [_task(image, output, options) for image, output in zip(images, outputs, strict=True)]
-    for task in tasks:
-        task.check()
-    if len(tasks) > 1:  # find unusable files before the long work starts
-        for task in tasks:
-            if not task.in_pieces:
-                read_image(task.path)
+    written: dict[str, Path | None] = {}
+    for name, value in (("overlay", options.overlay), ("table", options.table)):
+        if value == "":
+            raise InputError(f"--{name}: needs a name, because {options.output} is one file")
+        written[name] = None if value is None else Path(value)
+    output = Path(options.output)
+    task = _task(single_image(options.images[0]), output, options, **written)
+    task.check()
     model = load_model(
         options.model, adapter=options.adapter, threads=options.threads, provider=options.provider
     )
-    rows: list[Result] = []
-    notes: list[str] = []
-    for task in tasks:
-        row, of_image = _segmented(model, task)
-        rows.append(row)
-        notes += of_image
-    text = "\n".join(map(str, outputs))
-    result: Result = {"text": text, "images": rows, "model": options.model or DEFAULT_MODEL}
+    row, notes = _segmented(model, task)
+    result: Result = {
+        "text": str(output), "images": [row], "model": options.model or DEFAULT_MODEL,
+    }  # fmt: skip
     if model.adapter is not None:
         result["adapter"] = model.adapter
-    written = {"overlay": options.overlay, "table": options.table}
     result.update({name: str(path) for name, path in written.items() if path is not None})
     return {**result, "notes": notes} if notes else result
 
 
-def _task(path: Path, output: Path, options: SegmentOptions) -> FileTask:
+def _into_folder(options: SegmentOptions) -> Result:
+    from samzoo.runtime.batch.folder_run import FolderRun
+    from samzoo.runtime.batch.inputs import find_inputs
+    from samzoo.zoo.cli.batch_segmentation import model_settings, segment_folder
+    from samzoo.zoo.cli.model_loading import load_model
+    from samzoo.zoo.cli.output_kind import overlay_folder, table_file
+    from samzoo.zoo.hub.names import DEFAULT_MODEL
+
+    folder = Path(options.output)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file, and is needed as a folder; choose another output")
+    task = _task(Path(), folder, options)
+    task.check_options()
+    overlays = overlay_folder(options.overlay, folder)
+    table = table_file(options.table, folder)
+    inputs = find_inputs(options.images, output=folder)
+    model = load_model(
+        options.model, adapter=options.adapter, threads=options.threads, provider=options.provider
+    )
+    chosen = {k: v for k, v in to_json(options).items() if k not in NOT_SETTINGS}
+    run = FolderRun(
+        inputs=inputs, folder=folder, task=task, settings={**model_settings(model), **chosen},
+        overlays=overlays, table=table, force=options.force,
+    )  # fmt: skip
+    return {**segment_folder(run, model), "model": options.model or DEFAULT_MODEL}
+
+
+def _task(
+    path: Path,
+    output: Path,
+    options: SegmentOptions,
+    *,
+    overlay: Path | None = None,
+    table: Path | None = None,
+) -> FileTask:
     from samzoo.runtime.large.file_task import FileTask
 
     return FileTask(
         path=path,
         output=output,
-        overlay=options.overlay,
-        table=options.table,
+        overlay=overlay,
+        table=table,
         mode=options.mode,
         tile_shape=options.tile_shape,
         halo=options.halo,

@@ -104,6 +104,10 @@ def run(options: EvaluateOptions) -> Result:
         **report,
     }
     write_json(output, content)
+    for pair in report["left_out"]:
+        say(f"left out: {pair['message']}")
+    if report["n_left_out"]:
+        say(f"{report['n_images']} of {len(pairs)} pairs scored, {report['n_left_out']} left out")
     lines = [" ".join([f"{'task':10}", *(f"{name:>6}" for name in METRICS)])] + [
         f"{task:10} " + " ".join(f"{s[name]:6.3f}" for name in METRICS)
         for task, s in report["mean"].items()
@@ -111,6 +115,8 @@ def run(options: EvaluateOptions) -> Result:
     return {
         "text": "\n".join(lines), "report": str(output), "read": report["read"],
         "mean": report["mean"], "negatives": report["negatives"], "notes": notes,
+        "n_images": report["n_images"], "n_left_out": report["n_left_out"],
+        "left_out": report["left_out"], "exit": 4 if report["n_left_out"] else 0,
     }  # fmt: skip
 
 

@@ -41,7 +41,8 @@ def run(options: GalleryOptions) -> Result:
             packages[next(iter(package.references), package.key)] = package.folder
     result = write_gallery(packages, options.output, force=options.force)
     page = str(options.output / "index.html")
-    return {"text": page, "page": page, "models": result["models"], "notes": result["problems"]}
+    return {"text": page, "page": page, "models": result["models"], "notes": result["problems"],
+            "exit": 4 if result["problems"] else 0}  # fmt: skip
 
 
 VERB = Verb(

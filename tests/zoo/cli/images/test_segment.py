@@ -67,9 +67,11 @@ def test_several_images_go_to_a_folder(run, image, tmp_path):
     folder = tmp_path / "deep" / "out"
     status, out, _ = run("segment", image, second, "-o", folder)
     assert status == 0
-    assert out.splitlines() == [str(folder / "cells.tif"), str(folder / "photo.tif")]
-    assert sorted(path.name for path in folder.iterdir()) == ["cells.tif", "photo.tif"]
-    assert read_labels(folder / "cells.tif").max() == 4
+    labels = folder / "labels"
+    assert out.splitlines() == [str(labels / "cells.tif"), str(labels / "photo.tif")]
+    assert sorted(path.name for path in folder.iterdir()) == [".samzoo", "labels"]
+    assert sorted(path.name for path in labels.iterdir()) == ["cells.tif", "photo.tif"]
+    assert read_labels(labels / "cells.tif").max() == 4
 
 
 def test_the_default_model_segments_without_being_named(run, image, tmp_path):

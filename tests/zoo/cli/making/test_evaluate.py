@@ -97,3 +97,25 @@ def test_ignored_pixels_and_empty_images_are_told(run, image, tmp_path, monkeypa
     assert found["negatives"] == {"images": 1, "with_false_objects": 1}
     rows = json.loads(Path("r.json").read_text())["images"]
     assert rows[1]["scores"] == {"ais": dict.fromkeys(("msa", "sa50", "sa75", "dice"), 0.0)}
+
+
+def test_a_bad_pair_is_said_counted_and_exits_with_4(run, image, tmp_path):
+    labels = tmp_path / "truth.tif"
+    run("segment", image, "-o", labels)
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    for name in "ab":
+        (tmp_path / "images" / f"{name}.tif").write_bytes(image.read_bytes())
+        (tmp_path / "labels" / f"{name}.tif").write_bytes(labels.read_bytes())
+    (tmp_path / "images" / "b.tif").write_bytes(b"")
+    report = tmp_path / "report.json"
+    status, out, err = run(
+        "evaluate", "--images", tmp_path / "images", "--labels", tmp_path / "labels",
+        "--tasks", "ais", "-o", report, "--json",
+    )  # fmt: skip
+    assert status == 4
+    assert "b.tif: the file is empty" in err
+    assert "1 of 2 pairs scored, 1 left out" in err
+    for found in (json.loads(out), json.loads(report.read_text())):
+        assert (found["n_images"], found["n_left_out"]) == (1, 1)
+        assert found["left_out"][0]["image"].endswith("b.tif")

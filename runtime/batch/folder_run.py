@@ -1,0 +1,268 @@
+"""The segmentation of many images into one folder of results, one verdict each.
+
+In: an opened model, the images, and the options of one. Out: labels, overlays and tables in the
+folder, and a ``Verdict`` for each image as soon as it is known.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from samzoo.runtime.errors import InputError, OutputExistsError, WriteError
+from samzoo.runtime.formats.arrays import Progress
+from samzoo.runtime.formats.outputs import check_output
+from samzoo.runtime.large.file_segmentation import run_task
+from samzoo.runtime.large.file_task import FileTask
+from samzoo.runtime.model import Model
+
+from .inputs import Inputs
+from .names import result_names, shown_names
+from .records import Record, Records, content_of, differences
+from .tables import COUNTS, OBJECTS, is_table, write_count_table, write_object_table
+from .verdicts import DONE, DONE_BEFORE, SKIPPED, Verdict, failure
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image of a run.
+
+    Attributes:
+        image: The file.
+        shown: Its short name.
+        name: Name of its results.
+    """
+
+    image: Path
+    shown: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderRun:
+    """A run over many images.
+
+    Attributes:
+        inputs: The images.
+        folder: The folder of results: ``labels/NAME.tif``, and the records of what is done.
+        task: The options for every image; its paths and ``force`` are not used.
+        settings: What the labels depend on, as JSON reads it: the model's weights and the options.
+        overlays: The folder of overlays; None for none.
+        table: Path of the table of all objects; None for none. ``counts.csv`` lies in ``folder``.
+        force: Segment again what is done, and replace files that no record knows.
+    """
+
+    inputs: Inputs
+    folder: Path
+    task: FileTask
+    settings: Mapping[str, Any]
+    overlays: Path | None = None
+    table: Path | None = None
+    force: bool = False
+
+    @property
+    def records(self) -> Records:
+        """The records of the folder of results."""
+        return Records(self.folder)
+
+    def jobs(self) -> list[Job]:
+        """Return the images with the names of their results."""
+        taken = {name: record.path for name, record in self.records.all()}
+        images = self.inputs.images
+        names = result_names(images, taken)
+        return [Job(*each) for each in zip(images, shown_names(images), names, strict=True)]
+
+    def check(self) -> None:
+        """Refuse a run that would mix results of different settings, before any work.
+
+        Raises:
+            InputError: The folder holds results of other settings, and ``force`` is false, or they
+                are of other images.
+            OutputExistsError: A table exists that this folder's runs did not write.
+        """
+        own = {job.name for job in self.jobs()}
+        for name, record in self.records.all():
+            different = differences(record.settings, self.settings)
+            if record.state == "begun" or not different or (self.force and name in own):
+                continue
+            advice = (
+                "choose another output folder" if self.force else
+                "pass --force to segment all again, or choose another output folder"
+            )  # fmt: skip
+            raise InputError(
+                f"{self.folder}: holds labels of {record.image} made with other settings "
+                f"({'; '.join(different)}); {advice}"
+            )
+        for path in self._tables():
+            if not is_table(path):
+                check_output(path, force=self.force)
+
+    def begin(self) -> None:
+        """With ``force``, mark what is done as begun, so that an interrupted run goes on by itself.
+
+        Raises:
+            WriteError: The folder cannot be written.
+        """
+        for job in self.jobs() if self.force else ():
+            record = self.records.read(job.name)
+            if record is not None and record.state == "done":
+                again = dataclasses.replace(record, state="begun", settings=dict(self.settings))
+                self.records.write(job.name, again)
+
+    def verdicts(self, model: Model, progress: Progress | None = None) -> Iterator[Verdict]:
+        """Segment each image that is not done, and yield each image's verdict.
+
+        Args:
+            model: The opened model.
+            progress: As in ``run_task``, for one image at a time.
+
+        Yields:
+            A verdict for each of ``jobs()``, in their order.
+
+        Raises:
+            WriteError: The disk is full or the folder cannot be written; what is done stays.
+        """
+        for job in self.jobs():
+            start = time.monotonic()
+            try:
+                yield self._skipped(job) or self._segmented(job, model, progress)
+            except WriteError:
+                raise
+            except Exception as error:  # one image never stops the others
+                if _is_full(error):
+                    raise WriteError(f"{self.folder}: cannot be written ({error})") from error
+                yield failure(job.image, job.shown, error, seconds=_since(start))
+
+    def write_tables(self, verdicts: Iterator[Verdict] | list[Verdict]) -> None:
+        """Write the tables, from all records of the folder, if they are wanted or exist already.
+
+        Raises:
+            WriteError: The disk is full or the folder cannot be written.
+        """
+        for path in self._tables():
+            if path.name == COUNTS:
+                write_count_table(path, self.records, verdicts)
+            else:
+                write_object_table(path, self.records)
+
+    def _tables(self) -> list[Path]:
+        if self.table is not None:
+            return [self.table, self.folder / COUNTS]
+        if is_table(self.folder / OBJECTS):
+            return [self.folder / OBJECTS, self.folder / COUNTS]
+        return []
+
+    def _overlay(self, job: Job) -> Path | None:
+        return None if self.overlays is None else self.overlays / f"{job.name}.png"
+
+    def _skipped(self, job: Job) -> Verdict | None:
+        """Return the verdict on an image that is done, or None if there is something to do.
+
+        Raises:
+            OutputExistsError: The labels are there, and no record says that they may be replaced.
+        """
+        record, labels, overlay = self.records.read(job.name), self._labels(job), self._overlay(job)
+        if record is None or record.state == "begun" or not labels.exists():
+            paths = [labels, *([overlay] if overlay is not None else [])]
+            for path in paths:
+                check_output(path, force=self.force or record is not None, inputs=[job.image])
+            return None
+        changed = record.content != content_of(job.image)
+        edited = record.labels != content_of(labels)
+        missing = [path for path in (overlay, self.records.objects(job.name))
+                   if path is not None and not path.exists()]  # fmt: skip
+        if edited and (changed or missing):
+            raise OutputExistsError(
+                f"{labels}: was changed after samzoo wrote it, and "
+                + ("the image was changed too" if changed else f"{missing[0].name} is missing")
+                + "; pass --force to replace the labels, or keep them under another name"
+            )
+        if changed or missing:
+            return None
+        notes = record.notes
+        if edited:
+            notes += ("the label file was changed after samzoo wrote it, and is kept; overlay and "
+                      "tables show what samzoo found",)  # fmt: skip
+        return Verdict(
+            image=job.image, shown=job.shown, verdict=SKIPPED, message=DONE_BEFORE, labels=labels,
+            overlay=overlay, objects=record.objects, notes=notes,
+        )  # fmt: skip
+
+    def _labels(self, job: Job) -> Path:
+        return self.records.labels(job.name)
+
+    def _segmented(self, job: Job, model: Model, progress: Progress | None) -> Verdict:
+        """Segment one image: write its files aside, move them to their places, then say done."""
+        start = time.monotonic()
+        before = self.records.read(job.name)
+        begun = Record(
+            state="begun", image=job.shown, path=os.path.abspath(job.image),
+            content=content_of(job.image), settings=dict(self.settings),
+        )  # fmt: skip
+        overlay = self._overlay(job)
+        places = {
+            self.records.staged(job.name, ".tif"): self._labels(job),
+            self.records.staged(job.name, ".csv"): self.records.objects(job.name),
+        }
+        if overlay is not None:
+            places[self.records.staged(job.name, ".png")] = overlay
+        task = dataclasses.replace(
+            self.task, path=job.image, output=self.records.staged(job.name, ".tif"),
+            table=self.records.staged(job.name, ".csv"), force=True,
+            overlay=None if overlay is None else self.records.staged(job.name, ".png"),
+        )  # fmt: skip
+        task.check()
+        self.records.write(job.name, begun)
+        try:
+            found = run_task(model, task, progress=progress)
+        except Exception:
+            if before is None:  # nothing of it is there
+                self.records.forget(job.name)
+            raise
+        digest = content_of(task.output)
+        for staged, place in places.items():
+            _move(staged, place)
+        notes = tuple(found.notes)
+        if before is not None and before.state == "done" and before.content != begun.content:
+            notes = ("has changed since the last run, and was segmented again", *notes)
+        seconds = _since(start)
+        self.records.write(job.name, dataclasses.replace(
+            begun, state="done", labels=digest, objects=found.objects, size=tuple(found.size),
+            seconds=seconds, notes=tuple(found.notes),
+        ))  # fmt: skip
+        more: tuple[tuple[str, Any], ...] = ()
+        if found.in_pieces:
+            more = (("size", list(found.size)), ("resumed", found.resumed))
+        return Verdict(
+            image=job.image, shown=job.shown, verdict=DONE, labels=self._labels(job),
+            overlay=overlay, objects=found.objects, seconds=seconds, notes=notes, more=more,
+        )  # fmt: skip
+
+
+def _move(staged: Path, place: Path) -> None:
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(staged, place)
+    except OSError as error:
+        raise WriteError(f"{place}: cannot be written ({error.strerror or error})") from error
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Tell whether an error comes from a disk that takes no more, whoever reported it."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (
+            errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG,
+        ):  # fmt: skip
+            return True
+        error = error.__cause__
+    return False
+
+
+def _since(start: float) -> float:
+    return round(time.monotonic() - start, 2)
