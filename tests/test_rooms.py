@@ -13,6 +13,7 @@ FLOORS = {
         "errors",
         "dependencies",
         "formats",
+        "pixels",
         "images",
         "labels",
         "engine",

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samzoo.runtime.errors import InputError
-from samzoo.runtime.images.image_files import SUFFIXES
 from samzoo.runtime.images.origin import is_ours
-from samzoo.runtime.windows.zarr_source import is_zarr
+from samzoo.runtime.pixels.kinds import SUFFIXES
+from samzoo.runtime.pixels.zarr_source import is_zarr
 
 OTHER_IMAGES = frozenset(
     ".afi .arw .avif .bif .bmp .btf .cr2 .czi .dcm .dng .dv .fits .flex .gif .heic .heif .ics .ids "

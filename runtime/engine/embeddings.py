@@ -18,8 +18,8 @@ from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS
 from samzoo.runtime.formats.fields import check_format, from_json, to_json
 from samzoo.runtime.formats.files import read_metadata, read_tensors, write_tensors
 from samzoo.runtime.images.geometry import Size
-from samzoo.runtime.images.image_files import MAX_PIXELS
 from samzoo.runtime.images.tiles import Tile
+from samzoo.runtime.pixels.decoders import MAX_PIXELS
 
 from .tile_values import TileValues
 

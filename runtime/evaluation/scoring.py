@@ -16,7 +16,7 @@ from samzoo.runtime.automatic.ais import remove_small
 from samzoo.runtime.errors import ImageError, InputError, SamzooError, all_bad, shown
 from samzoo.runtime.formats.arrays import Array, Labels2D, Progress
 from samzoo.runtime.images.label_arrays import IGNORED, check_labels
-from samzoo.runtime.images.reading import check_image
+from samzoo.runtime.images.reading import check_image, read_image
 from samzoo.runtime.labels.annotation import AS_NUMBERED, LabelMeaning, check_sizes, read_pair
 from samzoo.runtime.labels.survey import Survey
 
@@ -84,6 +84,7 @@ def evaluate(
     min_object_size: int = MIN_OBJECT_SIZE,
     n_corrections: int | None = None,
     meaning: LabelMeaning = AS_NUMBERED,
+    read: Callable[[Path], Array] = read_image,
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Report:
@@ -100,6 +101,7 @@ def evaluate(
         min_object_size: True objects with fewer pixels are left out.
         n_corrections: Rounds of corrections in ``ip`` and ``ib``; ``N_CORRECTIONS`` by default.
         meaning: What the numbers in the label files mean.
+        read: Reads an image file.
         progress: Called with ("image: task: objects", objects done, objects in all).
         say: Called with what was read, in one line, and with each sentence about what is odd.
 
@@ -132,7 +134,9 @@ def evaluate(
     for index, (image_path, label_path) in enumerate(pairs):
         one = Survey()
         try:
-            image, labels = read_pair(image_path, label_path, meaning=meaning, survey=one)
+            image, labels = read_pair(
+                image_path, label_path, meaning=meaning, read=read, survey=one
+            )
             _large_objects(labels, min_object_size, where=str(label_path))
         except SamzooError as error:
             if len(pairs) == 1:
@@ -150,7 +154,7 @@ def evaluate(
             say(sentence)
     rows: list[ImageScores] = []
     for (index, image_path, label_path), content in zip(usable, survey.contents, strict=True):
-        image, labels = read_pair(image_path, label_path, meaning=meaning)
+        image, labels = read_pair(image_path, label_path, meaning=meaning, read=read)
         truth = _large_objects(labels, min_object_size, where=str(label_path))
         scores = evaluate_image(
             model, image, truth, tasks=tasks, seed=seed, image_index=index,

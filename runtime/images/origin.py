@@ -39,7 +39,7 @@ def _software(path: Path) -> object:
     import tifffile
     from PIL import Image
 
-    from .image_files import decoding
+    from samzoo.runtime.pixels.decoders import decoding
 
     with contextlib.suppress(Exception), decoding(path, "image"):
         with path.open("rb") as file:

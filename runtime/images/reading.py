@@ -14,10 +14,15 @@ import numpy as np
 from samzoo.runtime.errors import ImageError, NotFoundError, shown
 from samzoo.runtime.formats.arrays import Array, Labels2D
 from samzoo.runtime.formats.outputs import replacing
+from samzoo.runtime.pixels.kinds import SUFFIXES
+from samzoo.runtime.pixels.source_spec import SourceSpec
+from samzoo.runtime.pixels.transparency import AlphaCheck
 
-from .image_files import ALLOWED_SHAPES, SUFFIXES, decode
 from .label_arrays import check_labels
+from .opening import read_plane
 from .origin import LABELS_SOFTWARE, png_origin
+
+ALLOWED_SHAPES = "(height, width) grey or (height, width, 3) RGB"
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 
@@ -25,20 +30,37 @@ LABEL_SUFFIXES = (*TIFF_SUFFIXES, ".png")
 """Formats that keep labels exactly; JPEG does not."""
 
 
-def read_image(path: str | Path) -> Array:
-    """Read one image file.
+def read_image(
+    path: str | Path,
+    *,
+    level: int | None = None,
+    series: int | None = None,
+    channel: int | str | None = None,
+    plane: int | None = None,
+) -> Array:
+    """Read one plane of an image file as a whole; ``docs/images.md`` says which files.
+
+    Each choice is used or refused. Without one, the file must leave none open.
 
     Args:
-        path: A TIFF, PNG or JPEG file.
+        path: A TIFF, PNG, JPEG, BMP, GIF or WebP file, or an OME-Zarr folder.
+        level: Level of a pyramid; 0, full size, by default.
+        series: Number of the image in a file with several.
+        channel: Number of the channel, its name in the file, or ``red``, ``green``, ``blue``.
+        plane: Number of the plane in a stack or animation.
 
     Returns:
         ``(height, width)`` grey or ``(height, width, 3)`` RGB in the file's dtype, never empty,
-        all values finite. One-bit images become uint8 with 0 and 255, palette images become RGB,
-        alpha is dropped, colour planes move to the last axis.
+        all values finite, turned as the file's orientation says. One-bit images become uint8 with
+        0 and 255, palette images become RGB, "white is zero" is inverted, colour planes move to
+        the last axis.
 
     Raises:
         NotFoundError: There is no such file.
-        ImageError: The file is damaged, not an image, a stack, or has values that are not usable.
+        ImageError: The file is damaged, not an image, partly transparent, has values that are not
+            usable, or a choice is missing.
+        InputError: The file has no such level, series, channel or plane.
+        MissingDependencyError: Reading it needs the extra ``large``.
         StorageError: The file exists and cannot be read.
 
     Example:
@@ -50,7 +72,8 @@ def read_image(path: str | Path) -> Array:
         >>> image.shape, image.dtype
         ((40, 50), dtype('uint16'))
     """
-    return check_image(decode(Path(path)), where=str(path))
+    spec = SourceSpec(str(path), level or 0, series, channel, plane)
+    return check_image(read_plane(spec), where=str(path))
 
 
 def check_image(image: Array, where: str = "image") -> Array:
@@ -62,15 +85,18 @@ def check_image(image: Array, where: str = "image") -> Array:
         where: Names the array in messages.
 
     Returns:
-        ``(height, width)`` or ``(height, width, 3)`` in native byte order. Alpha is dropped;
-        booleans become uint8 0 and 255, float16 becomes float32, extended floats become float64;
-        other dtypes stay. The result may share memory with ``image``.
+        ``(height, width)`` or ``(height, width, 3)`` in native byte order. An alpha that is the
+        same everywhere is dropped; booleans become uint8 0 and 255, float16 becomes float32,
+        extended floats become float64; other dtypes stay. The result may share memory with
+        ``image``.
 
     Raises:
-        ImageError: The shape or dtype is another one, there are no pixels, or a value is NaN or
-            infinite.
+        ImageError: The shape or dtype is another one, there are no pixels, part of the picture is
+            transparent, or a value is NaN or infinite.
     """
     shape = image.shape
+    if image.ndim == 3 and shape[2] == 4:
+        AlphaCheck(where)(image[..., 3])
     if image.ndim == 3 and shape[2] in (1, 3, 4):
         image = image[..., 0] if shape[2] == 1 else image[..., :3]
     elif image.ndim != 2:
@@ -155,7 +181,7 @@ def list_images(folder_or_file: Path) -> list[Path]:
             out (macOS puts ``._name.tif`` beside each file on foreign disks).
 
     Returns:
-        At least one path; each has a suffix of ``decoding.SUFFIXES``, in upper or lower case.
+        At least one path; each has a suffix of ``kinds.SUFFIXES``, in upper or lower case.
 
     Raises:
         NotFoundError: There is no such folder or file.

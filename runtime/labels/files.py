@@ -12,8 +12,11 @@ import numpy as np
 
 from samzoo.runtime.errors import ImageError, StorageError
 from samzoo.runtime.formats.arrays import Array, Labels2D
-from samzoo.runtime.images.image_files import MAX_PIXELS, SUFFIXES, decode, decoding
 from samzoo.runtime.images.label_arrays import check_labels
+from samzoo.runtime.images.opening import read_plane
+from samzoo.runtime.pixels.decoders import MAX_PIXELS, decoding
+from samzoo.runtime.pixels.kinds import SUFFIXES
+from samzoo.runtime.pixels.source_spec import SourceSpec
 
 LABEL_FILE_SUFFIXES = (*SUFFIXES, ".npy")
 """Suffixes of the files that count as label images in a folder; lower case."""
@@ -87,7 +90,8 @@ def read_annotation(path: str | Path, *, ignore: Collection[int] = ()) -> Labels
         StorageError: The file exists and cannot be read.
     """
     path = Path(path)
-    array = _read_numpy(path) if _is_numpy(path) else decode(path, keep_indices=True)
+    is_numpy = _is_numpy(path)
+    array = _read_numpy(path) if is_numpy else read_plane(SourceSpec(str(path)), as_labels=True)
     _refuse_wrapped(array, ignore, path)
     return check_labels(array, where=str(path), ignored_allowed=True, ignore=ignore)
 
@@ -114,7 +118,7 @@ def _refuse_wrapped(array: Array, ignore: Collection[int], path: Path) -> None:
 def _is_numpy(path: Path) -> bool:
     """Tell a NumPy file from an image, and refuse files that cannot hold labels."""
     if path.is_dir() or not path.exists():
-        return False  # ``decode`` says so
+        return False  # ``read_plane`` says so
     try:
         with path.open("rb") as file:
             start = file.read(8)

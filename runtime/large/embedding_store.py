@@ -39,9 +39,11 @@ from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.intensity import to_0_255
 from samzoo.runtime.images.tiles import Tile, whole
 from samzoo.runtime.model import Model
+from samzoo.runtime.pixels.reader import ArrayReader
+from samzoo.runtime.pixels.source_spec import SourceSpec, identity
 from samzoo.runtime.windows.limits import Limits, image_limits
 from samzoo.runtime.windows.opening import open_source
-from samzoo.runtime.windows.source import ArrayReader, ImageSource, SourceSpec, identity
+from samzoo.runtime.windows.source import ImageSource
 
 FORMAT, VERSION = "samzoo-embedding-store", 1
 

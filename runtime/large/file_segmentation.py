@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +23,14 @@ from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.label_table import LabelTable
 from samzoo.runtime.images.overlay import write_overlay
-from samzoo.runtime.images.reading import read_image, write_labels
+from samzoo.runtime.images.reading import write_labels
 from samzoo.runtime.model import Model
 from samzoo.runtime.pieces.cluster import connected, local
 from samzoo.runtime.pieces.context import NO_PACKAGE
 from samzoo.runtime.pieces.request import Request, SegmentedFile
 from samzoo.runtime.pieces.steps import Executor, ThisProcess
 from samzoo.runtime.volumes.stack import Kind, StackOptions, segment_stack
+from samzoo.runtime.windows.opening import open_source
 
 from .file_task import FileTask
 from .large_image import segment_large
@@ -49,7 +50,7 @@ def segment_file(
     placements: int = 1,
     level: int | None = None,
     series: int | None = None,
-    channel: int | None = None,
+    channel: int | str | None = None,
     plane: int | None = None,
     stack: Kind | None = None,
     gap_closing: int | None = None,
@@ -62,13 +63,13 @@ def segment_file(
     """Segment all objects in an image file of any size, or in a stack.
 
     A small image is read and segmented whole. A TIFF of more than 4096 x 4096 pixels, a Zarr, and
-    a file with any of the options from ``level`` to ``scheduler`` are segmented in pieces. Then
-    memory stays constant, the same call continues after an interruption, and the labels equal
-    those of the whole image. See ``docs/large.md``.
+    a file with ``stack``, ``workers`` or ``scheduler`` are segmented in pieces. Then memory
+    stays constant, the same call continues after an interruption, and the labels equal those of the
+    whole image. See ``docs/large.md``.
 
     Args:
         model: From ``load``; its adapter in use segments the whole file.
-        path: TIFF, PNG, JPEG, or an OME-Zarr folder.
+        path: An image file as in ``read_image``, or an OME-Zarr folder.
         output: Path of the labels: ``.tif``, ``.png`` (images segmented whole), a new
             ``NAME.zarr``, or ``IMAGE.zarr/labels/NAME`` for the image ``IMAGE.zarr``.
         overlay: A PNG file for the labels drawn on the image.
@@ -81,7 +82,7 @@ def segment_file(
         placements: How often the tiles are laid on the image, 1 to 16; their maps are averaged.
         level: Which level of a pyramid; 0 is full size.
         series: Which image of a TIFF with several.
-        channel: Which channel of an image with several that are not colours.
+        channel: Which channel: its number, its name in the file, or ``red``, ``green``, ``blue``.
         plane: Which plane of a stack.
         stack: Segment all planes: ``volume`` joins objects over slices, ``frames`` numbers each
             plane's objects on their own.
@@ -162,8 +163,8 @@ def run_task(model: Model, task: FileTask, *, progress: Progress | None = None) 
 
 
 def _whole(model: Model, task: FileTask, progress: Progress | None) -> SegmentedFile:
-    image = read_image(task.path)
-    notes: list[str] = []
+    with closing(open_source(task.source)) as source:
+        image, notes = source.whole(), list(source.notes)
     labels = model.segment(
         image,
         tile_shape=task.tile_shape,

@@ -22,15 +22,15 @@ from samzoo.runtime.images.output_checks import (
 )
 from samzoo.runtime.images.reading import TIFF_SUFFIXES
 from samzoo.runtime.pieces.request import check_large_output
+from samzoo.runtime.pixels.source_spec import SourceSpec
+from samzoo.runtime.pixels.zarr_source import is_zarr
 from samzoo.runtime.volumes.stack import Kind
-from samzoo.runtime.windows.opening import open_source, stack_shape
-from samzoo.runtime.windows.source import SourceSpec
-from samzoo.runtime.windows.zarr_source import is_zarr
+from samzoo.runtime.windows.opening import open_source
 
 WHOLE_PIXELS = 2**24
 """Most pixels of a TIFF that is segmented whole (own choice: 4096 x 4096; labels are equal)."""
 
-PIECEWISE = ("level", "series", "channel", "plane", "stack", "workers", "scheduler")
+PIECEWISE = ("stack", "workers", "scheduler")
 """Options that only images in pieces have; each of them chooses pieces."""
 
 
@@ -50,7 +50,7 @@ class FileTask:
         placements: How often the tiles are laid on the image.
         level: Which level of a pyramid.
         series: Which image of a file with several.
-        channel: Which channel of an image with several.
+        channel: Which channel, by number, by its name in the file, or by colour.
         plane: Which plane of a stack.
         stack: How all planes of a stack belong together.
         gap_closing: As in ``merge_slices``; only for volumes.
@@ -71,7 +71,7 @@ class FileTask:
     placements: int = 1
     level: int | None = None
     series: int | None = None
-    channel: int | None = None
+    channel: int | str | None = None
     plane: int | None = None
     stack: Kind | None = None
     gap_closing: int | None = None
@@ -84,9 +84,8 @@ class FileTask:
     def source(self) -> SourceSpec:
         """The plane of the file that is segmented."""
         return SourceSpec(
-            str(self.path.resolve()), self.level or 0, self.series or 0, self.channel,
-            self.plane or 0,
-        )  # fmt: skip
+            str(self.path.resolve()), self.level or 0, self.series, self.channel, self.plane
+        )
 
     @cached_property
     def in_pieces(self) -> bool:
@@ -98,7 +97,7 @@ class FileTask:
         if self.path.suffix.lower() not in TIFF_SUFFIXES:
             return False
         try:
-            with closing(open_source(SourceSpec(str(self.path)))) as source:
+            with closing(open_source(self.source)) as source:
                 return math.prod(source.size) > WHOLE_PIXELS
         except SamzooError:
             return False  # reading the whole file gives the best error
@@ -123,17 +122,12 @@ class FileTask:
         if self.table is not None:
             check_table_output(self.table, self.path, self.output, force=self.force)
         self.check_options()
+        if self.stack is None and (is_zarr(self.path) or self.path.suffix in TIFF_SUFFIXES):
+            open_source(self.source).close()  # each choice fits the file, and none is missing
         if not self.in_pieces:
             return
         self._refuse_mode()
         check_large_output(self.output, self.source, force=self.force)
-        planes = stack_shape(self.source)[:-2]
-        if self.stack is None and self.plane is None and math.prod(planes) > 1:
-            count = " x ".join(map(str, planes))
-            raise InputError(
-                f"{self.path}: holds {count} planes; pass --stack volume to join objects over "
-                "slices, --stack frames to keep the planes apart, or --plane N"
-            )
 
     def check_options(self) -> None:
         """Refuse options that exclude each other, whatever the file.

@@ -17,9 +17,10 @@ from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.loading import open_model
 from samzoo.runtime.model import Model
+from samzoo.runtime.pixels.source_spec import SourceSpec, identity
 from samzoo.runtime.windows.limits import Limits
 from samzoo.runtime.windows.opening import open_source
-from samzoo.runtime.windows.source import ImageSource, SourceSpec, identity
+from samzoo.runtime.windows.source import ImageSource
 
 from .plan import BLOCK, MARGIN, Plan
 from .work import WorkFolder

@@ -12,7 +12,7 @@ from samzoo.runtime.engine.encoding import encode_window
 from samzoo.runtime.formats.architecture import AIS_CHANNELS
 from samzoo.runtime.formats.arrays import Float3D
 from samzoo.runtime.images.intensity import to_0_255
-from samzoo.runtime.windows.source import Window
+from samzoo.runtime.pixels.reader import Window
 
 from .context import Context
 from .plan import cover, overlap, part

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samzoo.runtime.formats.arrays import Labels2D, Progress
-from samzoo.runtime.windows.source import Window
+from samzoo.runtime.pixels.reader import Window
 
 from .plan import Plan
 from .work import Arrays, WorkFolder

@@ -12,7 +12,7 @@ import numpy as np
 
 from samzoo.runtime.automatic.ais import find_seeds, flood, smooth
 from samzoo.runtime.formats.arrays import Float2D, Labels2D, Masks
-from samzoo.runtime.windows.source import Window
+from samzoo.runtime.pixels.reader import Window
 
 from .context import Context
 from .maps_step import read_maps

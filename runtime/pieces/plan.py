@@ -16,7 +16,7 @@ from functools import cached_property
 from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.tiles import Tile
-from samzoo.runtime.windows.source import Window
+from samzoo.runtime.pixels.reader import Window
 
 BLOCK = 1024
 """Side of a block and, nearly, of a unit (own choice: it takes about 100 MB and some seconds)."""

@@ -19,8 +19,9 @@ from samzoo.runtime.formats.outputs import check_output
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.reading import TIFF_SUFFIXES
 from samzoo.runtime.model import Model
+from samzoo.runtime.pixels.source_spec import SourceSpec, identity
 from samzoo.runtime.windows.label_zarr import attached_image, check_zarr_output
-from samzoo.runtime.windows.source import ImageSource, SourceSpec, identity
+from samzoo.runtime.windows.source import ImageSource
 
 from .context import Context
 from .plan import BLOCK, MARGIN

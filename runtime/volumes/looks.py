@@ -16,9 +16,9 @@ import numpy as np
 from samzoo.runtime.formats.arrays import Array, Labels2D, Labels3D
 from samzoo.runtime.images.label_table import LabelTable, write_tables
 from samzoo.runtime.pieces.reduction import LARGEST
+from samzoo.runtime.pixels.source_spec import SourceSpec
 from samzoo.runtime.windows.averaging import block_means
 from samzoo.runtime.windows.opening import open_source
-from samzoo.runtime.windows.source import SourceSpec
 
 MOST_PLANES = 16
 """Most planes in a picture (own choice)."""

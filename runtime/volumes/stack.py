@@ -15,14 +15,15 @@ import numpy as np
 from samzoo.runtime.automatic.maps import require_ais
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Labels3D, Progress
+from samzoo.runtime.images.opening import stack_shape
 from samzoo.runtime.images.overlay import write_overlay
 from samzoo.runtime.pieces.context import Job, open_context
 from samzoo.runtime.pieces.plane_step import STEP
 from samzoo.runtime.pieces.request import Request, SegmentedFile, base_state, run_step
 from samzoo.runtime.pieces.work import WorkFolder
+from samzoo.runtime.pixels.source_spec import identity
 from samzoo.runtime.windows.limits import Limits
-from samzoo.runtime.windows.opening import open_source, stack_shape
-from samzoo.runtime.windows.source import identity
+from samzoo.runtime.windows.opening import open_source
 
 from .looks import contact_sheet, write_stack_table
 from .slices import merge_slices
@@ -69,10 +70,10 @@ def segment_stack(
             volume has no slices. Finished planes stay for the next run.
     """
     shape = stack_shape(request.source)
-    if options.kind == "volume" and len(shape) < 3:
+    if len(shape) < 3:
         raise InputError(
             f"{request.source.path}: --stack: found an image of {shape[0]} x {shape[1]} pixels, "
-            "a volume needs slices; leave out --stack"
+            "a stack needs several planes; leave out --stack"
         )
     if int(np.prod(shape)) > MAX_STACK:
         raise InputError(

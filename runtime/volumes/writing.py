@@ -13,8 +13,8 @@ from samzoo.runtime.formats.arrays import Labels3D
 from samzoo.runtime.formats.outputs import replacing
 from samzoo.runtime.images.origin import LABELS_SOFTWARE
 from samzoo.runtime.images.reading import TIFF_SUFFIXES, label_dtype
+from samzoo.runtime.pixels.source_spec import SourceSpec
 from samzoo.runtime.windows.label_zarr import StackLabels, write_label_zarr
-from samzoo.runtime.windows.source import SourceSpec
 
 
 def write_stack(

@@ -24,12 +24,13 @@ from samzoo.runtime.errors import InputError, OutputExistsError, StorageError
 from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.outputs import check_output_folder, write_folder
 from samzoo.runtime.images.geometry import Size
+from samzoo.runtime.images.opening import stack_shape
+from samzoo.runtime.pixels.source_spec import SourceSpec
+from samzoo.runtime.pixels.zarr_source import description, is_zarr, scale_of
 
-from .opening import open_source, stack_shape
+from .opening import open_source
 from .pixel_size import PixelSize, pixel_sizes
-from .source import SourceSpec
 from .zarr_pyramid import CHUNK, Layout, Pyramid, make_group
-from .zarr_source import description, is_zarr, scale_of
 
 LABELS = "labels"
 DEFAULT_NAME = "objects"
@@ -180,7 +181,7 @@ def _attach(
     try:
         names = parent.require_group(LABELS)
         group = make_group(str(temporary), version)
-        _write_labels(group, layout, planes, spec.plane, labels, progress)
+        _write_labels(group, layout, planes, spec.plane or 0, labels, progress)
         if path.exists():
             shutil.rmtree(path)
         os.replace(temporary, path)
@@ -236,7 +237,7 @@ def _copy_image(
     progress: Progress | None,
 ) -> None:
     """Copy the segmented image: one plane, or all planes."""
-    with closing(open_source(spec)) as first:
+    with closing(open_source(dataclasses.replace(spec, plane=spec.plane or 0))) as first:
         size, channels, dtype = first.size, first.channels, first.dtype
     colours = (channels,) if channels > 1 else ()
     layout = _new_layout([*axes, *([COLOURS] if colours else []), *SPACE], sizes)

@@ -17,10 +17,12 @@ from xml.etree import ElementTree as ET
 import tifffile
 
 from samzoo.runtime.dependencies import require
-from samzoo.runtime.images.image_files import decoding, is_tiff
-
-from .source import SourceSpec
-from .zarr_source import description, is_zarr, scale_of
+from samzoo.runtime.pixels.decoders import decoding
+from samzoo.runtime.pixels.kinds import is_tiff
+from samzoo.runtime.pixels.orientation import TAG, orientation_of, swaps_axes
+from samzoo.runtime.pixels.source_spec import SourceSpec
+from samzoo.runtime.pixels.tiff.source import series_number
+from samzoo.runtime.pixels.zarr_source import description, is_zarr, scale_of
 
 UNITS = {
     "m": "meter", "cm": "centimeter", "mm": "millimeter", "nm": "nanometer", "Å": "angstrom",
@@ -53,14 +55,19 @@ def pixel_sizes(spec: SourceSpec) -> dict[str, PixelSize]:
     if not is_tiff(path):
         return {}
     with decoding(spec.path, "TIFF"), tifffile.TiffFile(path) as file:
-        series = file.series[spec.series]
-        found = _of_ome(file, spec.series) if file.is_ome else _of_imagej(file)
+        number = series_number(spec, file, [])
+        series = file.series[number]
+        found = _of_ome(file, number) if file.is_ome else _of_imagej(file)
         full, level = series.levels[0], series.levels[spec.level]
         for axis in "yx":
             if axis in found and axis.upper() in level.axes:
                 place = level.axes.index(axis.upper())
                 factor = full.shape[place] / level.shape[place]
                 found[axis] = found[axis]._replace(size=found[axis].size * factor)
+        tag = series.keyframe.aspage().tags.get(TAG)
+        if swaps_axes(orientation_of(None if tag is None else tag.value)):
+            turned = {"y": "x", "x": "y"}
+            found = {turned.get(axis, axis): size for axis, size in found.items()}
     return found
 
 

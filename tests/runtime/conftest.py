@@ -12,7 +12,7 @@ from samzoo.runtime import load
 from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.large.large_image import segment_large
 from samzoo.runtime.pieces.request import Request
-from samzoo.runtime.windows.source import SourceSpec
+from samzoo.runtime.pixels.source_spec import SourceSpec
 
 PARAMETERS = AisParameters(
     foreground_threshold=0.35, center_distance_threshold=0.45, boundary_distance_threshold=0.4,

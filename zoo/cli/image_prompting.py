@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,17 @@ from samzoo.runtime.automatic.doubts import image_doubts, score_doubts
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Array, Progress
-from samzoo.runtime.images.image_files import MAX_PIXELS
 from samzoo.runtime.images.overlay import write_overlay
-from samzoo.runtime.images.reading import read_image, write_labels
+from samzoo.runtime.images.reading import write_labels
 from samzoo.runtime.large.embedding_store import EmbeddingStore
 from samzoo.runtime.large.micro_sam_embeddings import is_micro_sam, read_micro_sam_embeddings
 from samzoo.runtime.large.painted import Painted
 from samzoo.runtime.model import Model
+from samzoo.runtime.pixels.decoders import MAX_PIXELS
+from samzoo.runtime.pixels.zarr_source import is_zarr
 from samzoo.runtime.prompts.cutouts import MaskPart, paint_parts
 from samzoo.runtime.windows.label_tiff import write_label_tiff
-from samzoo.runtime.windows.zarr_source import is_zarr
+from samzoo.runtime.windows.opening import open_source
 
 from .model_loading import source_spec
 from .options import refuse_given
@@ -43,7 +45,7 @@ def prompt_image(
     store: Path | None,
     level: int | None,
     series: int | None,
-    channel: int | None,
+    channel: int | str | None,
     plane: int | None,
     progress: Progress,
 ) -> Result:
@@ -56,10 +58,10 @@ def prompt_image(
         output: The label file, which has been checked.
         overlay: A PNG with the labels drawn on the image; None for no overlay.
         store: Folder of the tiles' embeddings; None to compute those of the whole image.
-        level: Level of a pyramid, with a store.
-        series: Image of a TIFF with several, with a store.
-        channel: Channel of an image, with a store.
-        plane: Plane of a stack, with a store or with micro-sam's embeddings of a stack.
+        level: Level of a pyramid.
+        series: Image of a TIFF with several.
+        channel: Channel of an image.
+        plane: Plane of a stack, also of micro-sam's embeddings of one.
         progress: Callback for progress.
 
     Returns:
@@ -71,17 +73,19 @@ def prompt_image(
     place = {"level": level, "series": series, "channel": channel, "plane": plane}
     encoded: list[int] | None = None
     pixels: Array | None = None
+    notes: list[str] = []
     if store is not None:
         encoded = []
-        embeddings = EmbeddingStore(store).embed(
-            model, source_spec(image, **place), encoded=encoded.append
-        )
-        if overlay is not None and math.prod(embeddings.original_size) <= MAX_PIXELS:
-            pixels = read_image(image)
+        spec = source_spec(image, level=level, series=series, channel=channel, plane=plane)
+        with closing(open_source(spec)) as source:
+            notes = source.notes
+            if overlay is not None:
+                pixels = source.whole()
+        embeddings = EmbeddingStore(store).embed(model, spec, encoded=encoded.append)
     else:
-        embeddings, pixels = _embeddings_of(model, image, place, progress)
+        embeddings, pixels, notes = _embeddings_of(model, image, place, progress)
     if overlay is not None and pixels is None:
-        raise InputError("--overlay needs an image, not embeddings or a store of them")
+        raise InputError("--overlay needs an image, not embeddings of one; give the image")
     parts, scores = _prompted(model, objects, embeddings, progress)
     if math.prod(embeddings.original_size) > MAX_PIXELS:
         if output.suffix.lower() == ".png":
@@ -97,7 +101,8 @@ def prompt_image(
         for i, (s, (_, _, mask)) in enumerate(zip(scores, parts, strict=True))
     ]
     result: Result = {"text": str(output), "labels": str(output), "objects": rows}
-    notes = [] if pixels is None else image_doubts(pixels, model.config)
+    if pixels is not None:
+        notes = [*notes, *image_doubts(pixels, model.config)]
     if notes := [*notes, *score_doubts(scores)]:
         result["notes"] = notes
     return result if encoded is None else {**result, "tiles_encoded": len(encoded)}
@@ -119,19 +124,17 @@ def _prompted(
 
 
 def _embeddings_of(
-    model: Model, path: Path, place: dict[str, int | None], progress: Progress
-) -> tuple[ImageEmbeddings, Array | None]:
-    """Return the embeddings, and the image if it was read."""
+    model: Model, path: Path, place: dict[str, Any], progress: Progress
+) -> tuple[ImageEmbeddings, Array | None, list[str]]:
+    """Return the embeddings, the image if it was read, and notes on it."""
     if is_zarr(path) and is_micro_sam(path):
         plane = place["plane"]
         others = {name: value for name, value in place.items() if name != "plane"}
         refuse_given(others, "micro-sam's embeddings are of one image; omit it")
-        return read_micro_sam_embeddings(path, model.config, plane=plane), None
-    if is_zarr(path):
-        raise InputError(f"{path}: pass --store DIR, the folder for its tiles' embeddings")
+        return read_micro_sam_embeddings(path, model.config, plane=plane), None, []
     if path.suffix == ".safetensors":
         refuse_given(place, "a file of embeddings holds one image; omit it")
-        return ImageEmbeddings.load(path), None
-    refuse_given(place, "is for images with stored embeddings; pass --store DIR as well")
-    image = read_image(path)
-    return model.embed(image, progress=progress), image
+        return ImageEmbeddings.load(path), None, []
+    with closing(open_source(source_spec(path, **place))) as source:
+        image, notes = source.whole(), source.notes
+    return model.embed(image, progress=progress), image, notes

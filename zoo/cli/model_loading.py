@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from samzoo.runtime.model import Model
-from samzoo.runtime.windows.source import SourceSpec
+from samzoo.runtime.pixels.source_spec import SourceSpec
 from samzoo.zoo.hub.names import DEFAULT_MODEL, load
 
 
@@ -34,7 +34,12 @@ def load_model(
 
 
 def source_spec(
-    path: Path, *, level: int | None, series: int | None, channel: int | None, plane: int | None
+    path: Path,
+    *,
+    level: int | None,
+    series: int | None,
+    channel: int | str | None,
+    plane: int | None,
 ) -> SourceSpec:
     """Return the plane that ``--level``, ``--series``, ``--channel`` and ``--plane`` name."""
-    return SourceSpec(str(path.resolve()), level or 0, series or 0, channel, plane or 0)
+    return SourceSpec(str(path.resolve()), level or 0, series, channel, plane)

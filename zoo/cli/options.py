@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 from samzoo.runtime.errors import InputError
 
@@ -63,8 +64,41 @@ def add_plane(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--series", type=int, metavar="N", help="image to read from a TIFF with several, from 0"
     )
-    parser.add_argument("--channel", type=int, metavar="N", help="channel to read, from 0")
-    parser.add_argument("--plane", type=int, metavar="N", help="plane of a stack to read, from 0")
+    parser.add_argument(
+        "--channel", metavar="NAME",
+        help="channel to read: its number from 0, its name in the file, or red, green, blue",
+    )  # fmt: skip
+    parser.add_argument(
+        "--plane", type=int, metavar="N", help="plane of a stack or animation to read, from 0"
+    )
+
+
+class PlaneOptions(Protocol):
+    """The options that choose an image in a file; None stands for no choice."""
+
+    @property
+    def level(self) -> int | None:
+        """Level of a pyramid."""
+
+    @property
+    def series(self) -> int | None:
+        """Image of a TIFF with several."""
+
+    @property
+    def channel(self) -> str | None:
+        """Number or name of a channel."""
+
+    @property
+    def plane(self) -> int | None:
+        """Plane of a stack."""
+
+
+def chosen_plane(options: PlaneOptions) -> dict[str, Any]:
+    """Return the options of ``add_plane`` as ``read_image`` takes them."""
+    return {
+        "level": options.level, "series": options.series, "channel": options.channel,
+        "plane": options.plane,
+    }  # fmt: skip
 
 
 def add_store(parser: ArgumentParser) -> None:

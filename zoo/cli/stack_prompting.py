@@ -17,6 +17,7 @@ import numpy as np
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Labels3D, Masks, Progress
+from samzoo.runtime.images.opening import stack_shape
 from samzoo.runtime.images.reading import TIFF_SUFFIXES
 from samzoo.runtime.large.embedding_store import EmbeddingStore
 from samzoo.runtime.large.micro_sam_embeddings import (
@@ -25,11 +26,11 @@ from samzoo.runtime.large.micro_sam_embeddings import (
     read_micro_sam_embeddings,
 )
 from samzoo.runtime.model import Model
+from samzoo.runtime.pixels.source_spec import SourceSpec
+from samzoo.runtime.pixels.zarr_source import is_zarr
 from samzoo.runtime.volumes.following import Following, follow_object
 from samzoo.runtime.volumes.writing import write_stack
-from samzoo.runtime.windows.opening import open_source, stack_shape
-from samzoo.runtime.windows.source import SourceSpec
-from samzoo.runtime.windows.zarr_source import is_zarr
+from samzoo.runtime.windows.opening import open_source
 
 from .model_loading import source_spec
 from .options import refuse_given
@@ -51,7 +52,7 @@ def prompt_stack(
     store: Path | None,
     level: int | None,
     series: int | None,
-    channel: int | None,
+    channel: int | str | None,
     force: bool,
     progress: Progress,
 ) -> Result:
@@ -79,9 +80,9 @@ def prompt_stack(
     """
     if output.suffix.lower() not in TIFF_SUFFIXES:
         raise InputError(f"{output}: the name of a stack's label file must end in .tif")
-    place = {"level": level, "series": series, "channel": channel}
-    spec = source_spec(stack, **place, plane=None)
+    spec = source_spec(stack, level=level, series=series, channel=channel, plane=None)
     if is_zarr(stack) and is_micro_sam(stack):
+        place = {"level": level, "series": series, "channel": channel}
         refuse_given({"store": store, **place}, "micro-sam's embeddings are used as they are")
         embed, slices = _micro_sam(stack, model)
     else:

@@ -26,7 +26,7 @@ def test_read_image_keeps_the_dtype(tmp_path, rng, dtype):
 
 def test_boolean_images_become_0_and_255(tmp_path, rng):
     mask = rng.random((5, 8)) > 0.5
-    tifffile.imwrite(tmp_path / "mask.tif", mask)
+    tifffile.imwrite(tmp_path / "mask.tif", mask, photometric="minisblack")
     Image.fromarray(mask).save(tmp_path / "mask.png")
     for name in ("mask.tif", "mask.png"):
         found = read_image(tmp_path / name)

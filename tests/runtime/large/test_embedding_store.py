@@ -11,7 +11,7 @@ import tifffile
 
 from samzoo.runtime import EmbeddingStore, load
 from samzoo.runtime.errors import FormatError
-from samzoo.runtime.windows.source import SourceSpec
+from samzoo.runtime.pixels.source_spec import SourceSpec
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_a_prompt_encodes_the_tile_that_it_needs(model, store, image):
 PROGRAM = """
 import sys, numpy as np
 from samzoo.runtime import EmbeddingStore, load
-from samzoo.runtime.windows.source import SourceSpec
+from samzoo.runtime.pixels.source_spec import SourceSpec
 encoded = []
 model = load(sys.argv[1])
 kept = EmbeddingStore(sys.argv[2]).embed(model, SourceSpec(sys.argv[3]), encoded=encoded.append)

@@ -82,14 +82,15 @@ def test_a_zarr_goes_in_pieces(model, image):
     np.testing.assert_array_equal(tifffile.imread("labels.tif"), model.segment(image))
 
 
-@pytest.mark.parametrize("level", [None, 0])
-def test_parameters_count_whole_and_in_pieces(level, model, image):
+@pytest.mark.parametrize("whole", [2**24, 0])
+def test_parameters_count_whole_and_in_pieces(whole, model, image, monkeypatch):
+    monkeypatch.setattr(file_task, "WHOLE_PIXELS", whole)
     strict = AisParameters(min_size=10**6)
-    done = segment_file(model, "cells.tif", "a.tif", parameters=strict, level=level)
+    done = segment_file(model, "cells.tif", "a.tif", parameters=strict)
     assert done.objects == 0
     assert sum(note.startswith("no object was found") for note in done.notes) == 1
     with pytest.raises(InputError, match="parameters of the mode ais are AisParameters"):
-        segment_file(model, "cells.tif", "b.tif", parameters=AmgParameters(), level=level)
+        segment_file(model, "cells.tif", "b.tif", parameters=AmgParameters())
 
 
 def test_a_volume_is_joined_and_frames_are_not(model, stack):
@@ -109,9 +110,10 @@ def test_an_interrupted_call_goes_on(model, image, monkeypatch):
         if stage == "seeds":
             raise KeyboardInterrupt
 
+    monkeypatch.setattr(file_task, "WHOLE_PIXELS", 0)
     with pytest.raises(KeyboardInterrupt):
-        segment_file(model, "cells.tif", "labels.tif", level=0, progress=stop)
-    done = segment_file(model, "cells.tif", "labels.tif", level=0)
+        segment_file(model, "cells.tif", "labels.tif", progress=stop)
+    done = segment_file(model, "cells.tif", "labels.tif")
     assert (done.objects, done.resumed) == (2, True)
 
 
@@ -132,10 +134,11 @@ def test_workers_need_a_model_out_of_a_package(model, image):
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "mode": ({"plane": 0, "mode": "amg"}, "found 'amg'"),
+    "mode": ({"stack": "frames", "mode": "amg"}, "found 'amg'"),
     "series": ({"series": 1}, "found 1, the file has 1: 0 to 0"),
     "both": ({"workers": 1, "scheduler": "tcp://127.0.0.1:9"}, "not both"),
-    "volume": ({"stack": "volume"}, "a volume needs slices"),
+    "volume": ({"stack": "volume"}, "a stack needs several planes"),
+    "plane": ({"stack": "frames", "plane": 0}, "--stack segments all planes"),
     "stack": ({"stack": "volumes"}, "found 'volumes', allowed are volume, frames"),
     "gap": ({"gap_closing": 1}, "slices of a volume"),
     "extent": ({"stack": "frames", "min_z_extent": 2}, "slices of a volume"),
@@ -153,11 +156,13 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(name, model, image, tm
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_outputs_that_cannot_be_written_are_refused(model, image):
+def test_outputs_that_cannot_be_written_are_refused(model, image, monkeypatch):
     with pytest.raises(InputError, match="labels are written as"):
         segment_file(model, "cells.tif", "labels.jpg")
-    with pytest.raises(InputError, match=r"labels of a large image are written as \.tif"):
-        segment_file(model, "cells.tif", "labels.png", level=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(file_task, "WHOLE_PIXELS", 0)
+        with pytest.raises(InputError, match=r"labels of a large image are written as \.tif"):
+            segment_file(model, "cells.tif", "labels.png")
     with pytest.raises(OutputExistsError, match="would replace the input"):
         segment_file(model, "cells.tif", "cells.tif", force=True)
     with pytest.raises(NotFoundError):
@@ -172,8 +177,8 @@ def test_an_existing_output_is_replaced_by_force_alone(model, image):
 
 
 def test_a_stack_needs_a_choice(model, stack):
-    with pytest.raises(InputError, match="holds 4 planes; pass --stack volume"):
-        segment_file(model, "stack.tif", "labels.tif", level=0)
+    with pytest.raises(InputError, match=r"one of 4 planes with --plane.*--stack volume"):
+        segment_file(model, "stack.tif", "labels.tif")
 
 
 def test_every_option_of_the_function_reaches_the_task():

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tifffile
 
+from samzoo.runtime.pixels.source_spec import SourceSpec
 from samzoo.runtime.volumes import looks as stack_looks
 from samzoo.runtime.volumes.looks import GAP, MOST_PLANES, contact_sheet
-from samzoo.runtime.windows.source import SourceSpec
 
 
 @pytest.fixture

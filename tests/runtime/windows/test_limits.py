@@ -5,9 +5,10 @@ import pytest
 
 from samzoo.runtime.formats.config import Preprocessing
 from samzoo.runtime.images.intensity import to_0_255
+from samzoo.runtime.pixels.reader import ArrayReader
 from samzoo.runtime.windows import source as source_module
 from samzoo.runtime.windows.limits import image_limits, order_statistics
-from samzoo.runtime.windows.source import ArrayReader, ImageSource
+from samzoo.runtime.windows.source import ImageSource
 
 DTYPES = ["u1", "i1", "u2", "i2", "u4", "i4", "i8", "u8", "f4", "f8"]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tifffile
 
+from samzoo.runtime.pixels.source_spec import SourceSpec
 from samzoo.runtime.windows.pixel_size import PixelSize, pixel_sizes
-from samzoo.runtime.windows.source import SourceSpec
 
 PLANES = np.zeros((3, 64, 80), np.uint8)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.outputs import check_output
-from samzoo.zoo.cli.options import add_model, add_output, add_plane, add_store, refuse_given
+from samzoo.zoo.cli.options import add_model, add_output, add_plane, add_store, chosen_plane
 from samzoo.zoo.cli.progress import progress_bar
 from samzoo.zoo.cli.verb import Result, Verb
 
@@ -21,7 +22,7 @@ class EmbedOptions:
     store: Path | None
     level: int | None
     series: int | None
-    channel: int | None
+    channel: str | None
     plane: int | None
     model: str | None
     adapter: str | None
@@ -52,52 +53,49 @@ def run(options: EmbedOptions) -> Result:
 
 
 def _to_file(options: EmbedOptions) -> Result:
-    from samzoo.runtime.images.reading import read_image
-    from samzoo.zoo.cli.model_loading import load_model
+    from samzoo.runtime.windows.opening import open_source
+    from samzoo.zoo.cli.model_loading import load_model, source_spec
 
     output = options.output
     if output is None:
         raise InputError("give -o FILE.safetensors, or --store DIR")
     if output.suffix != ".safetensors":
         raise InputError(f"{output}: the name of an embeddings file must end in .safetensors")
-    of_store = {
-        "level": options.level, "series": options.series, "channel": options.channel,
-        "plane": options.plane,
-    }  # fmt: skip
-    refuse_given(of_store, "is for embeddings in a store; pass --store DIR instead of -o")
     check_output(output, force=options.force, inputs=[options.image])
+    spec = source_spec(options.image, **chosen_plane(options))
+    with closing(open_source(spec)) as source:
+        image, notes = source.whole(), source.notes
     model = load_model(
         options.model, adapter=options.adapter, threads=options.threads, provider=options.provider
     )
     with progress_bar() as progress:
-        embeddings = model.embed(read_image(options.image), progress=progress)
+        embeddings = model.embed(image, progress=progress)
     embeddings.save(output)
-    return {"text": str(output), "embeddings": str(output), "tiles": len(embeddings.tiles)}
+    result: Result = {"text": str(output), "embeddings": str(output)}
+    result["tiles"] = len(embeddings.tiles)
+    return {**result, "notes": notes} if notes else result
 
 
 def _to_store(options: EmbedOptions, folder: Path) -> Result:
     """Encode every tile that the store lacks; the next call resumes an interrupted one."""
     from samzoo.runtime.large.embedding_store import EmbeddingStore
+    from samzoo.runtime.windows.opening import open_source
     from samzoo.zoo.cli.model_loading import load_model, source_spec
 
     model = load_model(
         options.model, adapter=options.adapter, threads=options.threads, provider=options.provider
     )
-    spec = source_spec(
-        options.image, level=options.level, series=options.series, channel=options.channel,
-        plane=options.plane,
-    )  # fmt: skip
+    spec = source_spec(options.image, **chosen_plane(options))
     encoded: list[int] = []
+    with closing(open_source(spec)) as source:
+        notes = source.notes
     embeddings = EmbeddingStore(folder).embed(model, spec, encoded=encoded.append)
     with progress_bar() as progress:
         for index, _ in enumerate(embeddings.values):
             progress("embed", index + 1, len(embeddings.tiles))
-    return {
-        "text": str(folder),
-        "store": str(folder),
-        "tiles": len(embeddings.tiles),
-        "tiles_encoded": len(encoded),
-    }
+    result: Result = {"text": str(folder), "store": str(folder)}
+    result.update(tiles=len(embeddings.tiles), tiles_encoded=len(encoded))
+    return {**result, "notes": notes} if notes else result
 
 
 VERB = Verb(

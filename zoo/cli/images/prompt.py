@@ -29,7 +29,7 @@ class PromptOptions:
     store: Path | None
     level: int | None
     series: int | None
-    channel: int | None
+    channel: str | None
     plane: int | None
     slice: int | None
     projection: Literal["box", "mask", "points", "points_and_mask", "single_point"] | None

@@ -34,7 +34,7 @@ class SegmentOptions:
     placements: int
     level: int | None
     series: int | None
-    channel: int | None
+    channel: str | None
     plane: int | None
     stack: Literal["volume", "frames"] | None
     gap_closing: int | None

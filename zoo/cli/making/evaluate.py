@@ -5,11 +5,18 @@ from __future__ import annotations
 import shlex
 from argparse import ArgumentParser
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.outputs import check_output
-from samzoo.zoo.cli.options import add_label_meaning, add_model, add_output
+from samzoo.zoo.cli.options import (
+    add_label_meaning,
+    add_model,
+    add_output,
+    add_plane,
+    chosen_plane,
+)
 from samzoo.zoo.cli.progress import progress_bar, say
 from samzoo.zoo.cli.verb import Result, Verb
 
@@ -25,6 +32,10 @@ class EvaluateOptions:
     tasks: str
     seed: int | None
     min_object_size: int
+    level: int | None
+    series: int | None
+    channel: str | None
+    plane: int | None
     model: str | None
     adapter: str | None
     threads: int | None
@@ -57,6 +68,7 @@ def add_options(parser: ArgumentParser) -> None:
         help="ignore annotated objects smaller than this (default: 20)",
     )  # fmt: skip
     add_model(parser)
+    add_plane(parser)
     add_output(parser, "report (.json)")
 
 
@@ -66,6 +78,7 @@ def run(options: EvaluateOptions) -> Result:
     from samzoo.runtime.evaluation.comparison import METRICS
     from samzoo.runtime.evaluation.scoring import evaluate
     from samzoo.runtime.formats.files import write_json
+    from samzoo.runtime.images.reading import read_image
     from samzoo.runtime.labels.annotation import LabelMeaning
     from samzoo.runtime.labels.contents import about_seen
     from samzoo.runtime.labels.pairs import match_pairs
@@ -91,6 +104,7 @@ def run(options: EvaluateOptions) -> Result:
             seed=options.seed,
             min_object_size=options.min_object_size,
             meaning=LabelMeaning(split_components=options.split_components, ignore=options.ignore),
+            read=partial(read_image, **chosen_plane(options)),
             progress=progress,
             say=say,
         )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from argparse import ArgumentParser
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from samzoo.runtime.errors import InputError
-from samzoo.zoo.cli.options import add_label_meaning, add_output
+from samzoo.zoo.cli.options import add_label_meaning, add_output, add_plane, chosen_plane
 from samzoo.zoo.cli.progress import TrainingBar, say
 from samzoo.zoo.cli.verb import Result, Verb
 
@@ -31,6 +32,10 @@ class TrainOptions:
     config: str
     ais_decoder: Literal["light", "unetr", "none"] | None
     seed: int | None
+    level: int | None
+    series: int | None
+    channel: str | None
+    plane: int | None
     resume: bool
     output: Path
 
@@ -71,11 +76,13 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="continue the interrupted run in the folder -o"
     )
+    add_plane(parser)
     add_output(parser, "folder of the run, which becomes the adapter", force=False)
 
 
 def run(options: TrainOptions) -> Result:
     """Finetune a base."""
+    from samzoo.runtime.images.reading import read_image
     from samzoo.runtime.labels.annotation import LabelMeaning
     from samzoo.runtime.labels.survey import Survey
     from samzoo.training import TrainConfig, read_annotated, split
@@ -97,13 +104,19 @@ def run(options: TrainOptions) -> Result:
     _check_decoder(options, base)
     meaning = LabelMeaning(split_components=options.split_components, ignore=options.ignore)
     surveys = {"training": Survey()}
+    chosen = chosen_plane(options)
+    reader = partial(read_image, **chosen)
     training = read_annotated(
-        options.images, options.labels, meaning=meaning, survey=surveys["training"]
+        options.images, options.labels, meaning=meaning, read=reader, survey=surveys["training"]
     )
     if options.val_images is not None and options.val_labels is not None:
         surveys["validation"] = Survey()
         validation = read_annotated(
-            options.val_images, options.val_labels, meaning=meaning, survey=surveys["validation"]
+            options.val_images,
+            options.val_labels,
+            meaning=meaning,
+            read=reader,
+            survey=surveys["validation"],
         )
     else:
         training, validation = split(training)
@@ -115,6 +128,7 @@ def run(options: TrainOptions) -> Result:
     data = {
         "images": str(options.images), "labels": str(options.labels),
         "split_components": meaning.split_components, "ignore": list(meaning.ignore), "read": read,
+        **{name: value for name, value in chosen.items() if value is not None},
     }  # fmt: skip
     try:
         scores = train(

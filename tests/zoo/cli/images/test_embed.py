@@ -28,7 +28,10 @@ def test_embeddings_are_of_the_named_adapter(run_shared):
 def test_options_that_would_not_be_used_are_refused(run, image, tmp_path):
     file, store = tmp_path / "e.safetensors", tmp_path / "store"
     for arguments, message in (
-        (("-o", file, "--channel", 0), "--channel: is for embeddings in a store"),
+        (("-o", file, "--channel", 7), "--channel: found 7, the image is grey"),
+        (("-o", file, "--level", 1), "--level: found 1"),
+        (("-o", file, "--series", 9), "--series: found 9"),
+        (("-o", file, "--plane", 1), "--plane: plane 1 does not exist"),
         (("--store", store, "--force"), "--force replaces a file"),
         (("--store", store, "-o", file), "give either -o or --store"),
     ):

@@ -138,7 +138,9 @@ UNUSED = {
                   "--projection, --iou-threshold: follows objects through a stack"),
     "plane": (("--slice", "1", "--plane", "1"), "--plane: --slice chooses the plane already"),
     "overlay": (("--slice", "1", "--overlay", "o.png"), "--overlay: is for images; omit"),
-    "level": (("--level", "0"), "--level: is for images with stored embeddings; pass --store"),
+    "level": (("--level", "1"), "--level: found 1, the file has 1"),
+    "series": (("--series", "2"), "--series: found 2, the file has 1"),
+    "channel": (("--channel", "7"), "--channel: found 7, the image is grey"),
     "label": (("--prompts", "p.json", "--label", "1"), "give either --prompts, or --mask, or"),
 }  # fmt: skip
 

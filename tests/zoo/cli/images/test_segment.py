@@ -216,9 +216,8 @@ def test_a_stack_without_a_choice_names_the_choices(segment, stack):
     tifffile.imwrite("stack.tif", stack, metadata={"axes": "ZYX"})
     status, _, errors = segment("stack.tif", "-o", "l.tif")
     assert status == 2
-    assert "--plane, --channel or --stack" in errors
-    status, _, errors = segment("stack.tif", "-o", "l.tif", "--level", 0)
-    assert (status, "holds 6 planes; pass --stack volume" in errors) == (2, True)
+    assert "choose one of 6 planes with --plane, from 0 to 5" in errors
+    assert "--stack volume or --stack frames" in errors
 
 
 def test_a_stack_as_zarr_keeps_image_and_labels_together(segment, stack):
@@ -275,13 +274,13 @@ def test_a_zarr_output_that_exists_is_kept(segment):
 
 
 REFUSED = {
-    "mode": (("--plane", 0, "--mode", "amg"), "--mode: found 'amg'"),
+    "mode": (("--stack", "frames", "--mode", "amg"), "--mode: found 'amg'"),
     "series": (("--series", 1), "--series: found 1, the file has 1: 0 to 0"),
     "level": (("--level", 3), "--level: found 3, the file has 1"),
-    "channel": (("--channel", 1), "--channel: found 1, the file has 1"),
+    "channel": (("--channel", 1), "--channel: found 1, the image is grey"),
     "both": (("--workers", 1, "--scheduler", "tcp://127.0.0.1:9"), "not both"),
     "workers": (("--workers", 0), "expected at least 1"),
-    "volume": (("--stack", "volume"), "found an image of 100 x 150 pixels, a volume needs slices"),
+    "volume": (("--stack", "volume"), "an image of 100 x 150 pixels, a stack needs"),
     "table": (("--table", "t.txt"), "tables are written as .csv"),
     "gap": (("--gap-closing", 1), "--gap-closing: is for volumes; pass --stack volume"),
     "extent": (("--stack", "frames", "--min-z-extent", 1), "--min-z-extent: is for volumes"),

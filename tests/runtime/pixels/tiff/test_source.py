@@ -14,9 +14,10 @@ from samzoo.runtime.errors import (
     MissingDependencyError,
     NotFoundError,
 )
-from samzoo.runtime.windows import tiff_source
-from samzoo.runtime.windows.opening import count_planes, open_source
-from samzoo.runtime.windows.source import SourceSpec
+from samzoo.runtime.images.opening import stack_shape
+from samzoo.runtime.pixels.source_spec import SourceSpec
+from samzoo.runtime.pixels.tiff import source as tiff_source
+from samzoo.runtime.windows.opening import open_source
 
 WINDOWS = [(0, 0, 70, 90), (3, 5, 33, 64), (60, 80, 70, 90), (16, 0, 17, 90)]
 
@@ -87,15 +88,17 @@ def test_series_channels_and_planes(tmp_path, rng):
         file.write(first, metadata={"axes": "ZCYX"})
         file.write(second, metadata={"axes": "YX"})
     path = tmp_path / "a.ome.tif"
-    assert count_planes(SourceSpec(str(path), channel=0)) == 5
-    check(path, first[4, 1], channel=1, plane=4)
+    assert stack_shape(SourceSpec(str(path), series=0, channel=0))[:-2] == (5,)
+    check(path, first[4, 1], series=0, channel=1, plane=4)
     check(path, second, series=1)
-    with pytest.raises(InputError, match="has 2 channels; choose"):
+    with pytest.raises(ImageError, match=r"holds 2 images .*--series, from 0 to 1"):
         open_source(SourceSpec(str(path)))
+    with pytest.raises(ImageError, match=r"5 planes .* 2 channels with --channel: 0 to 1"):
+        open_source(SourceSpec(str(path), series=0))
     with pytest.raises(InputError, match="--series: found 2, the file has 2: 0 to 1"):
         open_source(SourceSpec(str(path), series=2))
     with pytest.raises(InputError, match="plane 5 does not exist, the file has 5"):
-        open_source(SourceSpec(str(path), plane=5, channel=0))
+        open_source(SourceSpec(str(path), series=0, plane=5, channel=0))
 
 
 def test_a_cut_off_file_is_an_error(in_chunks, tmp_path, rng):
@@ -118,12 +121,11 @@ def test_without_zarr_small_files_are_decoded_and_large_ones_name_it(tmp_path, r
         check(tmp_path / "a.tif", image)
 
 
-def test_a_palette_is_refused(tmp_path, rng):
-    colours = rng.integers(0, 2**16, (3, 256)).astype(np.uint16)
+def test_a_palette_gives_its_colours_in_every_window(tmp_path, rng):
+    colours = rng.integers(0, 256, (3, 256)).astype(np.uint16) * 257
     image = rng.integers(0, 255, (70, 90)).astype(np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", image, photometric="palette", colormap=colours)
-    with pytest.raises(ImageError, match="has a palette"):
-        open_source(SourceSpec(str(tmp_path / "a.tif")))
+    check(tmp_path / "a.tif", np.moveaxis(colours[:, image] // 257, 0, -1))
 
 
 def test_a_missing_file_and_a_folder_are_errors(tmp_path):

@@ -18,7 +18,10 @@ from samzoo.runtime.errors import ImageError, InputError, shown
 from samzoo.runtime.formats.arrays import Array
 
 from .axes import Planes
-from .source import SourceSpec, Window
+from .channel_names import names_in_zarr
+from .orientation import UPRIGHT
+from .reader import Window
+from .source_spec import SourceSpec
 
 VERSIONS = ("0.4", "0.5")
 """Versions of OME-Zarr; 0.4 uses Zarr version 2, 0.5 uses version 3."""
@@ -42,28 +45,32 @@ class ZarrReader:
 
     def __init__(self, spec: SourceSpec) -> None:
         self._spec = spec
-        array, axes = open_level(spec)
+        array, axes, attributes = open_level(spec)
         self._array = array
-        self.planes = Planes(tuple(array.shape), axes, spec.path)
-        self.planes.check(spec)
+        count = array.shape[axes.index("c")] if "c" in axes else 1
+        names, coloured = names_in_zarr(attributes, count)
+        self.planes = Planes(tuple(array.shape), axes, spec, names, coloured)
         self.dtype: np.dtype[np.generic] = np.dtype(array.dtype)
-        self.shape: tuple[int, ...] = self.planes.plane_shape(spec.channel)
+        self.shape: tuple[int, ...] = self.planes.plane_shape
+        self.stack_shape = self.planes.stack_shape
+        self.channels: Sequence[str] = self.planes.channel_names if count > 1 else names
+        self.orientation = UPRIGHT
         missing = int(array.nchunks - array.nchunks_initialized)
         self.notes: Sequence[str] = [
-            f"{spec.path}: {missing} of {array.nchunks} chunks were never written; they read as "
+            f"{missing} of {array.nchunks} chunks were never written; they read as "
             f"{array.fill_value}, as the format says"
         ] if missing else []  # fmt: skip
 
     def __call__(self, window: Window) -> Array:
         """See ``Reader``."""
         try:
-            picked = self._array[self.planes.index(self._spec, window)]
+            picked = self._array[self.planes.index(window)]
         except (ValueError, RuntimeError, OSError, TypeError) as error:
             raise ImageError(
                 f"{self._spec.path}: window {window} cannot be read ({shown(str(error))}); a chunk "
                 "is damaged, copy the image again"
             ) from error
-        return self.planes.ordered(np.asarray(picked), self._spec)
+        return self.planes.ordered(np.asarray(picked))
 
     def close(self) -> None:
         """See ``Reader``."""
@@ -75,11 +82,11 @@ def is_zarr(path: str | Path) -> bool:
     return path.is_dir() and any((path / name).is_file() for name in DESCRIPTIONS)
 
 
-def open_level(spec: SourceSpec) -> tuple[Any, str]:
+def open_level(spec: SourceSpec) -> tuple[Any, str, dict[str, Any]]:
     """Open one level of an image.
 
     Returns:
-        The array, and its axes for ``Planes``.
+        The array, its axes for ``Planes``, and the attributes of the image's group.
 
     Raises:
         ImageError: The folder is not an image.
@@ -96,8 +103,9 @@ def open_level(spec: SourceSpec) -> tuple[Any, str]:
     if isinstance(node, zarr.Array):
         if spec.level:
             raise InputError(f"{spec.path}: --level: found {spec.level}, a plain array has one")
-        return node, _plain_axes(node.shape)
-    multiscale = description(node.attrs.asdict(), spec.path)
+        return node, _plain_axes(node.shape), {}
+    attributes = node.attrs.asdict()
+    multiscale = description(attributes, spec.path)
     paths = [entry.get("path") for entry in multiscale["datasets"]]
     if not 0 <= spec.level < len(paths):
         raise InputError(
@@ -113,7 +121,7 @@ def open_level(spec: SourceSpec) -> tuple[Any, str]:
         raise ImageError(f"{spec.path}/{path}: no array here ({shown(str(error))})") from error
     if not isinstance(array, zarr.Array):
         raise ImageError(f"{spec.path}/{path}: is a group, expected an array")
-    return array, _axes(multiscale, array.ndim, spec.path)
+    return array, _axes(multiscale, array.ndim, spec.path), attributes
 
 
 def description(attributes: Mapping[str, Any], where: str) -> dict[str, Any]:

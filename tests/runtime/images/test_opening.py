@@ -2,6 +2,7 @@
 
 import logging
 import re
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,15 @@ import tifffile
 from PIL import Image
 
 from samzoo.runtime.errors import ImageError, NotFoundError, SamzooError
-from samzoo.runtime.images import image_files
-from samzoo.runtime.images.image_files import decode
+from samzoo.runtime.images.opening import open_reader
+from samzoo.runtime.pixels import decoders
+from samzoo.runtime.pixels.source_spec import SourceSpec
+
+
+def decode(path, *, keep_indices=False, **choice):
+    """Read a whole plane, as stored or as seen."""
+    with closing(open_reader(SourceSpec(str(path), **choice), as_labels=keep_indices)) as reader:
+        return reader((0, 0, reader.shape[0], reader.shape[1]))
 
 
 @pytest.fixture
@@ -61,9 +69,9 @@ def test_a_tiff_nobody_here_can_decode_names_imagecodecs(tmp_path, rng, monkeypa
     def need_imagecodecs(*_arguments, **_options):
         raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
 
-    monkeypatch.setattr(image_files, "_read_pillow", refuse)
+    monkeypatch.setattr(Image, "open", refuse)
     # Other packages may have brought it.
-    monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", need_imagecodecs)
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", need_imagecodecs)
     with pytest.raises(ImageError, match=r"image\.tif: TIFF compression .*pip install imagecodecs"):
         decode(tmp_path / "image.tif")
 
@@ -72,6 +80,7 @@ def test_a_tiff_nobody_here_can_decode_names_imagecodecs(tmp_path, rng, monkeypa
 @pytest.mark.parametrize("planar", [True, False])
 def test_rgb_and_rgba_tiff_put_colours_last_and_drop_alpha(tmp_path, rng, channels, planar):
     image = rng.integers(0, 255, (20, 30, channels)).astype(np.uint16)
+    image[..., 3:] = 65535
     stored = np.moveaxis(image, -1, 0) if planar else image
     tifffile.imwrite(
         tmp_path / "image.tif", stored, photometric="rgb",
@@ -80,10 +89,20 @@ def test_rgb_and_rgba_tiff_put_colours_last_and_drop_alpha(tmp_path, rng, channe
     np.testing.assert_array_equal(decode(tmp_path / "image.tif"), image[..., :3])
 
 
-def test_three_unnamed_planes_are_colours(tmp_path, rng):
-    image = grey16(rng, (3, 20, 30))
-    tifffile.imwrite(tmp_path / "image.tif", image, photometric="minisblack")
-    np.testing.assert_array_equal(decode(tmp_path / "image.tif"), np.moveaxis(image, 0, -1))
+@pytest.mark.parametrize("count", [3, 4])
+@pytest.mark.parametrize("writer", ["tifffile", "Pillow"])
+def test_three_or_four_grey_pages_are_planes_and_not_colours(tmp_path, rng, count, writer):
+    image = grey16(rng, (count, 20, 30))
+    path = tmp_path / "pages.tif"
+    if writer == "tifffile":
+        tifffile.imwrite(path, image, photometric="minisblack")
+    else:
+        first, *others = [Image.fromarray(page) for page in image]
+        first.save(path, save_all=True, append_images=others)
+    with pytest.raises(ImageError, match=rf"one of {count} planes with --plane, from 0 to"):
+        decode(path)
+    for plane, page in enumerate(image):
+        np.testing.assert_array_equal(decode(path, plane=plane), page)
 
 
 def test_a_single_plane_with_extra_axes_is_grey(tmp_path, rng):
@@ -101,7 +120,7 @@ def test_stacks_and_many_channels_are_refused_with_the_shape_found(tmp_path, rng
     tifffile.imwrite(
         tmp_path / "stack.tif", grey16(rng, shape), imagej=True, metadata={"axes": axes}
     )
-    message = rf"stack\.tif: found a stack.*{re.escape(str(shape))}.*allowed are \(height"
+    message = rf"stack\.tif: found a stack.*{re.escape(str(shape))}.*choose one of"
     with pytest.raises(ImageError, match=message):
         decode(tmp_path / "stack.tif")
 
@@ -182,7 +201,7 @@ def test_missing_file_folder_empty_file_and_text_are_told_apart(tmp_path):
     with pytest.raises(ImageError, match=r"empty\.png: the file is empty"):
         decode(tmp_path / "empty.png")
     (tmp_path / "text.tif").write_text("no image\n")
-    with pytest.raises(ImageError, match=r"text\.tif: not a TIFF, PNG or JPEG file"):
+    with pytest.raises(ImageError, match=r"text\.tif: not a TIFF, PNG, JPEG, BMP"):
         decode(tmp_path / "text.tif")
 
 
@@ -237,8 +256,8 @@ def test_damaged_bytes_give_an_image_or_one_of_our_errors(tmp_path, rng, kind):
 def test_the_pixel_budget_is_checked_before_decoding(tmp_path, rng, monkeypatch):
     tifffile.imwrite(tmp_path / "large.tif", grey16(rng))
     Image.fromarray(grey16(rng)).save(tmp_path / "large.png")
-    monkeypatch.setattr(image_files, "MAX_PIXELS", 599)
-    monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", None)
+    monkeypatch.setattr(decoders, "MAX_PIXELS", 599)
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", None)
     monkeypatch.setattr(Image.Image, "load", None)
     for name in ("large.tif", "large.png"):
         with pytest.raises(ImageError, match=r"20 x 30 is 600 pixels, allowed are 599; cut"):

@@ -1,0 +1,126 @@
+"""One plane of a TIFF, decoded from its pages.
+
+In: a level of an image, and the index of a plane in it. Out: the plane's samples as stored. What
+tifffile cannot decode without imagecodecs, such as LZW, Pillow does.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+
+from samzoo.runtime.errors import ImageError, SamzooError, shown
+from samzoo.runtime.formats.arrays import Array
+from samzoo.runtime.pixels.decoders import DECODER_ERRORS
+
+from .meaning import WHITE_IS_ZERO, YCBCR
+
+
+def decode_plane(
+    path: str, level: tifffile.TiffPageSeries, index: tuple[int | slice, ...]
+) -> Array:
+    """Decode a plane.
+
+    Args:
+        path: The file.
+        level: A level of an image in the opened file.
+        index: An index into the level's array that takes whole rows and columns.
+
+    Returns:
+        ``level.asarray()[index]``, of which only the pages that it needs are decoded.
+
+    Raises:
+        ImageError: A page lies in a file that is missing, or needs a package to be decoded.
+    """
+    inner = _inner_axes(level)
+    if inner is None:
+        return np.asarray(level.asarray()[index])
+    outer = len(level.shape) - inner
+    pages = _page_grid(level, outer)[index[:outer]]
+    if not isinstance(pages, np.ndarray):
+        return _decode_page(path, pages).reshape(level.shape[outer:])[index[outer:]]
+    decoded = [_decode_page(path, page).reshape(level.shape[outer:]) for page in pages.flat]
+    together = np.stack(decoded).reshape(*pages.shape, *level.shape[outer:])
+    return together[(*(slice(None) for _ in pages.shape), *index[outer:])]
+
+
+def check_pages(path: str, level: tifffile.TiffPageSeries, index: tuple[int | slice, ...]) -> None:
+    """Refuse a plane whose page lies in a file that is not there.
+
+    An OME-TIFF may be one of several files; tifffile fills the planes of missing files with zeros.
+
+    Raises:
+        ImageError: The page is missing.
+    """
+    inner = _inner_axes(level)
+    if inner is None:
+        return
+    pages = _page_grid(level, len(level.shape) - inner)[index[: len(level.shape) - inner]]
+    found = pages.flat if isinstance(pages, np.ndarray) else [pages]
+    if any(page is None for page in found):
+        raise ImageError(
+            f"{path}: the plane lies in another file of this OME-TIFF, which is missing; copy all "
+            "files of the data set into one folder"
+        )
+
+
+def _inner_axes(level: tifffile.TiffPageSeries) -> int | None:
+    """Return how many of a level's last axes lie in one page; None if that is not clear."""
+    pages = len(level.pages)
+    for outer in range(len(level.shape) + 1):
+        if math.prod(level.shape[:outer]) == pages:
+            inside = math.prod(level.shape[outer:])
+            return len(level.shape) - outer if inside == level.keyframe.size else None
+    return None
+
+
+def _page_grid(level: tifffile.TiffPageSeries, outer: int) -> NDArray[Any]:
+    grid = np.empty(level.shape[:outer], object)
+    for place, number in zip(np.ndindex(grid.shape), range(len(level.pages)), strict=True):
+        grid[place] = level.pages[number]
+    return grid
+
+
+def _decode_page(path: str, page: Any) -> Array:
+    try:
+        return np.asarray(page.asarray())
+    except (ImportError, LookupError, TypeError, ValueError) as error:
+        if not _needs_codec(page, error):
+            raise
+        return _by_pillow(path, page.aspage())
+
+
+def _needs_codec(page: Any, error: Exception) -> bool:
+    whole = page.keyframe.bitspersample in (1, 8, 16, 32, 64)
+    return isinstance(error, ImportError) or "imagecodecs" in str(error) or not whole
+
+
+def _by_pillow(path: str, page: tifffile.TiffPage) -> Array:
+    """Decode a page with Pillow into the samples that tifffile would have given."""
+    advice = (
+        f"{path}: TIFF compression {page.compression!s} of {page.dtype} pixels needs another "
+        "package; run: pip install imagecodecs"
+    )
+    try:
+        with Image.open(path) as image:
+            image.seek(page.index)
+            pixels = np.array(image.convert("RGB") if page.photometric == YCBCR else image)
+    except DECODER_ERRORS as error:
+        if isinstance(error, SamzooError):
+            raise
+        raise ImageError(f"{advice} (Pillow: {shown(str(error))})") from error
+    planar = page.planarconfig == 2 and pixels.ndim == 3
+    pixels = np.moveaxis(pixels, -1, 0) if planar else pixels
+    # Pillow reads some 16-bit files as 8-bit ones; refusing is better than losing bits silently.
+    if pixels.dtype != page.dtype or pixels.size != page.size:
+        raise ImageError(advice)
+    if page.photometric == WHITE_IS_ZERO and page.bitspersample <= 8:  # it has inverted them
+        pixels = ~pixels
+    if page.bitspersample in (2, 4) and page.photometric <= 1:  # it has spread them over 0..255
+        pixels = pixels // (255 // (2**page.bitspersample - 1))
+    return pixels
