@@ -13,6 +13,7 @@ from samzoo.runtime.engine.networks import Networks
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Array, Float3D, Labels2D, Progress
 from samzoo.runtime.formats.config import AisParameters, ModelConfig
+from samzoo.runtime.images.empty_channels import without_empty_channels
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.intensity import is_constant
 from samzoo.runtime.images.reading import check_image
@@ -72,7 +73,7 @@ def segment_image(
         raise InputError("more than one placement is for images and the mode ais")
     maps: Float3D | None = None
     if not isinstance(image, ImageEmbeddings):
-        image = check_image(image)
+        image = without_empty_channels(check_image(image))
         size = (image.shape[0], image.shape[1])
         if notes is not None:
             notes += image_doubts(image, config)

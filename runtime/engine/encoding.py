@@ -12,6 +12,7 @@ from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS
 from samzoo.runtime.formats.arrays import Array, Float4D, Progress
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.images import tiles as tiling
+from samzoo.runtime.images.empty_channels import without_empty_channels
 from samzoo.runtime.images.geometry import Size, field_of_view, input_size, resize_image
 from samzoo.runtime.images.intensity import is_constant, to_0_255
 from samzoo.runtime.images.reading import check_image
@@ -53,7 +54,7 @@ def embed_image(
         InputError: A halo is given, and the image is not tiled.
         ShapeError: As ``choose_tiles``.
     """
-    image = check_image(image)
+    image = without_empty_channels(check_image(image))
     size = (image.shape[0], image.shape[1])
     if shrink and tile_shape is None and config.preprocessing.scale is None:
         if halo is not None:

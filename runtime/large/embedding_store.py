@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +35,17 @@ from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.digest import json_digest
 from samzoo.runtime.formats.fields import check_format, to_json
 from samzoo.runtime.formats.files import read_json, read_tensors, write_json, write_tensors
+from samzoo.runtime.images.empty_channels import note_on, without_empty_channels
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.intensity import to_0_255
+from samzoo.runtime.images.reading import check_image
 from samzoo.runtime.images.tiles import Tile, whole
 from samzoo.runtime.model import Model
+from samzoo.runtime.pixels.channels import COLOURS
 from samzoo.runtime.pixels.reader import ArrayReader
 from samzoo.runtime.pixels.source_spec import SourceSpec, identity
 from samzoo.runtime.windows.limits import Limits, image_limits
-from samzoo.runtime.windows.opening import open_source
+from samzoo.runtime.windows.opening import open_full_channels, open_source
 from samzoo.runtime.windows.source import ImageSource
 
 FORMAT, VERSION = "samzoo-embedding-store", 1
@@ -64,6 +67,9 @@ class EmbeddingStore:
     Args:
         folder: The folder; it is made when the first tile is written.
 
+    Attributes:
+        notes: Sentences for the user about images that were embedded.
+
     Example:
         >>> from samzoo.runtime import EmbeddingStore, load
         >>> store = EmbeddingStore("embeddings")
@@ -72,6 +78,7 @@ class EmbeddingStore:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
+        self.notes: list[str] = []
 
     def embed(
         self,
@@ -104,6 +111,10 @@ class EmbeddingStore:
             StorageError: The disk is full or the folder cannot be written.
         """
         config, networks = model.config, model.networks
+        if isinstance(image, SourceSpec):
+            image = self._with_full_channels(image)
+        else:
+            image = without_empty_channels(check_image(image))
         opened = _opener(image)
         with opened() as source:
             known = (
@@ -139,6 +150,23 @@ class EmbeddingStore:
             config.weights_digest,
             known.limits.constant,
         )
+
+    def _with_full_channels(self, spec: SourceSpec) -> SourceSpec:
+        """Choose the only channel that is not empty; a file is looked at once."""
+        question = {"source": asdict(spec), "state": identity(spec.path), "look": "channels"}
+        name = json_digest(question).removeprefix("sha256:")[:32]
+        path = self.folder / "images" / f"{name}.json"
+        if path.is_file():
+            channel = read_json(path).get("channel")
+        else:
+            chosen, source = open_full_channels(spec)
+            source.close()
+            channel = None if chosen == spec else COLOURS.index(str(chosen.channel))
+            write_json(path, {"format": {"name": FORMAT, "version": VERSION}, "channel": channel})
+        if not isinstance(channel, int) or channel not in range(len(COLOURS)):
+            return spec
+        self.notes.append(f"{spec.path}: {note_on(channel)}")
+        return replace(spec, channel=COLOURS[channel])
 
     def _folder_of(self, config: ModelConfig, known: _Known, size: Size, tiles: list[Tile]) -> Path:
         """Return the folder of one image, model and grid; make it with its description."""

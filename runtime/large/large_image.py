@@ -5,6 +5,7 @@ In: a ``Request`` for one image. Out: a label image and, if asked for, a table a
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import closing
 
 import numpy as np
@@ -28,7 +29,7 @@ from samzoo.runtime.pieces.work import WorkFolder
 from samzoo.runtime.windows.label_tiff import write_label_tiff
 from samzoo.runtime.windows.label_zarr import write_label_zarr
 from samzoo.runtime.windows.limits import Limits, image_limits
-from samzoo.runtime.windows.opening import open_source
+from samzoo.runtime.windows.opening import open_full_channels
 from samzoo.runtime.windows.source import ImageSource
 
 LIMITS = "limits"
@@ -52,8 +53,9 @@ def segment_large(request: Request, progress: Progress | None = None) -> Segment
     """
     work = WorkFolder(request.work)
     require_ais(request.model.config)
-    with closing(open_source(request.source)) as source:
-        return _segment(request, source, work, progress)
+    spec, opened = open_full_channels(request.source)
+    with closing(opened) as source:
+        return _segment(dataclasses.replace(request, source=spec), source, work, progress)
 
 
 def _segment(

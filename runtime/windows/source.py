@@ -11,6 +11,7 @@ import numpy as np
 
 from samzoo.runtime.errors import ImageError
 from samzoo.runtime.formats.arrays import Array
+from samzoo.runtime.images.empty_channels import note_on, notes_on, only_channel
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.reading import check_image
 from samzoo.runtime.pixels.decoders import check_budget
@@ -63,13 +64,20 @@ class ImageSource:
         """Read the whole image at once.
 
         Returns:
-            As ``read``.
+            As ``read``; a picture of which only one channel holds anything is grey, and ``notes``
+            says so.
 
         Raises:
             ImageError: As ``read``, or the image has too many pixels.
         """
         check_budget(self.where, *self.size)
-        return self.read((0, 0, *self.size))
+        image = self.read((0, 0, *self.size))
+        channel = only_channel([image])
+        if channel is None:
+            self.notes += [f"{self.where}: {note}" for note in notes_on(image)]
+            return image
+        self.notes.append(f"{self.where}: {note_on(channel)}")
+        return image[..., channel]
 
     def close(self) -> None:
         """Close the file."""

@@ -168,6 +168,7 @@ WAYS = [
                                       "--labels binary.tif --tasks ais -o r.json "
                                       "--model package"),
         "--ignore": Changes("--ignore 2"),
+        **refused(["--level 1", "--series 1", "--channel 1", "--plane 1"], "--"),
         "--tasks": Changes("--tasks box", "evaluate --images cells.tif --labels truth.tif "
                            "-o r.json --model package", other="--tasks ais"),
         "--seed": Refused("--seed 1", "seed: is for the tasks ip and ib"),

@@ -16,6 +16,7 @@ from samzoo.runtime.errors import ImageError, SamzooError, all_bad
 from samzoo.runtime.formats.arrays import Array, Float3D, Labels2D
 from samzoo.runtime.formats.config import Preprocessing
 from samzoo.runtime.formats.digest import weights_digest
+from samzoo.runtime.images.empty_channels import without_empty_channels
 from samzoo.runtime.images.geometry import Size, input_size, resize_image, resize_labels
 from samzoo.runtime.images.intensity import to_0_255
 from samzoo.runtime.images.label_arrays import object_areas
@@ -209,7 +210,7 @@ def median_diameter(annotated: Sequence[Annotated]) -> float:
 
 def prepare(annotated: Annotated, preprocessing: Preprocessing, image_size: int) -> Sample:
     """Bring an annotated image to the model's intensities and scale, and compute its targets."""
-    image = to_0_255(annotated.image, preprocessing)
+    image = to_0_255(without_empty_channels(annotated.image), preprocessing)
     size = scaled_size(annotated.labels.shape, preprocessing.scale, image_size)
     labels = resize_labels(annotated.labels, size)
     return Sample(resize_image(image, size), labels, distance_targets(labels))

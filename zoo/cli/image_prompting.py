@@ -81,7 +81,9 @@ def prompt_image(
             notes = source.notes
             if overlay is not None:
                 pixels = source.whole()
-        embeddings = EmbeddingStore(store).embed(model, spec, encoded=encoded.append)
+        kept = EmbeddingStore(store)
+        embeddings = kept.embed(model, spec, encoded=encoded.append)
+        notes = list(dict.fromkeys([*notes, *kept.notes]))
     else:
         embeddings, pixels, notes = _embeddings_of(model, image, place, progress)
     if overlay is not None and pixels is None:

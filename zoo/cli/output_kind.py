@@ -12,9 +12,9 @@ from pathlib import Path
 from samzoo.runtime.batch.inputs import find_inputs, is_pattern, is_zarr_image
 from samzoo.runtime.batch.tables import OBJECTS
 from samzoo.runtime.errors import InputError, NotFoundError
-from samzoo.runtime.images.image_files import SUFFIXES
 from samzoo.runtime.images.output_checks import TABLE_SUFFIX
 from samzoo.runtime.images.reading import LABEL_SUFFIXES
+from samzoo.runtime.pixels.kinds import SUFFIXES
 
 
 def is_folder_output(output: str, images: Sequence[str]) -> bool:

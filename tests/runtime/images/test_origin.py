@@ -7,8 +7,8 @@ from PIL import Image
 
 from samzoo.runtime import write_labels, write_overlay
 from samzoo.runtime.images.origin import is_ours
+from samzoo.runtime.pixels.source_spec import SourceSpec
 from samzoo.runtime.volumes.writing import write_stack
-from samzoo.runtime.windows.source import SourceSpec
 
 LABELS = np.eye(8, dtype=np.int32)
 

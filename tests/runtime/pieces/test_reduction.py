@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from samzoo.runtime.pieces import reduction
-from samzoo.runtime.windows.source import ArrayReader, ImageSource
+from samzoo.runtime.pixels.reader import ArrayReader
+from samzoo.runtime.windows.source import ImageSource
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ import pytest
 
 from samzoo.runtime.errors import InputError, OutputExistsError
 from samzoo.runtime.pieces.request import base_state, check_large_output
-from samzoo.runtime.windows.source import ArrayReader, ImageSource, SourceSpec
+from samzoo.runtime.pixels.reader import ArrayReader
+from samzoo.runtime.pixels.source_spec import SourceSpec
+from samzoo.runtime.windows.source import ImageSource
 
 
 def test_the_work_lies_beside_the_output(make_request, cells):

@@ -8,8 +8,8 @@ import pytest
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.pieces import steps
 from samzoo.runtime.pieces.context import NO_PACKAGE, Job, worker_context
+from samzoo.runtime.pixels.source_spec import identity
 from samzoo.runtime.windows.limits import Limits
-from samzoo.runtime.windows.source import identity
 
 
 @pytest.fixture

@@ -89,7 +89,9 @@ def _to_store(options: EmbedOptions, folder: Path) -> Result:
     encoded: list[int] = []
     with closing(open_source(spec)) as source:
         notes = source.notes
-    embeddings = EmbeddingStore(folder).embed(model, spec, encoded=encoded.append)
+    store = EmbeddingStore(folder)
+    embeddings = store.embed(model, spec, encoded=encoded.append)
+    notes = [*notes, *store.notes]
     with progress_bar() as progress:
         for index, _ in enumerate(embeddings.values):
             progress("embed", index + 1, len(embeddings.tiles))
