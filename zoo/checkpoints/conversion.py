@@ -81,9 +81,9 @@ def convert(
         OutputExistsError: ``output`` exists and ``force`` is false.
         StorageError: A file cannot be read or written.
     """
-    for key in ("file", "sha256"):
-        if key in (source or {}):
-            raise InputError(f"source: {key} is the checkpoint's own; omit it")
+    for taken in ("file", "sha256"):
+        if taken in (source or {}):
+            raise InputError(f"source: {taken} is the checkpoint's own; omit it")
     check_output(output, force=force)
     for given in (checkpoint, *([decoder] if decoder is not None else [])):
         original = given.resolve()
