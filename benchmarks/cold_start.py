@@ -33,7 +33,7 @@ STEPS = (
     ("samzoo.runtime.automatic.segmentation", "embed_image", "cut and resize tiles"),
     ("samzoo.runtime.automatic.segmentation", "decode_maps", "join and resize maps"),
     ("samzoo.zoo.cli.model_loading", "load_model", "open the package"),
-    ("samzoo.runtime.large.file_segmentation", "read_image", "read the image"),
+    ("samzoo.runtime.windows.source.ImageSource", "whole", "read the image"),
     ("samzoo.runtime.large.file_segmentation", "write_labels", "write the labels"),
     ("samzoo.zoo.cli", "parse", "parse options"),
 )

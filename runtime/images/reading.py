@@ -69,8 +69,8 @@ def read_image(
         >>> from samzoo.runtime import read_image
         >>> tifffile.imwrite("image.tif", np.zeros((40, 50), np.uint16))
         >>> image = read_image("image.tif")
-        >>> image.shape, image.dtype
-        ((40, 50), dtype('uint16'))
+        >>> image.shape, image.dtype.name
+        ((40, 50), 'uint16')
     """
     spec = SourceSpec(str(path), level or 0, series, channel, plane)
     return check_image(read_plane(spec), where=str(path))

@@ -92,7 +92,7 @@ def test_fifteen_containers_and_five_troubles_in_one_folder_each_get_their_verdi
     Path("in/corrupt.tif").write_bytes(whole[: len(whole) // 2])
     tifffile.imwrite("in/stack.tif", np.stack([picture] * 5), metadata={"axes": "ZYX"})
     Path("in/empty.tif").touch()
-    Image.fromarray(picture).save("in/other.bmp")
+    Path("in/other.czi").write_bytes(b"ZISRAWFILE" + bytes(500))
     for name in ("Thumbs.db", ".DS_Store", "notes.csv"):
         Path("in", name).write_bytes(b"x")
 
@@ -103,7 +103,7 @@ def test_fifteen_containers_and_five_troubles_in_one_folder_each_get_their_verdi
     assert {name: found.pop(name) for name in good} == dict.fromkeys(good, "done")
     assert found == {
         "p8.tif": "done", "corrupt.tif": "failed", "stack.tif": "failed", "empty.tif": "failed",
-        "other.bmp": "failed", "Thumbs.db": "skipped", ".DS_Store": "skipped",
+        "other.czi": "failed", "Thumbs.db": "skipped", ".DS_Store": "skipped",
         "notes.csv": "skipped",
     }  # fmt: skip
     assert (result["done"], result["skipped"], result["failed"]) == (16, 3, 4)
@@ -116,7 +116,7 @@ def test_fifteen_containers_and_five_troubles_in_one_folder_each_get_their_verdi
             if not row["image"].endswith(("p8.tif", "j.jpg")):
                 np.testing.assert_array_equal(labels > 0, truth, row["image"])
     expected = {**dict.fromkeys(good, "4"), "p8.tif": "2"}
-    expected |= dict.fromkeys(("corrupt.tif", "stack.tif", "empty.tif", "other.bmp"), "")
+    expected |= dict.fromkeys(("corrupt.tif", "stack.tif", "empty.tif", "other.czi"), "")
     assert counts() == expected
     per_image = [row["image"] for row in rows("out/objects.csv")]
     assert {name: per_image.count(name) for name in set(per_image)} == {
@@ -353,8 +353,8 @@ def test_images_in_pieces_go_on_where_they_were(three, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr("samzoo.runtime.large.large_image.write_label_tiff", stop)
-        assert three("in", "-o", "out", "--level", 0, "--table")[0] == 130
-    status, result, _ = three("in", "-o", "out", "--level", 0, "--table")
+        assert three("in", "-o", "out", "--workers", 1, "--table")[0] == 130
+    status, result, _ = three("in", "-o", "out", "--workers", 1, "--table")
     assert (status, [row["resumed"] for row in result["images"]]) == (0, [True, False, False])
     assert counts() == {"a.tif": "1", "b.tif": "2", "c.tif": "3"}
     assert three("in", "-o", "whole", "--table")[0] == 0
