@@ -82,6 +82,6 @@ def test_each_decision_has_the_same_form_and_a_row(name):
     assert f"| [{number}]({Path(name).name}) |" in read("docs/decisions/README.md")
 
 
-def test_no_two_decisions_share_a_number():
+def test_decisions_are_numbered_without_gaps():
     numbers = sorted(int(Path(name).name[:4]) for name in DECISIONS if "README" not in name)
-    assert numbers == sorted(set(numbers))
+    assert numbers == list(range(1, len(numbers) + 1))
