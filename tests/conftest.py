@@ -197,6 +197,15 @@ def draw_discs(shape, centers, radius=5.0, dtype=np.uint8, high=255):
     return image
 
 
+@pytest.fixture(scope="session")
+def repository():
+    """The folder of the code; skips where only the installed package and the tests are there."""
+    root = Path(__file__).resolve().parents[1]
+    if not (root / "runtime").is_dir():
+        pytest.skip("reads the repository's code")
+    return root
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)

@@ -1,5 +1,7 @@
 """The ways through the verbs, and what each option does there."""
 
+import importlib.util
+
 from .ways import Changes, Does, Enables, Refused, Way
 
 NOT_WALKED = ("train", "export", "share", "publish", "convert")
@@ -9,6 +11,9 @@ LOOK: dict[str, Does] = {
     "--threads": Changes("--threads 1"),
     "--provider": Refused("--provider gpu", "'gpu'"),
 }
+SCHEDULER = "--scheduler" if importlib.util.find_spec("distributed") else "'distributed'"
+"""What a wrong address is told with: by Dask, or as the package that is missing."""
+
 VOLUME = ("--gap-closing", "--min-z-extent")
 FOLLOWING = ("--projection box", "--iou-threshold 0.5", "--box-extension 2")
 
@@ -45,7 +50,7 @@ WAYS = [
                            other="--stack frames"),
         **refused([f"{name} 1" for name in VOLUME], "is for volumes"),
         "--workers": Refused("--workers 0", "--workers: found 0"),
-        "--scheduler": Refused("--scheduler nowhere", "--scheduler"),
+        "--scheduler": Refused("--scheduler nowhere", SCHEDULER),
     }),
     Way("segment", "a volume", "segment stack.tif -o l.tif --stack volume --model package", {
         **model("segment stack.tif -o l.tif --stack volume"),
@@ -69,7 +74,7 @@ WAYS = [
                                  "--model package"),
         "--min-z-extent": Changes("--min-z-extent 2"),
         "--workers": Refused("--workers 0", "--workers: found 0"),
-        "--scheduler": Refused("--scheduler nowhere", "--scheduler"),
+        "--scheduler": Refused("--scheduler nowhere", SCHEDULER),
     }),
     Way("prompt", "an image", f"{PROMPT} --point 20 20", {
         **model("prompt cells.tif -o l.tif --point 20 20"),

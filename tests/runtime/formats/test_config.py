@@ -86,7 +86,7 @@ def test_whole_numbers_are_accepted_where_floats_are_asked_for(valid, tmp_path):
     ("path", "value", "message"),
     [
         ("format.name", "samzoo-package", "format: expected 'samzoo-model', found"),
-        ("format.version", 2, "format.version is 2, this samzoo reads up to 1; update"),
+        ("format.version", 2, "format.version is 2, this samzoo reads up to 1; "),
         ("format.version", True, "format.version: expected a number, found True"),
         ("format.version", 0, "format.version: expected a number, found 0"),
         ("format", None, "format: expected 'samzoo-model', found None"),

@@ -348,6 +348,8 @@ def test_images_of_one_name_in_two_folders_keep_apart(three, discs):
 
 
 def test_images_in_pieces_go_on_where_they_were(three, monkeypatch):
+    pytest.importorskip("distributed", reason="--workers needs it")
+
     def stop(*_):
         raise KeyboardInterrupt
 

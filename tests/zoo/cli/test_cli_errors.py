@@ -475,8 +475,8 @@ def test_exporting_and_converting_without_torch_name_the_extra(folder, toy_adapt
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
-    assert "needs the package 'torch', which is not installed; in your copy" in done.stderr
-    assert "pip install '.[export]'" in done.stderr
-    assert "pip install '.[train]'" in done.stderr
+    assert "needs the package 'torch', which is not installed; " in done.stderr
+    assert "[export]" in done.stderr
+    assert "[train]" in done.stderr
     assert "Traceback" not in done.stderr
     assert names_in(folder) == ["cells.tif", "sam.pth"]

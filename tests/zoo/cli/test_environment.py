@@ -1,14 +1,11 @@
 """Environment variables: a misspelled one is refused, not ignored."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from samzoo.runtime.errors import InputError
 from samzoo.zoo.cli.environment import VARIABLES, check_environment
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize(
@@ -29,11 +26,11 @@ def test_known_variables_and_those_of_others_are_left_alone():
         check_environment({"SAMZOO_INDEXES": "x"})
 
 
-def test_the_table_lists_the_variables_that_the_code_reads():
+def test_the_table_lists_the_variables_that_the_code_reads(repository):
     code = "\n".join(
         path.read_text(encoding="utf-8")
         for part in ("zoo", "runtime", "training")
-        for path in (ROOT / part).rglob("*.py")
+        for path in (repository / part).rglob("*.py")
         if path.name != "environment.py"
     )
     assert sorted(set(re.findall(r'"(SAMZOO_[A-Z_]+)"', code))) == sorted(VARIABLES)

@@ -230,12 +230,12 @@ def classes_asked_for(text):
                     yield inner.id if isinstance(inner, ast.Name) else inner.attr
 
 
-def test_only_the_table_asks_for_a_family():
+def test_only_the_table_asks_for_a_family(repository):
     classes = {kind.__name__ for kind in table.config_classes()}
     found = {
-        path.relative_to(ROOT).as_posix()
+        path.relative_to(repository).as_posix()
         for part in ("runtime", "training", "zoo", "benchmarks")
-        for path in (ROOT / part).rglob("*.py")
+        for path in (repository / part).rglob("*.py")
         if classes & set(classes_asked_for(path.read_text(encoding="utf-8")))
     }
     assert found == {"runtime/formats/families/vit.py"}
