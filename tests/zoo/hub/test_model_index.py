@@ -155,7 +155,7 @@ def changed(zoo, change):
 
 WRONG = {
     "another format": (lambda v: v["format"].update(name="x"), "expected 'samzoo-index'"),
-    "a newer version": (lambda v: v["format"].update(version=9), "reads up to 1; update"),
+    "a newer version": (lambda v: v["format"].update(version=9), "this samzoo reads up to 1; "),
     "a bad name": (lambda v: v["models"][0].update(name="../x"), "allowed are lower-case"),
     "twice": (lambda v: v["models"].append(v["models"][0]), "is listed twice"),
     "another file": (lambda v: v["models"][0].update(manifest="x/other.json"), "must end with"),
