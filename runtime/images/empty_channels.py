@@ -22,10 +22,12 @@ EMPTY = 1 / 16
 """A channel is empty if its standard deviation is less than this share of the largest. (Own choice:
 JPEG leaves up to 0.051 in the other channels of fluorescence images in one, at quality 75.)"""
 
-
 FAINT = 1 / 2
 """Below this share a channel may hold only a scale bar or another stain (own choice: histology and
 photographs vary alike in all three)."""
+
+_PIXELS = 2**20
+"""Pixels that are summed at once, which bounds the memory (own choice)."""
 
 
 class ChannelLook:
@@ -37,9 +39,11 @@ class ChannelLook:
 
     def add(self, window: Array) -> None:
         """Take a window ``(height, width, 3)`` into account."""
-        values = window.reshape(-1, 3).astype(np.float64)
-        self._count += len(values)
-        self._sums += values.sum(axis=0), np.square(values).sum(axis=0)
+        rows = max(1, _PIXELS // max(1, window.shape[1]))
+        for start in range(0, len(window), rows):
+            values = window[start : start + rows].reshape(-1, 3).astype(np.float64)
+            self._count += len(values)
+            self._sums += values.sum(axis=0), np.square(values).sum(axis=0)
 
     def outstanding(self, share: float) -> int | None:
         """Return the one channel beside which all others vary less than ``share`` as much."""
@@ -74,25 +78,31 @@ def without_empty_channels(image: Array) -> Array:
     Args:
         image: ``(height, width)`` or ``(height, width, 3)``, checked.
     """
-    channel = only_channel([image])
-    return image if channel is None else image[..., channel]
+    return with_notes(image)[0]
 
 
-def notes_on(image: Array) -> list[str]:
-    """Tell a user of a picture in colours of which one channel holds most: is it one stain?
+def with_notes(image: Array) -> tuple[Array, list[str]]:
+    """Return a picture as ``without_empty_channels`` does, with what a user should know of it.
 
     Args:
-        image: ``(height, width)`` or ``(height, width, 3)``.
+        image: ``(height, width)`` or ``(height, width, 3)``, checked.
+
+    Returns:
+        The picture, and a sentence if it is read as grey, or if one channel of its colours holds
+        most and may be the one stain.
     """
     if image.ndim == 2:
-        return []
+        return image, []
     look = ChannelLook()
     look.add(image)
+    channel = look.outstanding(EMPTY)
+    if channel is not None:
+        return image[..., channel], [note_on(channel)]
     channel = look.outstanding(FAINT)
     if channel is None:
-        return []
+        return image, []
     name = COLOURS[channel]
-    return [
+    return image, [
         f"the {name} channel varies more than twice as much as the others; the picture was read in "
         f"colours: if {name} is the stain to segment, and the rest a scale bar or text, pass "
         f"--channel {name}"

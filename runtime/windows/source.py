@@ -11,7 +11,7 @@ import numpy as np
 
 from samzoo.runtime.errors import ImageError
 from samzoo.runtime.formats.arrays import Array
-from samzoo.runtime.images.empty_channels import note_on, notes_on, only_channel
+from samzoo.runtime.images.empty_channels import with_notes
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.reading import check_image
 from samzoo.runtime.pixels.decoders import check_budget
@@ -72,12 +72,9 @@ class ImageSource:
         """
         check_budget(self.where, *self.size)
         image = self.read((0, 0, *self.size))
-        channel = only_channel([image])
-        if channel is None:
-            self.notes += [f"{self.where}: {note}" for note in notes_on(image)]
-            return image
-        self.notes.append(f"{self.where}: {note_on(channel)}")
-        return image[..., channel]
+        image, notes = with_notes(image)
+        self.notes += [f"{self.where}: {note}" for note in notes]
+        return image
 
     def close(self) -> None:
         """Close the file."""

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from samzoo.runtime import load, segment_file
-from samzoo.runtime.images.empty_channels import notes_on, only_channel, without_empty_channels
+from samzoo.runtime.images.empty_channels import only_channel, with_notes, without_empty_channels
 
 GREY = (np.random.default_rng(3).random((40, 50)) ** 2 * 200 + 20).astype(np.uint8)
 
@@ -62,9 +62,10 @@ def test_a_scale_bar_beside_one_stain_gets_a_note():
     bar = in_channel(GREY, 1)
     bar[2, 3:9] = 255
     assert only_channel([bar]) is None
-    (note,) = notes_on(bar)
+    read, (note,) = with_notes(bar)
     assert "pass --channel green" in note
-    assert notes_on(GREY) == notes_on(np.repeat(GREY[..., None], 3, axis=2)) == []
+    np.testing.assert_array_equal(read, bar)
+    assert with_notes(GREY)[1] == with_notes(np.repeat(GREY[..., None], 3, axis=2))[1] == []
 
 
 def test_pieces_and_stores_use_the_same_channel(make_request, whole, tmp_path, package, cells):
