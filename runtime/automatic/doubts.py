@@ -18,6 +18,7 @@ from samzoo.runtime.formats.arrays import Array, Float2D, Labels2D
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.intensity import is_constant
+from samzoo.runtime.images.label_arrays import equivalent_diameters, object_areas
 
 BRIGHT = 0.4
 """Median intensity, between the image's 0.1 and 99.9 percentiles, above which a background is
@@ -167,8 +168,7 @@ def label_doubts(
     Returns:
         Sentences without a full stop.
     """
-    areas = np.bincount(labels.ravel())
-    areas = areas[1:][areas[1:] > 0]
+    areas = object_areas(labels)
     share = 0.0 if foreground is None else float((foreground > FOREGROUND).mean())
     if not len(areas):
         if share > SOME_FOREGROUND:
@@ -199,7 +199,7 @@ def _size_doubts(
     areas: NDArray[np.int64], size: tuple[int, ...], trained: float, config: ModelConfig
 ) -> list[str]:
     scale = _model_pixels(config, (size[0], size[1]))
-    diameter = 2 * float(np.sqrt(np.median(areas) / np.pi))
+    diameter = float(equivalent_diameters(np.median(areas)))
     if 1 / OTHER_SIZE <= diameter * scale / trained <= OTHER_SIZE:
         return []
     return [

@@ -7,12 +7,12 @@ all, written row by row, so that memory does not grow with the images.
 from __future__ import annotations
 
 import csv
-import math
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from samzoo.runtime.formats.outputs import replacing
+from samzoo.runtime.images.label_arrays import equivalent_diameters
 
 from .names import printable, shown_names
 from .records import Records
@@ -101,4 +101,4 @@ def _rows(part: Path) -> Iterator[Mapping[str, str]]:
 
 def _median_diameter(rows: Iterable[Mapping[str, str]]) -> str:
     areas = [float(row["area"]) for row in rows if "area" in row]
-    return f"{2 * math.sqrt(statistics.median(areas) / math.pi):.1f}" if areas else ""
+    return f"{equivalent_diameters(statistics.median(areas)):.1f}" if areas else ""

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from samzoo.runtime.errors import ImageError
 from samzoo.runtime.formats.arrays import Array, Labels2D
@@ -147,3 +147,19 @@ def object_areas(labels: NDArray[Any]) -> NDArray[np.int64]:
     """
     areas: NDArray[np.int64] = np.bincount(labels[labels > 0])
     return areas[areas > 0]
+
+
+def equivalent_diameters(areas: ArrayLike) -> NDArray[np.float64]:
+    """Return the diameter in pixels of the circle of each area, which is an object's diameter.
+
+    Args:
+        areas: Pixels, of any shape.
+
+    Returns:
+        Diameters of the same shape.
+
+    >>> equivalent_diameters([100 * np.pi, 4 * np.pi]).tolist()
+    [20.0, 4.0]
+    """
+    diameters: NDArray[np.float64] = 2.0 * np.sqrt(np.asarray(areas) / np.pi)
+    return diameters

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samzoo.runtime.formats.arrays import Array, Labels2D
-from samzoo.runtime.images.label_arrays import IGNORED, object_areas
+from samzoo.runtime.images.label_arrays import IGNORED, equivalent_diameters, object_areas
 
 from .contents import content_identity
 
@@ -86,7 +86,7 @@ class LabelCounts:
         }  # fmt: skip
 
     def _diameters(self) -> tuple[float, float]:
-        diameters = 2 * np.sqrt(np.concatenate(self.areas) / np.pi)
+        diameters = equivalent_diameters(np.concatenate(self.areas))
         return float(np.median(diameters)), float(diameters.min())
 
 

@@ -19,7 +19,7 @@ from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.images.empty_channels import without_empty_channels
 from samzoo.runtime.images.geometry import Size, input_size, resize_image, resize_labels
 from samzoo.runtime.images.intensity import to_0_255
-from samzoo.runtime.images.label_arrays import object_areas
+from samzoo.runtime.images.label_arrays import equivalent_diameters, object_areas
 from samzoo.runtime.images.reading import read_image
 from samzoo.runtime.images.tiles import even_tiles
 from samzoo.runtime.labels.annotation import AS_NUMBERED, LabelMeaning, read_pair
@@ -205,7 +205,7 @@ def median_diameter(annotated: Sequence[Annotated]) -> float:
     areas = np.concatenate([object_areas(a.labels) for a in annotated])
     if areas.size == 0:
         raise ImageError("no training image holds an object; check the label images")
-    return float(np.median(2.0 * np.sqrt(areas / np.pi)))
+    return float(np.median(equivalent_diameters(areas)))
 
 
 def prepare(annotated: Annotated, preprocessing: Preprocessing, image_size: int) -> Sample:
