@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from samzoo.runtime.formats.tensor_files import LFS_START
+
 _FIJI = (
     "convert it to OME-TIFF: in Fiji choose Plugins > Bio-Formats > Bio-Formats Importer, then "
     "Plugins > Bio-Formats > Bio-Formats Exporter, or run bfconvert IMAGE image.ome.tif"
@@ -105,7 +107,7 @@ _BY_MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"\x1f\x8b", "a gzip archive (also .nii.gz)", "unpack it; " + _MEDICAL),
     (0, b"Rar!", "a RAR archive", "unpack it, and give the images inside"),
     (0, b"7z\xbc\xaf", "a 7z archive", "unpack it, and give the images inside"),
-    (0, b"version https://git-lfs", "a git-lfs pointer, not the image",
+    (0, LFS_START, "a git-lfs pointer, not the image",
      "run git lfs pull, or " + _AGAIN),
 )  # fmt: skip
 
