@@ -21,6 +21,8 @@ from samzoo.runtime.formats.manifest import AdapterEntry, FileEntry, Manifest
 from samzoo.runtime.model import Model
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # tests import onnxruntime themselves, too
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's; the processes share the cores
 
 GOLDENS = Path(__file__).parent / "goldens"
 TOY_GRAPHS = GOLDENS / "toy_onnx"

@@ -133,6 +133,7 @@ def homes(home):
     return {"HOME": str(home), "USERPROFILE": str(home), "LOCALAPPDATA": str(home / "local")}
 
 
+@pytest.mark.slow
 def test_the_verbs_look_nothing_up_and_write_nothing_but_their_outputs(guarded, tmp_path):
     home, out = tmp_path / "home", tmp_path / "out"
     home.mkdir()
@@ -146,7 +147,13 @@ def test_the_verbs_look_nothing_up_and_write_nothing_but_their_outputs(guarded, 
     assert "warning" not in done.stderr.lower()
 
 
-@pytest.mark.parametrize("kind", ["empty", "unwritable", "missing", "unset"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "empty",
+        *(pytest.param(k, marks=pytest.mark.slow) for k in ("unwritable", "missing", "unset")),
+    ],
+)
 def test_python_callers_are_offline_and_silent_with_any_home(guarded, tmp_path, kind):
     empty = tmp_path / "home"
     empty.mkdir()

@@ -1,6 +1,7 @@
 """The rooms of the parts: arrows go down, nothing goes round, and no folder grows too large."""
 
 import ast
+import functools
 import graphlib
 from pathlib import Path
 
@@ -158,6 +159,7 @@ def test_no_module_has_the_name_of_what_it_defines(part):
     assert found == []
 
 
+@functools.cache
 def defined_in(path):
     """The names that a module defines at its top."""
     names = set()
@@ -186,12 +188,11 @@ def imported_names(root):
 
 
 def test_names_are_imported_from_where_they_are_defined():
-    definitions: dict[Path, set[str]] = {}
-    found = []
-    for path, line, file, name in imported_names(ROOT):
-        names = definitions.setdefault(file, defined_in(file))
-        if name not in names:
-            found.append(f"{path}:{line} takes {name} from {file.relative_to(ROOT)}")
+    found = [
+        f"{path}:{line} takes {name} from {file.relative_to(ROOT)}"
+        for path, line, file, name in imported_names(ROOT)
+        if name not in defined_in(file)
+    ]
     assert found == []
 
 

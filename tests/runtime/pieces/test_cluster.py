@@ -28,7 +28,7 @@ def segment(make_request, image, output, executor, **fields):
     return tifffile.imread(request.output)
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("workers", [1, 2, pytest.param(4, marks=pytest.mark.slow)])
 def test_any_number_of_workers_gives_the_same_labels(workers, image, make_request, whole):
     with local(workers) as cluster:
         found = segment(make_request, image, "labels.tif", cluster)
@@ -44,6 +44,7 @@ def test_the_client_is_not_the_processs_default():
             distributed.default_client()
 
 
+@pytest.mark.slow
 def test_a_killed_worker_changes_nothing(image, make_request, whole):
     """A worker is killed while the first step runs; Dask's nanny starts another."""
     with local(2) as cluster:

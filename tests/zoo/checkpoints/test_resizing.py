@@ -27,6 +27,7 @@ rank = 2
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoder", tiny.ENCODERS)
 def test_convert_train_merge_export_and_segment_at_half_the_size(tmp_path, encoder, run_verb):
     from PIL import Image

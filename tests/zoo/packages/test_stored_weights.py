@@ -1,6 +1,8 @@
 """Packages that hold their weights can be exported again."""
 
 import dataclasses
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import tiny
 
 from samzoo.runtime import load
 from samzoo.runtime.errors import FormatError, InputError
+from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.formats.files import read_tensors
 from samzoo.runtime.formats.manifest import WEIGHTS, Manifest, Precision
 from samzoo.zoo import export
@@ -26,6 +29,20 @@ def sam():
 @pytest.fixture
 def base(tmp_path, sam):
     return tiny.write_base(tmp_path / "base", sam)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A package with weights, exported once; tests that change it take a copy."""
+    folder = tmp_path_factory.mktemp("exported")
+    base = tiny.write_base(folder / "base", tiny.make_sam(tiny.make_config("vit", wider=True)))
+    export(base, folder / "package", weights=True)
+    return folder / "package"
+
+
+@pytest.fixture
+def package(exported, tmp_path):
+    return Path(shutil.copytree(exported, tmp_path / "package"))
 
 
 def test_a_package_with_weights_is_exported_again(tmp_path, base):
@@ -47,12 +64,10 @@ def test_a_package_with_weights_is_exported_again(tmp_path, base):
     assert second.graph(WEIGHTS) is None
 
 
-def test_a_package_is_exported_again_with_other_thresholds(tmp_path, base):
-    from samzoo.runtime.formats.config import AisParameters
-
-    first = export(base, tmp_path / "first", weights=True)
+def test_a_package_is_exported_again_with_other_thresholds(tmp_path, exported):
+    first = Manifest.read(exported)
     ais = AisParameters(center_distance_threshold=0.3, min_size=12)
-    second = export(tmp_path / "first", tmp_path / "second", ais=ais)
+    second = export(exported, tmp_path / "second", ais=ais)
     assert load(tmp_path / "second").config.ais == second.model.ais == ais != first.model.ais
     assert second.model.weights_digest == first.model.weights_digest
 
@@ -82,30 +97,28 @@ def test_a_package_without_weights_says_what_to_do(tmp_path, base):
     assert not (tmp_path / "again").exists()
 
 
-def test_changed_weights_are_refused(tmp_path, base):
-    export(base, tmp_path / "package", weights=True)
-    path = tmp_path / "package" / "model.safetensors"
+def test_changed_weights_are_refused(tmp_path, package):
+    path = package / "model.safetensors"
     data = bytearray(path.read_bytes())
     data[-3] ^= 1
     path.write_bytes(data)
     with pytest.raises(FormatError, match="do not match"):
-        export(tmp_path / "package", tmp_path / "again")
+        export(package, tmp_path / "again")
 
 
-def test_weights_under_another_path_are_refused(tmp_path, base):
-    manifest = export(base, tmp_path / "package", weights=True)
+def test_weights_under_another_path_are_refused(tmp_path, package):
+    manifest = Manifest.read(package)
     files = tuple(
         dataclasses.replace(entry, role=WEIGHTS if entry.path == "README.md" else "")
         if entry.role in ("", WEIGHTS)
         else entry
         for entry in manifest.files
     )
-    dataclasses.replace(manifest, files=files).write(tmp_path / "package")
+    dataclasses.replace(manifest, files=files).write(package)
     with pytest.raises(FormatError, match=r"weights must be model\.safetensors"):
-        export(tmp_path / "package", tmp_path / "again")
+        export(package, tmp_path / "again")
 
 
-def test_the_manifest_lists_them(tmp_path, base):
-    export(base, tmp_path / "package", weights=True)
-    listed = {entry.path: entry.role for entry in Manifest.read(tmp_path / "package").files}
+def test_the_manifest_lists_them(exported):
+    listed = {entry.path: entry.role for entry in Manifest.read(exported).files}
     assert listed["model.safetensors"] == WEIGHTS

@@ -92,6 +92,7 @@ def test_a_fresh_package_is_whole(package):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_thousand_flipped_bits_are_all_found(small):
     """One at a time, anywhere in any file, the manifest included."""
     package = small

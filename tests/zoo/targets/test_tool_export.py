@@ -279,7 +279,7 @@ def test_graphs_are_what_every_engine_reads(package, target):
                 "intensity": "percentile", "percentiles": (0.5, 99.0),
                 "pixel_mean": (0.0, 0.0, 0.0), "pixel_std": (255.0, 255.0, 255.0),
             },
-            id="percentile",
+            id="percentile", marks=pytest.mark.slow,
         ),
     ],
 )  # fmt: skip

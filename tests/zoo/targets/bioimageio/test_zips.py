@@ -74,7 +74,7 @@ def as_tensor(image):
     return np.moveaxis(image, -1, 0)[None]
 
 
-@pytest.mark.parametrize("purpose", ["ais", "prompts"])
+@pytest.mark.parametrize("purpose", [pytest.param("ais", marks=pytest.mark.slow), "prompts"])
 def test_the_library_s_own_test_passes_for_both_weight_formats(zips, purpose):
     summary = core.test_model(zips[purpose], devices=["cpu"])
     assert summary.status == "passed", summary.format()
@@ -230,6 +230,7 @@ def test_a_tile_is_what_the_runtime_computes(scale, intensity):
     assert np.abs(maps - model.ais_maps(model.embed(image))).max() < BLOCKS
 
 
+@pytest.mark.slow
 def test_a_model_without_ais_decoder_has_prompts_only(tmp_path):
     package = export_zips(tmp_path, make_sam("none"))
     names = [path.name for path in (package / "bioimageio").iterdir()]
