@@ -26,7 +26,7 @@ from .inputs import Inputs
 from .names import result_names, shown_names
 from .records import Record, Records, content_of, differences
 from .tables import COUNTS, OBJECTS, is_table, write_count_table, write_object_table
-from .verdicts import DONE, DONE_BEFORE, SKIPPED, Verdict, failure
+from .verdicts import DONE, DONE_BEFORE, SKIPPED, Verdict, failure, without_path
 
 
 @dataclass(frozen=True)
@@ -228,13 +228,14 @@ class FolderRun:
         digest = content_of(task.output)
         for staged, place in places.items():
             _move(staged, place)
-        notes = tuple(found.notes)
+        found_notes = tuple(without_path(note, job.image) for note in found.notes)
+        notes = found_notes
         if before is not None and before.state == "done" and before.content != begun.content:
             notes = ("has changed since the last run, and was segmented again", *notes)
         seconds = _since(start)
         self.records.write(job.name, dataclasses.replace(
             begun, state="done", labels=digest, objects=found.objects, size=tuple(found.size),
-            seconds=seconds, notes=tuple(found.notes),
+            seconds=seconds, notes=found_notes,
         ))  # fmt: skip
         more: tuple[tuple[str, Any], ...] = ()
         if found.in_pieces:

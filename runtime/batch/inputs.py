@@ -12,15 +12,15 @@ from pathlib import Path
 
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.images.origin import is_ours
+from samzoo.runtime.pixels.foreign import BY_SUFFIX
 from samzoo.runtime.pixels.kinds import SUFFIXES
 from samzoo.runtime.pixels.zarr_source import is_zarr
 
 OTHER_IMAGES = frozenset(
-    ".afi .arw .avif .bif .bmp .btf .cr2 .czi .dcm .dng .dv .fits .flex .gif .heic .heif .ics .ids "
-    ".ims .j2k .jp2 .jxl .lif .lof .lsm .mha .mhd .mrc .mrxs .nd2 .ndpi .nef .nii .nrrd .oib .oif "
-    ".pgm .pnm .ppm .psd .qptiff .r3d .raw .scn .stk .svs .tf2 .tf8 .tga .vsi .webp .xlef "
-    ".zvi".split()
-)
+    ".afi .avif .bif .bmp .btf .fits .flex .gif .heic .heif .ics .ids .j2k .jp2 .jpx .jxl .jxr "
+    ".lsm .ndpi .ndpis .pbm .pgm .pnm .ppm .psd .qptiff .raw .scn .stk .svs .tf2 .tf8 .tga "
+    ".webp .xcf .xlef".split()
+) | (BY_SUFFIX.keys() - {".npy", ".npz", ".rec", ".svg"})
 """Suffixes of other files of pixels (own choice, after Bio-Formats' list). They are tried, so that
 what cannot be read fails by name and is not left out in silence."""
 
@@ -31,6 +31,7 @@ RESULTS = (".samzoo", "labels", "overlays", "objects.csv", "counts.csv")
 """What lies in a folder of results; the images may lie there too."""
 
 NOT_AN_IMAGE = "not an image"
+ARRAY = "a NumPy array; if it is an image, write it as a TIFF"
 OURS = "labels or an overlay that samzoo wrote"
 
 
@@ -56,11 +57,13 @@ class Inputs:
             not to exist or not to be readable.
         left_out: What was seen and is no image.
         unmatched: Patterns that match no file.
+        names: What the user named, as it was given.
     """
 
     images: tuple[Path, ...]
     left_out: tuple[LeftOut, ...] = ()
     unmatched: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 def is_pattern(name: str) -> bool:
@@ -102,7 +105,7 @@ def find_inputs(names: Sequence[str], *, output: Path | None = None) -> Inputs:
                 images.setdefault(key, path)
             else:
                 left_out.setdefault(key, LeftOut(path, reason))
-    return Inputs(tuple(images.values()), tuple(left_out.values()), tuple(unmatched))
+    return Inputs(tuple(images.values()), tuple(left_out.values()), tuple(unmatched), tuple(names))
 
 
 def _named(name: str) -> tuple[list[Path], bool]:
@@ -147,6 +150,10 @@ def _reason(path: Path, *, beside: Sequence[Path]) -> str | None:
     suffix = path.suffix.lower()
     if suffix in OTHER_IMAGES or not path.exists():
         return None
+    if path.name.lower().endswith(".nii.gz"):
+        return None
+    if suffix in (".npy", ".npz"):
+        return ARRAY
     if suffix not in SUFFIXES:
         return NOT_AN_IMAGE
     stem = path.stem.lower()

@@ -5,11 +5,16 @@ In: images, and the names that an earlier run gave. Out: a name for each.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+LONGEST = 200
+"""Most bytes of a name. File systems take 255; the files that are written before they get their
+names have up to 30 more (own choice of the rest)."""
 
 
 def result_names(images: Sequence[Path], taken: Mapping[str, str]) -> list[str]:
@@ -17,7 +22,8 @@ def result_names(images: Sequence[Path], taken: Mapping[str, str]) -> list[str]:
 
     If two images share that name, the first keeps it. The next is named with its suffix (``a_png``)
     or, if even their file names are equal, with its folder (``plate2_a``), else with a number. An
-    image keeps the name of an earlier run, also if its folder has moved since.
+    image keeps the name of an earlier run, also if its folder has moved since. A name of more than
+    ``LONGEST`` bytes is cut, and ends in eight digits that tell it from others.
 
     Args:
         images: The image files; no two are the same.
@@ -66,8 +72,13 @@ def shown_names(images: Sequence[Path]) -> list[str]:
 
 
 def printable(name: str) -> str:
-    """Replace what UTF-8 cannot write in the name of a file from another system."""
-    return name.encode("utf-8", "backslashreplace").decode()
+    r"""Replace what UTF-8 cannot write, and what would begin another line, in a file's name.
+
+    >>> printable("a\nb.tif")
+    'a\\nb.tif'
+    """
+    plain = name.encode("utf-8", "backslashreplace").decode()
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in plain)
 
 
 def folded(name: str) -> str:
@@ -80,9 +91,18 @@ def _candidates(image: Path, *, alone: bool) -> Iterator[str]:
     inner = Path(stem).suffix.lower()
     if inner == ".ome":  # labels are no OME-TIFF
         stem = stem[: -len(inner)]
+    stem = _short(stem)
     yield stem
     if alone:
         yield f"{stem}_{image.suffix[1:]}"
-    yield f"{Path(os.path.abspath(image)).parent.name}_{stem}"
+    yield _short(f"{Path(os.path.abspath(image)).parent.name}_{stem}")
     for number in range(2, 10**9):
         yield f"{stem}_{number}"
+
+
+def _short(name: str) -> str:
+    data = os.fsencode(name)
+    if len(data) <= LONGEST:
+        return name
+    digits = hashlib.sha256(data).hexdigest()[:8]
+    return f"{data[: LONGEST - 9].decode(errors='ignore')}_{digits}"

@@ -5,6 +5,7 @@ In: what happened to each image. Out: rows for reports, sentences, and an exit c
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -83,6 +84,17 @@ class Verdict:
         return f"{self.shown}: {count}, {self.seconds:.1f} s"
 
 
+def without_path(sentence: str, image: Path) -> str:
+    """Return a sentence about an image without its path at the beginning, which stands beside it.
+
+    >>> without_path("in/a.tif: the file is empty", Path("in/a.tif"))
+    'the file is empty'
+    """
+    for path in (image, os.path.realpath(image)):
+        sentence = sentence.removeprefix(f"{path}: ")
+    return sentence
+
+
 def failure(image: Path, shown: str, error: Exception, *, seconds: float | None = None) -> Verdict:
     """Return the verdict on an image that an error stopped."""
     if isinstance(error, MemoryError):
@@ -94,7 +106,7 @@ def failure(image: Path, shown: str, error: Exception, *, seconds: float | None 
     else:
         message, status = f"internal error ({type(error).__name__}: {error}); please report it", 1
     return Verdict(
-        image=image, shown=shown, verdict=FAILED, message=message.removeprefix(f"{image}: "),
+        image=image, shown=shown, verdict=FAILED, message=without_path(message, image),
         seconds=seconds, status=status,
     )  # fmt: skip
 

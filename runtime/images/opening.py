@@ -21,6 +21,10 @@ from samzoo.runtime.pixels.source_spec import SourceSpec
 from samzoo.runtime.pixels.tiff.source import TiffReader
 from samzoo.runtime.pixels.zarr_source import ZarrReader, is_zarr
 
+from .origin import is_ours
+
+OURS = "these are labels or an overlay that samzoo wrote, not the image itself"
+
 
 def open_reader(spec: SourceSpec, *, as_labels: bool = False) -> Reader:
     """Open one plane of an image file.
@@ -92,5 +96,6 @@ def _stored(spec: SourceSpec, *, as_labels: bool) -> Reader:
         reader = TiffReader(spec, as_labels=as_labels)
     else:
         reader = picture_reader(spec, kind, as_labels=as_labels)
-    reader.notes = [*misnamed(path, kind), *reader.notes]
+    ours = [OURS] if not as_labels and is_ours(path) else []
+    reader.notes = [*misnamed(path, kind), *reader.notes, *ours]
     return reader

@@ -128,6 +128,8 @@ def advice_on(path: Path, start: bytes, *, readable: bool) -> str | None:
         return _sentence(*BY_SUFFIX[suffix])
     if readable:
         return None
+    if suffix == ".npz":  # begins as the ZIP archive that it is
+        return _sentence(*BY_SUFFIX[suffix])
     for offset, magic, what, remedy in _BY_MAGIC:
         if start[offset : offset + len(magic)] == magic:
             return _sentence(what, remedy)

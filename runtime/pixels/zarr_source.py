@@ -133,7 +133,13 @@ def description(attributes: Mapping[str, Any], where: str) -> dict[str, Any]:
     inside = attributes.get("ome", attributes)
     found = inside.get("multiscales") if isinstance(inside, Mapping) else None
     if not isinstance(found, list) or not found or not isinstance(found[0], Mapping):
-        kind = "a plate; name one of its images" if "plate" in inside else "no OME-Zarr image"
+        kind = "no OME-Zarr image"
+        if "plate" in inside:
+            kind = "a plate; name one of its images"
+        elif "bioformats2raw.layout" in inside:
+            kind = f"a folder of images by bioformats2raw; name one of them, such as {where}/0"
+        elif "labels" in inside:
+            kind = "a list of label images; name one of them"
         raise ImageError(f"{where}: attributes: no multiscales found, this is {kind}")
     version = str(found[0].get("version") or inside.get("version") or "0.4")
     if version not in VERSIONS:

@@ -27,6 +27,7 @@ from samzoo.runtime.formats.digest import json_digest
 from samzoo.runtime.formats.fields import to_json
 from samzoo.runtime.formats.manifest import Manifest
 from samzoo.runtime.model import Model
+from samzoo.runtime.pixels.kinds import SUFFIXES
 from samzoo.zoo.cli.progress import progress_bar
 from samzoo.zoo.cli.verb import Result
 
@@ -36,6 +37,9 @@ ESTIMATE_AFTER = 3
 ESTIMATE_SECONDS = 30.0
 """An estimate comes sooner if the first images take this long, and only if the others take longer
 than this (own choice)."""
+
+MOST_NAMED = 3
+"""Inputs that a message names (own choice)."""
 
 AGAIN = "run the same command again to go on"
 
@@ -64,7 +68,12 @@ def segment_folder(run: FolderRun, model: Model) -> Result:
     for line in left_out_line(left_out):
         _say(line)
     if not run.inputs.images and not run.inputs.unmatched:
-        raise InputError("holds no image" if not left_out else "no image among the given files")
+        named = ", ".join(run.inputs.names[:MOST_NAMED])
+        raise InputError(
+            f"{named}: holds no image"
+            + (" but those that were skipped" if left_out else "")
+            + f"; looked for {', '.join(SUFFIXES)}"
+        )
     run.check()
     run.begin()
     verdicts = _unmatched(run.inputs)
@@ -81,7 +90,7 @@ def segment_folder(run: FolderRun, model: Model) -> Result:
     _summarise(verdicts)
     result = _result(run, model, [*verdicts, *left_out])
     if stopped is not None:
-        _say(f"{stopped}; make room and {AGAIN}")
+        _say(f"{stopped}; make room, or see that the folder can be written, and {AGAIN}")
         result.update(error=str(stopped), exit=3)
     return result
 

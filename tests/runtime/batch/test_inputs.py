@@ -54,6 +54,17 @@ def test_images_of_other_formats_are_tried_so_that_they_fail_by_name(folder):
     }
 
 
+@pytest.mark.parametrize("name", ["a.oir", "a.h5", "a.dm3", "a.nii.gz", "a.xlif", "a.sld", "a.pbm"])
+def test_every_format_that_is_refused_by_name_is_tried_in_a_folder(folder, name):
+    (folder / "in" / name).write_bytes(b"x")
+    assert name in names(find_inputs(["in"]))
+
+
+def test_numpy_arrays_in_a_folder_are_left_out_and_not_called_no_image(folder):
+    (folder / "in" / "a.npy").write_bytes(b"x")
+    assert "NumPy" in reasons(find_inputs(["in"]))["a.npy"]
+
+
 def test_labels_of_an_earlier_run_are_not_taken_for_images(folder):
     write_labels("in/labels.tif", np.ones((4, 4), np.int32))
     for name in ("b_cp_masks.png", "b_mask.tif", "lone_mask.tif"):

@@ -24,6 +24,20 @@ def test_names_never_collide(case):
     assert result_names([Path(image) for image in images], {}) == expected
 
 
+def test_a_name_too_long_for_its_results_is_cut_and_stays_unlike_others():
+    first, second = (Path("in") / f"{'ä' * 120}{end}.tif" for end in "ab")
+    names = result_names([first, second], {})
+    assert names[0] != names[1]
+    for name in names:
+        assert len(f".{name}.1234567.part.json".encode()) <= 255
+        assert name.startswith("ä" * 95)
+    assert result_names([second], {}) == [names[1]]  # the name does not depend on the others
+
+
+def test_shown_names_are_one_line():
+    assert shown_names([Path("in/a\nb\x1b.tif")]) == ["a\\nb\\x1b.tif"]
+
+
 def test_an_image_keeps_its_name_when_others_come_or_go(tmp_path):
     for name in ("a.png", "a.tif"):
         (tmp_path / name).touch()

@@ -73,3 +73,10 @@ def test_what_was_left_out_is_told_in_one_line_a_reason():
     assert left_out_line([*many, NO_IMAGE]) == [
         "skipped 0, 1, 2, 3, 4 and 2 more: m", "skipped x: not an image",
     ]  # fmt: skip
+
+
+def test_a_failure_does_not_repeat_the_path_that_its_line_begins_with(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in ("in/c.tif", tmp_path / "in" / "c.tif"):
+        assert failed(ImageError(f"{path}: the file is empty")).message == "the file is empty"
+    assert failed(ImageError("in/d.tif: other")).message == "in/d.tif: other"

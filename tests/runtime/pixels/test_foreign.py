@@ -42,3 +42,9 @@ def test_an_index_that_looks_like_a_readable_file_is_refused(tmp_path, suffix):
         (tmp_path / f"image{suffix}").write_bytes(start + b"\0" * 40)
         with pytest.raises(ImageError, match="which samzoo does not read"):
             kind_of(tmp_path / f"image{suffix}")
+
+
+def test_an_archive_of_arrays_is_not_called_a_zip_of_images(tmp_path):
+    (tmp_path / "a.npz").write_bytes(b"PK\x03\x04" + b"\0" * 40)
+    with pytest.raises(ImageError, match="is an archive of NumPy arrays"):
+        kind_of(tmp_path / "a.npz")

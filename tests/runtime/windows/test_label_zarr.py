@@ -158,6 +158,13 @@ def test_a_group_that_is_no_image_is_refused(tmp_path):
         read(tmp_path / "a.zarr")
 
 
+def test_a_folder_of_bioformats2raw_says_which_image_to_name(tmp_path):
+    folder = tmp_path / "a.zarr"
+    zarr.open_group(str(folder), mode="w").attrs["bioformats2raw.layout"] = 3
+    with pytest.raises(ImageError, match=r"bioformats2raw; name one of them, such as .*a\.zarr/0"):
+        read(folder)
+
+
 def test_paths_that_lead_outside_are_refused(make_image, cells):
     path = make_image(cells((30, 31)))
     document = json.loads((path / "zarr.json").read_text())

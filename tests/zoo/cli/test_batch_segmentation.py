@@ -278,7 +278,7 @@ def test_a_full_disk_ends_the_run_and_keeps_what_is_done(three, monkeypatch):
     assert status == 3
     assert verdicts(result) == {"a.tif": "done"}
     assert "No space left" in result["error"]
-    assert "make room and run the same command again" in errors
+    assert "make room, or see that the folder can be written, and run the same" in errors
     with monkeypatch.context() as patch:
         stop_at(patch, 1, OSError(28, "No space left on device"))  # reported by a library
         assert three("in", "-o", "out")[0] == 3
@@ -402,3 +402,35 @@ def test_a_file_name_that_is_no_text_does_not_stop_the_run(three, discs):
     status, _, errors = three("in", "-o", "out", "--table", "--overlay")
     assert status == 0, errors
     assert counts()["\\udcff.tif"] == "4"
+
+
+def test_notes_and_failures_name_the_image_once(three):
+    turned = np.zeros((120, 128), np.uint8)
+    tifffile.imwrite("in/b.tif", turned, extratags=[(274, "H", 1, 6, True)])
+    tifffile.imwrite("in/c.tif", np.zeros((3, 8, 8), np.uint8), photometric="minisblack")
+    status, result, errors = three("in", "-o", "out")
+    assert status == 4
+    notes = {Path(row["image"]).name: row.get("notes", []) for row in result["images"]}
+    assert any(note.startswith("the picture was turned") for note in notes["b.tif"])
+    assert os.getcwd() not in errors
+
+
+def test_a_very_long_name_does_not_stop_the_others(three):
+    os.rename("in/a.tif", f"in/{'x' * 251}.tif")
+    status, result, _ = three("in", "-o", "out", "--overlay", "--table")
+    assert (status, result["done"]) == (0, 3)
+    assert three("in", "-o", "out")[1]["skipped"] == 3
+
+
+def test_an_empty_folder_is_named(three):
+    os.mkdir("none")
+    status, _, errors = three("none", "-o", "out")
+    assert status == 2
+    assert errors.startswith("samzoo: none: holds no image; looked for .tif")
+
+
+def test_labels_given_as_the_image_are_told(three):
+    three("in", "-o", "out")
+    status, result, _ = three("out/labels/b.tif", "-o", "again.tif")
+    assert status == 0
+    assert any("labels or an overlay that samzoo wrote" in note for note in result["notes"])
