@@ -37,6 +37,7 @@ FLOORS = {
         "graphs",
         "downloads",
         "packages",
+        "tools",
         "targets",
         "hub",
         "gallery",

@@ -6,7 +6,6 @@ load strictly. ``conversion.py`` does the reverse.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -16,9 +15,8 @@ import numpy as np
 
 from samzoo.runtime.dependencies import require
 from samzoo.runtime.errors import InputError, NotFoundError, shown
-from samzoo.runtime.formats.architecture import UnetrDecoderConfig
 from samzoo.runtime.formats.arrays import Tensors
-from samzoo.runtime.formats.config import ModelConfig, Preprocessing
+from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.families.layer_shapes import under
 from samzoo.runtime.formats.families.table import family_of
 from samzoo.runtime.formats.files import write_json, write_tensors
@@ -30,15 +28,26 @@ from samzoo.runtime.formats.outputs import (
     write_folder,
 )
 from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX, ENCODER_PREFIX
+from samzoo.zoo.checkpoints.tools.differences import (
+    HUGGINGFACE,
+    MICRO_SAM,
+    SEGMENT_ANYTHING,
+    ToolPath,
+    holds_decoder,
+    tell_differences,
+)
+from samzoo.zoo.checkpoints.tools.folded_statistics import fold_statistics, takes_sam_statistics
 
 from .conversion import check_shapes
 from .huggingface import config_of, processors_of
 from .huggingface_names import to_huggingface
 from .state_dicts import DECODER_STATE, MODEL_STATE
 
-logger = logging.getLogger(__name__)
-
 Target = Literal["segment-anything", "micro-sam", "huggingface"]
+
+TOOL_PATHS: dict[str, ToolPath] = {
+    path.name: path for path in (SEGMENT_ANYTHING, MICRO_SAM, HUGGINGFACE)
+}
 
 SUFFIXES = (".pth", ".pt")
 
@@ -83,13 +92,13 @@ def write_checkpoint(
         )
     check_shapes(tensors, config.architecture, where=str(source))
     sam, ais = split_ais(tensors)
-    tell_differences(config, to, where=str(source))
+    tell_differences(config, TOOL_PATHS[to], where=str(source))
     if to == "huggingface":
         config_of(config.architecture)  # refuses before the folder is made
         write_folder(output, partial(write_huggingface, config=config, sam=sam), force=force)
         return outputs
     sam = bare_state_dict(config, tensors)
-    unetr = isinstance(config.architecture.ais_decoder, UnetrDecoderConfig)
+    unetr = holds_decoder(config, MICRO_SAM)
     if decoder is not None and not unetr:
         raise InputError(f"{source}: has no AIS decoder of micro-sam's; leave decoder out")
     if to == "micro-sam" and unetr and decoder is None:
@@ -133,9 +142,14 @@ def bare_state_dict(config: ModelConfig, tensors: Tensors) -> Tensors:
         tensors: The model's weights by the names of a model folder.
 
     Returns:
-        Float32 tensors by segment-anything's names.
+        Float32 tensors by segment-anything's names. Pixel statistics other than SAM's are folded
+        into the first layer, since tools normalise with SAM's; not so for LiteMedSAM's network,
+        whose own tool takes images in 0..1.
     """
-    return {**split_ais(tensors)[0], **_unused(config)}
+    sam = split_ais(tensors)[0]
+    if takes_sam_statistics(config):
+        sam = fold_statistics(config.preprocessing, sam)
+    return {**sam, **_unused(config)}
 
 
 def _check_outputs(
@@ -163,28 +177,6 @@ def _check_outputs(
     if decoder is not None and decoder.resolve() == output.resolve():
         raise InputError(f"{decoder}: is also the output for the encoder; choose another name")
     return files
-
-
-def tell_differences(config: ModelConfig, to: Target, *, where: str) -> None:
-    """Warn about settings that the target's files cannot hold, since the masks will then differ."""
-    given, plain = config.preprocessing, Preprocessing()
-    lost = [
-        f"{name} {getattr(given, name)}"
-        for name in ("intensity", "gamma", "scale")
-        if getattr(given, name) != getattr(plain, name)
-        # micro-sam does this itself.
-        and not (to == "micro-sam" and name == "intensity" and given.intensity == "min_max")
-    ]
-    if to != "huggingface" and given.pixel_mean != plain.pixel_mean:
-        lost.append(f"pixel_mean {given.pixel_mean}")
-    if lost:
-        logger.warning(
-            "%s: %s files cannot say how images are prepared (%s); prepare them in this way "
-            "yourself, or the masks will differ", where, to, ", ".join(lost),
-        )  # fmt: skip
-    ais = config.architecture.ais_decoder
-    if ais is not None and not (to == "micro-sam" and isinstance(ais, UnetrDecoderConfig)):
-        logger.warning("%s: %s files cannot hold its AIS decoder (%s)", where, to, ais.type)
 
 
 def _unused(config: ModelConfig) -> Tensors:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from samzoo.runtime.formats.arrays import Progress
 
 
 def say(line: str) -> None:
@@ -49,6 +52,21 @@ def progress_bar() -> Iterator[ProgressBar]:
         yield bar
     finally:
         bar.close()
+
+
+@contextmanager
+def step_lines() -> Iterator[Progress]:
+    """Yield a callback for work of few long steps: a bar, or without a terminal a line for each."""
+    with progress_bar() as bar:
+
+        def tell(stage: str, done: int, total: int) -> None:
+            if sys.stderr.isatty():
+                bar(stage, done, total)
+            elif done < total:
+                sys.stderr.write(f"samzoo: [{done + 1}/{total}] {stage}\n")
+                sys.stderr.flush()
+
+        yield tell
 
 
 class TrainingBar:

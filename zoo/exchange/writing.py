@@ -19,8 +19,8 @@ from samzoo.runtime.formats.adapter import (
     read_adapter,
     write_adapter_config,
 )
-from samzoo.runtime.formats.architecture import UnetrDecoderConfig
 from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.families.table import family_of
 from samzoo.runtime.formats.families.vit import vit_of
 from samzoo.runtime.formats.files import write_json, write_tensors
@@ -33,6 +33,15 @@ from samzoo.runtime.formats.outputs import (
 from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX
 from samzoo.training.methods import METHODS, get_method
 from samzoo.zoo.checkpoints.base import Base, read_base
+from samzoo.zoo.checkpoints.tools.differences import (
+    MICRO_SAM,
+    PEFT_PATH,
+    ToolPath,
+    holds_decoder,
+    lost_answers,
+    preparation_sentence,
+)
+from samzoo.zoo.checkpoints.tools.folded_statistics import fold_statistics, takes_sam_statistics
 
 from . import peft_writing
 from .foreign import check_adapter
@@ -107,9 +116,12 @@ def _write_micro_sam(
     base: Base,
 ) -> dict[str, Any]:
     state = state_dict(config.method, settings, tensors, base)
-    notes = []
+    notes = _notes(config, MICRO_SAM)
+    model = _model_config(config)
+    if takes_sam_statistics(model):
+        state = fold_statistics(config.preprocessing, state)
     decoder: Tensors | None = None
-    if isinstance(config.architecture.ais_decoder, UnetrDecoderConfig):
+    if holds_decoder(model, MICRO_SAM):
         decoder = decoder_state(tensors)
     elif config.architecture.ais_decoder is not None:
         notes.append("the AIS decoder is left out: micro-sam has another network")
@@ -117,6 +129,20 @@ def _write_micro_sam(
         save_checkpoint(temporary, state, decoder)
     arguments = peft_kwargs(config.method, settings, base)
     return {"target": "micro-sam", "peft_kwargs": arguments, "notes": notes}
+
+
+def _notes(config: AdapterConfig, path: ToolPath) -> list[str]:
+    """Say how the tool's preparation of images and its answers differ."""
+    model = _model_config(config)
+    told = [preparation_sentence(model, path), *lost_answers(model, path)]
+    return [f"{path.name}: {sentence}" for sentence in told if sentence]
+
+
+def _model_config(config: AdapterConfig) -> ModelConfig:
+    """Return the config of the model that an adapter makes, as far as tools ask for it."""
+    return ModelConfig(
+        architecture=config.architecture, preprocessing=config.preprocessing, ais=config.ais
+    )
 
 
 def _write_peft(
@@ -152,7 +178,8 @@ def _write_peft(
         write_json(folder / ADAPTER_CONFIG_FILE, theirs)
 
     write_folder(output, fill, force=force)
-    notes = [f"the AIS decoder is in {AIS_FILE}, which peft does not read"] if ais else []
+    notes = _notes(config, PEFT_PATH)
+    notes += [f"the AIS decoder is in {AIS_FILE}, which peft does not read"] if ais else []
     if to == PEFT and not sam_model:
         noun = family_of(encoder).noun
         notes.append(f"it is for the original network, since no SamModel has a {noun}")

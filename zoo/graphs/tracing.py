@@ -19,6 +19,7 @@ from samzoo.runtime.formats.manifest import AIS_DECODER, ENCODER, MASK_DECODER
 
 from .factor_inputs import rank_axes, with_defaults, with_factors
 from .int8 import quantize_linears
+from .memory_release import keep_large_blocks_apart
 from .storage import store_as_half, store_as_int8
 
 if TYPE_CHECKING:
@@ -42,6 +43,11 @@ DYNAMIC_AXES: dict[str, dict[str, dict[int, str]]] = {
     },
     AIS_DECODER: {},
 }
+
+
+def graph_roles(sam: Sam) -> list[str]:
+    """Return the roles of the graphs that a model has."""
+    return [ENCODER, MASK_DECODER, *([AIS_DECODER] if sam.ais_decoder is not None else [])]
 
 
 def export_graphs(
@@ -131,6 +137,7 @@ def trace(
         MissingDependencyError: torch is not installed.
     """
     torch = require("torch", extra="export")
+    keep_large_blocks_apart()
     with warnings.catch_warnings(), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "graph.onnx"
         # The tracing exporter: its graphs keep the names and opset that annotation tools need. It

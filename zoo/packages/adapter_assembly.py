@@ -14,7 +14,8 @@ from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.manifest import ENCODER, EncoderSource, Manifest, read_entry
 from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE, QloraBase
 
-from .assembly import package_name, software_versions, write_package
+from .assembly import package_name, software_versions
+from .package_folder import write_package
 from .shareable import read_configs
 from .shared_assembly import adapter_files, check_fits, prepared, unmerged
 

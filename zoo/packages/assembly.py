@@ -8,48 +8,41 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from samzoo.runtime.dependencies import require, require_installed
 from samzoo.runtime.engine.sessions import OnnxNetworks
 from samzoo.runtime.errors import InputError, NotFoundError, shown
 from samzoo.runtime.formats.adapter import ADAPTER_CONFIG_FILE, is_adapter, read_adapter_config
-from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.formats.arrays import Progress, Tensors
 from samzoo.runtime.formats.config import AisParameters, ModelConfig
-from samzoo.runtime.formats.files import sha256_of
 from samzoo.runtime.formats.folders import CONFIG_FILE, WEIGHTS_FILE, read_model_folder
 from samzoo.runtime.formats.manifest import (
     CARD_FILE,
     PRECISIONS,
     WEIGHTS,
-    FileEntry,
     Manifest,
     Precision,
     check_relative,
     read_entry,
 )
-from samzoo.runtime.formats.outputs import check_output_folder, write_bytes, write_folder
+from samzoo.runtime.formats.outputs import check_output_folder, write_bytes
 from samzoo.runtime.model import Model
 from samzoo.zoo.graphs.memory_release import return_freed_memory
-from samzoo.zoo.graphs.tracing import export_graphs
+from samzoo.zoo.graphs.tracing import export_graphs, graph_roles
 from samzoo.zoo.merging.folding import input_folders, merged
 from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE, QloraBase, check_qlora_base
 
-from .card import render_card
+from .package_folder import PackageFile, with_measured, write_package
 from .self_test import TEST_FILE, TEST_ROLE, write_test
 from .stored_weights import is_package, read_weights, write_weights
 from .target import Source, Target, fitting
 
-
-class PackageFile(NamedTuple):
-    """The content of a file to write, and its role in the manifest."""
-
-    data: bytes
-    role: str = ""
-    adapter: str = ""
+logger = logging.getLogger(__name__)
 
 
 def export(
@@ -68,6 +61,7 @@ def export(
     weights: bool = False,
     ais: AisParameters | None = None,
     force: bool = False,
+    progress: Progress | None = None,
 ) -> Manifest:
     """Write a package.
 
@@ -88,6 +82,8 @@ def export(
         weights: Also store the merged weights, so that the package can be exported again.
         ais: Thresholds of the automatic segmentation that replace the source's.
         force: Replace an existing ``output``.
+        progress: Called with the name of each graph and target when it begins, the number of steps
+            done, and that of all steps.
 
     Returns:
         The manifest.
@@ -150,32 +146,66 @@ def export(
     require("torch", extra="export")
     from samzoo.training.networks.sam import Sam, load_weights
 
+    if chosen and precision != "fp32":
+        logger.warning(
+            "precision %s is that of the package's own graphs; files for other tools are float32",
+            precision,
+        )
     sam = Sam(config)
     load_weights(sam, tensors, where=str(source))
-    graphs = export_graphs(
-        sam.eval(),
-        precision=precision,
-        metadata={"samzoo.name": manifest.name, "samzoo.weights_digest": config.weights_digest},
-    )
-    content = {f"onnx/{role}.onnx": PackageFile(graph, role) for role, graph in graphs.items()}
-    content |= {path: PackageFile(data) for path, data in (files or {}).items()}
-    roles = {TEST_FILE: TEST_ROLE, **({WEIGHTS_FILE: WEIGHTS} if weights else {})}
-    model = Source(config=config, tensors=tensors, manifest=manifest)
+    model = Source(config=config, tensors=tensors, manifest=manifest, made={"sam": sam.eval()})
+    roles = {f"onnx/{role}.onnx": role for role in graph_roles(sam)}
+    step = _Steps(progress, len(roles) + 1 + weights + len(chosen))
 
-    def fill(folder: Path) -> None:
+    def fill(folder: Path) -> Manifest:
+        metadata = {"samzoo.name": manifest.name, "samzoo.weights_digest": config.weights_digest}
+        for path, role in roles.items():
+            step(f"graph {role}")
+            graphs = export_graphs(sam, precision=precision, metadata=metadata, roles=[role])
+            write_bytes(folder / path, graphs[role])
+            del graphs
+            return_freed_memory()
+        step("test of its own")
         # The sessions of a ViT-B take gigabytes, so free them before writing the targets.
-        networks = OnnxNetworks(graphs.__getitem__, mask_side=config.mask_side)
+        networks = OnnxNetworks(
+            lambda role: (folder / f"onnx/{role}.onnx").read_bytes(), mask_side=config.mask_side
+        )
         write_test(folder / TEST_FILE, Model(config, networks))
         del networks
         return_freed_memory()
         if weights:
+            step("weights")
             write_weights(folder, tensors, half=precision != "fp32")
         for target in chosen:
+            step(f"target {target.name}")
             (folder / target.name).mkdir()
             target.write(folder / target.name, model)
             return_freed_memory()
+        step.end()
+        return with_measured(manifest, model.measured)
 
-    return write_package(output, manifest, content, fill=fill, roles=roles, force=force)
+    content = {path: PackageFile(data) for path, data in (files or {}).items()}
+    known = {**roles, TEST_FILE: TEST_ROLE, **({WEIGHTS_FILE: WEIGHTS} if weights else {})}
+    return write_package(output, manifest, content, fill=fill, roles=known, force=force)
+
+
+class _Steps:
+    """Counts the steps of an export for its progress."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, -1
+        self._stage = ""
+
+    def __call__(self, stage: str) -> None:
+        """Begin a step, which ends the one before."""
+        self._stage = stage
+        self.end()
+
+    def end(self) -> None:
+        """End a step."""
+        self._done += 1
+        if self._progress is not None:
+            self._progress(self._stage, self._done, self._total)
 
 
 def _read_source(
@@ -235,64 +265,6 @@ def check_precision(precision: str) -> None:
     """
     if precision not in PRECISIONS:
         raise InputError(f"precision: found {shown(precision)}, allowed: {', '.join(PRECISIONS)}")
-
-
-def write_package(
-    output: Path,
-    manifest: Manifest,
-    content: Mapping[str, PackageFile],
-    *,
-    fill: Callable[[Path], None] = lambda _: None,
-    roles: Mapping[str, str] | None = None,
-    force: bool,
-) -> Manifest:
-    """Write a package's files and card, and last the manifest of all of them.
-
-    Args:
-        output: The package folder.
-        manifest: The manifest, still without files.
-        content: Files to write, by relative path.
-        fill: A function that writes further files into the folder.
-        roles: Roles of the files that ``fill`` writes, by relative path.
-        force: Replace an existing ``output``.
-
-    Returns:
-        The manifest as written.
-
-    Raises:
-        OutputExistsError: ``output`` exists and ``force`` is false.
-        StorageError: The disk is full or the folder cannot be written.
-    """
-
-    def write(folder: Path) -> None:
-        for path, file in content.items():
-            write_bytes(folder / path, file.data)
-        fill(folder)
-        write_bytes(folder / CARD_FILE, render_card(manifest).encode())
-        known = {path: PackageFile(b"", role) for path, role in (roles or {}).items()}
-        _with_files(manifest, folder, {**content, **known}).write(folder)
-
-    write_folder(output, write, force=force)
-    return Manifest.read(output)
-
-
-def _with_files(manifest: Manifest, folder: Path, content: Mapping[str, PackageFile]) -> Manifest:
-    paths = {
-        path.relative_to(folder).as_posix(): path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-    entries = [
-        FileEntry(
-            path=name,
-            size=path.stat().st_size,
-            sha256=sha256_of(path),
-            role=content[name].role if name in content else "",
-            adapter=content[name].adapter if name in content else "",
-        )
-        for name, path in paths.items()
-    ]
-    return dataclasses.replace(manifest, files=tuple(entries))
 
 
 def package_name(output: Path) -> str:

@@ -29,6 +29,9 @@ MANDATORY = ("description", "intended_use", "limitations", "training_data", "aut
 """Sections that a card must have before it is published."""
 
 
+TOOLS = "tools"
+"""Key of ``Manifest.metrics``: what was measured of the files for other tools, by target."""
+
 PRECISION_NOTES = {
     "int8-weights": "int8-weights: layers stored in 8 bits, computed in float32",
     "int8": "int8: the encoder's linear layers compute in 8 bits; scores may differ from float32's",
@@ -70,6 +73,7 @@ def render_card(manifest: Manifest) -> str:
         *_scores(manifest),
         *(_adapters(manifest) if manifest.adapters else _inputs(manifest)),
         *_load_proofs(manifest),
+        *_tools(manifest),
         *_section(manifest, "authors"),
         "",
         "## Licence",
@@ -227,6 +231,36 @@ def _load_proofs(manifest: Manifest) -> list[str]:
     rows = [(p.target, f"{p.tool} {p.version}", p.result, p.date) for p in manifest.load_proofs]
     header = ("target", "tool", "result", "date")
     return ["", "## Opens in", "", "Seen with the tools' own code:", "", *_table(header, rows)]
+
+
+def _measured_rows(manifest: Manifest) -> list[tuple[str, str, str, str]]:
+    """Return target, image size, values and IoU of each measurement, in words."""
+    found = manifest.metrics.get(TOOLS)
+    if not isinstance(found, Mapping):
+        return []
+    return [
+        (
+            target,
+            f"{row['height']} x {row['width']}",
+            f"{row['low']} to {row['high']}",
+            f"{float(row['iou']):.3f}",
+        )
+        for target, rows in found.items()
+        for row in rows
+    ]
+
+
+def _tools(manifest: Manifest) -> list[str]:
+    rows = _measured_rows(manifest)
+    if not rows:
+        return []
+    header = ("target", "image, pixels", "values", "mean IoU")
+    text = (
+        "Measured while this package was written, with the files in it, on a picture of discs: "
+        "mean IoU of the masks that a tool shows with samzoo's. The README in each target's folder "
+        "says how to prepare images."
+    )
+    return ["", "## Masks in other tools", "", text, "", *_table(header, rows)]
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -33,7 +33,7 @@ def header_of(manifest: Manifest) -> dict[str, Any]:
         "pipeline_tag": "mask-generation",
         "tags": ["segment-anything", "instance-segmentation", "microscopy", "onnx"],
     }
-    header |= _license(manifest)
+    header |= license_fields(manifest)
     base = manifest.model.source.get("base")
     if isinstance(base, Mapping) and base.get("huggingface"):
         relation = "adapter" if manifest.adapters else "finetune"
@@ -70,7 +70,8 @@ def _dataset(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {**dataset, "args": {"n_left_out": count}} if count else dataset
 
 
-def _license(manifest: Manifest) -> dict[str, Any]:
+def license_fields(manifest: Manifest) -> dict[str, Any]:
+    """Return the header's fields about the licence, as the Hub names it."""
     found = manifest.license.lower()
     if not found:
         return {}

@@ -36,14 +36,8 @@ from samzoo.zoo.graphs.shared_graphs import decoders, shared_encoder
 from samzoo.zoo.merging.folding import input_folders
 from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE, QloraBase
 
-from .assembly import (
-    PackageFile,
-    check_precision,
-    license_of,
-    package_name,
-    software_versions,
-    write_package,
-)
+from .assembly import check_precision, license_of, package_name, software_versions
+from .package_folder import PackageFile, write_package
 from .self_test import TEST_ROLE, adapter_test_file, answers_file
 from .shareable import check_quantization, common_quantization, read_configs
 

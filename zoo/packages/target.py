@@ -16,6 +16,7 @@ from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.manifest import Manifest
+from samzoo.zoo.checkpoints.tools.differences import ToolPath
 
 logger = logging.getLogger(__name__)
 
@@ -29,14 +30,17 @@ class Source:
         tensors: Its weights under segment-anything's key names, and ``ais_decoder.*``; floats.
         manifest: The manifest of the package being written, still without its files: name, licence,
             scores, texts of the card.
-        made: Objects that targets share, by name: the network, and graphs that several targets
-            write.
+        made: Objects that targets share, by name: the network, and the paths of graphs that several
+            targets write.
+        measured: How far the masks of each target's tool are from samzoo's, by target; filled
+            while targets are written.
     """
 
     config: ModelConfig
     tensors: Tensors
     manifest: Manifest
     made: dict[str, Any] = field(default_factory=dict)
+    measured: dict[str, Any] = field(default_factory=dict)
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """Return the shared object of a name, and make it at the first call."""
@@ -55,6 +59,7 @@ class Target:
         refusal: A function that says in one sentence why the target cannot take a model; the
             sentence is empty if it can.
         write: A function that fills the target's folder, which exists and is empty.
+        path: What the tool does with an image; None if the files say all of it.
         optional: If the target cannot take the model, leave it out and log why, instead of
             raising an error.
     """
@@ -63,6 +68,7 @@ class Target:
     tools: tuple[str, ...]
     refusal: Callable[[ModelConfig], str]
     write: Callable[[Path, Source], None]
+    path: ToolPath | None = None
     optional: bool = False
 
 

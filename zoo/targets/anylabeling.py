@@ -11,9 +11,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from samzoo.runtime.formats.outputs import write_bytes
+from samzoo.zoo.checkpoints.tools.differences import ToolPath
 from samzoo.zoo.packages.target import Source, Target
 
 from .tool_export import refusal, write_pair, yaml_of
+
+CANVAS_SIZE = (684, 1024)
+"""(height, width) of the canvas that the image is drawn into."""
 
 CANVAS = {"input_size": 1024, "max_width": 1024, "max_height": 682}
 """Settings for which AnyLabeling has no default; its own models have these values."""
@@ -38,4 +42,10 @@ def write_config(folder: Path, source: Source) -> None:
     write_bytes(folder / "config.yaml", yaml_of(config).encode())
 
 
-TARGET = Target(name="anylabeling", tools=("AnyLabeling 0.4",), refusal=refusal, write=write)
+TARGET = Target(
+    name="anylabeling",
+    tools=("AnyLabeling 0.4",),
+    refusal=refusal,
+    write=write,
+    path=ToolPath(name="anylabeling", graphs=True, canvas=CANVAS_SIZE),
+)

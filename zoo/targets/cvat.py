@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from samzoo.runtime.formats.outputs import write_bytes
+from samzoo.zoo.checkpoints.tools.differences import ToolPath
 from samzoo.zoo.packages.target import Source, Target
 
 from .tool_export import (
@@ -133,4 +134,10 @@ def write(folder: Path, source: Source) -> None:
     write_bytes(folder / "function" / "main.py", MAIN.encode())
 
 
-TARGET = Target(name="cvat", tools=("CVAT",), refusal=refusal, write=write)
+TARGET = Target(
+    name="cvat",
+    tools=("CVAT",),
+    refusal=refusal,
+    write=write,
+    path=ToolPath(name="cvat", graphs=True),
+)

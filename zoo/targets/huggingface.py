@@ -10,7 +10,8 @@ from pathlib import Path
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.families.table import family_of
 from samzoo.runtime.formats.families.vit import vit_of
-from samzoo.zoo.checkpoints.writing import split_ais, tell_differences, write_huggingface
+from samzoo.zoo.checkpoints.tools.differences import HUGGINGFACE
+from samzoo.zoo.checkpoints.writing import split_ais, write_huggingface
 from samzoo.zoo.packages.target import Source, Target
 
 from .sam_sizes import bottlenecks
@@ -29,8 +30,9 @@ def refusal(config: ModelConfig) -> str:
 
 def write(folder: Path, source: Source) -> None:
     """Write config, weights and processor files."""
-    tell_differences(source.config, "huggingface", where=source.manifest.name)
     write_huggingface(folder, source.config, split_ais(source.tensors)[0])
 
 
-TARGET = Target(name="huggingface", tools=("transformers 5",), refusal=refusal, write=write)
+TARGET = Target(
+    name="huggingface", tools=("transformers 5",), refusal=refusal, write=write, path=HUGGINGFACE
+)

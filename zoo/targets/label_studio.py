@@ -9,6 +9,7 @@ from pathlib import Path
 
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.outputs import write_bytes
+from samzoo.zoo.checkpoints.tools.differences import ToolPath
 from samzoo.zoo.checkpoints.writing import bare_state_dict, save_torch
 from samzoo.zoo.packages.target import Source, Target
 
@@ -31,5 +32,9 @@ def write(folder: Path, source: Source) -> None:
 
 
 TARGET = Target(
-    name="label-studio", tools=("Label Studio (ML backend)",), refusal=refusal, write=write
+    name="label-studio",
+    tools=("Label Studio (ML backend)",),
+    refusal=refusal,
+    write=write,
+    path=ToolPath(name="label-studio"),
 )

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samzoo.runtime.formats.architecture import UnetrDecoderConfig
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.zoo.checkpoints.state_dicts import DECODER_STATE, MODEL_STATE
-from samzoo.zoo.checkpoints.writing import bare_state_dict, save_torch, split_ais, tell_differences
+from samzoo.zoo.checkpoints.tools.differences import MICRO_SAM, holds_decoder
+from samzoo.zoo.checkpoints.writing import bare_state_dict, save_torch, split_ais
 from samzoo.zoo.packages.target import Source, Target
 
 from .sam_sizes import plain_sizes_only, sam_size
@@ -26,15 +26,16 @@ def refusal(config: ModelConfig) -> str:
 
 def write(folder: Path, source: Source) -> None:
     """Write SAM's weights; with micro-sam's AIS decoder, also the decoder, and both in one file."""
-    tell_differences(source.config, "micro-sam", where=source.manifest.name)
     size = sam_size(source.config)
     weights = bare_state_dict(source.config, source.tensors)
     save_torch(folder / f"{size}.pt", weights)
-    if isinstance(source.config.architecture.ais_decoder, UnetrDecoderConfig):
+    if holds_decoder(source.config, MICRO_SAM):
         decoder = split_ais(source.tensors)[1]
         save_torch(folder / f"{size}_decoder.pt", decoder)
         both = {MODEL_STATE: weights, DECODER_STATE: decoder}
         save_torch(folder / f"{source.manifest.name}.pt", both)
 
 
-TARGET = Target(name="micro-sam", tools=("micro-sam 1.8",), refusal=refusal, write=write)
+TARGET = Target(
+    name="micro-sam", tools=("micro-sam 1.8",), refusal=refusal, write=write, path=MICRO_SAM
+)

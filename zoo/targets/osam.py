@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from samzoo.runtime.formats.outputs import write_bytes
+from samzoo.zoo.checkpoints.tools.differences import ToolPath
 from samzoo.zoo.packages.target import Source, Target
 
 from .tool_export import Graph, make_sam, mask_decoder, refusal, write_graph
@@ -73,4 +74,10 @@ def normalised_encoder(sam: object) -> Graph:
     return Graph(NormalisedToolEncoder(sam), (example,), ("x",), ("image_embeddings",))  # type: ignore[arg-type]
 
 
-TARGET = Target(name="osam", tools=("osam 0.8", "labelme 7"), refusal=refusal, write=write)
+TARGET = Target(
+    name="osam",
+    tools=("osam 0.8", "labelme 7"),
+    refusal=refusal,
+    write=write,
+    path=ToolPath(name="osam", graphs=True),
+)

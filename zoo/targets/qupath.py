@@ -9,6 +9,7 @@ from pathlib import Path
 
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.outputs import write_bytes
+from samzoo.zoo.checkpoints.tools.differences import ToolPath
 from samzoo.zoo.checkpoints.writing import bare_state_dict, save_torch
 from samzoo.zoo.packages.target import Source, Target
 
@@ -25,6 +26,14 @@ STEPS = """\
 """
 
 
+BRIGHTNESS = """\
+QuPath sends the image as the viewer shows it. Open View > Brightness/Contrast and set each
+channel's Min display and Max display to the values that shall become 0 and 255; set Gamma there
+if one is named above.
+"""
+"""Source: QuPath's SAM extension, ``Utils.createRenderedServer``."""
+
+
 def refusal(config: ModelConfig) -> str:
     """Say why QuPath's server, with its published sizes, cannot take a model; empty if it can."""
     return plain_sizes_only(config, "QuPath's server", ("vit_b", "vit_l", "vit_h", "vit_t"))
@@ -39,4 +48,10 @@ def write(folder: Path, source: Source) -> None:
     write_bytes(folder / "STEPS.txt", text.encode())
 
 
-TARGET = Target(name="qupath", tools=("QuPath (samapi)",), refusal=refusal, write=write)
+TARGET = Target(
+    name="qupath",
+    tools=("QuPath (samapi)",),
+    refusal=refusal,
+    write=write,
+    path=ToolPath(name="qupath", prepare=BRIGHTNESS),
+)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from samzoo.zoo.checkpoints.tools.differences import ToolPath
 from samzoo.zoo.packages.target import Source, Target
 
 from .tool_export import refusal, write_pair
@@ -17,4 +18,10 @@ def write(folder: Path, source: Source) -> None:
     write_pair(folder, source)
 
 
-TARGET = Target(name="samexporter", tools=("samexporter 0.5",), refusal=refusal, write=write)
+TARGET = Target(
+    name="samexporter",
+    tools=("samexporter 0.5",),
+    refusal=refusal,
+    write=write,
+    path=ToolPath(name="samexporter", graphs=True),
+)

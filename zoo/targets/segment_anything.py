@@ -12,7 +12,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from samzoo.runtime.formats.config import ModelConfig
-from samzoo.zoo.checkpoints.writing import bare_state_dict, save_torch, tell_differences
+from samzoo.zoo.checkpoints.tools.differences import SEGMENT_ANYTHING
+from samzoo.zoo.checkpoints.tools.folded_statistics import (
+    SAM_STATISTICS_FILE,
+    fold_statistics,
+    takes_sam_statistics,
+)
+from samzoo.zoo.checkpoints.writing import bare_state_dict, save_torch
 from samzoo.zoo.packages.target import Source, Target
 
 from .sam_sizes import bottlenecks, sam_size
@@ -20,10 +26,13 @@ from .sam_sizes import bottlenecks, sam_size
 
 def write(folder: Path, source: Source) -> None:
     """Write the state dict, under each name that a tool requires."""
-    tell_differences(source.config, "segment-anything", where=source.manifest.name)
     weights = bare_state_dict(source.config, source.tensors)
     for name in file_names(source.config, source.manifest.name):
         save_torch(folder / name, weights)
+    if not takes_sam_statistics(source.config):
+        # The plain file is for LiteMedSAM's own code, which does not normalise.
+        folded = fold_statistics(source.config.preprocessing, weights)
+        save_torch(folder / f"{source.manifest.name}{SAM_STATISTICS_FILE}", folded)
 
 
 def file_names(config: ModelConfig, name: str) -> list[str]:
@@ -39,4 +48,5 @@ TARGET = Target(
     tools=("segment-anything", "ISAT", "Ultralytics"),
     refusal=bottlenecks,
     write=write,
+    path=SEGMENT_ANYTHING,
 )

@@ -6,6 +6,7 @@ In: a ``Source``. Out: ONNX files in a target's folder.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -87,12 +88,16 @@ def write_pair(folder: Path, source: Source) -> None:
     """Write ``encoder.onnx`` and ``decoder.onnx``: the pair that several tools take."""
     sam = make_sam(source)
     for name, make in (("encoder", image_encoder), ("decoder", mask_decoder)):
-        data = source.once(f"pair.{name}", partial(_traced_of, make, sam, source))
-        write_bytes(folder / f"{name}.onnx", data)
+        path = folder / f"{name}.onnx"
+        # A file and not its bytes, which would stay in memory.
+        first: Path = source.once(f"pair.{name}", partial(_written, path, make, sam, source))
+        if first != path:
+            shutil.copyfile(first, path)
 
 
-def _traced_of(make: Callable[[Sam], Graph], sam: Sam, source: Source) -> bytes:
-    return _traced(make(sam), source)
+def _written(path: Path, make: Callable[[Sam], Graph], sam: Sam, source: Source) -> Path:
+    write_graph(path, make(sam), source)
+    return path
 
 
 def _traced(graph: Graph, source: Source) -> bytes:

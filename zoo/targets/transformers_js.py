@@ -15,6 +15,7 @@ from samzoo.runtime.formats.families.vit import VitConfig, vit_of
 from samzoo.runtime.formats.files import write_json
 from samzoo.runtime.formats.folders import CONFIG_FILE
 from samzoo.zoo.checkpoints.huggingface import config_of, processors_of
+from samzoo.zoo.checkpoints.tools.differences import ToolPath
 from samzoo.zoo.packages.target import Source, Target
 
 from .tool_export import TOOL_GRID, Graph, make_sam, write_graph
@@ -81,4 +82,5 @@ TARGET = Target(
     tools=("transformers.js 4.3", "onnxruntime-web"),
     refusal=refusal,
     write=write,
+    path=ToolPath(name="transformers-js", graphs=True, library="transformers.js"),
 )

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from samzoo.zoo.cli import progress
-from samzoo.zoo.cli.progress import ProgressBar, TrainingBar
+from samzoo.zoo.cli.progress import ProgressBar, TrainingBar, step_lines
 
 
 class Terminal(io.StringIO):
@@ -35,6 +35,15 @@ def test_nothing_is_drawn_where_stderr_is_no_terminal(capsys):
     training(status(1))
     training.close()
     assert capsys.readouterr() == ("", "")
+
+
+def test_long_steps_are_told_without_a_terminal_too(capsys):
+    with step_lines() as progress:
+        progress("graph encoder", 0, 2)
+        progress("target osam", 1, 2)
+        progress("target osam", 2, 2)
+    expected = "samzoo: [1/2] graph encoder\nsamzoo: [2/2] target osam\n"
+    assert capsys.readouterr() == ("", expected)
 
 
 def test_each_stage_has_its_own_bar(terminal):

@@ -52,8 +52,9 @@ def test_segment_anything_s_file_is_a_bare_state_dict(tmp_path):
     sam = tiny.make_sam(tiny.make_config("vit"))
     base = tiny.write_base(tmp_path / "base", sam)
     export(base, tmp_path / "package", targets=choose_targets(["segment-anything"]), name="cells")
-    (path,) = (tmp_path / "package" / "segment-anything").iterdir()
-    assert path.name == "cells.pth"
+    folder = tmp_path / "package" / "segment-anything"
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "cells.pth"]
+    path = folder / "cells.pth"
     state = torch.load(path, weights_only=True)
     expected = {k: v for k, v in sam.state_dict().items() if not k.startswith("ais_decoder.")}
     assert state.keys() == expected.keys()
@@ -68,7 +69,7 @@ def test_what_the_files_of_a_target_cannot_say_is_told(tmp_path, caplog):
     targets = choose_targets(["segment-anything", "huggingface"])
     export(base, tmp_path / "package", targets=targets, name="cells")
     told = [record.getMessage() for record in caplog.records if "gamma 0.7" in record.getMessage()]
-    assert [message.split(" files")[0] for message in told] == [
+    assert [message.split(": files")[0] for message in told] == [
         "cells: segment-anything",
         "cells: huggingface",
     ]

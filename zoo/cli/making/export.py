@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from samzoo.runtime.errors import InputError
+from samzoo.zoo.cli.notes import collected_warnings
 from samzoo.zoo.cli.options import (
     add_base,
     add_output,
@@ -15,6 +16,7 @@ from samzoo.zoo.cli.options import (
     add_qlora_base,
     add_texts,
 )
+from samzoo.zoo.cli.progress import step_lines
 from samzoo.zoo.cli.verb import Result, Verb
 
 
@@ -61,29 +63,34 @@ def run(options: ExportOptions) -> Result:
     from samzoo.runtime.formats.adapter import is_adapter
     from samzoo.zoo.cli.qlora_choice import chosen_qlora_base
     from samzoo.zoo.packages.assembly import export
+    from samzoo.zoo.packages.card import TOOLS
     from samzoo.zoo.targets import choose_targets
 
     if options.base is not None and not is_adapter(options.source):
         raise InputError(
             f"--base is the base of an adapter, but {options.source} is not one; omit it"
         )
-    manifest = export(
-        options.source,
-        options.output,
-        base=options.base,
-        qlora_base=chosen_qlora_base(options.qlora_base, [options.source]),
-        precision=options.precision or "fp32",
-        name=options.name,
-        segments=options.segments or "",
-        targets=choose_targets(options.target),
-        weights=options.with_weights,
-        force=options.force,
-    )
+    with collected_warnings() as notes, step_lines() as progress:
+        manifest = export(
+            options.source,
+            options.output,
+            base=options.base,
+            qlora_base=chosen_qlora_base(options.qlora_base, [options.source]),
+            precision=options.precision or "fp32",
+            name=options.name,
+            segments=options.segments or "",
+            targets=choose_targets(options.target),
+            weights=options.with_weights,
+            force=options.force,
+            progress=progress,
+        )
     return {
         "text": str(options.output),
         "package": str(options.output),
         "name": manifest.name,
         "files": [entry.path for entry in manifest.files],
+        "measured": manifest.metrics.get(TOOLS, {}),
+        "notes": notes,
     }
 
 
