@@ -22,6 +22,8 @@ from samzoo.runtime.formats.files import sha256_of
 from samzoo.runtime.images.geometry import interpolate
 from samzoo.zoo.checkpoints.tools.differences import ToolPath
 
+from .examples import Size
+
 SIDE = 1024
 """Longest side of the image that every tool feeds."""
 
@@ -76,10 +78,28 @@ class GraphTrial:
         size = (height, width) if self._canvas is None else self._canvas
         masks = [_decoded(decoder, values, point * factor, size) for point in points]
         if self._canvas is not None:
-            rows = np.minimum((np.arange(height) + 0.5) * factor, size[0] - 1).astype(int)
-            columns = np.minimum((np.arange(width) + 0.5) * factor, size[1] - 1).astype(int)
-            masks = [mask[np.ix_(rows, columns)] for mask in masks]
+            masks = [from_canvas(mask, (height, width), factor) for mask in masks]
         return np.stack(masks)
+
+
+def from_canvas(mask: NDArray[np.bool_], size: Size, factor: float) -> NDArray[np.bool_]:
+    """Bring a mask from a tool's canvas to the image.
+
+    Args:
+        mask: ``(height, width)`` of the canvas; the image lies in its upper left.
+        size: (height, width) of the image.
+        factor: Canvas pixels in an image pixel.
+
+    Returns:
+        ``size``; a pixel belongs to the mask if most of its area does.
+    """
+    height, width = size
+    inside = (0, 0, min(width * factor, mask.shape[1]), min(height * factor, mask.shape[0]))
+    found = Image.fromarray(mask.astype(np.float32)).resize(
+        (width, height), Image.Resampling.BOX, inside
+    )
+    result: NDArray[np.bool_] = np.asarray(found) > 0.5
+    return result
 
 
 def _resized(image: NDArray[np.uint8], factor: float) -> NDArray[np.float32]:

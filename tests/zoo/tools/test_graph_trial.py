@@ -7,12 +7,13 @@ from samzoo.runtime import load
 from samzoo.zoo.checkpoints.tools.differences import ToolPath
 from samzoo.zoo.tools.agreement import mean_iou
 from samzoo.zoo.tools.examples import example_image, example_points
-from samzoo.zoo.tools.graph_trial import GraphTrial
+from samzoo.zoo.tools.graph_trial import GraphTrial, from_canvas
 
 pytestmark = [pytest.mark.torch, pytest.mark.onnx]
 
-SIZE = (171, 256)
-"""A quarter of AnyLabeling's canvas, so that no tool changes the shape."""
+SIZE = (684, 1024)
+"""AnyLabeling's canvas, so that no tool resizes: masks of random weights are noise, which a shift
+of less than a pixel changes."""
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +41,16 @@ def test_graphs_stretch_low_contrast_themselves(exported):
     points = example_points(SIZE)
     full, low = (trial.masks(example_image(SIZE, low_contrast=c), points) for c in (False, True))
     assert (full != low).mean() < 0.02
+
+
+@pytest.mark.parametrize("factor", [0.37, 1.0, 2.6])
+def test_a_disc_on_the_canvas_comes_back_where_it_was(factor):
+    size = (200, 240)
+    rows, columns = np.mgrid[:200, :240]
+    disc = (rows - 60) ** 2 + (columns - 100) ** 2 < 40**2
+    y, x = ((np.arange(side) + 0.5) / factor for side in (684, 1024))
+    inside = np.minimum(y, 199).astype(int), np.minimum(x, 239).astype(int)
+    canvas = disc[np.ix_(*inside)] & np.outer(y < 200, x < 240)
+    found = from_canvas(canvas, size, factor)
+    assert found.shape == size
+    assert (found & disc).sum() / (found | disc).sum() > 0.94

@@ -31,7 +31,8 @@ def test_a_base_without_ais_decoder_is_written_for_other_tools(run_here, seeded_
     assert Path("package/segment-anything/m.pth").read_bytes() == Path("m.pth").read_bytes()
     write_checkpoint(seeded_base, Path("hf"), to="huggingface")
     files = sorted(path.name for path in Path("hf").iterdir())
-    assert sorted(path.name for path in Path("package/huggingface").iterdir()) == files
+    exported = sorted(path.name for path in Path("package/huggingface").iterdir())
+    assert exported == ["README.md", *files]
     for name in files:
         written = Path("package/huggingface", name).read_bytes()
         assert written == Path("hf", name).read_bytes(), name
