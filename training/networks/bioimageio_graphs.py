@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS
 from samzoo.runtime.images.geometry import field_of_view, input_size
+from samzoo.training.encoders.table import encoder_network
 
-from .encoders import encoder_network
 from .graphs import MaskDecoderGraph
 from .sam import Sam
 from .tool_graphs import with_needed_padding

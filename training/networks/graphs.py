@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from samzoo.runtime.engine.networks import MULTIMASK_OUTPUT
 from samzoo.runtime.formats.arrays import Array, Float4D
 from samzoo.runtime.prompts.tokens import BOX_TOP_LEFT, PADDING
+from samzoo.training.encoders.table import encoder_network
 
-from .encoders import encoder_network
 from .mask_decoding import draw_masks, predict_tokens
 from .sam import Sam
 

@@ -27,10 +27,11 @@ from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import ModelConfig, Preprocessing
 from samzoo.runtime.formats.folders import WEIGHTS_FILE, read_model_folder
 from samzoo.runtime.formats.tensor_files import check_names
+from samzoo.training.encoders.steps import EncoderStep, run_steps
+from samzoo.training.encoders.table import encoder_network
 from samzoo.training.methods.adaptformer import add_bypasses
 
 from .ais_decoder import build_ais_decoder
-from .encoders import encoder_network
 from .mask_decoding import draw_masks, predict_tokens
 
 
@@ -86,8 +87,16 @@ class Sam(nn.Module):
         Returns:
             Image embeddings, ``(n, 256, grid, grid)``.
         """
-        embeddings: Tensor = self.image_encoder(self.preprocess(images))
-        return embeddings
+        return run_steps(self.encoder_steps(), self.preprocess(images))
+
+    def encoder_steps(self) -> list[EncoderStep]:
+        """Return the steps from preprocessed images to embeddings.
+
+        They hold the encoder's parameters as they are now: call it again after a method is
+        attached.
+        """
+        encoder = self.config.architecture.image_encoder
+        return encoder_network(encoder).steps(self.image_encoder)
 
     def decode(
         self,

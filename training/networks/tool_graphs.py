@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from samzoo.runtime.formats.config import SAM_PIXEL_MEAN, SAM_PIXEL_STD, Preprocessing
 from samzoo.runtime.prompts.tokens import BOX_TOP_LEFT, PADDING
+from samzoo.training.encoders.table import encoder_network
 
-from .encoders import encoder_network
 from .graphs import MaskDecoderGraph
 from .sam import Sam
 

@@ -350,15 +350,15 @@ def test_a_checkpoint_from_before_the_corrections_is_not_the_best(train, monkeyp
 @pytest.fixture
 def encoded(monkeypatch):
     """Counts the encoder's passes."""
-    from segment_anything.modeling import ImageEncoderViT
+    from segment_anything.modeling.image_encoder import PatchEmbed
 
-    calls, forward = [], ImageEncoderViT.forward
+    calls, forward = [], PatchEmbed.forward
 
     def count(self, x):
         calls.append(torch.is_grad_enabled())
         return forward(self, x)
 
-    monkeypatch.setattr(ImageEncoderViT, "forward", count)
+    monkeypatch.setattr(PatchEmbed, "forward", count)
     return calls
 
 

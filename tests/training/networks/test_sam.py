@@ -40,7 +40,9 @@ def test_weight_names_are_those_of_segment_anything(sam, original):
 def test_embeddings_equal_those_of_segment_anything(sam, original, size):
     image = random_image(*size)
     expected = original.image_encoder(original.preprocess(image))
-    assert torch.equal(sam.embed(image), expected)
+    # Attention in pieces: the last bits differ, see test_vit.py.
+    difference = (sam.embed(image) - expected).abs().max()
+    assert float(difference) < 1e-5 * float(expected.abs().max())
 
 
 DECODER_TOLERANCE = 1e-5

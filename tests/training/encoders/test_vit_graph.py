@@ -7,8 +7,8 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
 from samzoo.runtime.formats.families.vit import VitConfig  # noqa: E402
-from samzoo.training.networks import vit_graph  # noqa: E402
-from samzoo.training.networks.encoders import encoder_network  # noqa: E402
+from samzoo.training.encoders import vit_graph  # noqa: E402
+from samzoo.training.encoders.table import encoder_network  # noqa: E402
 
 EXACT = 1e-12
 """In float64, relative to the largest value: the two are the same function."""

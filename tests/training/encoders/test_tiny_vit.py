@@ -102,7 +102,7 @@ def test_images_of_a_batch_do_not_mix(encoder):
 @pytest.mark.slow
 @torch.no_grad()
 def test_published_weights_give_the_embeddings_of_the_original():
-    from samzoo.training.networks.tiny_vit import TinyVit
+    from samzoo.training.encoders.tiny_vit import TinyVit
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it imports deprecated names of timm

@@ -1,7 +1,7 @@
 """The torch networks of the encoder families: one row for each class of configs.
 
-In: the numbers of an image encoder. Out: its module, and the function that computes it in exported
-graphs. What needs no torch stands in ``samzoo.runtime.formats.families``.
+In: the numbers of an image encoder. Out: its module, and the functions that compute it in exported
+graphs and in training. What needs no torch stands in ``samzoo.runtime.formats.families``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from samzoo.runtime.formats.families.encoder import EncoderConfig
 from samzoo.runtime.formats.families.tiny_vit import TinyVitConfig
 from samzoo.runtime.formats.families.vit import VitConfig
 
+from .steps import EncoderStep, step_of
 from .tiny_vit import TinyVit
+from .vit import vit_steps
 from .vit_graph import encode_vit
 
 
@@ -34,6 +36,9 @@ class EncoderNetwork:
     """Computes the module in exported graphs, which run on CPUs: from images ``(n, 3, side,
     side)`` to embeddings ``(n, 256, grid, grid)``."""
 
+    steps: Callable[[Any], list[EncoderStep]] = lambda encoder: [step_of(encoder, encoder)]
+    """Cuts the module into the steps in which training computes it: by default a single one."""
+
 
 def encoder_network(config: EncoderConfig) -> EncoderNetwork:
     """Return the row of an encoder's family.
@@ -44,7 +49,7 @@ def encoder_network(config: EncoderConfig) -> EncoderNetwork:
     if type(config) not in ENCODER_NETWORKS:
         raise InputError(
             f"image_encoder: no network for a {shown(type(config).__name__)}; add a row to "
-            "ENCODER_NETWORKS in samzoo.training.networks.encoders"
+            "ENCODER_NETWORKS in samzoo.training.encoders.table"
         )
     return ENCODER_NETWORKS[type(config)]
 
@@ -78,7 +83,7 @@ def _encode_as_trained(encoder: nn.Module, images: Tensor) -> Tensor:
 
 
 ENCODER_NETWORKS: dict[type[EncoderConfig], EncoderNetwork] = {
-    VitConfig: EncoderNetwork(build=_build_vit, encode=encode_vit),
-    TinyVitConfig: EncoderNetwork(build=TinyVit, encode=_encode_as_trained),
+    VitConfig: EncoderNetwork(build=_build_vit, encode=encode_vit, steps=vit_steps),
+    TinyVitConfig: EncoderNetwork(build=TinyVit, encode=_encode_as_trained, steps=TinyVit.steps),
 }
 """A new family is a row here and one in ``samzoo.runtime.formats.families.table``."""

@@ -10,6 +10,7 @@ convolutions of stride 2; LiteMedSAM (Ma et al., 2024), whose stem has two 1x1 c
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,9 @@ from torch import Tensor, nn
 
 from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS
 from samzoo.runtime.formats.families.tiny_vit import TinyVitConfig
+
+from .attention import attend_with_bias
+from .steps import EncoderStep, run_steps, step_of
 
 
 class ConvNorm(nn.Sequential):
@@ -99,8 +103,14 @@ class Attention(nn.Module):
         windows, tokens, dim = x.shape
         qkv = self.qkv(self.norm(x)).view(windows, tokens, self.num_heads, -1)
         q, k, v = qkv.transpose(1, 2).chunk(3, dim=-1)
-        bias = self.attention_biases[:, self.attention_bias_idxs].to(q.dtype)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        bias = self.attention_biases[:, self.attention_bias_idxs]
+        if bias.requires_grad:  # never while a graph is traced
+            # Torch's own attention keeps all scores if the bias trains.
+            q, k, v = (part.flatten(0, 1) for part in (q, k, v))
+            y = attend_with_bias(q, k, v, bias, scale=q.shape[-1] ** -0.5)
+            y = y.view(windows, self.num_heads, *y.shape[1:])
+        else:
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
         result: Tensor = self.proj(y.transpose(1, 2).reshape(windows, tokens, dim))
         return result
 
@@ -159,18 +169,12 @@ class TinyVitBlock(nn.Module):
 
 
 class Stage(nn.Module):
-    """A stage: blocks, and the patch merging that leads to the next stage."""
+    """A stage: blocks, and the patch merging that leads to the next one; the encoder runs them."""
 
     def __init__(self, blocks: list[nn.Module], downsample: nn.Module | None) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.downsample = downsample
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``(n, dim, h, w)`` to the input of the next stage."""
-        for block in self.blocks:
-            x = block(x)
-        return x if self.downsample is None else self.downsample(x)
 
 
 class PatchEmbed(nn.Module):
@@ -220,8 +224,12 @@ class TinyVit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(n, 3, image_size, image_size)`` to embeddings ``(n, 256, grid, grid)``."""
-        x = self.patch_embed(x)
-        for stage in self.layers:
-            x = stage(x)
-        result: Tensor = self.neck(x)
-        return result
+        return run_steps(self.steps(), x)
+
+    def steps(self) -> list[EncoderStep]:
+        """Cut the encoder into stem, blocks with the patch merging between them, and neck."""
+        parts: list[nn.Module] = [self.patch_embed]
+        stages: Any = self.layers
+        for stage in stages:
+            parts += [*stage.blocks, *([] if stage.downsample is None else [stage.downsample])]
+        return [step_of(part, part) for part in [*parts, self.neck]]

@@ -13,7 +13,7 @@ import tiny  # noqa: E402
 from samzoo.runtime.errors import InputError  # noqa: E402
 from samzoo.runtime.formats.families.table import config_classes  # noqa: E402
 from samzoo.runtime.formats.families.vit import VitConfig  # noqa: E402
-from samzoo.training.networks import encoders  # noqa: E402
+from samzoo.training.encoders import table as encoders  # noqa: E402
 from samzoo.training.networks.graphs import EncoderGraph  # noqa: E402
 from samzoo.training.networks.sam import Sam  # noqa: E402
 
