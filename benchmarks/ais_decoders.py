@@ -30,8 +30,8 @@ from samzoo.runtime.formats.architecture import LightDecoderConfig, UnetrDecoder
 from samzoo.runtime.formats.config import AisParameters
 from samzoo.training import read_annotated
 from samzoo.training.data.reading import CropSampler, prepare
-from samzoo.training.fit.objectives import distance_loss
 from samzoo.training.fit.thresholds import search_thresholds
+from samzoo.training.learning.objectives import distance_loss
 from samzoo.training.networks.ais_decoder import build_ais_decoder
 from samzoo.zoo import load
 

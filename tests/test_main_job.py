@@ -21,7 +21,6 @@ learning_rate = 5e-4
 ais_learning_rate = 2e-3
 n_objects = 3
 n_sub_iteration = 2
-precision = "bf16-mixed"
 """
 
 pytestmark = [pytest.mark.slow, pytest.mark.torch, pytest.mark.onnx]

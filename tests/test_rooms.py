@@ -29,7 +29,7 @@ FLOORS = {
         "large",
         "batch",
     ),
-    "training": ("config", "methods", "encoders", "networks", "data", "fit"),
+    "training": ("config", "methods", "encoders", "networks", "data", "learning", "fit"),
     "zoo": (
         "checkpoints",
         "exchange",

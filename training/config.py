@@ -61,7 +61,9 @@ class TrainConfig:
             only.
         augmentation: ``flip`` mirrors (the paper), ``dihedral`` also turns by 90 degrees.
         intensity_jitter: Largest log2 of a random exponent on intensities; 0 is off.
-        precision: ``bf16-mixed`` is about twice as fast where the CPU has bfloat16 units.
+        precision: Precision of training, validation and threshold search alike. ``auto`` is
+            ``bf16-mixed`` on GPUs and CPUs that multiply matrices of bfloat16 (AMX), else
+            ``32-true``; a run keeps its first choice when it is resumed.
         seed: Seed of all random numbers.
         preprocessing: Replaces the base's preprocessing if given; it becomes part of the adapter.
         object_diameter: Sets the scale so that the median training object, as a circle of its
@@ -93,7 +95,7 @@ class TrainConfig:
     ais_decoder: AisDecoderConfig | None = field(default_factory=LightDecoderConfig)
     augmentation: Literal["none", "flip", "dihedral"] = "flip"
     intensity_jitter: float = 0.0
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     seed: int = 0
     preprocessing: Preprocessing | None = None
     object_diameter: float = 0.0

@@ -1,1 +1,1 @@
-"""The training loop: its steps, state, schedule and validation."""
+"""The training loop: its state, schedule, validation and files."""

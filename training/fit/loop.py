@@ -15,7 +15,7 @@ from samzoo.training.config import TrainConfig
 from samzoo.training.data.reading import Annotated
 
 from .interrupts import interrupts_held_back
-from .readiness import check_settings
+from .readiness import LAST, check_settings
 from .schedule import Status, finished, out_of_time, status
 from .validation import check_validation_data
 
@@ -67,9 +67,11 @@ def train(
     """
     check_settings(base=base, method=method, config=config, output=output, resume=resume)
     check_validation_data(val_data, config.min_object_size)
-    from .run import Run  # imports torch, which takes seconds
+    from .resumption import stored_precision  # these import torch, which takes seconds
+    from .run import Run
 
-    run = Run(base, train_data, val_data, method, config, output)
+    precision = stored_precision(output / LAST) if resume else None
+    run = Run(base, train_data, val_data, method, config, output, precision=precision)
     if resume:
         run.load()
     try:

@@ -18,7 +18,7 @@ from lightning_fabric import Fabric
 
 from samzoo.runtime.automatic.doubts import KEY, describe_training
 from samzoo.runtime.engine.networks import RememberedEncoder
-from samzoo.runtime.errors import FormatError, InputError, StorageError
+from samzoo.runtime.errors import InputError, StorageError
 from samzoo.runtime.formats.adapter import AdapterConfig, adapter_tensors, write_adapter
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.formats.fields import from_json, to_json
@@ -34,15 +34,17 @@ from samzoo.training.data.reading import (
     median_diameter,
     prepare,
 )
+from samzoo.training.learning.allocation import keep_freed_memory
+from samzoo.training.learning.learner import Learner
+from samzoo.training.learning.precision import Precision, resolved_precision
+from samzoo.training.learning.preparation import finetunable
 from samzoo.training.methods import get_method, mask_decoder_lora
 from samzoo.training.networks.graphs import TorchNetworks
 from samzoo.training.networks.sam import weights_of
 
-from .allocation import keep_freed_memory
 from .average import WeightAverage
-from .learner import Learner
-from .preparation import finetunable
 from .readiness import LAST
+from .resumption import images_used, refuse_changes, stored_settings
 from .schedule import History, fraction_done, learning_rate_factor
 from .state import load_state, read_progress, save_state
 from .thresholds import placements, search_thresholds
@@ -64,6 +66,8 @@ class Run:
         method: str,
         config: TrainConfig,
         output: Path,
+        *,
+        precision: Precision | None = None,
     ) -> None:
         self.method, row = method, get_method(method)
         settings = row.settings(config.hyperparameters, where="config")
@@ -76,13 +80,15 @@ class Run:
             "validation": sorted({a.content for a in val_data} | set(chosen_on)),
         }
         self.val_data = val_data
-        self.fabric = Fabric(accelerator="auto", devices=1, precision=config.precision)
+        self.images_used = images_used(train_data, val_data)
+        self.precision = precision or resolved_precision(config.precision, Fabric(devices=1).device)
+        self.fabric = Fabric(accelerator="auto", devices=1, precision=self.precision)
         if self.fabric.device.type == "cpu":
             keep_freed_memory()
         torch.manual_seed(config.seed)
         self.rng = np.random.default_rng(config.seed)
         self.base_config, self.sam = finetunable(
-            base, row, settings, config, diameter := median_diameter(train_data)
+            base, row, settings, config, diameter := median_diameter(train_data), self.precision
         )
         self.method_settings = row.resolved(settings, self.base_config.architecture)
         preprocessing = self.sam.config.preprocessing
@@ -111,7 +117,11 @@ class Run:
     def step(self) -> None:
         """Take one training step."""
         history = self.history
-        if corrections := fraction_done(self.config, history) >= self.config.corrections_after:
+        # A run that was made longer does not go back.
+        if corrections := (
+            history.corrected
+            or fraction_done(self.config, history) >= self.config.corrections_after
+        ):
             history.begin_corrections()
         if fraction_done(self.config, history) >= self.config.freeze_encoder_after:
             self._freeze_encoder()
@@ -197,7 +207,10 @@ class Run:
             average=self.average.values,
             optimizer=self.learner.optimizer,
             rng=self.rng,
-            progress={**asdict(self.history), "settings": self._settings()},
+            progress={
+                **asdict(self.history),
+                "settings": {**self._settings(), "images": self.images_used},
+            },
         )
 
     def load(self) -> None:
@@ -207,16 +220,11 @@ class Run:
             InputError: The checkpoint has other settings, data or another base, or is damaged.
         """
         path = self.output / LAST
+        refuse_changes(
+            path, {**self._settings(), "images": self.images_used}, stored_settings(path)
+        )
         progress = read_progress(path)
-        theirs = progress.pop("settings", None)
-        if not isinstance(theirs, dict):
-            raise FormatError(f"{path}: not the last checkpoint of a training run")
-        for key, value in self._settings().items():
-            if theirs.get(key, value if key == "val_data_digest" else None) != value:
-                raise InputError(
-                    f"{path}: this run was started with another {key}; resume it with the same "
-                    "base, data and settings, or choose another output folder"
-                )
+        del progress["settings"]
         history = from_json(History, progress, where=str(path))
         load_state(
             path,
@@ -297,4 +305,5 @@ class Run:
             "data_digest": self.data_digest,
             "val_data_digest": self.val_data_digest,
             "config": to_json(self.config),
+            "precision": self.precision,
         }

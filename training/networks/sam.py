@@ -1,8 +1,8 @@
 """SAM in torch, built from a config's numbers: encoder, prompt encoder, mask decoder, AIS decoder.
 
 In: a ``ModelConfig`` and weights by the original SAM key names. Out: a ``Sam`` module. Prompt
-encoder and mask decoder are segment-anything's own classes; ``encoders.py`` builds the image
-encoder.
+encoder and mask decoder are segment-anything's own classes; ``samzoo.training.encoders`` has the
+image encoders.
 """
 
 from __future__ import annotations

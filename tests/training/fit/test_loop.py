@@ -31,12 +31,12 @@ pytest.importorskip("lightning_fabric")
 pytestmark = pytest.mark.torch
 
 from samzoo.training.data.reading import Annotated, median_diameter  # noqa: E402
-from samzoo.training.fit import learner  # noqa: E402
 from samzoo.training.fit import loop as fit  # noqa: E402
-from samzoo.training.fit.objectives import distance_loss, interactive_step  # noqa: E402
 from samzoo.training.fit.readiness import LAST  # noqa: E402
 from samzoo.training.fit.run import BEST, LOG, Run  # noqa: E402
 from samzoo.training.fit.validation import validate  # noqa: E402
+from samzoo.training.learning import learner  # noqa: E402
+from samzoo.training.learning.objectives import distance_loss, interactive_step  # noqa: E402
 
 CONFIG = TrainConfig(
     epochs=2,
@@ -666,25 +666,53 @@ def test_there_must_be_something_to_resume(train, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_finished_run_goes_on_when_it_is_made_longer(train, tmp_path):
+    """And does not fall back to steps without corrections, of which it has done enough."""
+    settings: dict[str, Any] = {"corrections_after": 0.5, "scheduler": "cosine"}
+    train(**settings)
+    assert progress_of(tmp_path / "run")
+    train(epochs=5, resume=True, **settings)
+    log = log_of(tmp_path / "run")
+    assert [line["epoch"] for line in log] == [1, 2, 3, 4, 5]
+    assert log[2]["learning_rate"] > log[1]["learning_rate"]  # the cosine is as long as the run
+    training = read_adapter(tmp_path / "run")[0].source["training"]
+    assert training["steps"] == 15
+    assert training["config"]["epochs"] == 5
+
+
+def test_a_run_that_was_made_longer_keeps_its_corrections(train, monkeypatch):
+    rounds = []
+
+    def spy(sam, embeddings, labels, ids, settings, **options):
+        rounds.append(settings.n_sub_iteration)
+        return interactive_step(sam, embeddings, labels, ids, settings, **options)
+
+    monkeypatch.setattr(learner, "interactive_step", spy)
+    train(corrections_after=0.5, epochs=2)
+    train(corrections_after=0.5, epochs=8, resume=True)
+    assert rounds == [1, 1, 1, *(21 * [2])]
+
+
 @pytest.mark.parametrize(
     ("changes", "key"),
     [
-        ({"learning_rate": 2e-3}, "config"),
-        ({"ema_decay": 0.5}, "config"),
-        ({"seed": 1}, "config"),
-        ({"hyperparameters": {"rank": 4}}, "config"),
-        ({"ais_decoder": None, "validation_tasks": ("point",)}, "config"),
-        ({"method": "full"}, "method"),
-        ({"base": "tiny_vit"}, "base_digest"),
-        ({"train_data": [annotated(5, (80, 90))]}, "data_digest"),
-        ({"val_data": [annotated(2)]}, "val_data_digest"),
+        ({"learning_rate": 2e-3}, r"learning_rate: now 0\.002, then 0\.001"),
+        ({"ema_decay": 0.5}, r"ema_decay: now 0\.5, then 0\.0"),
+        ({"seed": 1}, "seed: now 1, then 0"),
+        ({"hyperparameters": {"rank": 4}}, "hyperparameters: now .*'rank': 4"),
+        ({"ais_decoder": None, "validation_tasks": ("point",)}, "ais_decoder: now None, then"),
+        ({"method": "full"}, "method: now 'full', then 'lora'"),
+        ({"base": "tiny_vit"}, "base_digest: now 'sha256:"),
+        ({"precision": "bf16-mixed"}, "precision: now 'bf16-mixed', then 'auto'"),
+        ({"train_data": [annotated(5, (80, 90))]}, "the training image cells 5 is new"),
+        ({"val_data": [annotated(2)]}, "the validation image cells 2 is new"),
     ],
 )
 def test_other_settings_cannot_resume_a_run(train, tmp_path, changes, key):
     with pytest.raises(KeyboardInterrupt):
         train(report=stop_at(2))
     before = (tmp_path / "run" / LAST).read_bytes()
-    with pytest.raises(InputError, match=f"this run was started with another {key}; resume it"):
+    with pytest.raises(InputError, match=f"this run was started with something else: .*{key}"):
         train(resume=True, **changes)
     assert (tmp_path / "run" / LAST).read_bytes() == before
 

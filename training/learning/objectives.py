@@ -10,6 +10,7 @@ released code: iterative prompting with Dice and IoU losses, distance maps with 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,7 @@ CORRECTION_DILATION = 10
 training."""
 
 Backward = Callable[[Tensor], None]
+Autocast = Callable[[], AbstractContextManager[None]]
 
 
 def dice_loss(prediction: Tensor, target: Tensor) -> Tensor:
@@ -119,6 +121,7 @@ def interactive_step(
     start_with_box: bool,
     rng: np.random.Generator,
     backward: Backward,
+    autocast: Autocast = nullcontext,
 ) -> float:
     """Prompt objects, then correct their masks, and learn from every round.
 
@@ -139,6 +142,7 @@ def interactive_step(
         start_with_box: Start with a box, else with a point.
         rng: Source of all random choices.
         backward: Called with each learned round's share of the loss.
+        autocast: Context of the networks; losses are computed outside of it, in float32.
 
     Returns:
         The loss, averaged over learned rounds.
@@ -166,13 +170,14 @@ def interactive_step(
                 torch.from_numpy(point_labels).to(device),
             )
         with torch.set_grad_enabled(round_index in learned):
-            logits, iou = sam.decode(
-                image_embeddings,
-                points=points,
-                boxes=None if boxes is None else torch.from_numpy(boxes).to(device),
-                mask_input=mask_input,
-                multimask_output=multimask and round_index == 0 and not start_with_box,
-            )
+            with autocast():
+                logits, iou = sam.decode(
+                    image_embeddings,
+                    points=points,
+                    boxes=None if boxes is None else torch.from_numpy(boxes).to(device),
+                    mask_input=mask_input,
+                    multimask_output=multimask and round_index == 0 and not start_with_box,
+                )
             loss, best = mask_loss(logits.float(), iou.float(), target, known)
         if round_index in learned:
             backward(loss / len(learned))

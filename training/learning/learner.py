@@ -91,13 +91,14 @@ class Learner:
             ],
             weight_decay=config.weight_decay,
         )
-        self._wrapped, self.optimizer = fabric.setup(sam, optimizer)
+        fabric.to_device(sam)
+        # The model is not wrapped: Fabric's wrapper lets nothing but ``forward`` run in the run's
+        # precision. Each call of a network asks for it here, as validation does.
+        self.optimizer: Any = fabric.setup_optimizers(optimizer)
         self._learn_statistics = fresh_ais_decoder
         if fresh_ais_decoder and sam.ais_decoder is not None:
-            # After the set-up, so that they are on their device.
+            # Now that they are on their device.
             self.weights |= statistics_of(sam.ais_decoder, AIS_DECODER_PREFIX)
-        for name in ("embed", "decode"):
-            self._wrapped.mark_forward_method(name)
         self._sampler = CropSampler(
             samples,
             side=sam.config.image_size,
@@ -144,7 +145,7 @@ class Learner:
         loss = 0.0
         if ids:  # none in a crop of an image without objects
             loss = interactive_step(
-                self._wrapped,  # Fabric's wrapper of the same Sam
+                self._sam,
                 leaf,
                 crop.labels,
                 ids,
@@ -152,6 +153,7 @@ class Learner:
                 start_with_box=bool(index % 2),
                 rng=self._rng,
                 backward=self._fabric.backward,
+                autocast=self._fabric.autocast,
             )
         if self._sam.ais_decoder is not None:
             ais_loss = self._ais_loss(leaf, crop)
@@ -177,9 +179,12 @@ class Learner:
     def _encode(self, crop: Crop) -> Tensor:
         image = torch.from_numpy(np.ascontiguousarray(crop.image.transpose(2, 0, 1)))[None]
         frozen = self._cache is not None
-        with torch.no_grad() if frozen else dropout_acting(self._sam.image_encoder):
-            embeddings: Tensor = self._wrapped.embed(self._fabric.to_device(image))
-        return embeddings
+        with (
+            torch.no_grad() if frozen else dropout_acting(self._sam.image_encoder),
+            self._fabric.autocast(),
+        ):
+            embeddings = self._sam.embed(self._fabric.to_device(image))
+        return embeddings.float()  # the decoders, too, begin from float32, as in validation
 
     def _ais_loss(self, embeddings: Tensor, crop: Crop) -> Tensor:
         decoder: Any = self._sam.ais_decoder

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
 from samzoo.runtime.evaluation.prompt_simulation import object_boxes  # noqa: E402
-from samzoo.training.fit.objectives import (  # noqa: E402
+from samzoo.training.learning.objectives import (  # noqa: E402
     InteractiveSettings,
     background_loss,
     dice_loss,
@@ -249,7 +249,7 @@ def test_the_same_seed_gives_the_same_loss_and_gradients(sam, labels, box):
 
 def test_a_crop_smaller_than_the_encoder_input_is_compared_where_it_lies(sam, monkeypatch):
     """The padding below and right of the crop is background."""
-    from samzoo.training.fit import objectives
+    from samzoo.training.learning import objectives
 
     targets = []
     original = objectives.mask_loss

@@ -6,14 +6,12 @@ import sys
 
 import pytest
 
-from samzoo.training.fit import allocation as memory
+from samzoo.training.learning import allocation as memory
 
 
 def test_it_says_whether_it_had_an_effect(tmp_path):
     """In a process of its own, since it cannot be undone."""
-    code = (
-        "from samzoo.training.fit.allocation import keep_freed_memory; print(keep_freed_memory())"
-    )
+    code = "from samzoo.training.learning import allocation; print(allocation.keep_freed_memory())"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
@@ -22,7 +20,7 @@ def test_it_says_whether_it_had_an_effect(tmp_path):
 
 @pytest.mark.parametrize("platform", ["win32", "darwin"])
 def test_other_systems_are_left_alone(monkeypatch, platform):
-    monkeypatch.setattr("samzoo.training.fit.allocation.sys.platform", platform)
+    monkeypatch.setattr("samzoo.training.learning.allocation.sys.platform", platform)
     monkeypatch.setattr(ctypes, "CDLL", None)
     assert memory.keep_freed_memory() is False
 
@@ -32,6 +30,6 @@ def test_another_c_library_is_left_alone(monkeypatch, error):
     def missing(_):
         raise error
 
-    monkeypatch.setattr("samzoo.training.fit.allocation.sys.platform", "linux")
+    monkeypatch.setattr("samzoo.training.learning.allocation.sys.platform", "linux")
     monkeypatch.setattr(ctypes, "CDLL", missing)
     assert memory.keep_freed_memory() is False

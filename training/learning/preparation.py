@@ -18,6 +18,8 @@ from samzoo.training.methods import Method, mask_decoder_lora
 from samzoo.training.methods.method import S
 from samzoo.training.networks.sam import Sam, load_sam
 
+from .precision import Precision
+
 
 def finetunable(
     base: Path,
@@ -25,6 +27,7 @@ def finetunable(
     settings: S,
     config: TrainConfig,
     diameter: float,
+    precision: Precision,
 ) -> tuple[ModelConfig, Sam]:
     """Load the base, add an AIS decoder if the config has one, and attach the method.
 
@@ -37,6 +40,7 @@ def finetunable(
             is None.
         diameter: Median diameter of the training objects, in image pixels; see
             ``object_diameter``.
+        precision: The run's precision.
 
     Returns:
         The base's own config, and the model in eval mode.
@@ -79,7 +83,7 @@ def finetunable(
     sam.config = dataclasses.replace(
         model_config, architecture=method.extended(architecture, settings)
     )
-    if config.precision == "bf16-mixed":
+    if precision == "bf16-mixed":
         # oneDNN's bfloat16 convolutions want this layout: TinyViT takes 1.2 s instead of 12.8 s
         # forward and backward on two cores. In float32 the layout costs time.
         sam.image_encoder.to(memory_format=torch.channels_last)

@@ -1,0 +1,1 @@
+"""One step of training: the model that learns, its objectives, its precision."""
