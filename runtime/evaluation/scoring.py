@@ -85,6 +85,7 @@ def evaluate(
     n_corrections: int | None = None,
     meaning: LabelMeaning = AS_NUMBERED,
     read: Callable[[Path], Array] = read_image,
+    lonely: Sequence[str] = (),
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Report:
@@ -102,6 +103,7 @@ def evaluate(
         n_corrections: Rounds of corrections in ``ip`` and ``ib``; ``N_CORRECTIONS`` by default.
         meaning: What the numbers in the label files mean.
         read: Reads an image file.
+        lonely: Sentences on files without a partner, from ``match_pairs``; they count as left out.
         progress: Called with ("image: task: objects", objects done, objects in all).
         say: Called with what was read, in one line, and with each sentence about what is odd.
 
@@ -130,7 +132,7 @@ def evaluate(
         raise InputError("pairs: expected at least one image with labels, got none")
     survey = Survey()
     usable: list[tuple[int, Path, Path]] = []
-    left_out: list[LeftOutPair] = []
+    left_out = [LeftOutPair(image="", labels="", message=sentence) for sentence in lonely]
     for index, (image_path, label_path) in enumerate(pairs):
         one = Survey()
         try:

@@ -13,6 +13,7 @@ from samzoo.runtime.errors import ImageError
 from samzoo.runtime.formats.arrays import Array, Labels2D
 from samzoo.runtime.images.reading import read_image
 
+from .alignment import Edges, turned_labels
 from .files import read_annotation
 from .plausibility import doubts, split_components
 from .survey import Survey
@@ -68,6 +69,7 @@ def read_pair(
     if meaning.split_components:
         labels = split_components(labels)
     odd = doubts(labels, image, where=str(label_path))
+    odd += turned_labels(Edges.of(image, labels), str(label_path))
     if survey is not None:
         survey.add(image, labels, odd=odd)
     return image, labels

@@ -18,6 +18,8 @@ from samzoo.runtime.pixels.decoders import MAX_PIXELS, decoding
 from samzoo.runtime.pixels.kinds import SUFFIXES
 from samzoo.runtime.pixels.source_spec import SourceSpec
 
+from .shapes import advice_on_shapes
+
 LABEL_FILE_SUFFIXES = (*SUFFIXES, ".npy")
 """Suffixes of the files that count as label images in a folder; lower case."""
 
@@ -127,6 +129,9 @@ def _is_numpy(path: Path) -> bool:
     for magic, what in _FOREIGN:
         if start.startswith(magic):
             raise ImageError(f"{path}: found {what}")
+    advice = advice_on_shapes(path)
+    if advice is not None:
+        raise ImageError(f"{path}: {advice}")
     if start.startswith((b"II", b"MM")):
         _refuse_lossy_tiff(path)
     return start.startswith(_NUMPY_MAGIC)

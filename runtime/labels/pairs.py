@@ -6,6 +6,7 @@ In: two folders, or one folder with both, or two files. Out: pairs of paths.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -13,8 +14,12 @@ from samzoo.runtime.errors import ImageError, NotFoundError
 from samzoo.runtime.images.reading import list_images
 
 from .files import LABEL_FILE_SUFFIXES
+from .shapes import advice_on_folder
 
 _SUFFIX = re.compile(r"(\.ome)?\.[^.]+$", re.IGNORECASE)
+
+_SUFFIX_INSIDE = re.compile(r"\.ome$", re.IGNORECASE)
+"""Cellpose calls the masks of ``a.ome.tif`` ``a.ome_cp_masks.tif``."""
 
 _LABEL_MARK = re.compile(
     r"[_. -](cp_masks?|masks?|labels?|labell?ed|seg|segmentation|instances?|gt|annotations?)$",
@@ -33,25 +38,30 @@ MOST_NAMED = 5
 """Files that a message names; the others are counted (own choice)."""
 
 
-def match_pairs(images: Path, labels: Path) -> list[tuple[Path, Path]]:
+def match_pairs(
+    images: Path, labels: Path, *, lonely: list[str] | None = None
+) -> list[tuple[Path, Path]]:
     """Pair images with label images by their names.
 
     Names are compared without suffix (``a.ome.tif`` is ``a``), first as they are, then without what
     tools append: ``_mask``, ``_masks``, ``_cp_masks``, ``_label``, ``_labels``, ``_seg`` and others
-    on labels, ``_img``, ``_image`` and ``_raw`` on images.
+    on labels, ``_img``, ``_image`` and ``_raw`` on images. Letters that are composed of others
+    (``ä``) are alike in both forms, and so are upper and lower case where no other name fits.
 
     Args:
         images: A folder of images, or one file.
         labels: A folder of label images, or one file; possibly the folder of the images, if the
             labels' names have such an ending. Two single files match whatever their names are.
+        lonely: Gets a sentence for each file without a partner, which is left out then.
 
     Returns:
         Pairs (image, labels), sorted by name; at least one.
 
     Raises:
         NotFoundError: One of the two does not exist.
-        ImageError: A file has no partner or several, or one of the two is a folder and the other a
-            file; the message names them.
+        ImageError: A file has several partners, none has one, or one of the two is a folder and
+            the other a file; or, if nobody takes ``lonely``, a file has no partner. The message
+            names them.
     """
     for path in (images, labels):
         if not path.exists():
@@ -67,12 +77,20 @@ def match_pairs(images: Path, labels: Path) -> list[tuple[Path, Path]]:
     else:
         image_files = [path for path in list_images(images) if not _is_by_product(path)]
         label_files = _label_files(labels)
-    return _pairs(image_files, label_files, images, labels)
+    return _pairs(image_files, label_files, images, labels, lonely)
 
 
 def stem(path: Path) -> str:
-    """Return a file's name without its suffix; ``.ome.tif`` is one suffix."""
-    return _SUFFIX.sub("", path.name)
+    """Return a file's name without its suffix, letters composed; ``.ome.tif`` is one suffix.
+
+    macOS decomposes the letters in names, and other systems keep what they get.
+    """
+    return unicodedata.normalize("NFC", _SUFFIX.sub("", path.name))
+
+
+def _unmarked(name: str) -> str:
+    """Return the name of the image to which labels of this name belong."""
+    return _SUFFIX_INSIDE.sub("", _LABEL_MARK.sub("", name))
 
 
 def _is_by_product(path: Path) -> bool:
@@ -95,17 +113,18 @@ def _label_files(folder: Path) -> list[Path]:
     if not found:
         raise ImageError(
             f"{folder}: holds no label image; looked for {', '.join(LABEL_FILE_SUFFIXES)}"
+            f"{advice_on_folder(folder.iterdir())}"
         )
     return _without_doubles(found)
 
 
 def _without_doubles(files: Sequence[Path]) -> list[Path]:
     """Leave out each ``_seg.npy`` beside an exported mask: it holds the same masks, pickled."""
-    exported = {_LABEL_MARK.sub("", stem(path)) for path in files if path.suffix.lower() != ".npy"}
+    exported = {_unmarked(stem(path)) for path in files if path.suffix.lower() != ".npy"}
     return [
         path for path in files
         if not path.name.lower().endswith("_seg.npy")
-        or _LABEL_MARK.sub("", stem(path)) not in exported
+        or _unmarked(stem(path)) not in exported
     ]  # fmt: skip
 
 
@@ -116,7 +135,7 @@ def _told_apart(folder: Path) -> tuple[list[Path], list[Path]]:
     labels = [
         path for path in files
         if path.suffix.lower() == ".npy"
-        or (_LABEL_MARK.search(stem(path)) and _LABEL_MARK.sub("", stem(path)) in plain)
+        or (_LABEL_MARK.search(stem(path)) and _unmarked(stem(path)) in plain)
     ]  # fmt: skip
     images = [path for path in files if path not in labels]
     if not labels:
@@ -129,30 +148,36 @@ def _told_apart(folder: Path) -> tuple[list[Path], list[Path]]:
             "labels end in _masks (a.tif and a_masks.tif), or use two folders"
         )
     masks = [path for path in labels if path.suffix.lower() != ".npy"]
-    exported = {_LABEL_MARK.sub("", stem(path)) for path in masks}
+    exported = {_unmarked(stem(path)) for path in masks}
     return images, masks + [
         path for path in labels
-        if path not in masks and _LABEL_MARK.sub("", stem(path)) not in exported
+        if path not in masks and _unmarked(stem(path)) not in exported
     ]  # fmt: skip
 
 
 def _pairs(
-    images: Sequence[Path], labels: Sequence[Path], image_folder: Path, label_folder: Path
+    images: Sequence[Path],
+    labels: Sequence[Path],
+    image_folder: Path,
+    label_folder: Path,
+    lonely: list[str] | None,
 ) -> list[tuple[Path, Path]]:
     by_name = _grouped((stem(path), path) for path in images)
     for path in images:
         shorter = _IMAGE_MARK.sub("", stem(path))
         if shorter != stem(path):
             by_name.setdefault(shorter, []).append(path)
+    folded = _grouped((name.casefold(), path) for name, found in by_name.items() for path in found)
     partners: dict[Path, list[Path]] = {path: [] for path in images}
-    lonely = []
+    alone = []
     for path in labels:
-        name = stem(path)
-        found = by_name.get(name) or by_name.get(_LABEL_MARK.sub("", name), [])
+        name, shorter = stem(path), _unmarked(stem(path))
+        found = by_name.get(name) or by_name.get(shorter) or []
+        found = found or folded.get(name.casefold()) or folded.get(shorter.casefold()) or []
         for image in found:
             partners[image].append(path)
         if not found:
-            lonely.append(path)
+            alone.append(path)
         if len(found) > 1:
             raise ImageError(
                 f"{path}: belongs to several images by its name: {_named(found)} in "
@@ -165,8 +190,13 @@ def _pairs(
                 f"{label_folder}; keep one of them"
             )
     missing = [image for image, found in partners.items() if not found]
-    _refuse_lonely(missing, lonely, len(images), len(labels), image_folder, label_folder)
-    return sorted(((image, found[0]) for image, found in partners.items()), key=lambda p: p[0].name)
+    pairs = [(image, found[0]) for image, found in partners.items() if found]
+    if lonely is None or not pairs:
+        _refuse_lonely(missing, alone, len(images), len(labels), image_folder, label_folder)
+    else:
+        lonely += [f"{path}: no label image in {label_folder} has its name" for path in missing]
+        lonely += [f"{path}: no image in {image_folder} has its name" for path in alone]
+    return sorted(pairs, key=lambda pair: pair[0].name)
 
 
 def _grouped(items: Iterable[tuple[str, Path]]) -> dict[str, list[Path]]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from samzoo.runtime.formats.arrays import Array, Labels2D
 from samzoo.runtime.images.label_arrays import IGNORED, equivalent_diameters, object_areas
 
+from .alignment import Edges, Neighbours
 from .contents import content_identity
 
 MOST_ODD = 5
@@ -102,26 +103,30 @@ class Survey:
         counts: Images, objects, sizes.
         odd: Sentences about labels that are odd, but may be right.
         contents: The identity of each image, in order; empty for an image of one value.
+        neighbours: Whether labels fit the image before or after theirs better.
     """
 
     counts: LabelCounts = field(default_factory=LabelCounts)
     odd: list[str] = field(default_factory=list)
     contents: list[str] = field(default_factory=list)
+    neighbours: Neighbours = field(default_factory=Neighbours)
 
     def add(self, image: Array, labels: Labels2D, *, odd: Sequence[str]) -> None:
         """Add one annotated image."""
         self.counts.add(labels)
         self.odd += odd
         self.contents.append(content_identity(image))
+        self.neighbours.add(Edges.of(image, labels))
 
     def facts(self) -> dict[str, object]:
         """Return counts and what is odd, for JSON."""
-        return {**self.counts.facts(), "odd": list(self.odd)}
+        return {**self.counts.facts(), "odd": [*self.odd, *self.neighbours.sentences()]}
 
     def sentences(self) -> list[str]:
         """Return what a person should read: the line of counts, then what is odd."""
         more = len(self.odd) - MOST_ODD
         rest = [f"and {_number(more, 'more label image')} as odd"] if more > 0 else []
+        rest += self.neighbours.sentences()
         known = [each for each in self.contents if each]
         if copies := len(known) - len(set(known)):
             rest.append(

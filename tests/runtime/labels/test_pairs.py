@@ -44,7 +44,9 @@ def test_pairs_match_by_name_without_suffix(folders):
      ("a.png", "a_label.tif"), ("a.png", "a_labels.tif"), ("a.png", "a-labels.png"),
      ("a.png", "a_seg.npy"), ("a_img.png", "a_masks.png"), ("a_raw.tif", "a_gt.tif"),
      ("a.ome.tif", "a_masks.ome.tif"), ("a.b.png", "a.b_masks.png"), ("a_mask.png", "a_mask.tif"),
-     ("a_img.png", "a_img_masks.png"), ("a.png", "a_Masks.PNG")],
+     ("a_img.png", "a_img_masks.png"), ("a.png", "a_Masks.PNG"),
+     ("\u00e4.tif", "a\u0308.tif"), ("a\u0308.tif", "\u00e4_masks.tif"), ("A.tif", "a.png"),
+     ("Cell_01.tif", "cell_01_Masks.png"), ("a.ome.tif", "a.ome_cp_masks.tif")],
 )  # fmt: skip
 def test_the_names_of_the_field_match_in_two_folders(tmp_path, image, label):
     pairs = match_pairs(touched(tmp_path / "i", image), touched(tmp_path / "l", label))
@@ -113,3 +115,40 @@ def test_hidden_files_of_macos_are_no_labels(folders):
     images, labels = folders
     np.save(labels / "._one.npy", np.zeros(3))
     assert len(match_pairs(images, labels)) == 2
+
+
+def test_a_name_in_its_own_case_goes_before_one_in_another(tmp_path):
+    images = touched(tmp_path / "i", "A.tif", "b.tif")
+    labels = touched(tmp_path / "l", "A.png", "b.png")
+    touched(images, "a.tif")
+    if len(list(images.iterdir())) == 2:
+        pytest.skip("this file system does not tell upper from lower case")
+    touched(labels, "a.png")
+    assert names(match_pairs(images, labels)) == [
+        ("A.tif", "A.png"), ("a.tif", "a.png"), ("b.tif", "b.png"),
+    ]  # fmt: skip
+
+
+def test_files_without_partner_are_told_if_somebody_listens(folders):
+    images, labels = folders
+    touched(images, "three.png")
+    touched(labels, "four.tif")
+    lonely: list[str] = []
+    assert names(match_pairs(images, labels, lonely=lonely)) == [
+        ("one.png", "one.tif"), ("two.png", "two.tif"),
+    ]  # fmt: skip
+    assert lonely == [
+        f"{images / 'three.png'}: no label image in {labels} has its name",
+        f"{labels / 'four.tif'}: no image in {images} has its name",
+    ]
+
+
+def test_no_pair_at_all_is_an_error_also_if_somebody_listens(tmp_path):
+    images, labels = touched(tmp_path / "i", "a.tif"), touched(tmp_path / "l", "b.tif")
+    with pytest.raises(ImageError, match="1 of 1 images"):
+        match_pairs(images, labels, lonely=[])
+
+
+def test_a_folder_of_outlines_says_how_to_make_label_images(folders, tmp_path):
+    with pytest.raises(ImageError, match=r"a\.geojson is outlines in GeoJSON.*QuPath"):
+        match_pairs(folders[0], touched(tmp_path / "q", "a.geojson", "b.geojson"))

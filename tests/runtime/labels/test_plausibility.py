@@ -147,3 +147,40 @@ def test_splitting_makes_objects_of_parts_and_keeps_what_is_not_annotated(labels
 
 def test_touching_ids_are_different_objects_when_split():
     assert split_components(np.array([[1, 2, 0, 1]], np.int32)).max() == 3
+
+
+def test_an_inverted_mask_is_refused_with_the_remedy(labels):
+    with pytest.raises(ImageError, match=r"id 255 fills 7\d% .* 11 holes: .* Invert"):
+        doubts((labels == 0) * np.int32(255), where="a.png")
+
+
+def test_a_background_with_a_number_of_its_own_is_refused(labels):
+    with pytest.raises(ImageError, match=r"id 1 fills .* no pixel is 0: it is the background"):
+        doubts(labels + 1, where="a")
+
+
+def test_a_background_beside_outlines_of_0_is_noted(labels):
+    outlined = labels + 1
+    outlined[20:60, 80] = 0
+    assert "If it is the background" in doubts(outlined, where="a")[0]
+
+
+def test_large_objects_that_touch_all_sides_are_no_background(labels):
+    one = np.full((100, 100), 3, np.int32)
+    one[40:60, 40:60] = 0  # a ring: one hole
+    assert doubts(one, where="a") == []
+    halves = np.full((100, 100), 1, np.int32)
+    halves[:, 45:] = 2  # dense, as in electron microscopy
+    assert doubts(halves, where="a") == []
+
+
+def test_numbers_used_twice_by_8_bits_are_noted():
+    """Three hundred objects saved with 8 bits: 44 numbers stand for two objects each."""
+    rows, columns = np.mgrid[:200, :150]
+    numbers = rows // 10 * 15 + columns // 10 + 1
+    objects = np.where((rows % 10 < 7) & (columns % 10 < 7), numbers, 0)
+    saved = objects.astype(np.uint8).astype(np.int32)
+    assert doubts(objects, where="a") == []
+    (note,) = doubts(saved, where="a")
+    assert note.startswith("a: 44 of 255 ids have several separate parts")
+    assert "with 8 bits" in note

@@ -165,7 +165,6 @@ def test_pairs_that_do_not_fit_are_refused(run, folder):
     tifffile.imwrite("labels/b.tif", truth)
     assert_refused(run(*arguments), "1 of 1 images in images have no label image in labels: a.tif")
     tifffile.imwrite("labels/a.tif", truth)
-    assert_refused(run(*arguments), "1 of 2 label images in labels have no image in images: b.tif")
     (folder / "labels" / "b.tif").unlink()
     tifffile.imwrite("labels/a.tif", truth[:-1])
     assert_refused(run(*arguments), "labels/a.tif", "39 x 50 pixels", "a.tif is 40 x 50")

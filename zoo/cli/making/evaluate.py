@@ -90,7 +90,8 @@ def run(options: EvaluateOptions) -> Result:
     if output.suffix != ".json":
         raise InputError(f"{output}: the name of a report must end in .json")
     check_output(output, force=options.force)
-    pairs = match_pairs(options.images, options.labels)
+    lonely: list[str] = []
+    pairs = match_pairs(options.images, options.labels, lonely=lonely)
     model = load_model(
         options.model, adapter=options.adapter, threads=options.threads, provider=options.provider
     )
@@ -105,6 +106,7 @@ def run(options: EvaluateOptions) -> Result:
             min_object_size=options.min_object_size,
             meaning=LabelMeaning(split_components=options.split_components, ignore=options.ignore),
             read=partial(read_image, **chosen_plane(options)),
+            lonely=lonely,
             progress=progress,
             say=say,
         )
@@ -121,7 +123,7 @@ def run(options: EvaluateOptions) -> Result:
     for pair in report["left_out"]:
         say(f"left out: {pair['message']}")
     if report["n_left_out"]:
-        say(f"{report['n_images']} of {len(pairs)} pairs scored, {report['n_left_out']} left out")
+        say(f"{report['n_images']} scored, {report['n_left_out']} left out")
     lines = [" ".join([f"{'task':10}", *(f"{name:>6}" for name in METRICS)])] + [
         f"{task:10} " + " ".join(f"{s[name]:6.3f}" for name in METRICS)
         for task, s in report["mean"].items()

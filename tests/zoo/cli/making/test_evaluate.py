@@ -115,7 +115,29 @@ def test_a_bad_pair_is_said_counted_and_exits_with_4(run, image, tmp_path):
     )  # fmt: skip
     assert status == 4
     assert "b.tif: the file is empty" in err
-    assert "1 of 2 pairs scored, 1 left out" in err
+    assert "1 scored, 1 left out" in err
     for found in (json.loads(out), json.loads(report.read_text())):
         assert (found["n_images"], found["n_left_out"]) == (1, 1)
         assert found["left_out"][0]["image"].endswith("b.tif")
+
+
+def test_files_without_partner_are_left_out_told_and_exit_with_4(run, image, tmp_path):
+    labels = tmp_path / "truth.tif"
+    run("segment", image, "-o", labels)
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    for name in ("images/a.tif", "images/lone.tif"):
+        (tmp_path / name).write_bytes(image.read_bytes())
+    for name in ("labels/a.tif", "labels/stray.tif"):
+        (tmp_path / name).write_bytes(labels.read_bytes())
+    report = tmp_path / "report.json"
+    status, out, err = run(
+        "evaluate", "--images", tmp_path / "images", "--labels", tmp_path / "labels",
+        "--tasks", "ais", "-o", report, "--json",
+    )  # fmt: skip
+    assert status == 4
+    assert "lone.tif: no label image in" in err
+    assert "1 scored, 2 left out" in err
+    for found in (json.loads(out), json.loads(report.read_text())):
+        assert (found["n_images"], found["n_left_out"]) == (1, 2)
+        assert "stray.tif: no image in" in found["left_out"][1]["message"]
