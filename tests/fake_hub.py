@@ -2,8 +2,8 @@
 
 ``with FakeHub() as hub`` serves at ``hub.endpoint``. Faults, by a file's path in its repository:
 ``hub.fail[path]`` lists HTTP statuses to answer with first, ``hub.cut[path]`` numbers of bytes
-after which connections break, ``hub.corrupt`` holds paths whose first byte is flipped. ``hub.log``
-has a line a request.
+after which connections break, ``hub.corrupt`` holds paths whose first byte is flipped;
+``hub.refuse_uploads`` refuses large files. ``hub.log`` has a line a request.
 """
 
 import base64
@@ -47,6 +47,7 @@ class FakeHub:
         self.repositories = {}
         self.blobs = {}
         self.fail, self.cut, self.corrupt, self.log = {}, {}, set(), []
+        self.refuse_uploads = False
         self.lock = threading.RLock()
         handler = type("Handler", (_Handler,), {"hub": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -216,6 +217,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.answer(200, {"transfer": "basic", "objects": objects})
 
     def lfs_put(self, body, oid):
+        if self.hub.refuse_uploads:
+            self.answer(403, {"error": "no uploads"})
+            return
         right = hashlib.sha256(body).hexdigest() == oid
         if right:
             self.hub.blobs[oid] = body

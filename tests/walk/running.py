@@ -1,6 +1,7 @@
 """Runs command lines in a folder that is the same before each, and compares their answers."""
 
 import contextlib
+import functools
 import hashlib
 import io
 import json
@@ -9,10 +10,11 @@ import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from samzoo.zoo.cli import main
 
-from .ways import Changes, Enables, Refused
+from .ways import Changes, Chooses, Enables, Refused
 
 
 @dataclass(frozen=True)
@@ -31,25 +33,26 @@ class Answer:
 
 
 class Walker:
-    """Runs command lines, each in a fresh copy of a folder; remembers answers by their words."""
+    """Runs command lines, each in the same folder as it was; remembers answers by their words."""
 
     def __init__(self, template, place, monkeypatch):
         self.template, self.place, self.known = template, place, {}
         self.computed: list[str] = []
         spy_on_networks(monkeypatch, self.computed)
-        self.before = digests(template, ())
+        shutil.copytree(template, place)
+        self.states = states(place)
 
-    def run(self, *commands, echoes=()):
+    def run(self, *commands, way=None):
         """Run command lines one after the other; the answer is the last one's."""
-        key = (commands, echoes)
+        echoes, besides = (way.echoes, way.besides) if way else ((), ())
+        key = (commands, echoes, besides)
         if key not in self.known:
-            self.known[key] = self._run(commands, echoes)
+            self.known[key] = self.run_all(*commands, echoes=echoes, besides=besides)[-1]
         return self.known[key]
 
-    def _run(self, commands, echoes):
-        shutil.rmtree(self.place, ignore_errors=True)
-        shutil.copytree(self.template, self.place)
-        back = Path.cwd()
+    def run_all(self, *commands, echoes=(), besides=()):
+        """Run command lines one after the other; returns the answers of all."""
+        back, answers = Path.cwd(), []
         os.chdir(self.place)
         try:
             for command in commands:
@@ -57,42 +60,80 @@ class Walker:
                 out, errors = io.StringIO(), io.StringIO()
                 with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
                     status = main(shlex.split(command))
+                files = self._changed(echoes, besides)
+                computed = tuple(self.computed)
+                answers.append(Answer(status, out.getvalue(), errors.getvalue(), files, computed))
         finally:
             os.chdir(back)
-        after = digests(self.place, echoes)
-        files = {name: value for name, value in after.items() if self.before.get(name) != value}
-        return Answer(status, out.getvalue(), errors.getvalue(), files, tuple(self.computed))
+            self._restore()
+        return answers
+
+    def _changed(self, echoes, besides):
+        """A digest of each file that is new, or has other content, or is gone."""
+        changed = {name: "gone" for name in self.states if not (self.place / name).exists()}
+        for name, state in states(self.place).items():
+            if state == self.states.get(name) or name.split("/")[-1] in besides:
+                continue
+            digest = _digest(self.place / name, echoes)
+            before = self.template / name
+            if not before.exists() or _digest(before, echoes) != digest:
+                changed[name] = digest
+        return changed
+
+    def _restore(self):
+        """Make the folder what it was; only what has changed is copied."""
+        now = states(self.place)
+        for name in now.keys() - self.states.keys():
+            (self.place / name).unlink()
+        for name, state in self.states.items():
+            if now.get(name) != state:
+                (self.place / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(self.template / name, self.place / name)
+        for folder in sorted(self.place.rglob("*"), reverse=True):
+            if folder.is_dir() and not (self.template / folder.relative_to(self.place)).exists():
+                folder.rmdir()
+        self.states = states(self.place)
 
 
 def check(walker, way, does):
     """Fail unless an option does on a way what the table says."""
     command = does.command or way.command
     added = f"{command} {does.words}"
-    with_it = walker.run(added, echoes=way.echoes)
+    before = (does.before,) if does.before else ()
+    with_it = walker.run(*before, added, way=way)
     if isinstance(does, Refused):
         assert with_it.status == 2, (added, with_it)
         assert does.message in with_it.errors, (added, with_it.errors)
         assert "Traceback" not in with_it.errors
         assert with_it.out == "", added
         return
-    without_it = walker.run(f"{command} {does.other}".strip(), echoes=way.echoes)
+    without_it = walker.run(*before, f"{command} {does.other}".strip(), way=way)
     if isinstance(does, Enables):
         assert without_it.status == 2, (command, without_it)
         assert with_it.status == 0, (added, with_it.errors)
         return
-    assert isinstance(does, Changes)
-    assert (without_it.status, with_it.status) == (0, 0), (without_it.errors, with_it.errors)
+    assert isinstance(does, (Changes, Chooses))
+    assert with_it.status == 0, (added, with_it.errors)
+    assert without_it.status == 0 or isinstance(does, Chooses), (command, without_it.errors)
     assert with_it.shown(way.echoes) != without_it.shown(way.echoes), (
         f"{added}: the same answer as without it, so the option is accepted and not used"
     )
+    if isinstance(does, Chooses):
+        alone = walker.run(does.alone, way=way)
+        assert alone.status == 0, alone.errors
+        same = (
+            with_it.computed == alone.computed if alone.computed else with_it.files == alone.files
+        )
+        assert same, f"{added}: another answer than {does.alone}"
 
 
-def digests(folder, echoes):
-    """A digest of each file; of JSON files without their echoes."""
+def states(folder):
+    """What tells a file that has changed: its time, size and place, by name; not its content."""
     return {
-        path.relative_to(folder).as_posix(): _digest(path, echoes)
-        for path in sorted(folder.rglob("*"))
+        path.relative_to(folder).as_posix(): (status.st_mtime_ns, status.st_size, status.st_ino)
+        for path in folder.rglob("*")
         if path.is_file()
+        for status in [path.stat()]
     }
 
 
@@ -136,3 +177,31 @@ def spy_on_networks(monkeypatch, computed):
             return super().run(outputs, inputs, options)
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", Spied)
+
+
+def remember_the_parser(monkeypatch):
+    """Build the parser of all verbs once: it takes longer than most verbs on toys."""
+    from samzoo.zoo.cli import parser
+
+    monkeypatch.setattr(parser, "build_parser", functools.cache(parser.build_parser))
+
+
+def remember_traces(monkeypatch):
+    """Trace each network with the same weights once: that takes longer than the rest of export."""
+    from samzoo.zoo.graphs import tracing
+
+    known: dict[str, bytes] = {}
+    trace: Any = tracing._trace
+
+    def remembered(role, module, example, defaults):
+        digest = hashlib.sha256(f"{role} {module} {defaults}".encode())
+        plain = {k: v for k, v in vars(module).items() if isinstance(v, (int, float))}
+        digest.update(repr(plain).encode())
+        for name, value in module.state_dict().items():
+            digest.update(name.encode() + value.detach().cpu().numpy().tobytes())
+        key = digest.hexdigest()
+        if key not in known:
+            known[key] = trace(role, module, example, defaults)
+        return known[key]
+
+    monkeypatch.setattr(tracing, "_trace", remembered)

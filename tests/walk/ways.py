@@ -1,7 +1,9 @@
 """What the walk over the command line is made of: ways through a verb, and what options do there.
 
 A way is a command line that works. Each option of its verb either changes its answer, or makes a
-command work that does not work without it, or is refused. ``walk.running`` tries it.
+command work that does not work without it, or is refused. ``walk.running`` tries it. A ``command``
+that is empty is the way's own; ``other`` are words to compare with instead of none; ``before`` is a
+command that runs first, in the same folder.
 """
 
 from dataclasses import dataclass, field
@@ -9,14 +11,23 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Changes:
-    """The words change the answer: files, stdout, or what the networks compute.
-
-    ``command`` is the way's own unless given; ``other`` are words to compare with instead of none.
-    """
+    """The words change the answer: files, stdout, or what the networks compute."""
 
     words: str
     command: str = ""
     other: str = ""
+    before: str = ""
+
+
+@dataclass(frozen=True)
+class Chooses:
+    """The words change the answer to that of ``alone``, whose file holds what is chosen."""
+
+    words: str
+    alone: str
+    command: str
+    other: str = ""
+    before: str = ""
 
 
 @dataclass(frozen=True)
@@ -26,6 +37,7 @@ class Enables:
     words: str
     command: str = ""
     other: str = ""
+    before: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,9 +47,10 @@ class Refused:
     words: str
     message: str
     command: str = ""
+    before: str = ""
 
 
-Does = Changes | Enables | Refused
+Does = Changes | Chooses | Enables | Refused
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,7 @@ class Way:
             ``--output`` and, unless it stands here, ``--force`` are tried on every way alike.
         needs: Packages that it needs.
         echoes: Keys of JSON answers that repeat what was asked for, so that they are no proof.
+        besides: Names of files that are no proof, such as a log with times.
         fails: Part of the message of a way that ends with exit 2, which is then its answer.
     """
 
@@ -61,6 +75,7 @@ class Way:
     options: dict[str, Does] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     echoes: tuple[str, ...] = ()
+    besides: tuple[str, ...] = ()
     fails: str = ""
 
     def __str__(self) -> str:

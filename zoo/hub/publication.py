@@ -124,6 +124,11 @@ def _to_hub(
         if isinstance(error, StorageError):
             raise
         raise StorageError(f"{repository}: no connection to {endpoint()} ({error})") from error
+    except RuntimeError as error:  # how huggingface_hub tells of a file that it could not upload
+        if error.__cause__ is None:
+            raise
+        reason = f"{error} {error.__cause__}"
+        raise StorageError(f"{repository}: the upload failed ({reason}); try again") from error
     return {**result, "text": reference, "commit": commit.oid}
 
 

@@ -103,7 +103,7 @@ def _try_default_model() -> dict[str, Any]:
     try:
         found["folder"] = str(resolve(DEFAULT_MODEL))
         start = time.perf_counter()
-        model = load()
+        model = load(DEFAULT_MODEL)
         embeddings = model.embed(_synthetic_image())
         embedded = time.perf_counter()
         model.segment(embeddings)

@@ -411,6 +411,15 @@ def test_an_unknown_place_is_told(hub, nuclei):
     assert "allowed: huggingface:ORG/NAME or bioimageio:FILE.zip" in done.stderr
 
 
+def test_an_upload_that_fails_is_a_failed_connection_not_an_internal_error(hub, nuclei):
+    hub.refuse_uploads = True
+    done = publish(nuclei, "--to", "huggingface:lab/nuclei")
+    assert done.returncode == 3, done.stderr
+    assert "lab/nuclei: the upload failed (Error while uploading" in done.stderr
+    assert "internal error" not in done.stderr
+    assert "v1.0.0" not in hub.repositories["lab/nuclei"].tags
+
+
 def test_a_package_without_a_bioimageio_zip_is_told(hub, nuclei, tmp_path):
     done = publish(nuclei, "--to", f"bioimageio:{tmp_path / 'x.zip'}")
     assert done.returncode == 2

@@ -24,7 +24,7 @@ PYPROJECT = Path(__file__).resolve().parents[3] / "pyproject.toml"
 def healthy(toy_package, monkeypatch):
     """The toy model in the place of the default one."""
     monkeypatch.setattr(names, "resolve", lambda name: toy_package)
-    monkeypatch.setattr(names, "load", lambda: load_package(toy_package))
+    monkeypatch.setattr(names, "load", lambda _: load_package(toy_package))
 
 
 def load_package(folder):
@@ -90,7 +90,7 @@ def test_the_doctor_names_the_default_model():
 
 
 def test_a_damaged_default_model_is_a_problem_and_exit_2(healthy, monkeypatch, capsys):
-    def damaged():
+    def damaged(_):
         raise FormatError("encoder.onnx: damaged")
 
     monkeypatch.setattr(names, "load", damaged)

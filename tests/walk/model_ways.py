@@ -1,0 +1,15 @@
+"""The ways through the verbs about models, and about samzoo itself."""
+
+from .folder import EXPORTING
+from .ways import Way
+
+MODEL_WAYS = [
+    *(Way(verb, "a package", f"{verb} package") for verb in ("show", "card")),
+    Way("list", "all", "list"),
+    Way("verify", "a package", "verify small", needs=EXPORTING),
+    Way("pull", "the shipped model", "pull nuclei-vit-t", fails="needs no pull"),
+    Way("remove", "the shipped model", "remove nuclei-vit-t", fails="ships with samzoo"),
+    Way("doctor", "this machine", "doctor"),
+    Way("gallery", "a package", "gallery package -o site"),
+    Way("index", "a package", "index package -o i.json"),
+]  # fmt: skip
