@@ -7,6 +7,7 @@ tifffile cannot decode without imagecodecs, such as LZW, Pillow does.
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import numpy as np
@@ -49,17 +50,23 @@ def decode_plane(
     return together[(*(slice(None) for _ in pages.shape), *index[outer:])]
 
 
-def check_pages(path: str, level: tifffile.TiffPageSeries, index: tuple[int | slice, ...]) -> None:
-    """Refuse a plane whose page lies in a file that is not there.
+def check_pages(
+    path: str, level: tifffile.TiffPageSeries, index: tuple[int | slice, ...]
+) -> list[str]:
+    """Refuse a plane whose page lies in a file that is not there, and note one in another file.
 
-    An OME-TIFF may be one of several files; tifffile fills the planes of missing files with zeros.
+    An OME-TIFF may be one of several files; tifffile fills the planes of missing files with zeros,
+    and reads the same planes whichever of the files is named.
+
+    Returns:
+        A sentence if the plane lies in another file than the named one.
 
     Raises:
         ImageError: The page is missing.
     """
     inner = _inner_axes(level)
     if inner is None:
-        return
+        return []
     pages = _page_grid(level, len(level.shape) - inner)[index[: len(level.shape) - inner]]
     found = pages.flat if isinstance(pages, np.ndarray) else [pages]
     if any(page is None for page in found):
@@ -67,6 +74,18 @@ def check_pages(path: str, level: tifffile.TiffPageSeries, index: tuple[int | sl
             f"{path}: the plane lies in another file of this OME-TIFF, which is missing; copy all "
             "files of the data set into one folder"
         )
+    others = sorted({file_of(page) for page in found} - {os.path.basename(path)})
+    if not others:
+        return []
+    return [
+        f"is one file of an OME-TIFF of several, and the pixels that were read lie in "
+        f"{', '.join(others)}; every file of the data set gives them"
+    ]
+
+
+def file_of(page: Any) -> str:
+    """Return the name of the file in which a page lies."""
+    return str(page.parent.filehandle.name)
 
 
 def _inner_axes(level: tifffile.TiffPageSeries) -> int | None:

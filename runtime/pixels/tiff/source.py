@@ -25,7 +25,7 @@ from samzoo.runtime.pixels.reader import Window
 from samzoo.runtime.pixels.source_spec import SourceSpec
 
 from .meaning import Meaning
-from .pages import check_pages, decode_plane
+from .pages import check_pages, decode_plane, file_of
 
 _AXES = {"S": "s", "C": "c", "Y": "y", "X": "x"}
 
@@ -62,7 +62,7 @@ class TiffReader:
             tag = file.series[self._series].keyframe.aspage().tags.get(TAG)
             self.orientation = orientation_of(None if tag is None else tag.value)
             self._whole: Window = (0, 0, *self.planes.size)
-            check_pages(spec.path, level, self.planes.index(self._whole))
+            notes += check_pages(spec.path, level, self.planes.index(self._whole))
         self.notes: Sequence[str] = [*notes, *self._meaning.notes]
         self.dtype: np.dtype[np.generic] = self._meaning.dtype
         size = self.planes.size
@@ -156,7 +156,8 @@ def series_number(spec: SourceSpec, file: tifffile.TiffFile, notes: list[str]) -
         spec: The user's choice.
         file: The opened file.
         notes: Gets a sentence where one of several images is read without a choice: the first of a
-            whole slide, which is the slide itself.
+            whole slide, which is the slide itself; and the only one that lies in this file, if the
+            others lie in other files of the same OME-TIFF.
 
     Raises:
         ImageError: There are several images, and none is chosen.
@@ -173,6 +174,13 @@ def series_number(spec: SourceSpec, file: tifffile.TiffFile, notes: list[str]) -
     full = [i for i, item in enumerate(found) if not item.keyframe.is_reduced]
     if len(found) == 1 or len(full) == 1:
         return full[0] if full else 0
+    own = [i for i, item in enumerate(found) if _lies_in(file, item)]
+    if len(own) == 1:
+        notes.append(
+            f"describes {len(found)} images in several files; the one that lies in this file was "
+            f"read, {shown(found[own[0]].name)}; --series chooses another"
+        )
+        return own[0]
     if _is_slide(file):
         notes.append(
             f"holds {len(found)} images ({_sizes(found)}); the first was read, which is the slide; "
@@ -183,6 +191,11 @@ def series_number(spec: SourceSpec, file: tifffile.TiffFile, notes: list[str]) -
         f"{spec.path}: holds {len(found)} images of different kinds ({_sizes(found)}); choose one "
         f"with --series, from 0 to {len(found) - 1}"
     )
+
+
+def _lies_in(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> bool:
+    first = series.pages[0]
+    return first is not None and file_of(first) == file.filehandle.name
 
 
 def _is_slide(file: tifffile.TiffFile) -> bool:

@@ -1,5 +1,7 @@
 """Planes decoded from the pages that hold them, with and without imagecodecs."""
 
+from contextlib import closing
+
 import numpy as np
 import pytest
 import tifffile
@@ -7,6 +9,8 @@ from PIL import Image
 
 from samzoo.runtime import read_image
 from samzoo.runtime.errors import ImageError
+from samzoo.runtime.images.opening import open_reader
+from samzoo.runtime.pixels.source_spec import SourceSpec
 
 STACK = np.random.default_rng(7).integers(0, 60000, (2, 3, 20, 30)).astype(np.uint16)
 
@@ -82,3 +86,63 @@ def test_a_plane_in_a_file_that_is_missing_is_an_error(tmp_path):
     np.testing.assert_array_equal(read_image(paths[0], plane=0), STACK[0, 0])
     with pytest.raises(ImageError, match=r"the plane lies in another file .* missing; copy all"):
         read_image(paths[0], plane=1)
+
+
+OME = (
+    '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
+    'UUID="urn:uuid:{own}">{images}</OME>'
+)
+PIXELS = (
+    '<Image ID="Image:{i}" Name="Pos{i}"><Pixels ID="Pixels:{i}" DimensionOrder="XYZCT" '
+    'Type="uint8" SizeX="30" SizeY="20" SizeZ="{z}" SizeC="1" SizeT="1">'
+    '<Channel ID="Channel:{i}:0" SamplesPerPixel="1"/>{data}</Pixels></Image>'
+)
+DATA = (
+    '<TiffData FirstZ="{z}" FirstC="0" FirstT="0" IFD="0" PlaneCount="1">'
+    '<UUID FileName="{name}">urn:uuid:{uuid}</UUID></TiffData>'
+)
+
+
+def write_data_set(folder, groups):
+    """OME-TIFFs that describe each other; each group is an image, and each name in it a slice."""
+    names = [name for group in groups for name in group]
+    uuids = {name: f"00000000-0000-0000-0000-{i:012}" for i, name in enumerate(names)}
+    images = "".join(
+        PIXELS.format(i=i, z=len(group), data="".join(
+            DATA.format(z=z, name=name, uuid=uuids[name]) for z, name in enumerate(group)
+        ))
+        for i, group in enumerate(groups)
+    )  # fmt: skip
+    for number, name in enumerate(names):
+        text = OME.format(own=uuids[name], images=images)
+        pixels = np.full((20, 30), number + 1, np.uint8)
+        tifffile.imwrite(folder / name, pixels, description=text.encode(), metadata=None)
+
+
+def opened(path, **choice):
+    with closing(open_reader(SourceSpec(str(path), **choice))) as reader:
+        return int(reader((0, 0, 20, 30)).max()), list(reader.notes)
+
+
+def test_each_file_of_positions_gives_its_own_position(tmp_path):
+    write_data_set(tmp_path, [["p0.ome.tif"], ["p1.ome.tif"], ["p2.ome.tif"]])
+    for number in range(3):
+        value, notes = opened(tmp_path / f"p{number}.ome.tif")
+        assert value == number + 1
+        assert "the one that lies in this file was read" in notes[0]
+
+
+def test_a_chosen_position_in_another_file_is_told(tmp_path):
+    write_data_set(tmp_path, [["p0.ome.tif"], ["p1.ome.tif"]])
+    assert opened(tmp_path / "p0.ome.tif", series=0) == (1, [])
+    value, notes = opened(tmp_path / "p1.ome.tif", series=0)
+    assert value == 1
+    assert "the pixels that were read lie in p0.ome.tif" in notes[0]
+
+
+def test_a_slice_in_another_file_is_told(tmp_path):
+    write_data_set(tmp_path, [["z0.ome.tif", "z1.ome.tif"]])
+    assert opened(tmp_path / "z1.ome.tif", plane=1) == (2, [])
+    value, notes = opened(tmp_path / "z1.ome.tif", plane=0)
+    assert value == 1
+    assert "the pixels that were read lie in z0.ome.tif" in notes[0]
