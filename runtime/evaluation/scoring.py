@@ -17,7 +17,13 @@ from samzoo.runtime.errors import ImageError, InputError, SamzooError, all_bad, 
 from samzoo.runtime.formats.arrays import Array, Labels2D, Progress
 from samzoo.runtime.images.label_arrays import IGNORED, check_labels
 from samzoo.runtime.images.reading import check_image, read_image
-from samzoo.runtime.labels.annotation import AS_NUMBERED, LabelMeaning, check_sizes, read_pair
+from samzoo.runtime.labels.annotation import (
+    AS_NUMBERED,
+    LabelMeaning,
+    ReadImage,
+    check_sizes,
+    read_pair,
+)
 from samzoo.runtime.labels.survey import Survey
 
 from .annotator import annotate
@@ -84,7 +90,7 @@ def evaluate(
     min_object_size: int = MIN_OBJECT_SIZE,
     n_corrections: int | None = None,
     meaning: LabelMeaning = AS_NUMBERED,
-    read: Callable[[Path], Array] = read_image,
+    read: ReadImage = read_image,
     lonely: Sequence[str] = (),
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
@@ -147,7 +153,7 @@ def evaluate(
                 LeftOutPair(image=str(image_path), labels=str(label_path), message=str(error))
             )
             continue
-        survey.add(image, labels, odd=one.odd)
+        survey.add(image, labels, odd=one.odd, notes=list(one.notes), name=image_path.name)
         usable.append((index, image_path, label_path))
     if not usable:
         raise ImageError(all_bad("pairs", [pair["message"] for pair in left_out]))

@@ -55,12 +55,15 @@ def open_reader(spec: SourceSpec, *, as_labels: bool = False) -> Reader:
     return reader if reader.orientation == UPRIGHT else TurnedReader(reader)
 
 
-def read_plane(spec: SourceSpec, *, as_labels: bool = False) -> Array:
+def read_plane(
+    spec: SourceSpec, *, as_labels: bool = False, notes: list[str] | None = None
+) -> Array:
     """Read one plane of an image file as a whole.
 
     Args:
         spec: As in ``open_reader``.
         as_labels: As in ``open_reader``.
+        notes: Gets sentences for the user about what was read.
 
     Returns:
         ``(height, width)``, or ``(height, width, 3)`` RGB, of any dtype.
@@ -70,6 +73,8 @@ def read_plane(spec: SourceSpec, *, as_labels: bool = False) -> Array:
     """
     with closing(open_reader(spec, as_labels=as_labels)) as reader:
         check_budget(spec.path, reader.shape[0], reader.shape[1])
+        if notes is not None:
+            notes += reader.notes
         return reader((0, 0, reader.shape[0], reader.shape[1]))
 
 

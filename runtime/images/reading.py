@@ -37,6 +37,7 @@ def read_image(
     series: int | None = None,
     channel: int | str | None = None,
     plane: int | None = None,
+    notes: list[str] | None = None,
 ) -> Array:
     """Read one plane of an image file as a whole; ``docs/images.md`` says which files.
 
@@ -48,6 +49,7 @@ def read_image(
         series: Number of the image in a file with several.
         channel: Number of the channel, its name in the file, or ``red``, ``green``, ``blue``.
         plane: Number of the plane in a stack or animation.
+        notes: Gets sentences about what was read, such as that the picture was turned.
 
     Returns:
         ``(height, width)`` grey or ``(height, width, 3)`` RGB in the file's dtype, never empty,
@@ -73,7 +75,7 @@ def read_image(
         ((40, 50), 'uint16')
     """
     spec = SourceSpec(str(path), level or 0, series, channel, plane)
-    return check_image(read_plane(spec), where=str(path))
+    return check_image(read_plane(spec, notes=notes), where=str(path))
 
 
 def check_image(image: Array, where: str = "image") -> Array:

@@ -5,12 +5,13 @@ In: an image file and a label file. Out: both as arrays of one size, and what is
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from samzoo.runtime.errors import ImageError
 from samzoo.runtime.formats.arrays import Array, Labels2D
+from samzoo.runtime.images.empty_channels import with_notes
 from samzoo.runtime.images.reading import read_image
 
 from .alignment import Edges, turned_labels
@@ -33,6 +34,13 @@ class LabelMeaning:
     ignore: tuple[int, ...] = ()
 
 
+class ReadImage(Protocol):
+    """Reads an image file, as ``read_image`` does."""
+
+    def __call__(self, path: Path, /, *, notes: list[str] | None = None) -> Array:
+        """Read an image; ``notes`` gets sentences about what was read."""
+
+
 AS_NUMBERED = LabelMeaning()
 """Each id is an object, and -1 is not annotated."""
 
@@ -42,7 +50,7 @@ def read_pair(
     label_path: Path,
     *,
     meaning: LabelMeaning = AS_NUMBERED,
-    read: Callable[[Path], Array] = read_image,
+    read: ReadImage = read_image,
     survey: Survey | None = None,
 ) -> tuple[Array, Labels2D]:
     """Read an image and its labels.
@@ -52,7 +60,8 @@ def read_pair(
         label_path: The label file.
         meaning: What the label file's numbers mean.
         read: Reads the image.
-        survey: Gets what was found: counts, and what is odd but may be right.
+        survey: Gets what was found: counts, what is odd but may be right, and what the image's
+            file says of its pixels.
 
     Returns:
         The image as from ``read``, and labels ``(height, width)`` int32 of the same size: 0 is
@@ -64,14 +73,17 @@ def read_pair(
             (see ``plausibility``), or the sizes differ.
         StorageError: A file exists and cannot be read.
     """
-    image, labels = read(image_path), read_annotation(label_path, ignore=meaning.ignore)
+    notes: list[str] = []
+    image = read(image_path, notes=notes)
+    notes += with_notes(image)[1]
+    labels = read_annotation(label_path, ignore=meaning.ignore)
     check_sizes(image, labels, image_where=f"the image {image_path}", label_where=str(label_path))
     if meaning.split_components:
         labels = split_components(labels)
     odd = doubts(labels, image, where=str(label_path))
     odd += turned_labels(Edges.of(image, labels), str(label_path))
     if survey is not None:
-        survey.add(image, labels, odd=odd)
+        survey.add(image, labels, odd=odd, notes=notes, name=image_path.name)
     return image, labels
 
 

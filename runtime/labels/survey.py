@@ -104,15 +104,35 @@ class Survey:
         odd: Sentences about labels that are odd, but may be right.
         contents: The identity of each image, in order; empty for an image of one value.
         neighbours: Whether labels fit the image before or after theirs better.
+        notes: The names of images by what is to be known of their files.
     """
 
     counts: LabelCounts = field(default_factory=LabelCounts)
     odd: list[str] = field(default_factory=list)
     contents: list[str] = field(default_factory=list)
     neighbours: Neighbours = field(default_factory=Neighbours)
+    notes: dict[str, list[str]] = field(default_factory=dict)
 
-    def add(self, image: Array, labels: Labels2D, *, odd: Sequence[str]) -> None:
-        """Add one annotated image."""
+    def add(
+        self,
+        image: Array,
+        labels: Labels2D,
+        *,
+        odd: Sequence[str],
+        notes: Sequence[str] = (),
+        name: str = "",
+    ) -> None:
+        """Add one annotated image.
+
+        Args:
+            image: The image.
+            labels: Its labels.
+            odd: Sentences about odd labels.
+            notes: Sentences about the image's file.
+            name: Names the image beside its notes.
+        """
+        for note in notes:
+            self.notes.setdefault(note, []).append(name)
         self.counts.add(labels)
         self.odd += odd
         self.contents.append(content_identity(image))
@@ -120,7 +140,18 @@ class Survey:
 
     def facts(self) -> dict[str, object]:
         """Return counts and what is odd, for JSON."""
-        return {**self.counts.facts(), "odd": [*self.odd, *self.neighbours.sentences()]}
+        return {
+            **self.counts.facts(), "odd": [*self.odd, *self.neighbours.sentences()],
+            "notes": self.on_images(),
+        }  # fmt: skip
+
+    def on_images(self) -> list[str]:
+        """Return what is to be known of the images' files, each sentence once."""
+        said = []
+        for note, names in self.notes.items():
+            more = f" and {_number(len(names) - 1, 'more image')}" if len(names) > 1 else ""
+            said.append(f"{names[0]}{more}: {note}")
+        return said
 
     def sentences(self) -> list[str]:
         """Return what a person should read: the line of counts, then what is odd."""
@@ -133,4 +164,4 @@ class Survey:
                 "copies of a picture that is there already, perhaps mirrored or turned: "
                 f"{copies} of {_number(len(self.contents), 'image')}"
             )
-        return [self.counts.line(), *self.odd[:MOST_ODD], *rest]
+        return [self.counts.line(), *self.on_images(), *self.odd[:MOST_ODD], *rest]

@@ -7,6 +7,7 @@ table.
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,14 +15,17 @@ from pathlib import Path
 
 import numpy as np
 
-from samzoo.runtime.automatic.doubts import NO_OBJECT
+from samzoo.runtime.automatic.doubts import NO_OBJECT, image_doubts
 from samzoo.runtime.automatic.modes import Mode, Parameters, parameters_of
 from samzoo.runtime.engine.model_spec import ModelSpec
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.config import AisParameters
+from samzoo.runtime.images.empty_channels import without_empty_channels
 from samzoo.runtime.images.geometry import Size
+from samzoo.runtime.images.intensity import is_constant
 from samzoo.runtime.images.label_table import LabelTable
+from samzoo.runtime.images.opening import stack_shape
 from samzoo.runtime.images.overlay import write_overlay
 from samzoo.runtime.images.reading import write_labels
 from samzoo.runtime.model import Model
@@ -210,7 +214,21 @@ def _in_pieces(model: Model, task: FileTask, progress: Progress | None) -> Segme
         else:
             options = StackOptions(task.stack, task.gap_closing or 0, task.min_z_extent or 0)
             found = segment_stack(request, options, progress)
-    return found if found.objects else dataclasses.replace(found, notes=(*found.notes, NO_OBJECT))
+    notes = [*found.notes, *_doubts(model, task)]
+    return dataclasses.replace(found, notes=tuple(notes if found.objects else [*notes, NO_OBJECT]))
+
+
+def _doubts(model: Model, task: FileTask) -> list[str]:
+    """Say what is odd about an image that was segmented in pieces, or about a stack's middle."""
+    spec = task.source
+    if task.stack is not None:
+        middle = math.prod(stack_shape(spec)[:-2]) // 2
+        spec = dataclasses.replace(spec, plane=middle)
+    with closing(open_source(spec)) as source:
+        image, whole = source.sample()
+    if is_constant(image) and (task.stack is not None or not whole):
+        return []  # the rest may hold something
+    return image_doubts(without_empty_channels(image), model.config)
 
 
 @contextmanager

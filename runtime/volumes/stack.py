@@ -23,7 +23,7 @@ from samzoo.runtime.pieces.request import Request, SegmentedFile, base_state, ru
 from samzoo.runtime.pieces.work import WorkFolder
 from samzoo.runtime.pixels.source_spec import identity
 from samzoo.runtime.windows.limits import Limits
-from samzoo.runtime.windows.opening import open_source
+from samzoo.runtime.windows.opening import full_channel_of_stack, open_source
 
 from .looks import contact_sheet, write_stack_table
 from .slices import merge_slices
@@ -82,6 +82,8 @@ def segment_stack(
         )
     model = request.model
     require_ais(model.config)
+    spec, channel_notes = full_channel_of_stack(request.source, int(np.prod(shape[:-2])))
+    request = dataclasses.replace(request, source=spec)
     work = WorkFolder(request.work)
     with closing(open_source(dataclasses.replace(request.source, plane=0))) as source:
         state = {**base_state(request, source, model.config), "stack": list(shape)}
@@ -111,7 +113,7 @@ def segment_stack(
             write_stack_table(request.table, labels, inner=_inner(options))
         if request.overlay is not None:
             write_overlay(request.overlay, *contact_sheet(request.source, labels))
-        notes = tuple(source.notes)
+        notes = (*source.notes, *(f"{request.source.path}: {note}" for note in channel_notes))
     work.remove()
     objects = int(labels.max(initial=0))
     if options.kind == "frames" or labels.ndim > 3:

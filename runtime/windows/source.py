@@ -17,6 +17,10 @@ from samzoo.runtime.images.reading import check_image
 from samzoo.runtime.pixels.decoders import check_budget
 from samzoo.runtime.pixels.reader import Reader, Window
 
+SAMPLE = 2048
+"""Side in pixels of the largest image that is looked at as a whole; of a larger one 64 windows are,
+with as many pixels together (own choice)."""
+
 STRIP = 1024
 """Side in pixels of the windows in which a whole image is read (own choice)."""
 
@@ -75,6 +79,23 @@ class ImageSource:
         image, notes = with_notes(image)
         self.notes += [f"{self.where}: {note}" for note in notes]
         return image
+
+    def sample(self) -> tuple[Array, bool]:
+        """Read the whole of a small image, or windows of a large one, to see what kind it is.
+
+        Returns:
+            Pixels as ``read`` gives them, and whether they are the whole image.
+        """
+        height, width = self.size
+        if height * width <= SAMPLE**2:
+            return self.read((0, 0, height, width)), True
+        side_y, side_x = min(height, SAMPLE // 8), min(width, SAMPLE // 8)
+        found = [
+            self.read((int(y), int(x), int(y) + side_y, int(x) + side_x))
+            for y in np.linspace(0, height - side_y, 8)
+            for x in np.linspace(0, width - side_x, 8)
+        ]
+        return np.concatenate(found), False
 
     def close(self) -> None:
         """Close the file."""

@@ -6,7 +6,7 @@ targets) and ``Crop`` (the window that one step sees).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from samzoo.runtime.images.intensity import to_0_255
 from samzoo.runtime.images.label_arrays import equivalent_diameters, object_areas
 from samzoo.runtime.images.reading import read_image
 from samzoo.runtime.images.tiles import even_tiles
-from samzoo.runtime.labels.annotation import AS_NUMBERED, LabelMeaning, read_pair
+from samzoo.runtime.labels.annotation import AS_NUMBERED, LabelMeaning, ReadImage, read_pair
 from samzoo.runtime.labels.contents import content_identity
 from samzoo.runtime.labels.pairs import match_pairs
 from samzoo.runtime.labels.survey import Survey
@@ -98,7 +98,7 @@ def read_annotated(
     labels: Path,
     *,
     meaning: LabelMeaning = AS_NUMBERED,
-    read: Callable[[Path], Array] = read_image,
+    read: ReadImage = read_image,
     survey: Survey | None = None,
 ) -> list[Annotated]:
     """Read all pairs of images and labels in two folders, or two files.

@@ -64,3 +64,25 @@ def test_the_meaning_of_a_mask_with_ignored_pixels_is_applied(files):
     assert (found[:, 45:] == -1).all()
     assert survey.counts.objects == found.max() == 16
     assert survey.counts.ignored == 40 * 5
+
+
+def test_what_an_image_file_says_of_its_pixels_reaches_the_survey_once(tmp_path):
+    survey = Survey()
+    labels = np.zeros((20, 30), np.int32)
+    labels[5:12, 8:20] = 1
+    write_labels(tmp_path / "labels.tif", labels)
+    blue = np.zeros((20, 30, 3), np.uint8)
+    blue[..., 2] = 40 + 100 * labels
+    for name in ("a", "b", "c"):
+        Image.fromarray(blue).save(tmp_path / f"{name}.png")
+        read_pair(tmp_path / f"{name}.png", tmp_path / "labels.tif", survey=survey)
+    inverted = (200 - 100 * labels).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "d.tif", inverted, photometric="miniswhite")
+    read_pair(tmp_path / "d.tif", tmp_path / "labels.tif", survey=survey)
+    assert survey.on_images() == [
+        "a.png and 2 more images: only the blue channel holds anything; it was read as a grey "
+        "image",
+        "d.tif: the file says that its white is zero; its values were inverted",
+    ]
+    assert survey.facts()["notes"] == survey.on_images()
+    assert survey.sentences()[1:3] == survey.on_images()

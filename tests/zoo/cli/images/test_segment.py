@@ -326,3 +326,44 @@ def test_the_default_model_takes_no_adapter(run_shared):
     assert (status, errors) == (
         2, "samzoo: adapter: found 'x', this package holds one model only\n"
     )  # fmt: skip
+
+
+def coloured(planes, channels):
+    """A stack in colours; each plane in the channels of its number."""
+    found = np.zeros((*planes.shape, 3), np.uint8)
+    for number, each in enumerate(channels):
+        found[number][..., each] = planes[number][..., np.newaxis]
+    return found
+
+
+def test_the_only_channel_of_a_stack_is_chosen_once_and_told(segment, stack):
+    tifffile.imwrite("grey.tif", stack, metadata={"axes": "ZYX"})
+    blue = coloured(stack, [[2]] * len(stack))
+    tifffile.imwrite("blue.tif", blue, photometric="rgb", metadata={"axes": "ZYXS"})
+    for name in ("grey", "blue"):
+        status, result, _ = segment(f"{name}.tif", "-o", f"{name}-l.tif", "--stack", "volume")
+        assert status == 0
+    assert any("only the blue channel holds anything" in note for note in result["notes"])
+    np.testing.assert_array_equal(tifffile.imread("blue-l.tif"), tifffile.imread("grey-l.tif"))
+
+
+def test_planes_in_one_channel_beside_others_are_told(segment, stack):
+    mixed = coloured(stack, [[2]] * 3 + [[0]] * (len(stack) - 3))
+    tifffile.imwrite("mixed.tif", mixed, photometric="rgb", metadata={"axes": "ZYXS"})
+    status, result, _ = segment("mixed.tif", "-o", "l.tif", "--stack", "frames")
+    assert status == 0
+    assert any("planes only one channel holds anything" in note for note in result["notes"])
+    assert segment("mixed.tif", "-o", "b.tif", "--stack", "frames", "--channel", "blue")[0] == 0
+    assert not tifffile.imread("b.tif")[3:].any()
+
+
+def test_an_image_in_pieces_gets_the_notes_of_a_whole_one(segment, make_package, monkeypatch):
+    saturated = np.full((120, 128), 255, np.uint8)
+    saturated[:60] = np.arange(128)
+    tifffile.imwrite("bright.tif", saturated)
+    _, whole, _ = segment("bright.tif", "-o", "a.tif")
+    monkeypatch.setattr(file_task, "WHOLE_PIXELS", 1000)
+    _, pieces, _ = segment("bright.tif", "-o", "b.tif")
+    saturation = [note for note in whole["notes"] if "highest value" in note or "saturat" in note]
+    assert saturation
+    assert set(saturation) <= set(pieces["notes"])

@@ -141,3 +141,18 @@ def test_files_without_partner_are_left_out_told_and_exit_with_4(run, image, tmp
     for found in (json.loads(out), json.loads(report.read_text())):
         assert (found["n_images"], found["n_left_out"]) == (1, 2)
         assert "stray.tif: no image in" in found["left_out"][1]["message"]
+
+
+def test_what_was_turned_or_inverted_is_told(run, image, tmp_path):
+    labels = tmp_path / "truth.tif"
+    run("segment", image, "-o", labels)
+    turned = tmp_path / "turned.tif"
+    tifffile.imwrite(turned, np.rot90(tifffile.imread(image)), extratags=[(274, "H", 1, 6, True)])
+    status, out, err = run(
+        "evaluate", "--images", turned, "--labels", labels, "--tasks", "ais",
+        "-o", tmp_path / "r.json", "--json",
+    )  # fmt: skip
+    assert status == 0
+    assert "turned.tif: the picture was turned, as its orientation 6 says" in err
+    assert "was turned" in json.loads(out)["read"]["notes"][0]
+    assert json.loads(out)["mean"]["ais"]["msa"] == 1.0
