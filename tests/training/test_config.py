@@ -1,5 +1,9 @@
 """Settings: presets, files, and what is out of range."""
 
+import dataclasses
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from samzoo.runtime.errors import FormatError, NotFoundError
@@ -116,3 +120,27 @@ def test_without_an_ais_decoder_the_task_leaves_the_validation():
     config = TrainConfig().with_ais_decoder("none")
     assert config.ais_decoder is None
     assert config.validation_tasks == ("point", "box")
+
+
+IN_WORDS = {"ais_decoder": "light", "preprocessing": "the base's", "ais": "0.5 and so on"}
+"""Defaults that are no single value."""
+
+
+def test_the_page_about_training_lists_every_key_with_its_default():
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    lines = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
+    rows = {key.strip(" `"): default.strip() for _, key, _, _, default, _, _ in lines}
+    defaults = TrainConfig()
+    assert [*rows] == [f.name for f in dataclasses.fields(TrainConfig)]
+    for key, default in rows.items():
+        if key in IN_WORDS:
+            assert default == IN_WORDS[key]
+            continue
+        read = tomllib.loads(f"{key} = {default.strip('`')}")[key]
+        found = getattr(defaults, key)
+        assert (tuple(read) if isinstance(found, tuple) else read) == found
+
+
+def test_the_presets_are_bound_by_steps():
+    for preset in ("laptop", "paper"):
+        assert TrainConfig.read(preset).max_minutes == 0

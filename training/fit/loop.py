@@ -16,13 +16,13 @@ from samzoo.training.data.reading import Annotated
 
 from .interrupts import interrupts_held_back
 from .readiness import LAST, check_settings
-from .schedule import Status, finished, out_of_time, status
+from .schedule import Status, Stopped, doubts, finished, out_of_time, status
 from .validation import check_validation_data
 
 if TYPE_CHECKING:
     from .run import Run
 
-__all__ = ["Report", "Status", "train"]
+__all__ = ["Report", "Status", "Stopped", "train"]
 
 Report = Callable[[Status], None]
 
@@ -38,10 +38,12 @@ def train(
     resume: bool = False,
     source: dict[str, Any] | None = None,
     report: Report | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> dict[str, float]:
     """Finetune a base on annotated images and write an adapter.
 
-    On a KeyboardInterrupt it saves the state after the last whole step and raises again;
+    Whenever the validation score is the best so far, the adapter is written, so that a run that
+    stops early leaves one. On a KeyboardInterrupt it saves the state after the last whole step;
     ``resume=True`` continues from there.
 
     Args:
@@ -54,6 +56,8 @@ def train(
         resume: Continue the run in ``output``.
         source: Provenance to write into the adapter, in addition to what training records.
         report: Called after every step.
+        note: Called at the end with each sentence that a person should read: that the time limit
+            cut the run short, that a validation score is 0.
 
     Returns:
         Validation scores of the best checkpoint: mSA by task, and ``score``, their mean, which
@@ -64,6 +68,7 @@ def train(
         NotFoundError: There is nothing to resume, or the base is missing.
         InputError: Data, settings or base cannot be used, or the loss is not finite.
         StorageError: A checkpoint cannot be written; the last good one stays.
+        Stopped: The KeyboardInterrupt, with the status of the run.
     """
     check_settings(base=base, method=method, config=config, output=output, resume=resume)
     check_validation_data(val_data, config.min_object_size)
@@ -72,14 +77,22 @@ def train(
 
     precision = stored_precision(output / LAST) if resume else None
     run = Run(base, train_data, val_data, method, config, output, precision=precision)
+    run.source = source or {}
     if resume:
         run.load()
     try:
         _fit(run, report)
     except KeyboardInterrupt:
         run.save()
-        raise
-    return run.finish(source or {})
+        raise Stopped(status(config, run.history)) from None
+    try:
+        scores = run.finish()
+    except KeyboardInterrupt:  # the state is saved, and the weights are the best ones now
+        raise Stopped(status(config, run.history)) from None
+    if note is not None:
+        for sentence in doubts(config, run.history, scores):
+            note(sentence)
+    return scores
 
 
 def _fit(run: Run, report: Report | None) -> None:

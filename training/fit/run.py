@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from samzoo.runtime.automatic.doubts import KEY, describe_training
 from samzoo.runtime.engine.networks import RememberedEncoder
 from samzoo.runtime.errors import InputError, StorageError
 from samzoo.runtime.formats.adapter import AdapterConfig, adapter_tensors, write_adapter
+from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.formats.fields import from_json, to_json
 from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
@@ -81,6 +82,7 @@ class Run:
         }
         self.val_data = val_data
         self.images_used = images_used(train_data, val_data)
+        self.source: dict[str, Any] = {}
         self.precision = precision or resolved_precision(config.precision, Fabric(devices=1).device)
         self.fabric = Fabric(accelerator="auto", devices=1, precision=self.precision)
         if self.fabric.device.type == "cpu":
@@ -175,7 +177,11 @@ class Run:
                 rng=self.rng,
                 progress={"scores": scores},
             )
-        history.end_epoch(scores)
+            history.end_epoch(scores)
+            with self.average.in_place():
+                self._write_adapter(self.config.ais, scores, finished=False)
+        else:
+            history.end_epoch(scores)
         line = {
             "epoch": history.epoch,
             "step": history.step,
@@ -237,7 +243,7 @@ class Run:
         if history.encoder_frozen:
             self._cache_embeddings()
 
-    def finish(self, source: dict[str, Any]) -> dict[str, float]:
+    def finish(self) -> dict[str, float]:
         """Search the AIS thresholds of the best checkpoint and write the adapter."""
         load_state(
             self.output / BEST,
@@ -257,6 +263,14 @@ class Run:
             ]
             maps = [model.ais_maps(model.embed_tiles(image)) for image, _ in views]
             ais, best["ais"] = search_thresholds(maps, [labels for _, labels in views], ais)
+        self._write_adapter(ais, best, finished=True)
+        shutil.rmtree(self.output / EMBEDDINGS, ignore_errors=True)
+        return best
+
+    def _write_adapter(
+        self, ais: AisParameters, scores: Mapping[str, float], *, finished: bool
+    ) -> None:
+        """Write the adapter of the model's present weights."""
         config = AdapterConfig(
             method=self.method,
             hyperparameters=to_json(self.method_settings),
@@ -272,13 +286,14 @@ class Run:
                     KEY: self.images,
                     "steps": self.history.step,
                     "seconds": round(self.history.seconds, 1),
-                    "validation": best,
+                    "validation": dict(scores),
+                    "finished": finished,
                     "contents": {
                         role: [each for each in found if each]
                         for role, found in self.contents.items()
                     },
                 },
-                **source,
+                **self.source,
             },
         )
         delta = {name for name in self.learner.weights if name.startswith(ENCODER_PREFIX)}
@@ -286,8 +301,6 @@ class Run:
         kept = get_method(self.method).kept
         delta |= {name for name in state if name.rpartition(".")[2] in kept}
         write_adapter(self.output, config, adapter_tensors(state, delta))
-        shutil.rmtree(self.output / EMBEDDINGS, ignore_errors=True)
-        return best
 
     def _check_weights(self) -> None:
         """Refuse to continue with, or to save, weights that no later step can repair."""

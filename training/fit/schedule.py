@@ -30,6 +30,7 @@ class History:
         epoch: Epochs done, validation included.
         seconds: Time spent, over all resumed sessions.
         best: Validation scores of the best checkpoint; empty before there is one.
+        best_epoch: The epoch of the best checkpoint, from 1.
         corrected: Whether corrections have begun; see ``corrections_after``.
         encoder_frozen: Whether the encoder has stopped learning; see ``freeze_encoder_after``.
         last_score: Validation score of the last epoch.
@@ -43,6 +44,7 @@ class History:
     epoch: int = 0
     seconds: float = 0.0
     best: dict[str, float] = field(default_factory=dict)
+    best_epoch: int = 0
     corrected: bool = False
     encoder_frozen: bool = False
     last_score: float | None = None
@@ -69,7 +71,7 @@ class History:
         """Count an epoch with its validation scores."""
         better = self.is_better(scores)
         if better:
-            self.best = dict(scores)
+            self.best, self.best_epoch = dict(scores), self.epoch + 1
         self.last_score = scores["score"]
         self.bad_epochs = 0 if better else self.bad_epochs + 1
         self.plateau_epochs = 0 if better else self.plateau_epochs + 1
@@ -90,6 +92,9 @@ class Status:
         score: Validation score of the last epoch; None before the first.
         best: Best score so far; None before the first, and again when corrections begin.
         seconds_left: Estimated seconds until the end; 0 while unknown.
+        epoch: The epoch that is being trained, from 1.
+        epochs: Epochs planned.
+        best_epoch: The epoch of the best score; 0 without one.
     """
 
     step: int
@@ -98,6 +103,24 @@ class Status:
     score: float | None
     best: float | None
     seconds_left: float
+    epoch: int = 1
+    epochs: int = 1
+    best_epoch: int = 0
+
+
+class Stopped(KeyboardInterrupt):
+    """An interrupt that left a run which can go on.
+
+    Args:
+        status: How far the run has come.
+
+    Attributes:
+        status: How far the run has come.
+    """
+
+    def __init__(self, status: Status) -> None:
+        super().__init__()
+        self.status = status
 
 
 def total_steps(config: TrainConfig) -> int:
@@ -144,4 +167,33 @@ def status(config: TrainConfig, history: History) -> Status:
         score=history.last_score,
         best=history.best.get("score"),
         seconds_left=history.seconds * (1 - done) / done if done else 0.0,
+        epoch=min(history.epoch + 1, config.epochs),
+        epochs=config.epochs,
+        best_epoch=history.best_epoch if history.best else 0,
     )
+
+
+def doubts(config: TrainConfig, history: History, scores: Mapping[str, float]) -> list[str]:
+    """Say in sentences what a person should know of a run that has ended.
+
+    Args:
+        config: The run's settings.
+        history: The run's history.
+        scores: Its validation scores by task, and ``score``, their mean.
+    """
+    found = []
+    if out_of_time(config, history) and history.step < total_steps(config):
+        found.append(
+            f"training was cut short: max_minutes ({config.max_minutes:g}) were over after "
+            f"{history.step} of {total_steps(config)} steps; go on with --resume and more time"
+        )
+    tasks = {task: score for task, score in scores.items() if task != "score"}
+    zero = [task for task, score in tasks.items() if score == 0]
+    if zero:
+        what = "the validation score is 0" if len(zero) == len(tasks) else "validation scores of 0"
+        found.append(
+            f"{what} ({', '.join(zero)}): not one object of the validation images was segmented "
+            "well enough to count, so this model is of no use for that. Train for more epochs, and "
+            "check the label images and the size of the objects (object_diameter)"
+        )
+    return found

@@ -141,7 +141,7 @@ def _training(manifest: Manifest) -> list[str]:
                           f"{config.get('ais_learning_rate')}, {config.get('scheduler')}"),
         ("Objects and prompt rounds a step", f"{config.get('n_objects')}, "
                                              f"{config.get('n_sub_iteration')}"),
-        ("Precision", str(config.get("precision"))),
+        ("Precision", str(training.get("precision", config.get("precision")))),
         ("Seed", str(config.get("seed"))),
     ]  # fmt: skip
     return ["", "## Training", "", *_table(("", ""), rows)]

@@ -82,7 +82,7 @@ def train(bases, tmp_path):
     def run(output="run", *, base="vit", method="lora", **changes):
         arguments = {
             name: changes.pop(name)
-            for name in ("train_data", "val_data", "resume", "source", "report")
+            for name in ("train_data", "val_data", "resume", "source", "report", "note")
             if name in changes
         }
         if method == "lora":
@@ -107,9 +107,9 @@ def runs(monkeypatch):
     """All runs that come to their end."""
     found, finish = [], Run.finish
 
-    def remember(self, source):
+    def remember(self):
         found.append(self)
-        return finish(self, source)
+        return finish(self)
 
     monkeypatch.setattr(Run, "finish", remember)
     return found
@@ -142,9 +142,9 @@ def trained(request, bases, tmp_path_factory):
     base, method = request.param
     found, finish = [], Run.finish
 
-    def remember(run, source):
+    def remember(run):
         found.append(run)
-        return finish(run, source)
+        return finish(run)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Run, "finish", remember)
@@ -283,6 +283,50 @@ def test_the_best_epoch_is_written_not_the_last(train, tmp_path, monkeypatch):
     name = "mask_decoder.iou_token.weight"
     np.testing.assert_array_equal(tensors[name], kept[f"weights/{name}"])
     assert not np.array_equal(tensors[name], last[f"weights/{name}"])
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_a_run_that_stops_leaves_the_adapter_of_its_best_epoch(
+    train, tmp_path, monkeypatch, ema_decay
+):
+    """It merges, and says that the run has not finished."""
+    from samzoo.zoo.merging.folding import merge
+
+    scores = iter([0.1, 0.7, 0.3, 0.2])
+    monkeypatch.setattr(
+        "samzoo.training.fit.run.validate", lambda *_: {"ais": 0.0, "score": next(scores)}
+    )
+    with pytest.raises(fit.Stopped) as stopped:
+        train(epochs=4, ema_decay=ema_decay, report=stop_at(10))
+    status = stopped.value.status
+    assert (status.epoch, status.epochs, status.best, status.best_epoch) == (4, 4, 0.7, 2)
+    config, tensors = read_adapter(tmp_path / "run")
+    best = read_tensors(tmp_path / "run" / BEST)
+    name = "mask_decoder.iou_token.weight"
+    np.testing.assert_array_equal(tensors[name], best[f"weights/{name}"])
+    assert config.source["training"]["finished"] is False
+    assert config.source["training"]["steps"] == 6
+    merge(tmp_path / "run", tmp_path / "model")
+    train(epochs=4, ema_decay=ema_decay, resume=True)
+    assert read_adapter(tmp_path / "run")[0].source["training"]["finished"] is True
+
+
+def test_an_interrupt_of_the_threshold_search_keeps_the_state_of_the_last_step(
+    train, tmp_path, monkeypatch
+):
+    """The weights are the best ones by then, not those of the last step."""
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("samzoo.training.fit.thresholds.SMOOTHINGS", (1.0,))
+    train("whole", search_ais=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("samzoo.training.fit.run.search_thresholds", interrupted)
+        with pytest.raises(fit.Stopped):
+            train("parts", search_ais=True)
+    train("parts", search_ais=True, resume=True)
+    assert_same_runs(tmp_path / "whole", tmp_path / "parts")
 
 
 def test_with_an_average_that_is_what_is_written(train, tmp_path):
@@ -438,8 +482,10 @@ def test_it_stops_when_patience_is_over(train, tmp_path):
     assert len(log) == 3
 
 
-def test_it_stops_when_time_is_over_and_validates_what_it_has(train, tmp_path):
-    train(max_minutes=1e-9)
+def test_it_stops_when_time_is_over_and_validates_what_it_has_and_says_so(train, tmp_path):
+    notes: list[str] = []
+    train(max_minutes=1e-9, note=notes.append)
+    assert "training was cut short: max_minutes (1e-09) were over after 1 of 6 steps" in notes[0]
     assert [line["step"] for line in log_of(tmp_path / "run")] == [1]
     assert (tmp_path / "run" / "adapter_config.json").is_file()
 
@@ -458,7 +504,6 @@ def test_a_loss_that_is_not_finite_is_an_error_and_the_last_checkpoint_stays(
     with pytest.raises(InputError, match="the loss became nan at step 4; the last checkpoint is"):
         train()
     assert json.loads(progress_of(tmp_path / "run"))["step"] == 3
-    assert not (tmp_path / "run" / "adapter_config.json").exists()
     monkeypatch.undo()
     train(resume=True)
 
@@ -467,6 +512,16 @@ def progress_of(folder):
     from samzoo.training.fit.state import read_progress
 
     return json.dumps(read_progress(folder / LAST))
+
+
+def test_a_score_of_zero_is_told_and_others_are_not(train, monkeypatch):
+    for score, expected in ((0.0, ["the validation score is 0 (ais): not one"]), (0.01, [])):
+        monkeypatch.setattr(
+            "samzoo.training.fit.run.validate", lambda *_, s=score: {"ais": s, "score": s}
+        )
+        notes: list[str] = []
+        train(f"run {score}", epochs=1, note=notes.append)
+        assert [note[: len(text)] for note, text in zip(notes, expected, strict=True)] == expected
 
 
 def test_weights_that_are_not_finite_are_never_saved(train, tmp_path, monkeypatch):
@@ -546,7 +601,6 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(train, tmp_path, name
     for i, step in enumerate(steps):
         with pytest.raises(KeyboardInterrupt):
             train("parts", resume=i > 0, report=stop_at(step), **RUNS[name])
-        assert not (tmp_path / "parts" / "adapter_config.json").exists()
     statuses: list[fit.Status] = []
     train("parts", resume=True, report=statuses.append, **RUNS[name])
     assert statuses[0].step == steps[-1] + 1
@@ -611,9 +665,9 @@ def test_an_interrupted_validation_is_done_again(train, tmp_path, monkeypatch, e
     assert_same_runs(tmp_path / "whole", tmp_path / "parts")
 
 
-@pytest.mark.parametrize("failing", [2, 3, 4])
+@pytest.mark.parametrize("failing", [3, 4, 5, 7, 8])
 def test_a_full_disk_leaves_a_run_that_can_go_on(train, whole, tmp_path, monkeypatch, failing):
-    """The n-th checkpoint cannot be written: best and last of epoch 1, then of epoch 2."""
+    """The n-th file cannot be written: an epoch writes best, both files of the adapter, last."""
     replace = os.replace
     calls: list[str] = []
 
@@ -631,7 +685,7 @@ def test_a_full_disk_leaves_a_run_that_can_go_on(train, whole, tmp_path, monkeyp
         )
         with pytest.raises(StorageError, match=r"cannot be written .No space left on device"):
             train("parts")
-    if failing <= 2:
+    if failing <= 4:
         assert not last.exists()
         return
     assert json.loads(progress_of(tmp_path / "parts"))["step"] == 3
@@ -735,7 +789,7 @@ def test_a_run_stopped_before_its_first_validation_when_time_is_over_still_ends(
 
 
 def test_train_and_status_are_names_of_the_module():
-    assert fit.__all__ == ["Report", "Status", "train"]
+    assert fit.__all__ == ["Report", "Status", "Stopped", "train"]
     assert partial(fit.Status, step=1, total=2)(loss=0.1, score=None, best=None, seconds_left=0.0)
 
 

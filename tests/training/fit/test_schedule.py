@@ -8,6 +8,7 @@ from samzoo.runtime.formats.fields import from_json, to_json
 from samzoo.training.config import TrainConfig
 from samzoo.training.fit.schedule import (
     History,
+    doubts,
     finished,
     learning_rate_factor,
     out_of_time,
@@ -84,6 +85,26 @@ def test_the_status_estimates_the_time_left():
     assert now.seconds_left == pytest.approx(30.0)
     start = status(CONFIG, History())
     assert (start.seconds_left, start.score, start.best) == (0.0, None, None)
+
+
+def test_the_status_says_which_epoch_it_is_and_which_was_the_best():
+    history = history_of(0.2, 0.5, 0.5)
+    assert (history.best_epoch, status(CONFIG, history).best_epoch) == (2, 2)
+    assert status(TrainConfig(epochs=9), history).epoch == 4
+    assert status(TrainConfig(epochs=3), history).epoch == 3  # finished
+    history.begin_corrections()
+    assert status(CONFIG, history).best_epoch == 0
+
+
+def test_doubts_name_what_cut_a_run_short_and_the_tasks_that_scored_zero():
+    config = TrainConfig(epochs=2, steps_per_epoch=10, max_minutes=2.0)
+    fine = {"ais": 0.5, "score": 0.5}
+    assert doubts(config, History(step=7, seconds=119.0), fine) == []
+    assert doubts(config, History(step=20, seconds=121.0), fine) == []
+    (cut,) = doubts(config, History(step=7, seconds=121.0), fine)
+    assert "max_minutes (2) were over after 7 of 20 steps; go on with --resume" in cut
+    (zero,) = doubts(config, History(), {"ais": 0.4, "point": 0.0, "box": 0.0, "score": 0.13})
+    assert zero.startswith("validation scores of 0 (point, box): not one object")
 
 
 def test_a_history_survives_json():

@@ -123,9 +123,9 @@ def test_training_and_validation_compute_the_same_embeddings(tmp_path, monkeypat
     runs = []
     finish = Run.finish
 
-    def remember(self, source):
+    def remember(self):
         runs.append(self)
-        return finish(self, source)
+        return finish(self)
 
     monkeypatch.setattr(Run, "finish", remember)
     train(tmp_path, precision="bf16-mixed", search_ais=False)

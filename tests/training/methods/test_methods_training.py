@@ -63,9 +63,9 @@ def trained(request, tmp_path_factory):
     folder, found, finish = tmp_path_factory.mktemp("methods"), [], Run.finish
     base = tiny.write_base(folder / "base", tiny.make_sam(tiny.make_config(encoder)))
 
-    def remember(run, source):
+    def remember(run):
         found.append(run)
-        return finish(run, source)
+        return finish(run)
 
     cells = [tiny.make_cells((64, 64), seed) for seed in (0, 1)]
     images = [Annotated(image, labels, "cells") for image, labels in cells]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from argparse import ArgumentParser
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from samzoo.zoo.cli.verb import Result, Verb
 
 if TYPE_CHECKING:
     from samzoo.runtime.formats.config import ModelConfig
+    from samzoo.training.fit.schedule import Status
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,8 +38,11 @@ class TrainOptions:
     series: int | None
     channel: str | None
     plane: int | None
+    epochs: int | None
+    max_minutes: float | None
     resume: bool
     output: Path
+    command: tuple[str, ...]
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -72,6 +77,14 @@ def add_options(parser: ArgumentParser) -> None:
         "--ais-decoder", choices=("light", "unetr", "none"),
         help="AIS decoder to train, instead of the config's; a base that has one keeps its own",
     )  # fmt: skip
+    parser.add_argument(
+        "--epochs", type=int, metavar="N",
+        help="largest number of epochs, instead of the config's; with --resume, to train longer",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-minutes", type=float, metavar="MINUTES",
+        help="time limit, instead of the config's; training ends after the step that exceeds it",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, help="random seed, instead of the config's")
     parser.add_argument(
         "--resume", action="store_true", help="continue the interrupted run in the folder -o"
@@ -88,10 +101,15 @@ def run(options: TrainOptions) -> Result:
     from samzoo.training import TrainConfig, read_annotated, split
     from samzoo.training.fit.loop import train
     from samzoo.training.fit.readiness import check_settings
+    from samzoo.training.fit.schedule import Stopped
 
     config = TrainConfig.read(options.config)
-    if options.seed is not None:
-        config = dataclasses.replace(config, seed=options.seed)
+    given = {
+        name: getattr(options, name)
+        for name in ("seed", "epochs", "max_minutes")
+        if getattr(options, name) is not None
+    }
+    config = dataclasses.replace(config, **given)
     if options.ais_decoder is not None:
         config = config.with_ais_decoder(options.ais_decoder)
     if (options.val_images is None) != (options.val_labels is None):
@@ -124,7 +142,7 @@ def run(options: TrainOptions) -> Result:
         for sentence in survey.sentences():
             say(f"{role}: {sentence}")
     read = {role: survey.facts() for role, survey in surveys.items()}
-    bar = TrainingBar()
+    bar, notes = TrainingBar(), list[str]()
     data = {
         "images": str(options.images), "labels": str(options.labels),
         "split_components": meaning.split_components, "ignore": list(meaning.ignore), "read": read,
@@ -134,10 +152,33 @@ def run(options: TrainOptions) -> Result:
         scores = train(
             base=options.base, train_data=training, val_data=validation, method=options.method,
             config=config, output=output, resume=options.resume, source={"data": data}, report=bar,
+            note=notes.append,
         )  # fmt: skip
+    except Stopped as stop:
+        raise KeyboardInterrupt(_where_it_stopped(options, stop.status)) from None
     finally:
         bar.close()
-    return {"text": str(output), "adapter": str(output), "validation": scores, "read": read}
+    return {
+        "text": str(output), "adapter": str(output), "validation": scores, "read": read,
+        "notes": notes,
+    }  # fmt: skip
+
+
+def _where_it_stopped(options: TrainOptions, status: Status) -> str:
+    """Say how far a run has come, how it goes on, and how its best adapter is used."""
+    from samzoo.runtime.formats.adapter import is_adapter
+
+    words = [*options.command, *([] if options.resume else ["--resume"])]
+    best = "no score yet"
+    if status.best is not None:
+        best = f"best {status.best:.2f} (epoch {status.best_epoch})"
+    told = [
+        f"stopped at epoch {status.epoch} of {status.epochs}, {best}",
+        f"go on: {shlex.join(words)}",
+    ]
+    if is_adapter(options.output):
+        told.append(f"use it: samzoo merge {shlex.quote(str(options.output))} -o model")
+    return "; ".join(told)
 
 
 def _check_decoder(options: TrainOptions, base: ModelConfig) -> None:

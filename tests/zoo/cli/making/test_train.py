@@ -1,0 +1,109 @@
+"""``samzoo train`` as a person uses it: what it says when it stops, ends, or goes on."""
+
+import json
+from pathlib import Path
+
+import pytest
+import tifffile
+import tiny
+
+from samzoo.zoo.cli import main
+
+pytest.importorskip("torch")
+pytest.importorskip("lightning_fabric")
+pytestmark = pytest.mark.torch
+
+SETTINGS = """
+epochs = 4
+steps_per_epoch = 2
+n_objects = 2
+n_sub_iteration = 1
+search_ais = false
+validation_tasks = ["ais"]
+[preprocessing]
+scale = 1.0
+[ais_decoder]
+type = "light"
+channels = [8, 6, 4]
+"""
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """A command line that trains a tiny model, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    tiny.write_base(tmp_path / "base", tiny.make_sam(tiny.make_config(ais=False)))
+    for name, seed in (("train", 0), ("val", 1)):
+        image, labels = tiny.make_cells((64, 64), seed)
+        tifffile.imwrite(f"{name}.tif", image)
+        tifffile.imwrite(f"{name}_labels.tif", labels.astype("uint16"))
+    (tmp_path / "s.toml").write_text(SETTINGS)
+    return [
+        "train", "--images", "train.tif", "--labels", "train_labels.tif", "--val-images",
+        "val.tif", "--val-labels", "val_labels.tif", "--base", "base", "--config", "s.toml",
+        "-o", "my run",
+    ]  # fmt: skip
+
+
+def stop_in(patch, step):
+    """Ctrl-C within a step, counted from 1."""
+    from samzoo.training.fit.run import Run
+
+    original = Run.step
+
+    def interrupted(self):
+        original(self)
+        if self.history.step == step:
+            raise KeyboardInterrupt
+
+    patch.setattr(Run, "step", interrupted)
+
+
+def test_ctrl_c_says_where_it_stopped_how_to_go_on_and_how_to_use_it(command, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        stop_in(patch, 5)
+        assert main(command) == 130
+    told = capsys.readouterr().err.splitlines()[-1]
+    go_on = (
+        "samzoo train --images train.tif --labels train_labels.tif --val-images val.tif "
+        "--val-labels val_labels.tif --base base --config s.toml -o 'my run' --resume"
+    )
+    assert "stopped at epoch 3 of 4, best 0." in told
+    assert told.endswith(f"; go on: {go_on}; use it: samzoo merge 'my run' -o model")
+    assert main(["merge", "my run", "-o", "model"]) == 0
+    with monkeypatch.context() as patch:  # and what it said to type is one --resume, not two
+        stop_in(patch, 6)
+        assert main([*command, "--resume"]) == 130
+    assert capsys.readouterr().err.count("--resume") == 1
+    assert main([*command, "--resume"]) == 0
+
+
+def test_ctrl_c_before_the_first_score_offers_no_adapter(command, monkeypatch, capsys):
+    stop_in(monkeypatch, 1)
+    assert main(command) == 130
+    told = capsys.readouterr().err
+    assert "stopped at epoch 1 of 4, no score yet; go on: samzoo train" in told
+    assert "use it" not in told
+
+
+def test_a_time_limit_says_that_it_cut_the_run_short_and_more_time_goes_on(command, capsys):
+    assert main([*command, "--max-minutes", "1e-9", "--json"]) == 0
+    streams = capsys.readouterr()
+    (note, *_) = json.loads(streams.out)["notes"]
+    assert note.startswith("training was cut short: max_minutes (1e-09) were over after 1 of 8")
+    assert f"samzoo: {note}\n" in streams.err
+    assert main([*command, "--resume", "--epochs", "2", "--json"]) == 0
+    streams = capsys.readouterr()
+    assert not [n for n in json.loads(streams.out)["notes"] if "cut short" in n]
+    log = [json.loads(line) for line in Path("my run/log.jsonl").read_text().splitlines()]
+    assert log[-1]["step"] == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["--epochs", "0"], "epochs: must be at least 1, found 0"),
+     (["--max-minutes", "-1"], "max_minutes: must not be negative, found -1.0")],
+)  # fmt: skip
+def test_ends_out_of_range_are_refused(command, capsys, words, message):
+    assert main([*command, *words]) == 2
+    assert message in capsys.readouterr().err
