@@ -20,7 +20,11 @@ A message says what was expected, what was found, where, and what to do next.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class SamzooError(Exception):
@@ -102,3 +106,35 @@ def all_bad(what: str, messages: Sequence[str]) -> str:
       b.tif: is empty
     """
     return "\n  ".join([f"{len(messages)} {what} cannot be used:", *messages])
+
+
+def use_each(what: str, items: Iterable[T], use: Callable[[T], R]) -> list[R]:
+    """Use every item, and tell of all that cannot be used in one error.
+
+    Args:
+        what: What the items are, in the plural.
+        items: The items.
+        use: What is done with each.
+
+    Returns:
+        What ``use`` returned for each.
+
+    Raises:
+        SamzooError: The error of the one item that cannot be used.
+        InputError: Several cannot be used; the message lists all.
+
+    >>> use_each("numbers", [1, 2], float)
+    [1.0, 2.0]
+    """
+    used: list[R] = []
+    bad: list[SamzooError] = []
+    for item in items:
+        try:
+            used.append(use(item))
+        except (InputError, NotFoundError) as error:
+            bad.append(error)
+    if len(bad) == 1:
+        raise bad[0]
+    if bad:
+        raise InputError(all_bad(what, [str(error) for error in bad]))
+    return used

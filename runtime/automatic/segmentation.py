@@ -8,7 +8,12 @@ from __future__ import annotations
 import numpy as np
 
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
-from samzoo.runtime.engine.encoding import check_origin, choose_placements, embed_image
+from samzoo.runtime.engine.encoding import (
+    check_origin,
+    choose_placements,
+    embed_image,
+    unused_tiling,
+)
 from samzoo.runtime.engine.networks import Networks
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Array, Float3D, Labels2D, Progress
@@ -77,6 +82,7 @@ def segment_image(
         size = (image.shape[0], image.shape[1])
         if notes is not None:
             notes += image_doubts(image, config)
+            notes += unused_tiling(config, size, tile_shape, halo, placements)
         if is_constant(image):
             return np.zeros(size, np.int32)
         if placements != 1 and isinstance(chosen, AisParameters):

@@ -10,15 +10,16 @@ import dataclasses
 import errno
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.errors import InputError, OutputExistsError, WriteError
 from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.outputs import check_output
-from samzoo.runtime.large.file_segmentation import run_task
+from samzoo.runtime.large.file_segmentation import draw_overlay, run_task
 from samzoo.runtime.large.file_task import FileTask
 from samzoo.runtime.model import Model
 
@@ -73,6 +74,11 @@ class FolderRun:
 
     def jobs(self) -> list[Job]:
         """Return the images with the names of their results."""
+        return list(self._jobs)
+
+    @cached_property
+    def _jobs(self) -> list[Job]:
+        """Read the records once: their names are what a run never changes."""
         taken = {name: record.path for name, record in self.records.all()}
         images = self.inputs.images
         names = result_names(images, taken)
@@ -130,8 +136,9 @@ class FolderRun:
         """
         for job in self.jobs():
             start = time.monotonic()
+            content = cache(partial(content_of, job.image))  # read only if needed, and once
             try:
-                yield self._skipped(job) or self._segmented(job, model, progress)
+                yield self._skipped(job, content) or self._segmented(job, content, model, progress)
             except WriteError:
                 raise
             except Exception as error:  # one image never stops the others
@@ -161,7 +168,7 @@ class FolderRun:
     def _overlay(self, job: Job) -> Path | None:
         return None if self.overlays is None else self.overlays / f"{job.name}.png"
 
-    def _skipped(self, job: Job) -> Verdict | None:
+    def _skipped(self, job: Job, content: Callable[[], str]) -> Verdict | None:
         """Return the verdict on an image that is done, or None if there is something to do.
 
         Raises:
@@ -173,7 +180,7 @@ class FolderRun:
             for path in paths:
                 check_output(path, force=self.force or record is not None, inputs=[job.image])
             return None
-        changed = record.content != content_of(job.image)
+        changed = record.content != content()
         edited = record.labels != content_of(labels)
         missing = [path for path in (overlay, self.records.objects(job.name))
                    if path is not None and not path.exists()]  # fmt: skip
@@ -183,6 +190,8 @@ class FolderRun:
                 + ("the image was changed too" if changed else f"{missing[0].name} is missing")
                 + "; pass --force to replace the labels, or keep them under another name"
             )
+        if not changed and missing == [overlay]:
+            missing = [] if self._overlay_drawn(job) else missing
         if changed or missing:
             return None
         notes = record.notes
@@ -194,16 +203,30 @@ class FolderRun:
             overlay=overlay, objects=record.objects, notes=notes,
         )  # fmt: skip
 
+    def _overlay_drawn(self, job: Job) -> bool:
+        """Draw the overlay that is missing from the labels that are done, if they are small."""
+        overlay, staged = self._overlay(job), self.records.staged(job.name, ".png")
+        task = dataclasses.replace(
+            self.task, path=job.image, output=self._labels(job), overlay=staged, force=True
+        )
+        if overlay is None or task.in_pieces:
+            return False
+        draw_overlay(task)
+        _move(staged, overlay)
+        return True
+
     def _labels(self, job: Job) -> Path:
         return self.records.labels(job.name)
 
-    def _segmented(self, job: Job, model: Model, progress: Progress | None) -> Verdict:
+    def _segmented(
+        self, job: Job, content: Callable[[], str], model: Model, progress: Progress | None
+    ) -> Verdict:
         """Segment one image: write its files aside, move them to their places, then say done."""
         start = time.monotonic()
         before = self.records.read(job.name)
         begun = Record(
             state="begun", image=job.shown, path=os.path.abspath(job.image),
-            content=content_of(job.image), settings=dict(self.settings),
+            content=content(), settings=dict(self.settings),
         )  # fmt: skip
         overlay = self._overlay(job)
         places = {

@@ -140,6 +140,41 @@ def choose_tiles(
     return tiling.whole_windows(tiles, size, window if scale is None else (field, field))
 
 
+def unused_tiling(
+    config: ModelConfig, size: Size, tile_shape: Size | None, halo: Size | None, placements: int
+) -> list[str]:
+    """Name the options of tiles that change nothing, because one tile covers the image.
+
+    Args:
+        config: As in ``choose_tiles``.
+        size: As in ``choose_tiles``.
+        tile_shape: As in ``choose_tiles``.
+        halo: As in ``choose_tiles``.
+        placements: As in ``choose_placements``.
+
+    Returns:
+        A sentence, or nothing if each given option has an effect.
+
+    Raises:
+        ShapeError: As ``choose_tiles``.
+    """
+    tiles = choose_tiles(config, size, tile_shape, halo)
+    if len(tiles) > 1:
+        return []
+    unused = ["placements"] if placements != 1 else []
+    for name, value, others in (
+        ("tile_shape", tile_shape, (None, halo)), ("halo", halo, (tile_shape, None)),
+    ):  # fmt: skip
+        try:
+            same = choose_tiles(config, size, *others) == tiles
+        except ShapeError:
+            same = False
+        if value is not None and same:
+            unused.append(name)
+    verb = "changes" if len(unused) == 1 else "change"
+    return [f"one tile covers the image, so {' and '.join(unused)} {verb} nothing"] * bool(unused)
+
+
 def encode_tiles(
     networks: Networks,
     config: ModelConfig,

@@ -132,3 +132,18 @@ def write_tensors(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str,
     ordered = {name: np.asarray(tensors[name], order="C") for name in sorted(tensors)}
     # For no tensors and an empty dict, safetensors' serializer writes a header that is not JSON.
     write_bytes(path, save(ordered, metadata=dict(metadata) or None))
+
+
+PADDING = b"\xef\xbb\xbf \t\r\n"
+"""Bytes that may stand before a text: UTF-8's mark of the byte order, and white space."""
+
+_HTML = (b"<!doctype html", b"<html", b"<head", b"<body", b"<script")
+
+
+def is_web_page(start: bytes) -> bool:
+    r"""Tell whether a file's first bytes are those of a web page, such as an error or a login.
+
+    >>> is_web_page(b"\n<!DOCTYPE html>"), is_web_page(b"<OME>")
+    (True, False)
+    """
+    return start.lstrip(PADDING).lower().startswith(_HTML)

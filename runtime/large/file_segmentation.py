@@ -17,6 +17,7 @@ import numpy as np
 
 from samzoo.runtime.automatic.doubts import NO_OBJECT, image_doubts
 from samzoo.runtime.automatic.modes import Mode, Parameters, parameters_of
+from samzoo.runtime.engine.encoding import unused_tiling
 from samzoo.runtime.engine.model_spec import ModelSpec
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Progress
@@ -28,6 +29,7 @@ from samzoo.runtime.images.label_table import LabelTable
 from samzoo.runtime.images.opening import stack_shape
 from samzoo.runtime.images.overlay import write_overlay
 from samzoo.runtime.images.reading import write_labels
+from samzoo.runtime.labels.files import read_labels
 from samzoo.runtime.model import Model
 from samzoo.runtime.pieces.cluster import connected, local
 from samzoo.runtime.pieces.context import NO_PACKAGE
@@ -166,6 +168,20 @@ def run_task(model: Model, task: FileTask, *, progress: Progress | None = None) 
     return (_in_pieces if task.in_pieces else _whole)(model, task, progress)
 
 
+def draw_overlay(task: FileTask) -> None:
+    """Draw the overlay of a task whose labels are there, as segmenting the whole image draws it.
+
+    Args:
+        task: A task that is not done in pieces, with an overlay.
+
+    Raises:
+        SamzooError: The image or the labels cannot be read, or the overlay cannot be written.
+    """
+    assert task.overlay is not None
+    with closing(open_source(task.source)) as source:
+        write_overlay(task.overlay, source.whole(), read_labels(task.output))
+
+
 def _whole(model: Model, task: FileTask, progress: Progress | None) -> SegmentedFile:
     with closing(open_source(task.source)) as source:
         image, notes = source.whole(), list(source.notes)
@@ -214,8 +230,13 @@ def _in_pieces(model: Model, task: FileTask, progress: Progress | None) -> Segme
         else:
             options = StackOptions(task.stack, task.gap_closing or 0, task.min_z_extent or 0)
             found = segment_stack(request, options, progress)
+    height, width = found.size[-2:]
     notes = [*found.notes, *_doubts(model, task)]
-    return dataclasses.replace(found, notes=tuple(notes if found.objects else [*notes, NO_OBJECT]))
+    notes += unused_tiling(
+        model.config, (height, width), task.tile_shape, task.halo, task.placements
+    )
+    notes += [] if found.objects else [NO_OBJECT]
+    return dataclasses.replace(found, notes=tuple(notes))
 
 
 def _doubts(model: Model, task: FileTask) -> list[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from samzoo.runtime.formats.files import is_web_page
 from samzoo.runtime.formats.tensor_files import LFS_START
 
 _FIJI = (
@@ -133,8 +134,7 @@ def advice_on(path: Path, start: bytes, *, readable: bool) -> str | None:
     for offset, magic, what, remedy in _BY_MAGIC:
         if start[offset : offset + len(magic)] == magic:
             return _sentence(what, remedy)
-    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if text.startswith((b"<!doctype html", b"<html")):
+    if is_web_page(start):
         return _sentence("a web page, not the image", _AGAIN)
     if suffix in BY_SUFFIX:
         return _sentence(*BY_SUFFIX[suffix])

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from samzoo.runtime import errors
+from samzoo.runtime.errors import FormatError, InputError, StorageError, use_each
 
 CLASSES = {
     name: kind
@@ -48,3 +49,24 @@ def test_a_guess_ignores_case_and_prefers_letters_that_changed_places():
     assert errors.did_you_mean("--modle", ["--mode", "--model"]) == "; did you mean '--model'?"
     assert errors.did_you_mean("banana", ["lora", "fact"]) == ""
     assert errors.did_you_mean("x", []) == ""
+
+
+def test_all_bad_items_are_told_in_one_error():
+    def half(number):
+        if number % 2:
+            raise FormatError(f"{number}: is odd")
+        return number // 2
+
+    assert use_each("numbers", [2, 4], half) == [1, 2]
+    with pytest.raises(FormatError, match=r"^3: is odd$"):
+        use_each("numbers", [2, 3], half)
+    with pytest.raises(InputError, match=r"^2 numbers cannot be used:\n  1: is odd\n  3: is odd$"):
+        use_each("numbers", [1, 2, 3], half)
+
+
+def test_a_failed_disk_is_told_at_once():
+    def read(path):
+        raise StorageError(f"{path}: no disk")
+
+    with pytest.raises(StorageError, match=r"^a: no disk$"):
+        use_each("files", ["a", "b"], read)

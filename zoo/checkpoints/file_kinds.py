@@ -15,6 +15,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from samzoo.runtime.errors import FormatError, shown
+from samzoo.runtime.formats.files import PADDING, is_web_page
 from samzoo.runtime.formats.tensor_files import LFS_START
 
 START_BYTES = 4096
@@ -88,9 +89,9 @@ def _kind_of(path: Path, start: bytes, size: int) -> tuple[str, str]:
     for first, kind, remedy in STARTS:
         if start.startswith(first):
             return kind, remedy
-    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<script")):
+    if is_web_page(start):
         return f"a web page of {size} bytes, often an error or a login", FETCH_AGAIN
+    text = start.lstrip(PADDING).lower()
     if text.startswith((b"<?xml", b"<error")):
         return f"an XML text of {size} bytes, often a server's error message", FETCH_AGAIN
     if text.startswith((b"{", b"[")) and b"\x00" not in start:

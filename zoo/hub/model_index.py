@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote, urljoin, urlsplit
 
-from samzoo.runtime.errors import FormatError, InputError, NotFoundError, shown
+from samzoo.runtime.errors import FormatError, InputError, NotFoundError, shown, use_each
 from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.fields import check_format, from_json
 from samzoo.runtime.formats.files import MAX_JSON_BYTES, sha256_of, write_json
@@ -155,26 +155,28 @@ def write_index(packages: Sequence[Path], output: Path) -> list[str]:
         The models' names.
 
     Raises:
-        InputError: Two packages have one name.
+        InputError: Two packages have one name, or several cannot be used; the message lists all.
         NotFoundError: A folder holds no package.
         FormatError: A manifest is damaged.
         StorageError: The file cannot be written.
     """
-    entries = []
-    for folder in packages:
+
+    def entry(folder: Path) -> IndexEntry:
         manifest = Manifest.read(folder)
         path = os.path.relpath((folder / MANIFEST_FILE).resolve(), output.resolve().parent)
-        entries.append(
-            IndexEntry(
-                name=manifest.name,
-                manifest=quote(Path(path).as_posix()),
-                sha256=sha256_of(folder / MANIFEST_FILE),
-                summary=summarise(manifest),
-            )
+        return IndexEntry(
+            name=manifest.name,
+            manifest=quote(Path(path).as_posix()),
+            sha256=sha256_of(folder / MANIFEST_FILE),
+            summary=summarise(manifest),
         )
+
+    entries = use_each("packages", packages, entry)
     names = [entry.name for entry in entries]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"two packages have the name {twice[0]}; export one under another --name")
+        raise InputError(
+            f"two packages have the name {', '.join(twice)}; export one under another --name"
+        )
     header = {"format": {"name": FORMAT, "version": VERSION}}
     write_json(output, {**header, "models": [asdict(entry) for entry in entries]})
     return names

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from samzoo.runtime.errors import FormatError, InputError, WrongBaseError, shown
+from samzoo.runtime.errors import FormatError, InputError, WrongBaseError, shown, use_each
 from samzoo.runtime.formats.adapter import (
     AdapterConfig,
     base_folder,
@@ -74,7 +74,8 @@ def sum_adapters(
         WrongBaseError: The adapters, or the base, do not belong to one base.
         FormatError: A file is damaged.
         InputError: Wrong weights, a method without deltas to sum, or adapters that differ in
-            their preprocessing, AIS decoder or quantisation.
+            their preprocessing, AIS decoder or quantisation. Of several adapters that cannot be
+            used, the message lists all.
         OutputExistsError: ``output`` exists and ``force`` is false.
         StorageError: The disk is full or the folder cannot be written.
     """
@@ -90,13 +91,14 @@ def summed(
 ) -> Adapter:
     """Sum adapters, in memory; see ``sum_adapters``."""
     _check_weights(adapters, weights)
-    given = [read_adapter(folder) for folder in adapters]
-    settings = [
-        _settings(config, folder) for folder, (config, _) in zip(adapters, given, strict=True)
-    ]
-    for folder, (config, _) in zip(adapters[1:], given[1:], strict=True):
-        _check_alike(given[0][0], config, adapters[0], folder)
+    read_all = use_each("adapters", adapters, _read)
+    given = [(config, tensors) for config, tensors, _ in read_all]
+    settings = [each for _, _, each in read_all]
     first = given[0][0]
+    use_each(
+        "adapters", zip(adapters[1:], given[1:], strict=True),
+        lambda each: _check_alike(first, each[1][0], adapters[0], each[0]),
+    )  # fmt: skip
     folder = base_folder(first, adapters[0], base)
     read = read_base(folder)
     check_base(first, adapters[0], folder, read.config.weights_digest)
@@ -119,6 +121,11 @@ def summed(
         },
     )  # fmt: skip
     return completed(foreign, read, where=where)
+
+
+def _read(folder: Path) -> tuple[AdapterConfig, Tensors, LoraSettings]:
+    config, tensors = read_adapter(folder)
+    return config, tensors, _settings(config, folder)
 
 
 def _settings(config: AdapterConfig, folder: Path) -> LoraSettings:

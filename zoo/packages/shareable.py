@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from samzoo.runtime.errors import InputError, shown
+from samzoo.runtime.errors import InputError, shown, use_each
 from samzoo.runtime.formats.adapter import (
     ADAPTER_CONFIG_FILE,
     AdapterConfig,
@@ -33,11 +33,13 @@ def read_configs(adapters: Mapping[str, Path]) -> dict[str, AdapterConfig]:
     Raises:
         InputError: There is no adapter, a folder is not an adapter, or its method changes more than
             factors can express.
+            Of several adapters that cannot be used, the message lists all.
         FormatError: A config is damaged, or a name has characters that are not allowed.
     """
     if not adapters:
         raise InputError("a shared encoder needs at least one adapter; name its folder")
-    return {name: _read_config(folder, name) for name, folder in adapters.items()}
+    configs = use_each("adapters", adapters.items(), lambda each: _read_config(each[1], each[0]))
+    return dict(zip(adapters, configs, strict=True))
 
 
 def _read_config(folder: Path, name: str) -> AdapterConfig:

@@ -14,7 +14,7 @@ from typing import Any
 from samzoo.runtime.dependencies import require_installed
 from samzoo.runtime.engine.sessions import OnnxNetworks
 from samzoo.runtime.engine.shared_encoder import adapted_networks
-from samzoo.runtime.errors import InputError
+from samzoo.runtime.errors import InputError, use_each
 from samzoo.runtime.formats.adapter import AdapterConfig, base_folder, check_base
 from samzoo.runtime.formats.config import ModelConfig, Preprocessing
 from samzoo.runtime.formats.folders import CONFIG_FILE, read_model_folder
@@ -177,8 +177,7 @@ def check_fits(
         manifest.model.source.get(ROUNDED_TO),
         package,
     )
-    for name, config in configs.items():
-        check_base(config, adapters[name], package, manifest.model.weights_digest)
+    _check_bases(configs, adapters, package, manifest.model.weights_digest)
 
 
 def _check_precision(precision: str) -> None:
@@ -225,9 +224,18 @@ def prepared(
     ):  # imported after all checks, since it takes seconds
         require_installed(needed, extra="export")
     digest = ModelConfig.read(folder / CONFIG_FILE).weights_digest
-    for name, config in configs.items():
-        check_base(config, adapters[name], folder, digest)
+    _check_bases(configs, adapters, folder, digest)
     return folder
+
+
+def _check_bases(
+    configs: Mapping[str, AdapterConfig], adapters: Mapping[str, Path], base: Path, digest: str
+) -> None:
+    """Refuse all adapters that belong to another base, in one error."""
+    use_each(
+        "adapters", configs.items(),
+        lambda each: check_base(each[1], adapters[each[0]], base, digest),
+    )  # fmt: skip
 
 
 def adapter_files(

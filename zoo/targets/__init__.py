@@ -13,7 +13,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from samzoo.runtime.errors import InputError, did_you_mean, shown
+from samzoo.runtime.errors import InputError, did_you_mean, shown, use_each
 from samzoo.runtime.formats.manifest import CARD_FILE
 from samzoo.runtime.formats.outputs import write_bytes
 from samzoo.zoo.checkpoints.tools.differences import (
@@ -110,7 +110,8 @@ def choose_targets(names: Sequence[str]) -> list[Target]:
     Raises:
         InputError: A name is unknown; the message lists the known ones.
     """
-    named = {name: get_target(name) for name in names if name != ALL}
+    wanted_names = [name for name in names if name != ALL]
+    named = dict(zip(wanted_names, use_each("targets", wanted_names, get_target), strict=True))
     others = {
         name: dataclasses.replace(get_target(name), optional=True)
         for name in (MODULES if ALL in names else ())

@@ -7,6 +7,7 @@ import pytest
 import tifffile
 
 from samzoo.runtime import load, read_labels
+from samzoo.runtime.batch import records
 from samzoo.runtime.batch.folder_run import FolderRun
 from samzoo.runtime.batch.inputs import find_inputs
 from samzoo.runtime.errors import WriteError
@@ -42,12 +43,33 @@ def test_a_verdict_comes_when_its_files_are_in_their_places(make_run, toy_packag
     assert not [path for path in Path("out/.samzoo/work").rglob("*") if path.is_file()]
 
 
-def test_a_missing_overlay_is_made_by_segmenting_again(make_run, toy_package):
+def test_a_missing_overlay_is_drawn_from_the_kept_labels(make_run, toy_package, monkeypatch):
+    model = load(toy_package)
+    list(make_run(overlays=Path("once")).verdicts(model))
+    expected = {path.name: path.read_bytes() for path in Path("once").iterdir()}
+    monkeypatch.setattr(type(model), "segment", None)  # nothing is segmented again
+    run = make_run(overlays=Path("out/overlays"))
+    assert [verdict.verdict for verdict in run.verdicts(model)] == ["skipped", "skipped"]
+    drawn = {path.name: path.read_bytes() for path in Path("out/overlays").iterdir()}
+    assert drawn == expected
+    assert sorted(drawn) == ["a.png", "b.png"]
+
+
+def test_the_bytes_of_a_changed_image_are_read_once_to_identify_it(
+    make_run, toy_package, monkeypatch, discs
+):
     model = load(toy_package)
     list(make_run().verdicts(model))
-    run = make_run(overlays=Path("out/overlays"))
-    assert [verdict.verdict for verdict in run.verdicts(model)] == ["done", "done"]
-    assert sorted(path.name for path in Path("out/overlays").iterdir()) == ["a.png", "b.png"]
+    tifffile.imwrite("in/a.tif", discs((64, 80), [(30, 30)]))
+    read = []
+
+    def content_of(path):
+        read.append(path.as_posix())
+        return records.content_of(path)
+
+    monkeypatch.setattr("samzoo.runtime.batch.folder_run.content_of", content_of)
+    assert [verdict.verdict for verdict in make_run().verdicts(model)] == ["done", "skipped"]
+    assert [name.split("in/")[-1] for name in read if "/in/" in f"/{name}"] == ["a.tif", "b.tif"]
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EFBIG, errno.EROFS])

@@ -11,6 +11,7 @@ from samzoo.runtime.engine.encoding import (
     choose_placements,
     choose_tiles,
     embed_image,
+    unused_tiling,
 )
 from samzoo.runtime.errors import ImageError, InputError, ShapeError
 from samzoo.runtime.images.geometry import resize_image
@@ -110,3 +111,26 @@ def test_embeddings_of_another_model_are_refused(toy_networks, toy_config, image
         check_origin(found, other)
     with pytest.raises(ShapeError, match="embed the image again"):
         check_origin(dataclasses.replace(found, values=np.asarray(found.values)[:, :, :8]), config)
+
+
+UNUSED = "one tile covers the image, so {} nothing"
+
+
+@pytest.mark.parametrize(
+    ("size", "tile_shape", "halo", "placements", "unused"),
+    [
+        ((50, 60), None, None, 1, ""),
+        ((50, 60), None, None, 2, "placements changes"),
+        ((50, 60), None, (9, 9), 1, "halo changes"),
+        ((30, 30), (40, 40), None, 1, "tile_shape changes"),
+        ((30, 30), (40, 40), (4, 4), 3, "placements and tile_shape and halo change"),
+        ((90, 120), None, (9, 9), 2, ""),
+        ((50, 60), (30, 30), (4, 4), 2, ""),
+    ],
+)
+def test_options_of_tiles_without_effect_are_named(
+    toy_config, size, tile_shape, halo, placements, unused
+):
+    """The toy model sees 64 pixels at scale 1."""
+    found = unused_tiling(toy_config(), size, tile_shape, halo, placements)
+    assert found == ([UNUSED.format(unused)] if unused else [])

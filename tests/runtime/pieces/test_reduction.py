@@ -11,10 +11,10 @@ from samzoo.runtime.windows.source import ImageSource
 @pytest.fixture
 def bands():
     """Labels in bands of a given height, as a ``Result`` gives them."""
-    return Bands
+    return GivenBands
 
 
-class Bands:
+class GivenBands:
     """See ``bands``."""
 
     def __init__(self, labels, height):

@@ -15,7 +15,7 @@ STARTS = {
     "JPEG 2000": b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG XL": b"\xff\x0a", "HEIC": b"\0\0\0\x20ftypheic",
     "Photoshop": b"8BPS", "PDF": b"%PDF-1.7", "PGM": b"P5\n4 4\n255\n", "ZIP": b"PK\x03\x04",
     "gzip": b"\x1f\x8b\x08", "git-lfs": b"version https://git-lfs.github.com/spec/v1\noid",
-    "web page": b"\n<!DOCTYPE HTML>\n<html>",
+    "web page": b"\n<!DOCTYPE HTML>\n<html>", "a web page": b"<script>location",
 }  # fmt: skip
 
 

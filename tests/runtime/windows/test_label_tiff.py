@@ -7,7 +7,7 @@ import tifffile
 from samzoo.runtime.windows.label_tiff import write_label_tiff
 
 
-class Bands:
+class BreakableBands:
     """Labels in bands; the ``broken``-th fails."""
 
     def __init__(self, labels, height, dtype, broken=None):
@@ -27,7 +27,9 @@ def test_pixels_come_back(tmp_path, rng, size, height):
     labels = rng.integers(0, 60000, size).astype(np.int32)
     told = []
     write_label_tiff(
-        tmp_path / "labels.tif", Bands(labels, height, np.uint16), lambda *step: told.append(step)
+        tmp_path / "labels.tif",
+        BreakableBands(labels, height, np.uint16),
+        lambda *step: told.append(step),
     )
     found = tifffile.imread(tmp_path / "labels.tif")
     np.testing.assert_array_equal(found, labels)
@@ -37,7 +39,7 @@ def test_pixels_come_back(tmp_path, rng, size, height):
 
 def test_numbers_above_16_bits_are_kept(tmp_path):
     labels = np.array([[0, 70000], [2**31 - 1, 1]], np.int32)
-    write_label_tiff(tmp_path / "labels.tif", Bands(labels, 16, np.int32))
+    write_label_tiff(tmp_path / "labels.tif", BreakableBands(labels, 16, np.int32))
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "labels.tif"), labels)
 
 
@@ -45,6 +47,6 @@ def test_nothing_is_left_of_a_file_that_could_not_be_finished(tmp_path):
     (tmp_path / "labels.tif").write_bytes(b"older")
     labels = np.ones((64, 32), np.int32)
     with pytest.raises(RuntimeError, match="the work failed"):
-        write_label_tiff(tmp_path / "labels.tif", Bands(labels, 16, np.uint16, broken=2))
+        write_label_tiff(tmp_path / "labels.tif", BreakableBands(labels, 16, np.uint16, broken=2))
     assert [path.name for path in tmp_path.iterdir()] == ["labels.tif"]
     assert (tmp_path / "labels.tif").read_bytes() == b"older"

@@ -204,6 +204,13 @@ def test_two_packages_of_one_name_are_refused(zoo, tmp_path):
     assert not (tmp_path / "index.json").exists()
 
 
+def test_all_folders_without_a_package_are_told_at_once(tmp_path):
+    folders = [tmp_path / "gone", tmp_path / "lost"]
+    with pytest.raises(InputError, match=r"2 packages cannot be used:\n.*gone.*\n.*lost"):
+        write_index(folders, tmp_path / "index.json")
+    assert not (tmp_path / "index.json").exists()
+
+
 def test_the_command_line_writes_an_index(zoo, tmp_path, capsys):
     output = tmp_path / "zoo" / "again.json"
     assert main(["index", str(zoo / "toy"), "-o", str(output)]) == 0

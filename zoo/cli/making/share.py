@@ -84,9 +84,9 @@ def _sources(folders: tuple[Path, ...], given: tuple[str, ...] | None) -> dict[s
         raise InputError(
             f"--names: expected {len(folders)} names, one for each adapter, found {len(names)}"
         )
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise InputError(f"two adapters are called {twice!r}; name them with --names")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        quoted = ", ".join(map(repr, twice))
+        raise InputError(f"two adapters are called {quoted}; name them with --names")
     return dict(zip(names, folders, strict=True))
 
 

@@ -15,6 +15,7 @@ GOLDENS = Path(__file__).parents[3] / "goldens"
         (["a", "b", "--names", "x"], "expected 2 names, .* found 1"),
         (["a", "c/a"], "two adapters are called 'a'; name them with --names"),
         (["shared"], "holds no adapter_config.json; a shared encoder takes"),
+        (["a", "b"], r"2 adapters cannot be used:\n  a: .*\n  b: "),
         (["a", "--qlora-base", "original"], "--qlora-base is for adapters, but a is not one"),
         (["a", "--over", "shared", "--precision", "fp16"], "--over uses the encoder as it is"),
         (["a", "--over", "shared", "--add-to", "shared"], "--over uses the encoder as it is"),

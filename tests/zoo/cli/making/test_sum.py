@@ -53,3 +53,12 @@ def test_wrong_uses_are_exit_2(run_here, adapters):
         assert (status, out) == (2, ""), arguments
         assert message in errors
     assert not Path("x").exists()
+
+
+def test_all_adapters_that_cannot_be_used_are_told_at_once(run_here, adapters):
+    words = ("sum", "gone", adapters[0], "lost", "--weights", 1, 1, 1, "-o", "total")
+    status, out, errors = run_here(*words)
+    assert (status, out) == (2, "")
+    assert "2 adapters cannot be used:\n  gone" in errors
+    assert "\n  lost" in errors
+    assert not Path("total").exists()
