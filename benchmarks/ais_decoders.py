@@ -97,7 +97,7 @@ def training_crops(model: Model) -> list[tuple[torch.Tensor, torch.Tensor]]:
         augmentation="dihedral",
         rng=np.random.default_rng(0),
     )
-    sampler.fixed = True
+    sampler.fix(4)
     found: dict[tuple[int, int, int, int], tuple[torch.Tensor, torch.Tensor]] = {}
     while len(found) < sampler.n_fixed:
         crop = sampler.draw()

@@ -52,6 +52,10 @@ class TrainConfig:
         freeze_encoder_after: Fraction of the run after which the encoder is frozen, at its average
             if there is one, and only the decoders train. Embeddings of a fixed set of crops are
             then computed once, so that a step needs no encoder pass. 1 never freezes.
+        cached_crops: Crops for each image, or for each part of a larger one that is as large as the
+            model's input, if the method freezes the first half of the encoder's blocks or more, and
+            from ``freeze_encoder_after`` on. What the frozen part makes of each is computed once. 0
+            computes it in every step, for crops that lie anywhere.
         mask_prob: Probability that a correction also gets the previous logits as mask input.
         box_distortion_factor: Largest jitter of a box side, as a fraction of its length.
         point_output: ``multimask`` trains the best of three masks on a first point (the paper);
@@ -89,6 +93,7 @@ class TrainConfig:
     learned_rounds: int = 0
     corrections_after: float = 0.0
     freeze_encoder_after: float = 1.0
+    cached_crops: int = 8
     mask_prob: float = 0.5
     box_distortion_factor: float = 0.025
     point_output: Literal["multimask", "single"] = "multimask"
@@ -116,7 +121,7 @@ class TrainConfig:
                 raise FormatError(f"{name}: allowed is 0 to 1, found {getattr(self, name)}")
         for name in (
             "early_stopping", "max_minutes", "weight_decay", "intensity_jitter", "seed",
-            "learned_rounds", "object_diameter",
+            "learned_rounds", "object_diameter", "cached_crops",
         ):  # fmt: skip
             if getattr(self, name) < 0:
                 raise FormatError(f"{name}: must not be negative, found {getattr(self, name)}")

@@ -259,10 +259,7 @@ class CropSampler:
         rng: Source of all random choices.
         negatives: Also draw crops of images without objects, for an objective that learns from
             them; at most ``MOST_NEGATIVE`` of all.
-
-    Attributes:
-        fixed: Draw from a fixed set of windows, so that each embedding of a frozen encoder is used
-            many times; otherwise windows lie anywhere.
+        seed: Seed of a fixed set of crops, which does not depend on how many were drawn before.
     """
 
     def __init__(
@@ -273,11 +270,14 @@ class CropSampler:
         augmentation: str,
         rng: np.random.Generator,
         negatives: bool = False,
+        seed: int = 0,
     ) -> None:
         self.rng = rng
         self._samples = samples
         self._side = side
-        self.fixed = False
+        self._seed = seed
+        self._fixed: list[tuple[int, int, int, Variant]] = []
+        self._fixed_empty: list[tuple[int, int, int, Variant]] = []
         self._variants = VARIANTS[augmentation]
         self._corners = [
             (i, tile.outer[0], tile.outer[1])
@@ -302,27 +302,42 @@ class CropSampler:
         ]
         self._negative_share = min(MOST_NEGATIVE, len(empty) / max(len(samples), 1))
 
+    def fix(self, count: int) -> None:
+        """From now on draw from a fixed set, so that each crop is seen many times.
+
+        Args:
+            count: Number of crops for each image, or for each part of a larger one that is as
+                large as a crop. The first of them is that part; the others lie anywhere in the
+                image. They take turns in how they are mirrored and turned.
+        """
+        self._fixed, self._fixed_empty = (
+            [
+                self._variant(corner, (number + k) % len(self._variants), rng, move=k > 0)
+                for number, corner in enumerate(corners)
+                for k in range(count)
+                for rng in [np.random.default_rng([self._seed, role, number, k])]
+            ]
+            for role, corners in enumerate((self._corners, self._empty_corners))
+        )
+
     @property
     def n_fixed(self) -> int:
-        """Number of different crops if the encoder is frozen."""
-        return (len(self._corners) + len(self._empty_corners)) * len(self._variants)
+        """Number of different crops in the fixed set; 0 if there is none."""
+        return len({*self._fixed, *self._fixed_empty})
 
     def draw(self) -> Crop:
         """Draw the next crop."""
         # Without negative images no number is drawn, so that older runs are repeated exactly.
         negative = bool(self._empty_corners) and self.rng.random() < self._negative_share
-        corners = self._empty_corners if negative else self._corners
-        index, y, x = corners[self.rng.integers(len(corners))]
-        variant = self._variants[self.rng.integers(len(self._variants))]
+        if self._fixed:
+            chosen = self._fixed_empty if negative else self._fixed
+            index, y, x, variant = chosen[self.rng.integers(len(chosen))]
+        else:
+            corners = self._empty_corners if negative else self._corners
+            corner = corners[self.rng.integers(len(corners))]
+            turned = int(self.rng.integers(len(self._variants)))
+            index, y, x, variant = self._variant(corner, turned, self.rng, move=not negative)
         sample = self._samples[index]
-        if not self.fixed and not negative:
-            height, width = _shape(sample)
-            for _ in range(100):  # if objects are very rare, the fixed corner stays
-                free_y = int(self.rng.integers(max(1, height - self._side + 1)))
-                free_x = int(self.rng.integers(max(1, width - self._side + 1)))
-                if _has_object(_window(sample.labels, free_y, free_x, self._side)):
-                    y, x = free_y, free_x
-                    break
         image = _window(sample.image.transpose(2, 0, 1), y, x, self._side)
         return Crop(
             image=turn(image, variant).transpose(1, 2, 0).astype(np.float32),
@@ -330,6 +345,26 @@ class CropSampler:
             targets=turn(_window(sample.targets, y, x, self._side), variant),
             key=(index, y, x, variant),
         )
+
+    def _variant(
+        self,
+        corner: tuple[int, int, int],
+        turned: int,
+        rng: np.random.Generator,
+        *,
+        move: bool,
+    ) -> tuple[int, int, int, Variant]:
+        """Return the key of a crop: at a corner, or anywhere in its image where an object is."""
+        index, y, x = corner
+        labels = self._samples[index].labels
+        if move and (labels > 0).any():
+            for _ in range(100):  # if objects are very rare, the fixed corner stays
+                free_y = int(rng.integers(max(1, labels.shape[0] - self._side + 1)))
+                free_x = int(rng.integers(max(1, labels.shape[1] - self._side + 1)))
+                if _has_object(_window(labels, free_y, free_x, self._side)):
+                    y, x = free_y, free_x
+                    break
+        return index, y, x, self._variants[turned]
 
 
 def training_objects(labels: Labels2D) -> list[int]:

@@ -21,6 +21,10 @@ from .validation import possible_tasks
 LAST = "checkpoints/last.safetensors"
 """The checkpoint of a run's last whole step, from which it resumes."""
 
+FROZEN_SHARE = 0.5
+"""Part of the encoder's blocks that must be frozen at its start so that crops are cached (own
+choice: less saves little, and a fixed set of crops shows a model less)."""
+
 
 def check_settings(
     *, base: Path, method: str, config: TrainConfig, output: Path, resume: bool
@@ -69,6 +73,17 @@ def _refuse_unused(config: TrainConfig, base_config: ModelConfig, base: Path, me
         raise InputError(
             f"freeze_encoder_after: found {config.freeze_encoder_after}, but the method {method} "
             "never trains the encoder; omit it"
+        )
+    row = get_method(method)
+    share = row.frozen_share(
+        row.settings(config.hyperparameters, where="config"), base_config.architecture
+    )
+    unused = share < FROZEN_SHARE and config.freeze_encoder_after >= 1
+    if unused and config.cached_crops != defaults.cached_crops:
+        raise InputError(
+            f"cached_crops: found {config.cached_crops}, but the method {method} trains the "
+            f"encoder before its middle (from {share:.0%} of its blocks on), so that nothing is "
+            "cached; omit it"
         )
     if config.n_sub_iteration == 1:
         for name in ("learned_rounds", "corrections_after", "mask_prob"):

@@ -27,7 +27,7 @@ from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 from samzoo.runtime.labels.contents import refuse_shared
 from samzoo.runtime.model import Model
 from samzoo.training.config import TrainConfig
-from samzoo.training.data.embedding_cache import cache_identity
+from samzoo.training.data.prefix_cache import PrefixCache, cache_identity
 from samzoo.training.data.reading import (
     Annotated,
     contents,
@@ -44,7 +44,7 @@ from samzoo.training.networks.graphs import TorchNetworks
 from samzoo.training.networks.sam import weights_of
 
 from .average import WeightAverage
-from .readiness import LAST
+from .readiness import FROZEN_SHARE, LAST
 from .resumption import images_used, refuse_changes, stored_settings
 from .schedule import History, fraction_done, learning_rate_factor
 from .state import load_state, read_progress, save_state
@@ -53,7 +53,7 @@ from .validation import possible_tasks, validate
 
 BEST, LOG = "checkpoints/best.safetensors", "log.jsonl"
 
-EMBEDDINGS = "embeddings"
+CACHE = "cache"
 
 
 class Run:
@@ -113,8 +113,12 @@ class Run:
         )
         self.average = WeightAverage(self.learner.weights, config.ema_decay)
         self.history = History()
+        self._cached = False
+        share = row.frozen_share(self.method_settings, self.base_config.architecture)
         if row.frozen:
             self._freeze_encoder()
+        elif share >= FROZEN_SHARE:
+            self._use_cache()
 
     def step(self) -> None:
         """Take one training step."""
@@ -139,21 +143,30 @@ class Run:
             return
         self.average.settle(ENCODER_PREFIX)
         self.history.encoder_frozen = True
-        self._cache_embeddings()
+        self.learner.freeze_encoder()
+        self._use_cache()
 
-    def _cache_embeddings(self) -> None:
+    def _use_cache(self) -> None:
+        if not self.config.cached_crops:
+            return
         trained = {
             name: value.detach().cpu().numpy()
             for name, value in self.learner.weights.items()
             if name.startswith(ENCODER_PREFIX)
         }
-        identity = cache_identity(
-            self.base_config.weights_digest,
-            weights_digest(trained),
-            self.data_digest,
-            self.sam.config.preprocessing,
-        )
-        self.learner.freeze_encoder(self.output / EMBEDDINGS, identity)
+        frozen = self.history.encoder_frozen
+        identity = cache_identity({
+            # Of late methods the trained weights come after what is cached.
+            "trained": weights_digest(trained) if frozen else "",
+            "base": self.base_config.weights_digest,
+            "method": (self.method, to_json(self.method_settings)),
+            "data": self.data_digest,
+            "preprocessing": self.sam.config.preprocessing,
+            "precision": self.precision,
+            "jitter": self.config.intensity_jitter,
+        })  # fmt: skip
+        self.learner.use_cache(PrefixCache(self.output / CACHE, identity))
+        self._cached = True
 
     def validate(self) -> dict[str, float]:
         """Score the weights, or their average if there is one.
@@ -163,7 +176,7 @@ class Run:
         """
         self._check_weights()
         with self.average.in_place():
-            return validate(self._model(), self.val_data, self.tasks, self.config)
+            return validate(self._model(cached=True), self.val_data, self.tasks, self.config)
 
     def end_epoch(self, scores: dict[str, float]) -> None:
         """Count and log an epoch, and keep its weights if they are the best."""
@@ -198,8 +211,12 @@ class Run:
                 f"{self.output / LOG}: cannot be written ({error.strerror or error})"
             ) from error
 
-    def _model(self) -> Model:
-        networks = TorchNetworks(self.sam, autocast=self.fabric.autocast)
+    def _model(self, *, cached: bool = False) -> Model:
+        networks = TorchNetworks(
+            self.sam,
+            autocast=self.fabric.autocast,
+            encode=self.learner.encode_known if cached and self._cached else None,
+        )
         return Model(self.sam.config, RememberedEncoder(networks))
 
     # -- files ---------------------------------------------------------------------------------
@@ -241,7 +258,8 @@ class Run:
         )
         self.history = history
         if history.encoder_frozen:
-            self._cache_embeddings()
+            self.learner.freeze_encoder()
+            self._use_cache()
 
     def finish(self) -> dict[str, float]:
         """Search the AIS thresholds of the best checkpoint and write the adapter."""
@@ -264,7 +282,7 @@ class Run:
             maps = [model.ais_maps(model.embed_tiles(image)) for image, _ in views]
             ais, best["ais"] = search_thresholds(maps, [labels for _, labels in views], ais)
         self._write_adapter(ais, best, finished=True)
-        shutil.rmtree(self.output / EMBEDDINGS, ignore_errors=True)
+        shutil.rmtree(self.output / CACHE, ignore_errors=True)
         return best
 
     def _write_adapter(

@@ -7,10 +7,10 @@ loss.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,11 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from samzoo.runtime.errors import InputError
+from samzoo.runtime.formats.arrays import Array, Float4D
 from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX
 from samzoo.runtime.images.label_arrays import IGNORED
 from samzoo.training.config import TrainConfig
-from samzoo.training.data.embedding_cache import EmbeddingCache
+from samzoo.training.data.prefix_cache import PrefixCache
 from samzoo.training.data.reading import (
     Crop,
     CropSampler,
@@ -30,6 +31,7 @@ from samzoo.training.data.reading import (
     jitter_intensity,
     training_objects,
 )
+from samzoo.training.encoders.steps import frozen_steps, run_steps
 from samzoo.training.networks.acting import dropout_acting, statistics_learned, statistics_of
 from samzoo.training.networks.sam import Sam
 
@@ -39,6 +41,9 @@ from .objectives import (
     distance_loss,
     interactive_step,
 )
+
+SHADE = 1
+"""Seed of the intensities of fixed crops, beside their keys."""
 
 
 class Learner:
@@ -105,18 +110,24 @@ class Learner:
             augmentation=config.augmentation,
             rng=rng,
             negatives=sam.ais_decoder is not None,
+            seed=config.seed,
         )
-        self._cache: EmbeddingCache | None = None
+        self._steps = sam.encoder_steps()
+        self._frozen = frozen_steps(self._steps)
+        self._cache: PrefixCache | None = None
 
-    def freeze_encoder(self, folder: Path, identity: str) -> None:
-        """From now on train only the decoders, on embeddings that are computed once.
+    def freeze_encoder(self) -> None:
+        """From now on train only the decoders."""
+        self._frozen = len(self._steps)
+
+    def use_cache(self, cache: PrefixCache) -> None:
+        """From now on draw from a fixed set of crops, and compute the frozen steps once for each.
 
         Args:
-            folder: Folder for the embeddings.
-            identity: Identity of all that the embeddings depend on.
+            cache: For what comes out of the frozen steps; its identity says how they were made.
         """
-        self._sampler.fixed = True
-        self._cache = EmbeddingCache(folder, identity, self._encode)
+        self._sampler.fix(self._config.cached_crops)
+        self._cache = cache
 
     def step(self, index: int, learning_rate_factor: float, *, corrections: bool = True) -> float:
         """Draw a crop and learn from it.
@@ -141,7 +152,7 @@ class Learner:
         embeddings = self._embed(crop)
         # Gradients of both objectives and all their rounds end at a leaf; the encoder's backward
         # pass runs once.
-        leaf = embeddings.detach().requires_grad_(self._cache is None)
+        leaf = embeddings.detach().requires_grad_(embeddings.requires_grad)
         loss = 0.0
         if ids:  # none in a crop of an image without objects
             loss = interactive_step(
@@ -171,20 +182,47 @@ class Learner:
         return loss
 
     def _embed(self, crop: Crop) -> Tensor:
-        if self._cache is not None:
-            return self._fabric.to_device(self._cache(crop))
-        image = jitter_intensity(crop.image, self._config.intensity_jitter, self._rng)
-        return self._encode(dataclasses.replace(crop, image=image))
+        # The intensities of a crop of a fixed set are fixed, too.
+        rng = self._rng if self._cache is None else np.random.default_rng([SHADE, *crop.key])
+        image = jitter_intensity(crop.image, self._config.intensity_jitter, rng)
+        name = "_".join(str(number) for number in crop.key)
+        x = self._frozen_output(image, name)
+        with dropout_acting(self._sam.image_encoder):
+            return self._trained_output(x)
 
-    def _encode(self, crop: Crop) -> Tensor:
-        image = torch.from_numpy(np.ascontiguousarray(crop.image.transpose(2, 0, 1)))[None]
-        frozen = self._cache is not None
-        with (
-            torch.no_grad() if frozen else dropout_acting(self._sam.image_encoder),
-            self._fabric.autocast(),
-        ):
-            embeddings = self._sam.embed(self._fabric.to_device(image))
-        return embeddings.float()  # the decoders, too, begin from float32, as in validation
+    def encode_known(self, image: Array) -> Float4D:
+        """Compute image embeddings of an image that comes again, as those of validation do.
+
+        Args:
+            image: ``(height, width, 3)`` in 0..255, both sides at most ``image_size``.
+
+        Returns:
+            ``(1, 256, grid, grid)`` float32.
+        """
+        pixels = np.ascontiguousarray(image, np.float32)
+        digest = hashlib.sha256(pixels.tobytes() + str(pixels.shape).encode()).hexdigest()
+        with torch.no_grad():
+            x = self._trained_output(self._frozen_output(pixels, digest))
+        embeddings: Float4D = x.cpu().numpy()
+        return embeddings
+
+    def _frozen_output(self, image: Array, name: str) -> Tensor:
+        """Compute the steps that do not train, or find what the cache has by a name."""
+
+        def compute() -> Tensor:
+            channels_first = np.ascontiguousarray(image.transpose(2, 0, 1))
+            pixels = self._fabric.to_device(torch.from_numpy(channels_first)[None])
+            with torch.no_grad(), self._fabric.autocast():
+                return run_steps(self._steps[: self._frozen], self._sam.preprocess(pixels))
+
+        if self._cache is None:
+            return compute()
+        return self._fabric.to_device(self._cache(name, compute))
+
+    def _trained_output(self, x: Tensor) -> Tensor:
+        with self._fabric.autocast():
+            # The decoders begin from float32, as in validation.
+            return run_steps(self._steps[self._frozen :], x).float()
 
     def _ais_loss(self, embeddings: Tensor, crop: Crop) -> Tensor:
         decoder: Any = self._sam.ais_decoder

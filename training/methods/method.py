@@ -22,7 +22,7 @@ from samzoo.runtime.formats.four_bit import Quantization
 from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 from samzoo.runtime.formats.shapes import is_statistic
 
-from .blocks import InBlocks, chosen_blocks
+from .blocks import InBlocks, block_names, chosen_blocks
 from .checks import SECTION
 from .selective import Trainable
 
@@ -127,6 +127,23 @@ class Method(Generic[S]):
             return settings
         blocks = chosen_blocks(architecture.image_encoder, settings.blocks)
         return dataclasses.replace(settings, blocks=tuple(blocks))
+
+    def frozen_share(self, settings: S, architecture: Architecture) -> float:
+        """Return the part of the encoder's blocks before the first one that trains, 0 to 1.
+
+        Args:
+            settings: This method's settings.
+            architecture: The base's networks.
+
+        Raises:
+            FormatError: The encoder lacks one of the blocks.
+        """
+        if self.frozen:
+            return 1.0
+        settings = self.resolved(settings, architecture)
+        if not isinstance(settings, InBlocks) or not isinstance(settings.blocks, tuple):
+            return 0.0
+        return settings.blocks[0] / len(block_names(architecture.image_encoder))
 
     def quantization(self, settings: S) -> Quantization | None:
         """Return how the base was rounded in training; None if it was not."""

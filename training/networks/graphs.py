@@ -199,11 +199,21 @@ class MaskDecoderGraph(nn.Module):
 
 
 class TorchNetworks:
-    """The networks of ``samzoo.runtime``, computed in torch by a ``Sam`` that is being trained."""
+    """The networks of ``samzoo.runtime``, computed in torch by a ``Sam`` that is being trained.
+
+    Args:
+        sam: The networks.
+        autocast: Context in which they compute.
+        encode: Replaces the encoder graph.
+    """
 
     def __init__(
-        self, sam: Sam, autocast: Callable[[], AbstractContextManager[None]] = nullcontext
+        self,
+        sam: Sam,
+        autocast: Callable[[], AbstractContextManager[None]] = nullcontext,
+        encode: Callable[[Array], Float4D] | None = None,
     ) -> None:
+        self._own_encode = encode
         self._autocast = autocast
         self._encoder = EncoderGraph(sam)
         self._mask_decoder = MaskDecoderGraph(sam)
@@ -214,6 +224,8 @@ class TorchNetworks:
     @torch.inference_mode()
     def encode(self, image: Array) -> Float4D:
         """See ``samzoo.runtime.engine.networks.Networks``."""
+        if self._own_encode is not None:
+            return self._own_encode(image)
         with self._autocast():
             return _array(self._encoder(self._tensor(image)))
 

@@ -393,16 +393,18 @@ def test_a_checkpoint_from_before_the_corrections_is_not_the_best(train, monkeyp
 
 @pytest.fixture
 def encoded(monkeypatch):
-    """Counts the encoder's passes."""
-    from segment_anything.modeling.image_encoder import PatchEmbed
+    """Counts the passes of the ViT's first block, as training computes it: with gradient or not."""
+    from samzoo.training.encoders import vit
 
-    calls, forward = [], PatchEmbed.forward
+    calls: list[bool] = []
+    block = vit._block
 
-    def count(self, x):
-        calls.append(torch.is_grad_enabled())
-        return forward(self, x)
+    def count(module, x):
+        if module.window_size:  # the other one is global
+            calls.append(torch.is_grad_enabled())
+        return block(module, x)
 
-    monkeypatch.setattr(PatchEmbed, "forward", count)
+    monkeypatch.setattr(vit, "_block", count)
     return calls
 
 
@@ -415,7 +417,7 @@ def test_a_step_passes_the_encoder_once_for_both_objectives(train, encoded, meth
 
 
 def test_a_frozen_encoder_sees_each_distinct_crop_once(train, encoded, tmp_path):
-    folder = tmp_path / "run" / "embeddings"
+    folder = tmp_path / "run" / "cache"
     counts, files = [], []
 
     def report(status):
@@ -435,7 +437,10 @@ def test_a_frozen_encoder_sees_each_distinct_crop_once(train, encoded, tmp_path)
 @pytest.mark.parametrize("ema_decay", [0.0, 0.9])
 def test_an_encoder_stops_learning_when_it_shall(train, encoded, runs, tmp_path, ema_decay):
     """From then on it is its average, sees each crop once and without gradient."""
-    settings = {"freeze_encoder_after": 0.1, "steps_per_epoch": 15, "augmentation": "none"}
+    settings: dict[str, Any] = {
+        "freeze_encoder_after": 0.1, "steps_per_epoch": 15, "augmentation": "none",
+        "cached_crops": 2,
+    }  # fmt: skip
     seen, found = [], []
     step = Run.step
 
@@ -460,6 +465,60 @@ def test_an_encoder_stops_learning_when_it_shall(train, encoded, runs, tmp_path,
     for name, value in run.average.values.items():
         if name.startswith("image_encoder."):
             assert torch.equal(value, run.learner.weights[name])
+
+
+@pytest.fixture
+def block_passes(monkeypatch):
+    """Counts how often each block of the ViT computes."""
+    from samzoo.training.encoders import vit
+
+    calls: dict[int, int] = {}
+    block = vit._block
+
+    def count(module, x):
+        calls[id(module)] = calls.get(id(module), 0) + 1
+        return block(module, x)
+
+    monkeypatch.setattr(vit, "_block", count)
+    return calls
+
+
+def test_a_late_method_computes_what_is_frozen_once_for_each_crop_and_validation_image(
+    train, block_passes, runs
+):
+    train(method="late_full", steps_per_epoch=8, augmentation="none", cached_crops=1)
+    (run,) = runs
+    first, last = (block_passes[id(block)] for block in run.sam.image_encoder.blocks)
+    crops = run.learner._sampler.n_fixed
+    assert crops == 4
+    # One validation image, and the last block of each step and of each of two validations.
+    assert first == crops + 1
+    assert last == 2 * 8 + 2
+
+
+def test_without_the_cache_windows_lie_anywhere_and_nothing_frozen_keeps_a_graph(
+    train, encoded, tmp_path
+):
+    def report(status):
+        assert not (tmp_path / "run" / "cache").exists()
+
+    train(method="late_full", steps_per_epoch=4, epochs=1, cached_crops=0, report=report)
+    assert len(encoded) == 4
+    assert not any(encoded)
+
+
+def test_cached_and_computed_steps_differ_by_the_rounding_of_what_is_stored(train, runs):
+    """And the crops of both are the same: what is fixed is drawn."""
+    for output, crops in (("a", 8), ("b", 0)):
+        train(output, method="late_full", epochs=1, cached_crops=crops)
+    cached, computed = runs
+    crop = cached.learner._sampler.draw()
+    with torch.no_grad():
+        found = cached.learner._frozen_output(crop.image, "a")
+        expected = computed.learner._frozen_output(crop.image, "a")
+    error = (found - expected).abs()
+    assert float(error.max()) > 0
+    assert float((error / expected.abs().clamp(min=2.0**-14)).max()) <= 2.0**-11
 
 
 def test_batch_norm_keeps_its_statistics(train, runs, bases):
@@ -576,6 +635,13 @@ RUNS: dict[str, dict[str, Any]] = {
     "frozen encoder, cosine": {"method": "freeze_encoder", "scheduler": "cosine"},
     "lora, frozen on the way": {
         "method": "lora", "freeze_encoder_after": 0.3, "ema_decay": 0.9, "augmentation": "none",
+    },
+    "late full, cached": {
+        "method": "late_full", "cached_crops": 2, "intensity_jitter": 0.3, "ema_decay": 0.9,
+        "augmentation": "dihedral",
+    },
+    "late lora, bfloat16, cached": {
+        "method": "late_lora", "base": "tiny_vit", "precision": "bf16-mixed",
     },
     "full, no decoder": {
         "method": "full", "ais_decoder": None, "validation_tasks": ("point",), "mask_prob": 1.0,

@@ -52,6 +52,8 @@ def test_the_presets_are_ready_for_every_method(check):
         ({"n_sub_iteration": 1, "learned_rounds": 1}, "learned_rounds: found 1, but n_sub_iter"),
         ({"n_sub_iteration": 1, "corrections_after": 0.4}, "corrections_after: found 0.4, but"),
         ({"n_sub_iteration": 1, "mask_prob": 1.0}, "mask_prob: found 1.0, but n_sub_iteration"),
+        ({"method": "lora", "cached_crops": 4}, "found 4, but the method lora trains"),
+        ({"method": "bias", "cached_crops": 0}, "found 0, but the method bias trains"),
         ({"n_sub_iteration": 3, "learned_rounds": 4}, "learned_rounds: found 4, allowed are 0 to"),
         ({"ais_decoder": UnetrDecoderConfig()}, "has its own AIS decoder, which training cont"),
     ],
@@ -59,6 +61,16 @@ def test_the_presets_are_ready_for_every_method(check):
 def test_a_setting_that_this_run_would_not_use_is_refused(check, changes, message):
     with pytest.raises(InputError, match=message):
         check(**changes)
+
+
+@pytest.mark.torch
+def test_cached_crops_are_used_by_methods_that_begin_late_or_stop_early(check):
+    pytest.importorskip("torch")
+    pytest.importorskip("lightning_fabric")
+    for method in ("late_lora", "late_full", "freeze_encoder"):
+        check(method=method, cached_crops=4)
+    check(method="lora", cached_crops=4, hyperparameters={"blocks": [1]})
+    check(method="lora", cached_crops=4, freeze_encoder_after=0.5)
 
 
 @pytest.mark.torch

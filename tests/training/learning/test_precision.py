@@ -132,7 +132,7 @@ def test_training_and_validation_compute_the_same_embeddings(tmp_path, monkeypat
     (run,) = runs
     crop = run.learner._sampler.draw()
     with torch.no_grad():
-        ours = run.learner._encode(crop).numpy()
+        ours = run.learner._trained_output(run.learner._frozen_output(crop.image, "")).numpy()
     theirs = TorchNetworks(run.sam, autocast=run.fabric.autocast).encode(crop.image)
     assert ours.dtype == theirs.dtype == "float32"
     assert (ours == theirs).all()
