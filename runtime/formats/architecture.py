@@ -13,7 +13,7 @@ from samzoo.runtime.errors import FormatError
 from samzoo.runtime.formats.families.encoder import EncoderConfig, check_positive
 from samzoo.runtime.formats.families.table import config_classes
 
-from .fields import KINDS
+from .fields import IF_SET, KINDS
 
 AIS_CHANNELS = ("foreground", "center_distances", "boundary_distances")
 """Channel order of the AIS decoder's output; boundary distances are inverted (1 at the border)."""
@@ -33,6 +33,10 @@ class MaskDecoderConfig:
     ``point_output`` says which mask answers a single point: ``multimask`` takes the best of the
     three by predicted IoU, since SAM's points are ambiguous; ``single`` takes the first output, as
     for all other prompts, for a model finetuned on one kind of object.
+
+    ``layer_norm_eps`` is what the LayerNorms of the transformer's layers add to the variance: 1e-5
+    in segment-anything, 1e-6 by default in Hugging Face's ``SamModel``. Weights do not show it. The
+    norm after the last layer has 1e-5 in both (transformers 5.23.0, ``modeling_sam.py``).
     """
 
     mask_in_chans: int = 16
@@ -43,6 +47,14 @@ class MaskDecoderConfig:
     iou_head_depth: int = 3
     iou_head_hidden_dim: int = 256
     point_output: Literal["multimask", "single"] = "multimask"
+    layer_norm_eps: float = field(default=1e-5, metadata={IF_SET: True})
+
+    def __post_init__(self) -> None:
+        if not 0 < self.layer_norm_eps < 1:
+            raise FormatError(
+                f"mask_decoder.layer_norm_eps: must lie between 0 and 1, found "
+                f"{self.layer_norm_eps}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,11 @@ KINDS = "kinds"
 may have, for a field whose type is their base class."""
 
 
+IF_SET = "if set"
+"""Key in the metadata of a dataclass's field: it is written only where it differs from its default,
+so that files without it stay as they are and older versions read them."""
+
+
 def check_format(value: Mapping[str, Any], name: str, version: int, *, where: str) -> None:
     """Check the ``format`` field of a config or manifest.
 
@@ -42,7 +47,11 @@ def check_format(value: Mapping[str, Any], name: str, version: int, *, where: st
 def to_json(value: Any) -> Any:
     """Turn (nested) dataclasses into JSON values; tuples become lists."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {
+            f.name: to_json(getattr(value, f.name))
+            for f in dataclasses.fields(value)
+            if IF_SET not in f.metadata or getattr(value, f.name) != f.default
+        }
     if isinstance(value, Mapping):
         return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -137,7 +137,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str,
 PADDING = b"\xef\xbb\xbf \t\r\n"
 """Bytes that may stand before a text: UTF-8's mark of the byte order, and white space."""
 
-_HTML = (b"<!doctype html", b"<html", b"<head", b"<body", b"<script")
+_HTML = (b"<!doctype html", b"<html", b"<head", b"<body", b"<script", b"<!--")
 
 
 def is_web_page(start: bytes) -> bool:

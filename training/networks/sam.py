@@ -133,14 +133,18 @@ class Sam(nn.Module):
 
 def _mask_decoder(architecture: Architecture) -> MaskDecoder:
     config = architecture.mask_decoder
+    transformer = TwoWayTransformer(
+        depth=config.transformer_depth,
+        embedding_dim=EMBEDDING_CHANNELS,
+        mlp_dim=config.transformer_mlp_dim,
+        num_heads=config.transformer_num_heads,
+    )
+    for module in transformer.layers.modules():
+        if isinstance(module, nn.LayerNorm):
+            module.eps = config.layer_norm_eps
     return MaskDecoder(
         num_multimask_outputs=config.num_multimask_outputs,
-        transformer=TwoWayTransformer(
-            depth=config.transformer_depth,
-            embedding_dim=EMBEDDING_CHANNELS,
-            mlp_dim=config.transformer_mlp_dim,
-            num_heads=config.transformer_num_heads,
-        ),
+        transformer=transformer,
         transformer_dim=EMBEDDING_CHANNELS,
         iou_head_depth=config.iou_head_depth,
         iou_head_hidden_dim=config.iou_head_hidden_dim,

@@ -15,6 +15,7 @@ from typing import Any
 
 from samzoo.runtime.errors import FormatError, InputError, MissingDependencyError, shown
 from samzoo.runtime.formats.architecture import Architecture
+from samzoo.runtime.formats.arrays import Tensors
 from samzoo.runtime.formats.config import ModelConfig, Preprocessing
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.formats.families.table import family_of
@@ -26,7 +27,8 @@ from samzoo.runtime.formats.shapes import tensor_shapes
 from samzoo.runtime.formats.tensor_files import check_names
 
 from .base import Base
-from .detection import architecture_of, preprocessing_of
+from .detection import STATISTICS, architecture_of, preprocessing_of, with_statistics
+from .huggingface import EPS_OF_HUGGINGFACE
 from .known import KNOWN, LITE_MEDSAM, describe
 from .reading import Checkpoint, read_checkpoint
 from .resizing import resized
@@ -96,6 +98,7 @@ def convert(
     read = read_checkpoint(checkpoint, decoder=decoder, key=key)
     where, tensors = str(read.file), read.weights
     _refuse_other_networks(tensors, where=where)
+    buffers = {name: tensors.pop(name) for name in STATISTICS if name in tensors}
     architecture = _architecture(read)
     marks = family_of(architecture.image_encoder).unused_marks
     unused = tuple(f"{ENCODER_PREFIX}{mark}" for mark in marks)
@@ -104,6 +107,7 @@ def convert(
         del tensors[name]
         logger.info("%s: dropped the unused tensor %s", where, name)
     check_shapes(tensors, architecture, where=where)
+    _refuse_zeros(tensors, where=where)
     digest = weights_digest(tensors)
     described = dict(source or {})
     if decoder is not None:
@@ -114,7 +118,7 @@ def convert(
         described["files"] = {part.name: sha256_of(part) for part in read.shards}
     config = ModelConfig(
         architecture=architecture,
-        preprocessing=_preprocessing(read, architecture),
+        preprocessing=with_statistics(_preprocessing(read, architecture), buffers, where=where),
         weights_digest=digest,
         source=_source(read.file, digest, dropped, described),
     )
@@ -169,11 +173,16 @@ def _source(
 
 def _architecture(read: Checkpoint) -> Architecture:
     architecture = architecture_of(read.weights, where=str(read.file))
-    if read.folder is None:
-        return architecture
-    mask_decoder = dataclasses.replace(
-        architecture.mask_decoder, transformer_num_heads=read.folder.transformer_num_heads
-    )
+    mask_decoder = architecture.mask_decoder
+    if read.folder is not None:
+        read.folder.check(architecture)
+        mask_decoder = dataclasses.replace(
+            mask_decoder,
+            transformer_num_heads=read.folder.transformer_num_heads,
+            layer_norm_eps=read.folder.layer_norm_eps,
+        )
+    elif read.is_huggingface:
+        mask_decoder = dataclasses.replace(mask_decoder, layer_norm_eps=EPS_OF_HUGGINGFACE)
     return dataclasses.replace(architecture, mask_decoder=mask_decoder)
 
 
@@ -197,6 +206,24 @@ def _refuse_other_networks(names: Iterable[str], *, where: str) -> None:
         raise FormatError(
             f"{where}: holds only micro-sam's AIS decoder; convert the checkpoint with its image "
             "encoder, and pass this file with --decoder"
+        )
+
+
+def _refuse_zeros(tensors: Tensors, *, where: str) -> None:
+    """Refuse weights that are nothing but zeros.
+
+    Download tools reserve the whole file in advance, so that a half download can have the right
+    size. Neither training nor initialisation leaves the matrix of a layer at zero.
+    """
+    zeros = [
+        name for name, value in tensors.items()
+        if name.endswith(".weight") and value.ndim > 1 and not value.any()
+    ]  # fmt: skip
+    if zeros:
+        raise FormatError(
+            f"{where}: {len(zeros)} of its {len(tensors)} tensors are nothing but zeros, such as "
+            f"{shown(zeros[0])}; this is a broken download, or a network that was never trained. "
+            "Delete the file and fetch it again"
         )
 
 

@@ -10,8 +10,12 @@ uses the published models' constant. How an encoder is read stands with its fami
 
 from __future__ import annotations
 
+import dataclasses
+import logging
 from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from samzoo.runtime.errors import FormatError, shown
 from samzoo.runtime.formats.architecture import (
@@ -28,6 +32,14 @@ from samzoo.runtime.formats.families.encoder import EncoderConfig
 from samzoo.runtime.formats.families.shape_reading import ShapeReader
 from samzoo.runtime.formats.families.table import FAMILIES, family_of
 from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
+
+logger = logging.getLogger(__name__)
+
+STATISTICS = ("pixel_mean", "pixel_std")
+"""Names of the buffers with pixel statistics. Source: segment-anything, ``sam.py``."""
+
+TOLERANCE = 5e-3
+"""Relative; bfloat16 rounds 123.675 to 123.5 (own choice)."""
 
 TRANSFORMER_HEADS = 8
 """Heads of the mask decoder's attention. Source: segment-anything, ``build_sam.py``; the shapes
@@ -86,6 +98,49 @@ def preprocessing_of(architecture: Architecture) -> Preprocessing:
     if isinstance(architecture.ais_decoder, UnetrDecoderConfig):
         return Preprocessing(intensity="min_max")
     return Preprocessing()
+
+
+def with_statistics(
+    preprocessing: Preprocessing, buffers: Mapping[str, Any], *, where: str
+) -> Preprocessing:
+    """Take the pixel statistics that a file has among its tensors.
+
+    segment-anything does not save its buffers ``pixel_mean`` and ``pixel_std``; code derived from
+    it may. Numbers up to 1 belong to images in 0..1 and are multiplied by 255.
+
+    Args:
+        preprocessing: What to use where the file says nothing.
+        buffers: Those of ``STATISTICS`` that the file has, three values each.
+        where: The file, for messages.
+
+    Raises:
+        FormatError: Not three values each, or a standard deviation that is not positive.
+    """
+    if not buffers:
+        return preprocessing
+    for name, value in buffers.items():
+        if value.size != 3:
+            raise FormatError(f"{where}: tensor {name!r}: expected 3 values, found {value.size}")
+    plain = {name: np.ravel(buffers.get(name, getattr(preprocessing, name))) for name in STATISTICS}
+    if "pixel_std" in buffers and max(np.abs(np.concatenate([*plain.values()]))) <= 1:
+        plain = {name: value * 255 for name, value in plain.items()}
+    known = (preprocessing, Preprocessing())
+    for each in known:
+        if all(np.allclose(plain[n], getattr(each, n), rtol=TOLERANCE) for n in STATISTICS):
+            return dataclasses.replace(
+                preprocessing, pixel_mean=each.pixel_mean, pixel_std=each.pixel_std
+            )
+    if min(plain["pixel_std"]) <= 0:
+        raise FormatError(f"{where}: tensor 'pixel_std': expected positive values")
+    mean, std = (tuple(round(float(v), 6) for v in plain[name]) for name in STATISTICS)
+    logger.warning(
+        "%s: has its own pixel statistics, mean %s and standard deviation %s for images in 0..255; "
+        "the base uses them. If the training did not use them, change them in the base's "
+        "config.json", where, mean, std,
+    )  # fmt: skip
+    return dataclasses.replace(
+        preprocessing, pixel_mean=(mean[0], mean[1], mean[2]), pixel_std=(std[0], std[1], std[2])
+    )
 
 
 def _supported() -> str:

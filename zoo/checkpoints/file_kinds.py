@@ -24,11 +24,13 @@ START_BYTES = 4096
 MAX_HEADER_BYTES = 100_000_000
 """Longest header of a safetensors file. Source: safetensors, ``tensor.rs``."""
 
+MADE_FROM = "take the checkpoint it was made from"
+
 STARTS: tuple[tuple[bytes, str, str], ...] = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras and TensorFlow write weights (StarDist's "
      "weights_best.h5 is one)", "samzoo reads SAMs in PyTorch or safetensors files"),
-    (b"GGUF", "a GGUF file of llama.cpp or sam.cpp", "take the checkpoint it was made from"),
-    (b"lmgg", "a GGML file", "take the checkpoint it was made from"),
+    (b"GGUF", "a GGUF file of llama.cpp or sam.cpp", MADE_FROM),
+    (b"lmgg", "a GGML file", MADE_FROM),
     (b"\x93NUMPY", "a NumPy array", "pass a PyTorch or safetensors file with a whole SAM"),
     (b"\x1f\x8b", "a gzip archive", "unpack it, and convert the checkpoint in it"),
     (b"BZh", "a bzip2 archive", "unpack it, and convert the checkpoint in it"),
@@ -37,8 +39,8 @@ STARTS: tuple[tuple[bytes, str, str], ...] = (
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it, and convert the checkpoint in it"),
     (b"Rar!", "a RAR archive", "unpack it, and convert the checkpoint in it"),
     (b"PK\x05\x06", "an empty zip archive", "fetch the file again"),
-    (b"ptrt", "a TensorRT engine", "take the checkpoint it was made from"),
-    (b"ftrt", "a TensorRT engine", "take the checkpoint it was made from"),
+    (b"ptrt", "a TensorRT engine", MADE_FROM),
+    (b"ftrt", "a TensorRT engine", MADE_FROM),
     (b"\x89PNG", "a PNG image", "pass the checkpoint file"),
     (b"\xff\xd8\xff", "a JPEG image", "pass the checkpoint file"),
     (b"II*\x00", "a TIFF image", "pass the checkpoint file"),
@@ -56,6 +58,14 @@ FOLDER_MARKS = (
     ("Manifest.json", "is a Core ML package, whose weights have lost their names; take the "
      "checkpoint it was made from"),
     ("plans.json", "is a model of nnU-Net, which is no SAM"),
+    ("coremldata.bin", "is a compiled Core ML model, whose weights have lost their names; take the "
+     "checkpoint it was made from"),
+    ("zero_to_fp32.py", "is a checkpoint of DeepSpeed in parts; in it run python zero_to_fp32.py . "
+     "OUT, and convert what it writes"),
+    (".metadata", "is a checkpoint of FSDP in parts; run python -m "
+     "torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER OUT.pth, and convert OUT.pth"),
+    ("data.pkl", "is an unpacked PyTorch file, as macOS and browsers unpack downloads; fetch the "
+     "file again without unpacking, or pack it in the folder above: zip -0 -r OUT.pth FOLDER"),
 )  # fmt: skip
 """Files that show what a folder is, and what to say."""
 
@@ -92,12 +102,22 @@ def _kind_of(path: Path, start: bytes, size: int) -> tuple[str, str]:
     if is_web_page(start):
         return f"a web page of {size} bytes, often an error or a login", FETCH_AGAIN
     text = start.lstrip(PADDING).lower()
+    if b"<net name=" in text:
+        return "an OpenVINO model, whose weights have lost their names", MADE_FROM
     if text.startswith((b"<?xml", b"<error")):
         return f"an XML text of {size} bytes, often a server's error message", FETCH_AGAIN
     if text.startswith((b"{", b"[")) and b"\x00" not in start:
         return _json_kind(path, size)
+    if start[4:8] == b"ORTM":
+        return "an onnxruntime model, whose weights have lost their names", MADE_FROM
     if start[4:8] == b"TFL3":
-        return "a TensorFlow Lite model", "take the checkpoint it was made from"
+        return "a TensorFlow Lite model", MADE_FROM
+    if path.suffix == ".mlmodel":
+        return "a Core ML model, whose weights have lost their names", MADE_FROM
+    if path.suffix == ".msgpack":
+        return "a file of Flax", "samzoo reads SAMs in PyTorch or safetensors files"
+    if path.suffix == ".distcp":
+        return "a part of a checkpoint of FSDP", "pass its folder, to be told what to do"
     if start[257:262] == b"ustar":
         return "a tar archive", "unpack it, and convert the checkpoint in it"
     if _is_protobuf(start):
@@ -109,7 +129,24 @@ def _kind_of(path: Path, start: bytes, size: int) -> tuple[str, str]:
         )
     if start and not any(start):
         return f"nothing but zeros at its start ({size} bytes), a broken download", "fetch it again"
+    line = _first_line(start)
+    if line:
+        return (
+            f"a text of {size} bytes, {shown(line, limit=60)}",
+            "pass the checkpoint; if it should be one, fetch it again, in a browser if the page "
+            "asks to sign in",
+        )
     return "", ""
+
+
+def _first_line(start: bytes) -> str:
+    """Return the first line of a text; empty if the bytes are no text."""
+    encoding = "utf-16" if start.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
+    # The last bytes may be half a character.
+    text = start.decode(encoding, errors="ignore" if len(start) == START_BYTES else "replace")
+    if not all(char.isprintable() or char in "\t\r\n\f" for char in text) or "\ufffd" in text:
+        return ""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
 def _json_kind(path: Path, size: int) -> tuple[str, str]:
@@ -125,14 +162,34 @@ def _is_protobuf(start: bytes) -> bool:
     return len(start) > 3 and start[0] == 8 and start[1] <= 32 and start[2] in b"\x12\x1a\x22:B"
 
 
-def described_folder(folder: Path) -> str:
-    """Say what a folder is that is no ``SamModel``, and what to do."""
+def refuse_other_folder(folder: Path) -> None:
+    """Refuse a folder that is no ``SamModel`` and whose files say what it is.
+
+    Raises:
+        FormatError: The message says what the folder is, and what to do.
+    """
     for name, sentence in FOLDER_MARKS:
         if (folder / name).exists():
-            return sentence
+            raise FormatError(f"{folder}: {sentence}")
+
+
+def missing_file(path: Path) -> str:
+    """Say why there is no file at a path."""
+    if re.match(r"https?:/", str(path)):
+        return "is an address; download the file, and pass its path"
+    if path.is_symlink():
+        return f"is a link to {path.readlink()}, which does not exist; fetch the file again"
+    if path.exists():
+        return "is not a file"
+    return "no such file"
+
+
+def described_folder(folder: Path) -> str:
+    """Say what a folder without a single checkpoint is, and what to do."""
     files = sorted(
         path for path in folder.glob("*")
         if path.suffix in (".pth", ".pt", ".ckpt", ".bin", ".safetensors")
+        and path.name not in ("optimizer.bin", "scheduler.bin", "optimizer.pt", "scheduler.pt")
     )  # fmt: skip
     advice = f"such as {files[0]}" if files else "if there is one"
     return (
@@ -201,7 +258,7 @@ def check_safetensors_size(path: Path, size: int) -> None:
     with path.open("rb") as file:
         first = file.read(8)
         length = int.from_bytes(first, "little")
-        if len(first) < 8 or length > MAX_HEADER_BYTES:
+        if length > MAX_HEADER_BYTES:
             return
         text = file.read(length)
     if len(text) < length:

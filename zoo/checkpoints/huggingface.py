@@ -26,6 +26,9 @@ from .known import MODEL_TYPES, SUPPORTED
 from .shards import INDEX_FILES
 
 MODEL_TYPE = "sam"
+WEIGHTS_FILES = (WEIGHTS_FILE, "pytorch_model.bin")
+"""Names of a file with all weights. Source: transformers 5.23.0, accelerate 1.12."""
+
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 """transformers.js reads the first file, transformers 5 writes the second; either is enough here."""
 
@@ -34,10 +37,30 @@ MAX_RGB = 255.0
 FIXED: dict[str, dict[str, tuple[Any, ...]]] = {
     "vision_config": {"hidden_act": ("gelu",), "layer_norm_eps": (1e-6,), "num_channels": (3,)},
     "prompt_encoder_config": {"hidden_act": ("gelu",), "layer_norm_eps": (1e-6,)},
-    # 1e-6 is Hugging Face's default, 1e-5 what segment-anything computes with.
-    "mask_decoder_config": {"hidden_act": ("relu",), "layer_norm_eps": (1e-5, 1e-6)},
+    "mask_decoder_config": {"hidden_act": ("relu",)},
 }
 """Settings of a config that the weights do not show, with the values that SAM has."""
+
+SHOWN: dict[str, tuple[str, ...]] = {
+    "vision_config": (
+        "global_attn_indexes", "hidden_size", "image_size", "mlp_dim", "num_attention_heads",
+        "num_hidden_layers", "output_channels", "patch_size", "qkv_bias", "use_abs_pos",
+        "use_rel_pos", "window_size",
+    ),
+    "prompt_encoder_config": (
+        "hidden_size", "image_embedding_size", "image_size", "mask_input_channels",
+        "num_point_embeddings", "patch_size",
+    ),
+    "mask_decoder_config": (
+        "attention_downsample_rate", "hidden_size", "iou_head_depth", "iou_head_hidden_dim",
+        "mlp_dim", "num_hidden_layers", "num_multimask_outputs",
+    ),
+}  # fmt: skip
+"""Settings of a config that the weights show, too: both must say the same."""
+
+EPS_OF_HUGGINGFACE = 1e-6
+"""``layer_norm_eps`` of a mask decoder whose config does not give it. Source: transformers 5.23.0,
+``SamMaskDecoderConfig``."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +68,29 @@ class FolderNumbers:
     """The settings of a Hugging Face folder that its weights do not show."""
 
     transformer_num_heads: int
+    layer_norm_eps: float
     preprocessing: Preprocessing | None
+    path: Path
+    config: Mapping[str, Any]
+
+    def check(self, architecture: Architecture) -> None:
+        """Check that the config describes the networks that the weights show.
+
+        Raises:
+            FormatError: The two differ; the message names the first setting.
+            InputError: The image encoder is not a ViT.
+        """
+        expected = config_of(architecture)
+        for section, names in SHOWN.items():
+            given = self.config.get(section) or {}
+            for name in names:
+                wanted = expected[section][name]
+                if given.get(name) is not None and given[name] != wanted:
+                    raise FormatError(
+                        f"{self.path}: {section}.{name}: found {shown(given[name])}, but its "
+                        f"weights are those of {shown(wanted)}; fetch config and weights of one "
+                        "model"
+                    )
 
 
 def is_folder(folder: Path) -> bool:
@@ -91,9 +136,16 @@ def read_folder(folder: Path) -> tuple[Path, FolderNumbers]:
             f"{path}: mask_decoder_config.num_attention_heads: found {shown(heads)}, expected a "
             f"divisor of {EMBEDDING_CHANNELS // 2}"
         )
-    for name in (WEIGHTS_FILE, "pytorch_model.bin", *INDEX_FILES):
+    eps = (config.get("mask_decoder_config") or {}).get("layer_norm_eps", EPS_OF_HUGGINGFACE)
+    if not isinstance(eps, float) or not 0 < eps < 1:
+        raise FormatError(
+            f"{path}: mask_decoder_config.layer_norm_eps: found {shown(eps)}, expected a number "
+            "between 0 and 1"
+        )
+    for name in (*WEIGHTS_FILES, *INDEX_FILES):
         if (folder / name).is_file():
-            return folder / name, FolderNumbers(heads, _read_processor(folder))
+            numbers = FolderNumbers(heads, eps, _read_processor(folder), path, config)
+            return folder / name, numbers
     raise NotFoundError(
         f"{folder}: holds no weights; expected {WEIGHTS_FILE}, or {INDEX_FILES[0]} with its files"
     )
@@ -162,8 +214,7 @@ def config_of(architecture: Architecture) -> dict[str, Any]:
             "hidden_size": EMBEDDING_CHANNELS,
             "iou_head_depth": decoder.iou_head_depth,
             "iou_head_hidden_dim": decoder.iou_head_hidden_dim,
-            # segment-anything's LayerNorms have torch's default, not Hugging Face's 1e-6.
-            "layer_norm_eps": 1e-5,
+            "layer_norm_eps": decoder.layer_norm_eps,
             "mlp_dim": decoder.transformer_mlp_dim,
             "model_type": "sam_mask_decoder",
             "num_attention_heads": decoder.transformer_num_heads,

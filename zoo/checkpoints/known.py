@@ -110,6 +110,17 @@ PEFT = (
     "ADAPTER; or save what merge_and_unload() returns, and convert that"
 )
 
+WHOLE = (
+    "load it into the SAM that it was finetuned from (load_state_dict(..., strict=False)), save "
+    "the state dict of the whole, and convert that"
+)
+ENCODERS = (".image_encoder.", ".vision_encoder.", ".patch_embed.")
+ADAPTERS = (
+    ".lora_A.", ".w_a_000", ".w_a_linear", ".sa_a_000", ".cti_a_000", ".cit_a_000", ".fati_qa",
+    ".deconv1.",
+)  # fmt: skip
+"""Marks of adapters and of AIS decoders, which may hold a part of a SAM."""
+
 OTHER_NETWORKS = (
     OtherNetwork("SAM-HQ with a TinyViT (HQ-SAM light)", (".hf_token.", ".patch_embed.seq.")),
     OtherNetwork("SAM-HQ (HQ-SAM)", (".hf_token.",)),
@@ -147,15 +158,35 @@ OTHER_NETWORKS = (
         remedy="export it with micro_sam.training.export_instance_segmentation_model, and convert "
         "that",
     ),
-    OtherNetwork(
-        "a SAM's image encoder alone", (".image_encoder.neck.0.weight\n",),
-        absent=(".prompt_encoder.", ".mask_decoder."),
-        remedy="convert a checkpoint with image_encoder, prompt_encoder and mask_decoder",
+    OtherNetwork("CellViT, which has its own decoders", (".nuclei_binary_map_decoder.",)),
+    OtherNetwork("GroundingDINO, the detector of Grounded SAM", (".fusion_layers.", ".bert.")),
+    OtherNetwork("a plain ViT, such as one of timm, MAE or DINO",
+                 (".cls_token\n", ".blocks.0.attn.qkv.weight\n")),
+    *(
+        OtherNetwork(name, (encoder,), absent=(*absent, *ADAPTERS), remedy=WHOLE)
+        for encoder in (
+            ".image_encoder.neck.0.weight\n", ".vision_encoder.neck.conv1.weight\n"
+        )
+        for name, absent in (
+            ("a SAM's image encoder alone", (".prompt_encoder.", ".mask_decoder.")),
+            ("a SAM without its mask decoder", (".mask_decoder.",)),
+            ("a SAM without its prompt encoder", (".prompt_encoder.",)),
+        )
     ),
     OtherNetwork(
         "a SAM's image encoder alone", (".patch_embed.proj.weight\n", ".neck.0.weight\n"),
-        absent=(".image_encoder.", ".encoder."),
-        remedy="convert a checkpoint with image_encoder, prompt_encoder and mask_decoder",
+        absent=(".image_encoder.", *ADAPTERS), remedy=WHOLE,
+    ),
+    OtherNetwork(
+        "a SAM's image encoder alone",
+        (".patch_embed.projection.weight\n", ".neck.conv1.weight\n"),
+        absent=(".vision_encoder.", *ADAPTERS), remedy=WHOLE,
+    ),
+    *(
+        OtherNetwork("a SAM's mask decoder without its image encoder", (mark,),
+                     absent=(*ENCODERS, *ADAPTERS), remedy=WHOLE)
+        for mark in (".mask_decoder.mask_tokens.weight\n", ".mask_decoder.iou_token.weight\n",
+                     "\n.mask_tokens.weight\n")
     ),
 )  # fmt: skip
 """The first row that fits is the answer."""
@@ -169,12 +200,17 @@ CLASSES = (
     ("mobile_sam.", "a whole MobileSAM and not its state dict; save model.state_dict(), and "
      "convert that"),
     ("numpy.", "a file of NumPy arrays; save tensors (torch.from_numpy)"),
+    ("torch._utils._rebuild_qtensor", "a quantized tensor; save the weights as floats"),
+    ("torch._utils._rebuild_sparse_tensor", "a sparse tensor; save it dense (to_dense())"),
+    ("torch._utils._rebuild_tensor_v3", "a tensor of a dtype that SAM's weights do not have, such "
+     "as float8; save the weights as floats"),
     ("peft.", "a whole model of peft; save it with save_pretrained(DIR), and read it: samzoo "
      "adapter read DIR --base BASE -o ADAPTER"),
 )  # fmt: skip
 """Starts of the names of pickled classes, and what a file with such an object is."""
 
 MODEL_TYPES = {
+    "sam_vision_model": "a SAM's image encoder alone",
     "sam_hq": "SAM-HQ (HQ-SAM)",
     "sam2": SAM_2,
     "sam2_video": SAM_2,
@@ -198,7 +234,7 @@ def refuse_other_networks(names: Collection[str], *, where: str) -> None:
     Raises:
         FormatError: The names are those of another network; the message says which.
     """
-    text = "\n".join(f".{name}" for name in names) + "\n"
+    text = "".join(f"\n.{name}" for name in names) + "\n"
     for network in OTHER_NETWORKS:
         if network.describes(text):
             raise FormatError(f"{where}: holds {network.name}; {network.remedy}")

@@ -24,13 +24,15 @@ from .file_kinds import (
     START_BYTES,
     check_safetensors_size,
     described_folder,
+    missing_file,
     refuse_other_file,
+    refuse_other_folder,
 )
-from .huggingface import FolderNumbers, is_folder, read_folder
+from .huggingface import WEIGHTS_FILES, FolderNumbers, is_folder, read_folder
 from .huggingface_names import from_huggingface, is_huggingface
 from .known import described_class, refuse_other_networks
 from .pickle_machine import Placeholder
-from .shards import Shards, is_index, read_index, refuse_lone_shard
+from .shards import INDEX_FILES, Shards, is_index, read_index, refuse_lone_shard
 from .state_dicts import (
     DECODER_STATE,
     MODEL_STATE,
@@ -73,12 +75,14 @@ class Checkpoint:
             those of the AIS decoder under ``ais_decoder.``.
         folder: Further settings of a Hugging Face folder; None for a file.
         shards: The files with the weights, if ``file`` is the index of several.
+        is_huggingface: The file had Hugging Face's names.
     """
 
     file: Path
     weights: Tensors
     folder: FolderNumbers | None
     shards: tuple[Path, ...] = ()
+    is_huggingface: bool = False
 
 
 def read_checkpoint(
@@ -104,9 +108,7 @@ def read_checkpoint(
     """
     file, folder = path, None
     if path.is_dir():
-        if not is_folder(path):
-            raise FormatError(f"{path}: {described_folder(path)}")
-        file, folder = read_folder(path)
+        file, folder = read_folder(path) if is_folder(path) else (_in_folder(path), None)
     found = read_state_dicts(file, key=key)
     ais: Mapping[str, Any] = found.decoder
     if decoder is not None:
@@ -116,7 +118,7 @@ def read_checkpoint(
     named = {**found.model, **{f"{AIS_DECODER_PREFIX}{name}": value for name, value in ais.items()}}
     weights = as_weights(named, where=str(file))
     parts = read_index(file, max_bytes=MAX_CHECKPOINT_BYTES).files if is_index(file) else ()
-    return Checkpoint(file, weights, folder, parts)
+    return Checkpoint(file, weights, folder, parts, found.is_huggingface)
 
 
 def read_state_dicts(
@@ -156,10 +158,11 @@ def read_state_dicts(
     read = load({f"{kind}/{n}": t for kind, state in states.items() for n, t in state.items()})
     model: Mapping[str, Any] = {n: read[f"{MODEL_STATE}/{n}"] for n in states[MODEL_STATE]}
     decoder = {n: read[f"{DECODER_STATE}/{n}"] for n in states[DECODER_STATE]}
-    if is_huggingface(model):
+    huggingface = is_huggingface(model)
+    if huggingface:
         model = from_huggingface(model, where=str(path))
     decoder = {n: v for n, v in decoder.items() if not n.startswith(ENCODER_OF_DECODER)}
-    return StateDicts(dict(model), decoder)
+    return StateDicts(dict(model), decoder, huggingface)
 
 
 def read_flat(path: Path) -> Tensors:
@@ -263,7 +266,7 @@ def _start_of(path: Path) -> tuple[bytes, int]:
     if path.is_dir():
         raise FormatError(f"{path}: is a folder; pass the checkpoint file in it")
     if not path.is_file():
-        raise NotFoundError(f"{path}: no such file")
+        raise NotFoundError(f"{path}: {missing_file(path)}")
     size = path.stat().st_size
     if size == 0:
         raise FormatError(f"{path}: is empty: found 0 bytes; fetch the file again")
@@ -274,6 +277,15 @@ def _start_of(path: Path) -> tuple[bytes, int]:
             return file.read(START_BYTES), size
     except OSError as error:
         raise StorageError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _in_folder(folder: Path) -> Path:
+    """Find the weights in a folder without a config, such as accelerate's ``save_state`` writes."""
+    refuse_other_folder(folder)
+    found = [folder / name for name in (*WEIGHTS_FILES, *INDEX_FILES) if (folder / name).is_file()]
+    if len(found) != 1:
+        raise FormatError(f"{folder}: {described_folder(folder)}")
+    return found[0]
 
 
 def _separate_decoder(path: Path) -> Tensors:
@@ -336,6 +348,8 @@ def _tensors(items: Mapping[Any, Any], path: Path, *, where: str) -> dict[str, A
 def _refused(value: object, path: Path, *, where: str = "") -> FormatError:
     if isinstance(value, Placeholder):
         kind = described_class(value.name)
+        if value.name.startswith("torch._utils."):
+            return FormatError(f"{path}: {where}holds {kind or shown(value.name)}")
         told = f"; it is {kind}" if kind else ""
         return FormatError(
             f"{path}: {where}needs {shown(value.name)}, which is neither a tensor nor a plain "

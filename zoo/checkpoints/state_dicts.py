@@ -37,6 +37,10 @@ INNER_WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_modu
 
 NETWORKS = ("image_encoder", "vision_encoder", "prompt_encoder", "mask_decoder")
 
+PARTS = (*NETWORKS, "ais_decoder", "shared_image_embedding", "pixel_mean", "pixel_std")
+"""First parts of the names in a SAM's state dict: by segment-anything's names (its buffers of pixel
+statistics too, which some finetuning code saves), Hugging Face's and ours."""
+
 OUTER_WRAPPERS = ("module", "model", "net", "network", "sam", "sam_model", *INNER_WRAPPERS)
 """Prefixes to strip where there is no anchor: in adapters and AIS decoders, which are not a whole
 SAM. Source: torch, Lightning, micro-sam, MONAI."""
@@ -75,10 +79,12 @@ class StateDicts:
     Attributes:
         model: A SAM's tensors, or those of an adapter or a decoder.
         decoder: The AIS decoder's tensors, by torch-em's names; empty if there are none.
+        is_huggingface: The file had Hugging Face's names.
     """
 
     model: Mapping[str, Any]
     decoder: Mapping[str, Any]
+    is_huggingface: bool = False
 
 
 def groups_of(value: object, path: Path) -> list[Group]:
@@ -131,8 +137,18 @@ def choose(
     """
     groups = [Group(group.path, _unwrapped(group, path)) for group in groups]
     sams = [each for each in _sams(groups) if _under(f"{each[0].path}{each[1]}", key)]
+    if not sams:  # perhaps each of its networks has a dict of its own
+        joined = _joined(groups)
+        sams = [each for each in _sams([joined]) if _under(each[1], key)]
+    if not any_network:
+        for group, prefix in sams:
+            refuse_other_networks(_names(group, prefix), where=str(path))
     alike = {
-        f"{group.path}{prefix}": {n: group.items[f"{prefix}{n}"] for n in _names(group, prefix)}
+        f"{group.path}{prefix}": {
+            name: group.items[f"{prefix}{name}"]
+            for name in _names(group, prefix)
+            if name.split(".", 1)[0] in PARTS
+        }
         for group, prefix in sams
     }
     first = next(iter(alike.values()), {})
@@ -143,9 +159,9 @@ def choose(
         )
     if sams:
         group, prefix = sams[0]
-        _tell_the_rest(groups, group, prefix, path, warn=key is None)
-        model = group.items if not prefix else alike[f"{group.path}{prefix}"]
-        return StateDicts(model, _decoder_beside(groups, group))
+        warn = key is None and group in groups
+        _tell_the_rest(groups, group, prefix, first, path, warn=warn)
+        return StateDicts(first, _decoder_beside(groups, group))
     if not any_network:
         inside = [n for g in groups for n in g.names() if _under(g.path, key)]
         refuse_other_networks(inside, where=str(path))
@@ -155,6 +171,11 @@ def choose(
 
 def _list(value: object) -> list[Any] | tuple[Any, ...]:
     return value if isinstance(value, (list, tuple)) else []
+
+
+def _joined(groups: list[Group]) -> Group:
+    """Put the values of all dicts into one, by the keys that lead to them."""
+    return Group("", {f"{g.path}{key}": value for g in groups for key, value in g.items.items()})
 
 
 def _unwrapped(group: Group, path: Path) -> dict[Any, Any]:
@@ -255,16 +276,29 @@ def _decoder_beside(groups: list[Group], group: Group) -> Mapping[str, Any]:
 
 
 def _tell_the_rest(
-    groups: list[Group], group: Group, prefix: str, path: Path, *, warn: bool
+    groups: list[Group],
+    group: Group,
+    prefix: str,
+    model: Mapping[str, Any],
+    path: Path,
+    *,
+    warn: bool,
 ) -> None:
     """Say what else the file holds; tensors beside the SAM in its own dict may matter."""
     where = f"{group.path}{prefix}".strip(".")
-    beside = [name for name in group.items if not str(name).startswith(prefix)]
+    names, chosen = {f"{prefix}{name}" for name in model}, {*model.values()}
+    beside = [
+        name
+        for name, value in group.items.items()
+        # A tensor of the SAM by a second name (tied weights) is not left out.
+        if name not in names and not (isinstance(value, StoredTensor) and value in chosen)
+    ]
     if beside:
         logger.log(
             logging.WARNING if warn else logging.INFO,
-            "%s: read the SAM under %s; left out %d more values beside it, such as %s", path,
-            shown(where), len(beside), shown(beside[0], limit=60),
+            "%s: read the SAM%s; left out %d more values beside it, such as %s; a model that "
+            "computes with them gives other masks", path, f" under {shown(where)}" if where else "",
+            len(beside), shown(beside[0], limit=60),
         )  # fmt: skip
     others = [each.path.strip(".") for each in groups if each is not group]
     if others:

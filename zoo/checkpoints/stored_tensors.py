@@ -111,19 +111,23 @@ def load_tensors(stored: Mapping[str, StoredTensor], path: Path) -> Tensors:
         FormatError: The tensors claim more bytes than the file holds, or the file is damaged.
         StorageError: The file cannot be read.
     """
-    # Tensors are views: a few bytes can claim to be billions of values (stride 0).
-    claimed, size = sum(tensor.nbytes for tensor in stored.values()), path.stat().st_size
+    # Tensors are views: a few bytes can claim to be billions of values (stride 0). A tensor with
+    # two names (tied weights) is read once.
+    claimed, size = sum(tensor.nbytes for tensor in {*stored.values()}), path.stat().st_size
     if claimed > size:
         raise FormatError(f"{path}: its tensors claim {claimed} bytes, the file holds {size}")
     tensors: Tensors = {name: np.empty(0) for name in stored}
+    read: dict[StoredTensor, NDArray[Any]] = {}
     last: tuple[Storage | None, NDArray[Any]] = None, np.empty(0)
     ordered = sorted(stored.items(), key=lambda item: (item[1].storage.key, item[1].dtype))
     try:
         with path.open("rb") as file:
             for name, tensor in ordered:
-                if last[0] != tensor.storage:
-                    last = tensor.storage, _values(tensor.storage, file, path)
-                tensors[name] = _view(last[1], tensor)
+                if tensor not in read:
+                    if last[0] != tensor.storage:
+                        last = tensor.storage, _values(tensor.storage, file, path)
+                    read[tensor] = _view(last[1], tensor)
+                tensors[name] = read[tensor]
     except OSError as error:
         raise StorageError(f"{path}: cannot be read ({error.strerror or error})") from error
     return tensors

@@ -30,6 +30,10 @@ MAX_PICKLE_BYTES = 64 * 2**20
 """Largest pickle: names, shapes and settings, without the weights; a few MB at most in practice
 (own choice)."""
 
+MAX_UNPACKED_TIMES = 20
+"""Weights pack to not much less than their size; what unpacks to more was made to fill memory (own
+choice)."""
+
 STREAM_MAGIC = 0x1950A86A20F9469CFC6C
 """First value of the older format. Source: torch, ``serialization.py``."""
 
@@ -163,6 +167,11 @@ def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
     entries = archive.infolist()
     total, size = sum(entry.file_size for entry in entries), path.stat().st_size
     packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+    if packed and total <= MAX_UNPACKED_TIMES * size:
+        raise FormatError(
+            f"{path}: is a PyTorch file that was unpacked and zipped again, with compression; "
+            "unpack it, and zip it without (zip -0 -r OUT.pth FOLDER), or fetch the file again"
+        )
     if packed or total > size:
         raise FormatError(
             f"{path}: found entries of {total} bytes, packed or overlapping, in {size} bytes; "
@@ -175,8 +184,11 @@ def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
 def _read_stream(file: IO[bytes], path: Path) -> object:
     """Read the older format: a few pickles, the list of storages, then their values."""
     stream: Any = _Limited(file)
-    header = [_read(stream, _no_storage) for _ in range(3)]
-    if header[0] != STREAM_MAGIC or header[1] != STREAM_PROTOCOL:
+    header = [_read(stream, _no_storage)]
+    if header[0] != STREAM_MAGIC:
+        raise MalformedPickleError("a pickle of Python's own; expected a file of torch.save")
+    header += [_read(stream, _no_storage) for _ in range(2)]
+    if header[1] != STREAM_PROTOCOL:
         raise MalformedPickleError("it does not start as torch.save starts")
     if not isinstance(header[2], dict) or header[2].get("little_endian") is not True:
         raise MalformedPickleError("it was not written on a little-endian machine")

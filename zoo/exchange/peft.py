@@ -93,9 +93,20 @@ def read(
         pairs[short] = split(config, short, a, b, matrices) if last == "qkv" else {last: (a, b)}
     source = {"exchanged_from": "peft"}
     decoded = saved or len(in_encoder) < len(layers)
-    notes = () if decoded else ("the folder holds no mask decoder; that of the base is used",)
+    told = base.config.source.get("huggingface")
+    lacks = () if decoded else ("the folder holds no mask decoder; that of the base is used",)
+    notes: tuple[str, ...] = ()
+    if scaling.base_model not in (None, told):
+        notes = (
+            f"{ADAPTER_CONFIG_FILE} says that it was trained over {scaling.base_model}; the base "
+            f"says {f'that it is {told}' if told else 'nothing'}, and over another model the "
+            "adapter gives other masks",
+        )
     if not in_encoder:
-        return Foreign(method="freeze_encoder", hyperparameters={}, tensors=decoders, source=source)
+        return Foreign(
+            method="freeze_encoder", hyperparameters={}, tensors=decoders, source=source,
+            notes=notes,
+        )  # fmt: skip
     rank = max(len(a) for by_matrix in pairs.values() for a, _ in by_matrix.values())
     pairs = {n: {m: padded(p, rank) for m, p in each.items()} for n, each in pairs.items()}
     blocks, names = matrices_found(config, pairs, where=where)
@@ -104,7 +115,7 @@ def read(
         hyperparameters={"rank": rank, "matrices": names, "scale": scale, "blocks": blocks},
         tensors={**ungrouped(config, pairs, base, names, blocks, rank), **decoders},
         source=source,
-        notes=notes,
+        notes=(*lacks, *notes),
     )
 
 

@@ -6,6 +6,7 @@ than ``W + alpha / rank * B A``. Source: peft 0.21.2, ``LoraConfig``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite, sqrt
@@ -20,16 +21,22 @@ from .peft_names import SAM_MODEL
 
 HARMLESS = (
     "alpha_pattern", "auto_mapping", "base_model_name_or_path", "ensure_weight_tying",
-    "exclude_modules", "inference_mode", "init_lora_weights", "layers_pattern",
+    "exclude_modules", "fan_in_fan_out", "inference_mode", "init_lora_weights", "layers_pattern",
     "layers_to_transform", "lora_alpha", "lora_dropout", "loftq_config", "eva_config",
     "megatron_core", "modules_to_save", "peft_type", "peft_version", "qalora_group_size", "r",
     "rank_pattern", "revision", "runtime_config", "target_modules", "task_type", "use_rslora",
 )  # fmt: skip
 """Settings with any value: those that choose the layers (the tensors show them), those that act in
-training only, such as dropout, and those that are read below."""
+training only, such as dropout, those that are read below, and ``fan_in_fan_out``, which peft sets
+to false for the linear layers of torch. All others must be off (null, false, zero or empty)."""
 
-REQUIRED: dict[str, Any] = {"fan_in_fan_out": False}
-"""Settings that must have one certain value. All others must be off (null, false or empty)."""
+NOT_PLAIN = (
+    "alora_invocation_tokens", "arrow_config", "corda_config", "kasa_config", "layer_replication",
+    "lora_bias", "lora_ga_config", "megatron_config", "monteclora_config", "target_parameters",
+    "trainable_token_indices", "use_bdlora", "use_dora", "use_qalora", "velora_config",
+)  # fmt: skip
+"""Settings that are known to compute something else. What is neither here nor above is newer than
+peft 0.21.2, and may."""
 
 BIASES = ("none", "all", "lora_only")
 """Values of ``bias``. Other than ``none`` they add the biases to the tensors."""
@@ -53,6 +60,8 @@ class Scaling:
         rank_pattern: Other ranks, likewise.
         is_sam_model: The wrapped model was Hugging Face's ``SamModel``.
         bias: Which biases were trained: one of ``BIASES``.
+        base_model: Name on Hugging Face of the model that was wrapped; None if the config does not
+            say, or names a folder.
     """
 
     alpha: float
@@ -62,6 +71,7 @@ class Scaling:
     rank_pattern: Mapping[str, float] = field(default_factory=dict)
     is_sam_model: bool = False
     bias: str = "none"
+    base_model: str | None = None
 
     def of(self, layer: str, rank: int) -> float:
         """Return the factor that a layer's ``B A`` is multiplied by.
@@ -91,23 +101,22 @@ def read_scaling(path: Path) -> Scaling:
     config = read_json(path)
     if config.get("peft_type") != "LORA":
         raise FormatError(
-            f"{path}: peft_type: found {shown(config.get('peft_type'))}, allowed is 'LORA'"
+            f"{path}: peft_type: found {shown(config.get('peft_type'))}, allowed is 'LORA'. {MERGE}"
         )
     for name, value in config.items():
-        if name in REQUIRED:
-            if value not in (REQUIRED[name], None):
-                raise FormatError(
-                    f"{path}: {name}: found {shown(value)}, allowed is {REQUIRED[name]!r}"
-                )
-        elif name == "bias":
+        if name == "bias":
             if value not in (*BIASES, None):
                 raise FormatError(
                     f"{path}: bias: found {shown(value)}, allowed: {', '.join(BIASES)}"
                 )
         elif name not in HARMLESS and value not in (None, False, "", [], {}):
+            why = (
+                "which is not a plain LoRA" if name in NOT_PLAIN
+                else "a setting that samzoo does not know and that may change what LoRA computes"
+            )  # fmt: skip
             raise FormatError(
-                f"{path}: {shown(name)}: found {shown(value)}, which is not a plain LoRA; allowed "
-                f"is null or false. {MERGE}"
+                f"{path}: {shown(name)}: found {shown(value)}, {why}; allowed is null or false. "
+                f"{MERGE}"
             )
     start = config.get("init_lora_weights", True)
     if not isinstance(start, (bool, str)) or start not in STARTS:
@@ -130,7 +139,14 @@ def read_scaling(path: Path) -> Scaling:
         is_sam_model=isinstance(mapping, Mapping)
         and str(mapping.get("parent_library")).startswith(SAM_MODEL["parent_library"]),
         bias=config.get("bias") or "none",
+        base_model=_hub_name(config.get("base_model_name_or_path")),
     )
+
+
+def _hub_name(value: Any) -> str | None:
+    """Return a name on Hugging Face; None for a folder on somebody's computer."""
+    named = isinstance(value, str) and re.fullmatch(r"[\w-][\w.-]{0,95}/[\w-][\w.-]{0,95}", value)
+    return str(value) if named else None
 
 
 def _patterns(path: Path, name: str, config: Mapping[str, Any]) -> dict[str, float]:

@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 
 from samzoo.runtime.errors import FormatError
+from samzoo.runtime.formats.architecture import MaskDecoderConfig
 from samzoo.runtime.formats.fields import check_types, from_json, to_json
 
 
@@ -59,3 +60,10 @@ def test_a_path_with_a_colon_stays_whole_in_a_message():
         from_json(Sample, {"factor": 0}, where=r"C:\a.json")
     with pytest.raises(FormatError, match=re.escape(r"C:\a.json: factor: found None")):
         from_json(Sample, {"factor": None}, where=r"C:\a.json")
+
+
+def test_a_field_that_is_written_if_set_is_left_out_at_its_default():
+    assert "layer_norm_eps" not in to_json(MaskDecoderConfig())
+    assert to_json(MaskDecoderConfig(layer_norm_eps=1e-6))["layer_norm_eps"] == 1e-6
+    with pytest.raises(FormatError, match=r"layer_norm_eps: must lie between 0 and 1, found 0"):
+        MaskDecoderConfig(layer_norm_eps=0.0)

@@ -1,5 +1,6 @@
 """``Sam`` against segment-anything's own, and the checks on weights."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -179,3 +180,21 @@ def test_ais_decoder_maps_are_four_times_the_grid_and_lie_in_0_to_1(sam):
     maps = sam.ais_decoder(sam.embed(random_image(64, 64)))
     assert maps.shape == (1, 3, 32, 32)
     assert 0 <= float(maps.min()) < float(maps.max()) <= 1
+
+
+def test_layer_norm_eps_acts_in_the_layers_of_the_mask_decoder_alone():
+    """Hugging Face's 1e-6; the norm after the last layer keeps 1e-5, as in segment-anything."""
+    from samzoo.training.networks.sam import Sam
+
+    config = tiny.make_config(ais=False)
+    decoder = dataclasses.replace(config.architecture.mask_decoder, layer_norm_eps=1e-6)
+    architecture = dataclasses.replace(config.architecture, mask_decoder=decoder)
+    sam = Sam(dataclasses.replace(config, architecture=architecture))
+    norms = {
+        name: module.eps
+        for name, module in sam.mask_decoder.named_modules()
+        if isinstance(module, torch.nn.LayerNorm)
+    }
+    assert norms.pop("transformer.norm_final_attn") == 1e-5
+    assert norms
+    assert set(norms.values()) == {1e-6}

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from samzoo.runtime.errors import FormatError
@@ -11,10 +12,15 @@ from samzoo.runtime.formats.architecture import (
     MaskDecoderConfig,
     UnetrDecoderConfig,
 )
-from samzoo.runtime.formats.config import SAM_PIXEL_MEAN, SAM_PIXEL_STD, ModelConfig
+from samzoo.runtime.formats.config import (
+    SAM_PIXEL_MEAN,
+    SAM_PIXEL_STD,
+    ModelConfig,
+    Preprocessing,
+)
 from samzoo.runtime.formats.families.tiny_vit import TinyVitConfig
 from samzoo.runtime.formats.families.vit import VitConfig
-from samzoo.zoo.checkpoints.detection import architecture_of, preprocessing_of
+from samzoo.zoo.checkpoints.detection import architecture_of, preprocessing_of, with_statistics
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
@@ -242,3 +248,31 @@ def test_two_window_sizes_are_refused():
 def test_odd_tiny_vit_shape_is_refused(tiny_vit, name, shape, message):
     with pytest.raises(FormatError, match=f"{name}.*{message}"):
         architecture_of(with_shape(tiny_vit, name, *shape))
+
+
+SAMS = {"pixel_mean": np.array(SAM_PIXEL_MEAN), "pixel_std": np.array(SAM_PIXEL_STD)}
+ZERO, ONE = np.zeros(3), np.ones(3)
+
+
+@pytest.mark.parametrize(
+    ("buffers", "mean", "std", "told"),
+    [
+        (SAMS, SAM_PIXEL_MEAN, SAM_PIXEL_STD, False),
+        ({n: v.reshape(3, 1, 1) for n, v in SAMS.items()}, SAM_PIXEL_MEAN, SAM_PIXEL_STD, False),
+        ({n: v.astype(np.float16) for n, v in SAMS.items()}, SAM_PIXEL_MEAN, SAM_PIXEL_STD, False),
+        ({n: v / 255 for n, v in SAMS.items()}, SAM_PIXEL_MEAN, SAM_PIXEL_STD, False),
+        ({"pixel_mean": SAMS["pixel_mean"]}, SAM_PIXEL_MEAN, SAM_PIXEL_STD, False),
+        ({"pixel_mean": ZERO, "pixel_std": ONE}, (0, 0, 0), (255, 255, 255), True),
+        ({"pixel_mean": 100 * ONE, "pixel_std": 50 * ONE}, (100,) * 3, (50,) * 3, True),
+    ],
+)
+def test_a_files_own_pixel_statistics_are_used(buffers, mean, std, told, caplog):
+    found = with_statistics(Preprocessing(), buffers, where="a.pth")
+    assert (found.pixel_mean, found.pixel_std) == (mean, std)
+    assert ("a.pth: has its own pixel statistics" in caplog.text) == told
+
+
+def test_unusable_pixel_statistics_are_refused():
+    for value, message in ((-50 * ONE, "positive values"), (np.ones(4), "3 values, found 4")):
+        with pytest.raises(FormatError, match=f"a.pth: tensor 'pixel_std': expected {message}"):
+            with_statistics(Preprocessing(), {"pixel_std": value}, where="a.pth")

@@ -4,11 +4,12 @@ import gzip
 import io
 import tarfile
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from samzoo.runtime.errors import FormatError
+from samzoo.runtime.errors import FormatError, NotFoundError
 from samzoo.runtime.formats.files import write_tensors
 from samzoo.zoo.checkpoints.reading import read_checkpoint
 
@@ -44,6 +45,11 @@ KINDS = {
     "git-lfs": (POINTER, r"a git-lfs pointer \(\d+ bytes, the weights have 375042383\).*lfs pull"),
     "html": (b"<!DOCTYPE html>\n<html><body>Sign in</body></html>", "a web page .*fetch the file"),
     "html with space": (b"\xef\xbb\xbf \n<HTML>", "a web page"),
+    "html comment": (b"<!-- saved --><html>", "a web page"),
+    "text": (b"Entry not found", "a text of 15 bytes, 'Entry not found', not a checkpoint; pass"),
+    "utf-16": ("<html>".encode("utf-16"), "a text of 14 bytes, '<html>'"),
+    "openvino": (b'<?xml version="1.0"?><net name="sam" version="11">', "an OpenVINO model"),
+    "ort": (b"\x1c\0\0\0ORTM" + bytes(20), "an onnxruntime model"),
     "xml": (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "an XML text"),
     "json": (b'{"message": "Not Found"}', "a JSON text .*server's error message"),
     "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(64), "an HDF5 file, as Keras .*StarDist"),
@@ -105,6 +111,31 @@ def test_half_a_pytorch_file_says_what_is_missing(new, tmp_path):
         read_checkpoint(path)
 
 
+def test_what_is_no_file_says_why(tmp_path):
+    (tmp_path / "link.pth").symlink_to(tmp_path / "blob")
+    cases = {
+        tmp_path / "link.pth": "is a link to .*blob, which does not exist; fetch",
+        Path("https://example.org/sam.pth"): "is an address; download the file",
+        tmp_path / "a.pth": "no such file",
+    }
+    for path, message in cases.items():
+        with pytest.raises(NotFoundError, match=message):
+            read_checkpoint(path)
+
+
+def test_a_pytorch_file_zipped_again_says_so(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save({"a": torch.ones(1000)}, tmp_path / "a.pth")
+    with (
+        zipfile.ZipFile(tmp_path / "a.pth") as old,
+        zipfile.ZipFile(tmp_path / "b.pth", "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    with pytest.raises(FormatError, match=r"unpacked and zipped again, with comp.*zip -0 -r"):
+        read_checkpoint(tmp_path / "b.pth")
+
+
 def test_configs_lead_to_their_folders(tmp_path):
     for name, hint in (("adapter_config.json", "samzoo adapter read"), ("config.json", "folder")):
         (tmp_path / name).write_text("{}")
@@ -117,6 +148,10 @@ FOLDERS = {
     "weights_best.h5": "is a model of StarDist",
     "saved_model.pb": "is a TensorFlow SavedModel",
     "rdf.yaml": "is an unpacked BioImage.IO package",
+    "zero_to_fp32.py": r"is a checkpoint of DeepSpeed.*python zero_to_fp32\.py",
+    ".metadata": "is a checkpoint of FSDP in parts; run python -m torch.distributed",
+    "data.pkl": "is an unpacked PyTorch file.*zip -0 -r",
+    "coremldata.bin": "is a compiled Core ML model",
     "sam.pth": r"pass the checkpoint file in it, such as .*sam\.pth",
     "notes.txt": "pass the checkpoint file in it, if there is one",
 }

@@ -29,7 +29,7 @@ ARCHITECTURE = Architecture(
         image_size=64, patch_size=8, embed_dim=32, depth=2, num_heads=4, mlp_ratio=2.0,
         window_size=3, global_attn_indexes=(1,),
     ),
-    mask_decoder=MaskDecoderConfig(transformer_mlp_dim=64),
+    mask_decoder=MaskDecoderConfig(transformer_mlp_dim=64, layer_norm_eps=1e-6),
 )  # fmt: skip
 
 
@@ -73,11 +73,54 @@ def test_names_come_back(depth):
 def test_config_is_that_of_transformers():
     theirs = json.loads(json.dumps(GOLDEN["config"]))
     del theirs["transformers_version"]
-    # The one place where SAM and transformers differ; see the module.
-    assert theirs["mask_decoder_config"].pop("layer_norm_eps") == 1e-6
-    ours = config_of(ARCHITECTURE)
-    assert ours["mask_decoder_config"].pop("layer_norm_eps") == 1e-5
-    assert ours == theirs
+    assert config_of(ARCHITECTURE) == theirs
+
+
+@pytest.mark.parametrize("eps", [1e-5, 1e-6, 1e-3])
+def test_the_eps_of_the_mask_decoder_is_kept(folder, tmp_path, eps):
+    change(folder / "config.json", eps, "mask_decoder_config", "layer_norm_eps")
+    decoder = ModelConfig.read(convert(folder, tmp_path / "base") / "config.json").architecture
+    assert decoder.mask_decoder.layer_norm_eps == eps
+    assert config_of(decoder)["mask_decoder_config"]["layer_norm_eps"] == eps
+
+
+def test_weights_alone_have_hugging_faces_eps(folder, tmp_path):
+    base = convert(folder / "model.safetensors", tmp_path / "base")
+    assert ModelConfig.read(base / "config.json").architecture == ARCHITECTURE
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value"),
+    [
+        ("vision_config", "window_size", 5),
+        ("vision_config", "global_attn_indexes", [0]),
+        ("vision_config", "num_attention_heads", 2),
+        ("vision_config", "use_rel_pos", False),
+        ("vision_config", "use_abs_pos", False),
+        ("vision_config", "image_size", 128),
+        ("prompt_encoder_config", "image_size", 1024),
+        ("mask_decoder_config", "attention_downsample_rate", 4),
+        ("mask_decoder_config", "iou_head_depth", 2),
+    ],
+)
+def test_a_config_that_contradicts_its_weights_is_refused(folder, tmp_path, section, name, value):
+    change(folder / "config.json", value, section, name)
+    with pytest.raises(FormatError, match=rf"config\.json: {section}\.{name}: found .* weights"):
+        convert(folder, tmp_path / "base")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_a_folder_with_weights_and_no_config_is_read(folder, tensors, tmp_path, name):
+    """accelerate's ``save_state`` writes such folders, with its optimizer beside the weights."""
+    torch = pytest.importorskip("torch")
+    (folder / "config.json").unlink()
+    if name.endswith(".bin"):
+        (folder / "model.safetensors").unlink()
+        torch.save({n: torch.from_numpy(v) for n, v in tensors.items()}, folder / name)
+    torch.save({}, folder / "optimizer.bin")
+    found = read_tensors(convert(folder, tmp_path / "base") / "model.safetensors")
+    for original, news in to_huggingface(found, 3).items():
+        np.testing.assert_array_equal(found[original], tensors[news[0]])
 
 
 def test_processors_are_those_of_transformers():
@@ -146,6 +189,7 @@ def change(path, value, *keys):
         ("config", ["vision_config"], 3, "vision_config: expected an object, found 3"),
         ("config", ["vision_config", "hidden_act"], "relu", "hidden_act: found 'relu', SAM has"),
         ("config", ["vision_config", "layer_norm_eps"], 1e-3, "layer_norm_eps: found 0.001"),
+        ("config", ["mask_decoder_config", "layer_norm_eps"], 0.0, "layer_norm_eps: found 0.0"),
         ("config", ["mask_decoder_config", "num_attention_heads"], 7, "num_attention_heads: found"),
         ("processor", ["image_processor", "image_std"], [1, 2], "image_std: expected 3 numbers"),
         ("processor", ["image_processor", "image_mean"], [1, 2, "3"], "image_mean: expected 3"),

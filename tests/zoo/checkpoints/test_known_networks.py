@@ -75,9 +75,21 @@ NAMES = {
         "encoder.patch_embed.proj.weight", "encoder.neck.0.weight", "out_conv.weight",
         "base.block.1.weight", "deconv1.block.0.conv.weight",
     ),
-    "a SAM's image encoder alone; convert a checkpoint with image_encoder": VIT,
+    "a SAM's image encoder alone; load it into the SAM that it was finetuned from": VIT,
     "a SAM's image encoder alone": ("patch_embed.proj.weight", "blocks.0.norm1.weight",
                                     "neck.0.weight"),
+    "a SAM's image encoder alone; load it": (
+        "encoder.patch_embed.proj.weight", "encoder.blocks.0.norm1.weight", "encoder.neck.0.weight",
+    ),
+    "a SAM's image encoder alone; ": ("vision_encoder.neck.conv1.weight",),
+    "a SAM without its mask decoder": (*VIT, "prompt_encoder.no_mask_embed.weight"),
+    "a SAM without its prompt encoder": (*VIT, "mask_decoder.iou_token.weight"),
+    "a SAM's mask decoder without its image encoder": ("mask_decoder.mask_tokens.weight",),
+    "a SAM's mask decoder without its image encoder; ": (*SAM, "mask_decoder.iou_token.weight"),
+    "CellViT": ("encoder.patch_embed.proj.weight", "nuclei_binary_map_decoder.0.weight"),
+    "GroundingDINO": ("bert.embeddings.word_embeddings.weight",
+                      "transformer.encoder.fusion_layers.0.gamma_v"),
+    "a plain ViT": ("cls_token", "patch_embed.proj.weight", "blocks.0.attn.qkv.weight"),
 }  # fmt: skip
 
 

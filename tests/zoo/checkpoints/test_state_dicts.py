@@ -2,6 +2,7 @@
 
 import json
 import logging
+from typing import Any
 
 import numpy as np
 import pytest
@@ -191,3 +192,57 @@ def test_endless_containers_are_refused(save):
         wide = {str(i): wide for i in range(8)}
     with pytest.raises(FormatError, match="more than 500000 values"):
         read_checkpoint(save(wide))
+
+
+def test_tensors_beside_a_bare_sam_are_left_out_and_told(state, save, caplog):
+    head = {"classifier.weight": torch.ones(2, 3), "epoch": 3}
+    for prefix in ("", "model."):
+        caplog.clear()
+        assert_same(read_checkpoint(save(prefixed(prefix, {**state, **head}))).weights, state)
+        assert "left out 2 more values beside it, such as " in caplog.text
+
+
+def test_a_tensor_inside_of_sams_networks_is_not_left_out(state, save, tmp_path):
+    path = save({**state, "image_encoder.prompt.weight": torch.ones(2)})
+    with pytest.raises(FormatError, match=r"unknown 'image_encoder\.prompt\.weight'"):
+        convert(path, tmp_path / "base")
+
+
+@pytest.mark.parametrize("prefix", ["", "model."])
+def test_each_network_in_a_dict_of_its_own_is_read(state, save, prefix):
+    parts: dict[str, dict[str, Any]] = {}
+    for name, value in state.items():
+        part, _, rest = name.partition(".")
+        parts.setdefault(f"{prefix}{part}", {})[rest] = value
+    assert_same(read_checkpoint(save({**parts, "epoch": 3})).weights, state)
+
+
+def test_tied_weights_under_two_names_are_read_once(state, save, caplog):
+    twice = {**state, **prefixed("sam.", state)}
+    encoder = {n: v for n, v in state.items() if n.startswith("image_encoder.")}
+    names = {f"encoder.{n.removeprefix('image_encoder.')}": v for n, v in encoder.items()}
+    for content in (twice, {**state, **names}):
+        assert_same(read_checkpoint(save(content)).weights, state)
+    assert "left out" not in caplog.text
+
+
+def test_saved_pixel_statistics_are_no_unknown_tensors(state, save, tmp_path):
+    plain = convert(save(state), tmp_path / "plain")
+    sams = {"pixel_mean": torch.tensor([123.675, 116.28, 103.53]).view(3, 1, 1)}
+    found = convert(save(prefixed("sam.", {**state, **sams}), "b.pth"), tmp_path / "found")
+    one, two = (json.loads((base / "config.json").read_text()) for base in (plain, found))
+    assert one["weights_digest"] == two["weights_digest"]
+    assert one["preprocessing"] == two["preprocessing"]
+
+
+def test_a_safetensors_file_that_ends_in_zeros_is_refused(state, tmp_path):
+    """Download tools reserve the whole file; safetensors has no checksum."""
+    from safetensors.torch import save_file
+
+    path = tmp_path / "sam.safetensors"
+    save_file(state, path)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
+    with pytest.raises(FormatError, match=r"of its .* tensors are nothing but zeros.*fetch it ag"):
+        convert(path, tmp_path / "base")
+    assert not (tmp_path / "base").exists()

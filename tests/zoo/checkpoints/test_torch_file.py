@@ -248,7 +248,7 @@ def stream(*values, tail=b""):
 INFO = {"little_endian": True}
 MAGIC, PROTOCOL = torch_file.STREAM_MAGIC, torch_file.STREAM_PROTOCOL
 STREAMS = {
-    "magic": (stream(1, PROTOCOL, INFO, {}, []), "does not start as torch.save starts"),
+    "magic": (stream(1, PROTOCOL, INFO, {}, []), "a pickle of Python's own; expected a file"),
     "protocol": (stream(MAGIC, 1, INFO, {}, []), "does not start as torch.save starts"),
     "big endian": (stream(MAGIC, PROTOCOL, {"little_endian": False}, {}, []), "little-endian"),
     "no keys": (stream(MAGIC, PROTOCOL, INFO, {}, 3), "no list of storages"),

@@ -93,3 +93,17 @@ def test_a_config_without_the_wrapped_class_is_understood_by_its_names(seeded_ba
     read_foreign_adapter(GOLDENS / "all_linear", tmp_path / "two", base=seeded_base)
     one, two = read_adapter(tmp_path / "one")[1], read_adapter(tmp_path / "two")[1]
     assert all(np.array_equal(one[name], two[name]) for name in two)
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [("facebook/sam-vit-huge", True), ("/home/a/sam", False), (None, False)],
+)
+def test_an_adapter_that_names_another_base_says_so(seeded_base, tmp_path, named, told):
+    folder = tmp_path / "late"
+    shutil.copytree(GOLDENS / "late", folder)
+    config = json.loads((folder / "adapter_config.json").read_text())
+    config = {**config, "base_model_name_or_path": named, "fan_in_fan_out": True}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    notes = read_foreign_adapter(folder, tmp_path / "out", base=seeded_base).source["notes"]
+    assert any("was trained over facebook/sam-vit-huge" in note for note in notes) == told
