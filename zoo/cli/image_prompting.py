@@ -105,7 +105,7 @@ def prompt_image(
     result: Result = {"text": str(output), "labels": str(output), "objects": rows}
     if pixels is not None:
         notes = [*notes, *image_doubts(pixels, model.config)]
-    empty = mask_doubts([row["pixels"] for row in rows])
+    empty = mask_doubts([int(mask.sum()) for _, _, mask in parts])
     if notes := [*notes, *score_doubts(scores), *empty]:
         result["notes"] = notes
     return result if encoded is None else {**result, "tiles_encoded": len(encoded)}

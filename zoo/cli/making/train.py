@@ -97,6 +97,7 @@ def run(options: TrainOptions) -> Result:
     """Finetune a base."""
     from samzoo.runtime.images.reading import read_image
     from samzoo.runtime.labels.annotation import LabelMeaning
+    from samzoo.runtime.labels.overlap import about_overlap
     from samzoo.runtime.labels.survey import Survey
     from samzoo.training import TrainConfig, read_annotated, split
     from samzoo.training.fit.loop import train
@@ -138,9 +139,12 @@ def run(options: TrainOptions) -> Result:
         )
     else:
         training, validation = split(training)
+    overlap = about_overlap([a.image for a in training], {a.name: a.image for a in validation})
     for role, survey in surveys.items():
         for sentence in survey.sentences():
             say(f"{role}: {sentence}")
+    for sentence in overlap:
+        say(sentence)
     read = {role: survey.facts() for role, survey in surveys.items()}
     bar, notes = TrainingBar(), list[str]()
     data = {
