@@ -256,9 +256,9 @@ def _tools(manifest: Manifest) -> list[str]:
         return []
     header = ("target", "image, pixels", "values", "mean IoU")
     text = (
-        "Measured while this package was written, with the files in it, on a picture of discs: "
-        "mean IoU of the masks that a tool shows with samzoo's. The README in each target's folder "
-        "says how to prepare images."
+        "Mean IoU of the masks that a tool shows with samzoo's, by image size, on a picture of "
+        "discs: measured by `samzoo export --target` with the files that it wrote. The README in "
+        "each target's folder says how to prepare images."
     )
     return ["", "## Masks in other tools", "", text, "", *_table(header, rows)]
 

@@ -19,9 +19,9 @@ from .tool_export import (
     DECODER_OUTPUTS,
     Graph,
     decoder_example,
-    image_encoder,
     make_sam,
     refusal,
+    write_encoder,
     write_graph,
 )
 
@@ -128,7 +128,7 @@ def write(folder: Path, source: Source) -> None:
     )  # fmt: skip
     write_graph(folder / "decoder.onnx", decoder, source)
     (folder / "function").mkdir()
-    write_graph(folder / "function" / "encoder.onnx", image_encoder(sam), source)
+    write_encoder(folder / "function" / "encoder.onnx", source)
     function = FUNCTION.format(name=source.manifest.name)
     write_bytes(folder / "function" / "function.yaml", function.encode())
     write_bytes(folder / "function" / "main.py", MAIN.encode())

@@ -14,7 +14,7 @@ from samzoo.zoo.checkpoints.writing import bare_state_dict, save_torch
 from samzoo.zoo.packages.target import Source, Target
 
 from .sam_sizes import plain_sizes_only
-from .tool_export import make_sam, mask_decoder, write_graph
+from .tool_export import write_decoder
 
 
 def refusal(config: ModelConfig) -> str:
@@ -26,7 +26,7 @@ def write(folder: Path, source: Source) -> None:
     """Write the checkpoint, the decoder, and the two settings that name them."""
     checkpoint = f"sam_vit_h_{source.manifest.name}.pth"
     save_torch(folder / checkpoint, bare_state_dict(source.config, source.tensors))
-    write_graph(folder / "decoder.onnx", mask_decoder(make_sam(source)), source)
+    write_decoder(folder / "decoder.onnx", source)
     settings = f"VITH_CHECKPOINT={checkpoint}\nONNX_CHECKPOINT=decoder.onnx\n"
     write_bytes(folder / "settings.env", settings.encode())
 

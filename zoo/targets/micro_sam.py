@@ -12,11 +12,12 @@ from pathlib import Path
 
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.zoo.checkpoints.state_dicts import DECODER_STATE, MODEL_STATE
+from samzoo.zoo.checkpoints.tools.builders import published_size
 from samzoo.zoo.checkpoints.tools.differences import MICRO_SAM, holds_decoder
 from samzoo.zoo.checkpoints.writing import bare_state_dict, save_torch, split_ais
 from samzoo.zoo.packages.target import Source, Target
 
-from .sam_sizes import plain_sizes_only, sam_size
+from .sam_sizes import plain_sizes_only
 
 
 def refusal(config: ModelConfig) -> str:
@@ -26,7 +27,7 @@ def refusal(config: ModelConfig) -> str:
 
 def write(folder: Path, source: Source) -> None:
     """Write SAM's weights; with micro-sam's AIS decoder, also the decoder, and both in one file."""
-    size = sam_size(source.config)
+    size = published_size(source.config)
     weights = bare_state_dict(source.config, source.tensors)
     save_torch(folder / f"{size}.pt", weights)
     if holds_decoder(source.config, MICRO_SAM):

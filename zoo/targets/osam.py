@@ -15,7 +15,7 @@ from samzoo.runtime.formats.outputs import write_bytes
 from samzoo.zoo.checkpoints.tools.differences import ToolPath
 from samzoo.zoo.packages.target import Source, Target
 
-from .tool_export import Graph, make_sam, mask_decoder, refusal, write_graph
+from .tool_export import Graph, make_sam, refusal, write_decoder, write_graph
 
 REGISTER = '''"""Register this model in osam as {name!r}: import this file before osam is used.
 
@@ -56,9 +56,8 @@ osam.apis.registered_model_types.append(Model)
 
 def write(folder: Path, source: Source) -> None:
     """Write osam's ``encoder.onnx``, ``decoder.onnx`` and ``register.py``."""
-    sam = make_sam(source)
-    write_graph(folder / "encoder.onnx", normalised_encoder(sam), source)
-    write_graph(folder / "decoder.onnx", mask_decoder(sam), source)
+    write_graph(folder / "encoder.onnx", normalised_encoder(make_sam(source)), source)
+    write_decoder(folder / "decoder.onnx", source)
     text = REGISTER.format(name=f"{source.manifest.name}:latest")
     write_bytes(folder / "register.py", text.encode())
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.outputs import write_bytes
+from samzoo.zoo.checkpoints.tools.builders import published_size
 from samzoo.zoo.checkpoints.tools.differences import ToolPath
 from samzoo.zoo.checkpoints.writing import bare_state_dict, save_torch
 from samzoo.zoo.packages.target import Source, Target
 
-from .sam_sizes import plain_sizes_only, sam_size
+from .sam_sizes import plain_sizes_only
 
 STEPS = """\
 {name} in QuPath
@@ -41,7 +42,7 @@ def refusal(config: ModelConfig) -> str:
 
 def write(folder: Path, source: Source) -> None:
     """Write the state dict, and a text with the remaining steps."""
-    name, size = source.manifest.name, sam_size(source.config)
+    name, size = source.manifest.name, published_size(source.config)
     save_torch(folder / f"{name}.pth", bare_state_dict(source.config, source.tensors))
     kind = {"vit_t": "vit_t (mobile)"}.get(size, size)
     text = STEPS.format(name=name, file=f"{name}.pth", kind=kind)

@@ -3,18 +3,7 @@
 from __future__ import annotations
 
 from samzoo.runtime.formats.config import ModelConfig
-from samzoo.runtime.formats.families.table import family_of
-
-PUBLISHED_SIDE = 1024
-
-
-def sam_size(config: ModelConfig) -> str:
-    """Return ``vit_b``, ``vit_l``, ``vit_h`` or ``vit_t`` (MobileSAM); empty for other sizes."""
-    encoder = config.architecture.image_encoder
-    if encoder.image_size != PUBLISHED_SIDE:
-        return ""
-    size: str = family_of(encoder).size(encoder)
-    return size
+from samzoo.zoo.checkpoints.tools.builders import published_size
 
 
 def bottlenecks(config: ModelConfig) -> str:
@@ -28,7 +17,7 @@ def plain_sizes_only(config: ModelConfig, tool: str, allowed: tuple[str, ...]) -
     """Say why a tool that builds only some sizes cannot take a model; empty if it can."""
     if reason := bottlenecks(config):
         return reason
-    size = sam_size(config)
+    size = published_size(config)
     if size not in allowed:
         found = size or "a network of another size"
         return f"{tool} builds {', '.join(allowed)} at 1024 pixels, this model is {found}"

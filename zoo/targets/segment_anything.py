@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from samzoo.runtime.formats.config import ModelConfig
+from samzoo.zoo.checkpoints.tools.builders import published_size
 from samzoo.zoo.checkpoints.tools.differences import SEGMENT_ANYTHING
 from samzoo.zoo.checkpoints.tools.folded_statistics import (
     SAM_STATISTICS_FILE,
@@ -21,7 +22,7 @@ from samzoo.zoo.checkpoints.tools.folded_statistics import (
 from samzoo.zoo.checkpoints.writing import bare_state_dict, save_torch
 from samzoo.zoo.packages.target import Source, Target
 
-from .sam_sizes import bottlenecks, sam_size
+from .sam_sizes import bottlenecks
 
 
 def write(folder: Path, source: Source) -> None:
@@ -37,7 +38,7 @@ def write(folder: Path, source: Source) -> None:
 
 def file_names(config: ModelConfig, name: str) -> list[str]:
     """Return the names of the file for tools that read a model's size from its name."""
-    size = sam_size(config)
+    size = published_size(config)
     if not size.startswith("vit_") or size == "vit_t":
         return [f"{name}.pth"]
     return [f"sam_{size}_{name}.pth", f"{name}_sam_{size.removeprefix('vit_')}.pt"]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -86,18 +85,29 @@ def write_graph(path: Path, graph: Graph, source: Source) -> None:
 
 def write_pair(folder: Path, source: Source) -> None:
     """Write ``encoder.onnx`` and ``decoder.onnx``: the pair that several tools take."""
-    sam = make_sam(source)
-    for name, make in (("encoder", image_encoder), ("decoder", mask_decoder)):
-        path = folder / f"{name}.onnx"
-        # A file and not its bytes, which would stay in memory.
-        first: Path = source.once(f"pair.{name}", partial(_written, path, make, sam, source))
-        if first != path:
-            shutil.copyfile(first, path)
+    write_encoder(folder / "encoder.onnx", source)
+    write_decoder(folder / "decoder.onnx", source)
 
 
-def _written(path: Path, make: Callable[[Sam], Graph], sam: Sam, source: Source) -> Path:
-    write_graph(path, make(sam), source)
-    return path
+def write_encoder(path: Path, source: Source) -> None:
+    """Write the encoder of ``image_encoder``, traced once for all targets."""
+    _write_once(path, "pair.encoder", image_encoder, source)
+
+
+def write_decoder(path: Path, source: Source) -> None:
+    """Write the decoder of ``mask_decoder``, traced once for all targets."""
+    _write_once(path, "pair.decoder", mask_decoder, source)
+
+
+def _write_once(path: Path, name: str, make: Callable[[Sam], Graph], source: Source) -> None:
+    def written() -> Path:
+        write_graph(path, make(make_sam(source)), source)
+        return path
+
+    # A file and not its bytes, which would stay in memory.
+    first: Path = source.once(name, written)
+    if first != path:
+        shutil.copyfile(first, path)
 
 
 def _traced(graph: Graph, source: Source) -> bytes:

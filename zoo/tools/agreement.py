@@ -13,6 +13,7 @@ import numpy as np
 
 from samzoo.runtime.formats.arrays import Masks
 from samzoo.runtime.formats.config import ModelConfig
+from samzoo.runtime.images.geometry import field_of_view
 from samzoo.runtime.model import Model
 from samzoo.zoo.checkpoints.tools.differences import ToolPath
 from samzoo.zoo.packages.target import Source
@@ -25,7 +26,11 @@ PLAIN_SIZES: tuple[Size, ...] = ((192, 256),)
 """A model without a scale sees every image whole, as the tools do: one size, with padding."""
 
 SCALE_SIZES: tuple[Size, ...] = ((256, 256), (512, 512), (1024, 1024))
-"""For a model with a scale, agreement depends on the size (own choice of sizes)."""
+"""For a model with a scale, agreement depends on the size (own choice of sizes); its field of view,
+the size at which tools and samzoo show the encoder the same, is tried first."""
+
+CLOSE = 0.9
+"""Mean IoU from which a size counts as one at which the masks are samzoo's (own choice)."""
 
 
 class Row(TypedDict):
@@ -51,12 +56,16 @@ def measure(folder: Path, source: Source, path: ToolPath) -> list[Row]:
         path: What the tool does with an image.
 
     Returns:
-        One row for each image: every size at full contrast, and the first one at low contrast if
-        the model stretches intensities.
+        One row for each image: every size at full contrast, with a scale the field of view first;
+        and the first one at low contrast if the model or the tool stretches intensities.
     """
-    trial = GraphTrial(folder, path) if path.graphs else WeightsTrial(folder, source.config, path)
+    trial: GraphTrial | WeightsTrial
+    if path.graphs:
+        trial = GraphTrial(folder, path, source.once("tools' embeddings", dict))
+    else:
+        trial = WeightsTrial(folder, source.config, path)
     rows: list[Row] = []
-    for size, low_contrast in images_for(source.config):
+    for size, low_contrast in images_for(source.config, path):
         name = f"{size} {low_contrast}"
         ours = source.once(f"ours {name}", partial(_our_masks, source, size, low_contrast))
         image, points = example_image(size, low_contrast=low_contrast), example_points(size)
@@ -67,11 +76,17 @@ def measure(folder: Path, source: Source, path: ToolPath) -> list[Row]:
     return rows
 
 
-def images_for(config: ModelConfig) -> list[tuple[Size, bool]]:
-    """Return the sizes of example images, each with whether its contrast is low."""
-    sizes = PLAIN_SIZES if config.preprocessing.scale is None else SCALE_SIZES
+def images_for(config: ModelConfig, path: ToolPath) -> list[tuple[Size, bool]]:
+    """Return the sizes of example images, each with whether its contrast is low.
+
+    A low contrast is tried where the model or the tool stretches intensities.
+    """
+    scale = config.preprocessing.scale
+    field = field_of_view(config.image_size, scale)
+    sizes = PLAIN_SIZES if scale is None else tuple(dict.fromkeys(((field, field), *SCALE_SIZES)))
     images = [(size, False) for size in sizes]
-    return [*images, (sizes[0], True)] if config.preprocessing.intensity != "none" else images
+    stretched = config.preprocessing.intensity != "none" or path.stretches
+    return [*images, (sizes[0], True)] if stretched else images
 
 
 def mean_iou(found: Masks, expected: Masks) -> float:

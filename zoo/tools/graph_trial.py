@@ -8,6 +8,7 @@ Sources: those of the targets' own modules; AnyLabeling's canvas is that of
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,19 +39,25 @@ class GraphTrial:
         key: Equal for trials with equal answers.
     """
 
-    def __init__(self, folder: Path, path: ToolPath) -> None:
+    def __init__(
+        self, folder: Path, path: ToolPath, embeddings: dict[str, list[Any]] | None = None
+    ) -> None:
         """Find the files; they are opened when an image comes.
 
         Args:
             folder: The target's folder.
             path: What the tool does with an image.
+            embeddings: Of other trials, by encoder and image; several targets have the same encoder
+                but another decoder.
         """
+        self._embeddings = {} if embeddings is None else embeddings
         self._encoder, self._decoder = (
             next(folder / name for name in names if (folder / name).is_file())
             for names in (ENCODERS, DECODERS)
         )
         self._canvas = path.canvas
-        self.key = f"{sha256_of(self._encoder)} {sha256_of(self._decoder)} {path.canvas}"
+        self._encoder_key = f"{sha256_of(self._encoder)} {path.canvas}"
+        self.key = f"{self._encoder_key} {sha256_of(self._decoder)}"
 
     def masks(self, image: NDArray[np.uint8], points: NDArray[np.float32]) -> Masks:
         """Return the tool's mask for each point.
@@ -71,15 +78,21 @@ class GraphTrial:
             inside = _resized(image, factor)
             shown = np.zeros(self._canvas, np.float32)
             shown[: inside.shape[0], : inside.shape[1]] = inside[: self._canvas[0]]
-        session = _session(self._encoder)
-        values = session.run(None, {session.get_inputs()[0].name: _fed(session, shown)})
-        del session
+        values = self._encoded(shown)
         decoder = _session(self._decoder)
         size = (height, width) if self._canvas is None else self._canvas
         masks = [_decoded(decoder, values, point * factor, size) for point in points]
         if self._canvas is not None:
             masks = [from_canvas(mask, (height, width), factor) for mask in masks]
         return np.stack(masks)
+
+    def _encoded(self, shown: NDArray[np.float32]) -> list[Any]:
+        key = f"{self._encoder_key} {hashlib.sha256(shown.tobytes()).hexdigest()}"
+        if key not in self._embeddings:
+            session = _session(self._encoder)
+            fed = {session.get_inputs()[0].name: _fed(session, shown)}
+            self._embeddings[key] = session.run(None, fed)
+        return self._embeddings[key]
 
 
 def from_canvas(mask: NDArray[np.bool_], size: Size, factor: float) -> NDArray[np.bool_]:

@@ -25,7 +25,7 @@ from samzoo.zoo.checkpoints.tools.folded_statistics import (
 from samzoo.zoo.packages.card_header import license_fields, yaml_lines
 from samzoo.zoo.packages.target import Source, Target
 
-from .agreement import Row
+from .agreement import CLOSE, Row
 from .examples import POINTS
 
 
@@ -50,7 +50,7 @@ def folder_text(target: Target, path: ToolPath, source: Source, rows: Sequence[R
         "## Images",
         *_intensities(config, path),
         *_statistics(config, path),
-        *_scale(config),
+        *_scale(config, rows),
         *_canvas(path),
         "## What was measured",
         "These files were run as the tool runs them when they were written: on a picture of discs, "
@@ -90,10 +90,26 @@ def _intensities(config: ModelConfig, path: ToolPath) -> list[str]:
             "needs, on the whole image that the tool shows."
         ]
     settings = [text for text in lost_settings(config, path) if text[:1] in "ig"]
+    if path.stretches and given.intensity == "none":
+        return [
+            "Intensities: the tool stretches each channel from its minimum and maximum to 0..255. "
+            "This model was trained without that. Images that reach 0 and 255 in each channel stay "
+            "as they are; for others, and for colours, the masks may differ from samzoo's.",
+            *(
+                [f"**Gamma**: apply {given.gamma:g} yourself, on the range 0..1."]
+                * (given.gamma != 1)
+            ),
+        ]
     if not settings:
-        done = "the tool stretches each channel itself" if path.stretches else "nothing to do"
-        stretched = given.intensity == "min_max"
-        return [f"Intensities: {done if stretched or path.stretches else 'nothing to do'}."]
+        if path.stretches:
+            return [
+                "Intensities: the tool stretches each channel itself. samzoo stretches them all "
+                "together, so colours may differ; grey images do not."
+            ]
+        return [
+            "Intensities: nothing to do for 8-bit images. Stretch images of other types from their "
+            "minimum and maximum to 0..255, as samzoo does."
+        ]
     low, high = given.percentiles if given.intensity == "percentile" else (0.0, 100.0)
     wanted = {
         "none": "",
@@ -160,7 +176,7 @@ def _statistics(config: ModelConfig, path: ToolPath) -> list[str]:
     ]
 
 
-def _scale(config: ModelConfig) -> list[str]:
+def _scale(config: ModelConfig, rows: Sequence[Row]) -> list[str]:
     scale = config.preprocessing.scale
     if scale is None:
         return []
@@ -170,9 +186,36 @@ def _scale(config: ModelConfig) -> list[str]:
         f"and sees {field} x {field} pixels at once. samzoo cuts larger images into tiles. This "
         "tool shows the whole image, so objects in a larger image become too small, and those in a "
         f"smaller one too large. Crop images to about {field} x {field} pixels, or resize them so "
-        "that objects have the size that they have in such a crop. The table below says how well "
-        "the masks agree at which size."
+        "that objects have the size that they have in such a crop.",
+        holding_sentence(rows),
     ]
+
+
+def holding_sentence(rows: Sequence[Row]) -> str:
+    """Say for which of the measured image sizes the tool's masks are samzoo's.
+
+    Args:
+        rows: What was measured; rows of less than the full contrast are not used.
+
+    Returns:
+        One sentence with sizes and numbers.
+    """
+    full = [row for row in rows if (row["low"], row["high"]) == (0, 255)]
+    told = [
+        f"{row['height']} x {row['width']} pixels (IoU {row['iou']:.3f})"
+        for holds in (True, False)
+        for row in full
+        if (row["iou"] >= CLOSE) == holds
+    ]
+    count = sum(row["iou"] >= CLOSE for row in full)
+    good, bad = _joined(told[:count]), _joined(told[count:])
+    if not bad:
+        return f"Of the sizes measured, these files hold for {good}."
+    return f"Of the sizes measured, these files hold for {good or 'none'}; not for {bad}."
+
+
+def _joined(texts: Sequence[str]) -> str:
+    return " and ".join([", ".join(texts[:-1]), *texts[-1:]]) if len(texts) > 1 else "".join(texts)
 
 
 def _canvas(path: ToolPath) -> list[str]:

@@ -7,6 +7,7 @@ import pytest
 import tiny
 
 from samzoo.runtime.formats.manifest import Manifest
+from samzoo.zoo.checkpoints.tools.differences import MICRO_SAM, SEGMENT_ANYTHING
 from samzoo.zoo.tools.agreement import SCALE_SIZES, images_for, mean_iou
 
 pytestmark = [pytest.mark.torch, pytest.mark.onnx]
@@ -21,14 +22,18 @@ def test_mean_iou_counts_pairs_and_two_empty_masks_agree():
 
 
 def test_a_scale_is_tried_at_several_sizes_and_a_stretch_at_low_contrast():
-    plain = tiny.make_config("vit")
-    assert images_for(plain) == [((192, 256), False)]
+    plain, small = tiny.make_config("vit"), ((192, 256), False)
+    assert images_for(plain, SEGMENT_ANYTHING) == [small]
     scaled = dataclasses.replace(
         plain, preprocessing=dataclasses.replace(plain.preprocessing, scale=1.5)
     )
-    assert images_for(scaled) == [(size, False) for size in SCALE_SIZES]
-    stretched = tiny.make_config("vit", intensity="percentile")
-    assert images_for(stretched) == [((192, 256), False), ((192, 256), True)]
+    field = int(plain.image_size / 1.5)
+    assert images_for(scaled, SEGMENT_ANYTHING) == [
+        (size, False) for size in ((field, field), *SCALE_SIZES)
+    ]
+    low = [small, ((192, 256), True)]
+    assert images_for(tiny.make_config("vit", intensity="percentile"), SEGMENT_ANYTHING) == low
+    assert images_for(plain, MICRO_SAM) == low  # the tool stretches, the model does not
 
 
 def test_weights_of_a_min_max_model_are_measured_as_wrong_at_low_contrast(exported):

@@ -11,7 +11,7 @@ from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.formats.manifest import Manifest
 from samzoo.zoo.packages.target import Source
 from samzoo.zoo.targets import get_target
-from samzoo.zoo.tools.readme import folder_text
+from samzoo.zoo.tools.readme import folder_text, holding_sentence
 
 ROWS: list[Any] = [
     {"height": 256, "width": 256, "low": 0, "high": 255, "iou": 0.772},
@@ -58,7 +58,8 @@ def test_menus_are_named_for_tools_without_code():
 
 
 def test_nothing_to_prepare_is_said_too():
-    assert "Intensities: nothing to do." in text("segment-anything")
+    assert "Intensities: nothing to do for 8-bit images." in text("segment-anything")
+    assert "trained without that" in text("micro-sam")
     assert "the tool stretches each channel itself" in text("micro-sam", intensity="min_max")
     assert "encoder's graph stretches" in text("osam", intensity="min_max")
 
@@ -70,6 +71,21 @@ def test_a_scale_comes_with_the_measured_sizes():
     assert "| 256 x 256 | 0 to 255 | 0.772 |" in written
     assert "| 1024 x 1024 | 20 to 120 | 0.177 |" in written
     assert "684 x 1024" in written
+
+
+def test_sizes_that_hold_are_told_from_those_that_do_not():
+    sizes = ((171, 0.95), (256, 0.9), (512, 0.3), (1024, 0.13))
+    rows: list[Any] = [
+        {"height": side, "width": side, "low": 0, "high": 255, "iou": iou} for side, iou in sizes
+    ]
+    low: Any = {"height": 99, "width": 99, "low": 20, "high": 120, "iou": 0.5}
+    assert holding_sentence([*rows, low]) == (
+        "Of the sizes measured, these files hold for 171 x 171 pixels (IoU 0.950) and 256 x 256 "
+        "pixels (IoU 0.900); not for 512 x 512 pixels (IoU 0.300) and 1024 x 1024 pixels (IoU "
+        "0.130)."
+    )
+    assert "hold for none; not for 512 x 512" in holding_sentence(rows[2:])
+    assert holding_sentence(rows[:1]).endswith("hold for 171 x 171 pixels (IoU 0.950).")
 
 
 def test_what_is_left_out_is_listed():

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from samzoo.runtime.formats.architecture import UnetrDecoderConfig
 from samzoo.runtime.formats.config import AisParameters, ModelConfig, Preprocessing
 
+from .builders import unusual_network
 from .folded_statistics import takes_sam_statistics
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,10 @@ PEFT_PATH = ToolPath(name="peft", statistics=True, code=True)
 """Hugging Face's ``peft`` over a ``SamModel``, whose processor has the statistics."""
 
 
+STRETCHED_BY_TOOL = "intensity none, where the tool stretches each channel from minimum to maximum"
+"""The setting that is lost where a tool does more than the model needs."""
+
+
 def lost_settings(config: ModelConfig, path: ToolPath) -> list[str]:
     """List the settings of image preparation that the files cannot hold, each with its value.
 
@@ -78,6 +83,8 @@ def lost_settings(config: ModelConfig, path: ToolPath) -> list[str]:
             lost.append(f"intensity percentile {low:g} to {high:g}")
         elif given.intensity == "min_max" and not path.stretches:
             lost.append("intensity min_max")
+        elif given.intensity == "none" and path.stretches:
+            lost.append(STRETCHED_BY_TOOL)
         if given.gamma != plain.gamma:
             lost.append(f"gamma {given.gamma:g}")
     if given.scale is not None:
@@ -102,7 +109,7 @@ def lost_decoder(config: ModelConfig, path: ToolPath) -> str:
 
 
 def lost_answers(config: ModelConfig, path: ToolPath) -> list[str]:
-    """List what else the files cannot hold: the AIS decoder's thresholds, the chosen mask.
+    """List what else the files cannot hold: the network's sizes, thresholds, the chosen mask.
 
     Args:
         config: The model's config.
@@ -113,6 +120,8 @@ def lost_answers(config: ModelConfig, path: ToolPath) -> list[str]:
     """
     lost = []
     ais = config.architecture.ais_decoder
+    if not path.graphs and not path.statistics and (network := unusual_network(config)):
+        lost.append(network)
     if holds_decoder(config, path):
         plain = AisParameters()
         values = {

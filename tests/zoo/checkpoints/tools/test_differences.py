@@ -10,6 +10,7 @@ from samzoo.zoo.checkpoints.tools.differences import (
     HUGGINGFACE,
     MICRO_SAM,
     SEGMENT_ANYTHING,
+    STRETCHED_BY_TOOL,
     ToolPath,
     holds_decoder,
     lost_answers,
@@ -28,6 +29,7 @@ GRAPH = ToolPath(name="osam", graphs=True)
         ({"intensity": "min_max"}, SEGMENT_ANYTHING, ["intensity min_max"]),
         ({"intensity": "min_max"}, HUGGINGFACE, ["intensity min_max"]),
         ({"intensity": "min_max"}, MICRO_SAM, []),
+        ({}, MICRO_SAM, [STRETCHED_BY_TOOL]),
         ({"intensity": "min_max", "gamma": 0.7}, GRAPH, []),
         (
             {"intensity": "percentile", "percentiles": (0.1, 99.9), "gamma": 0.7, "scale": 1.5},
@@ -67,6 +69,6 @@ def test_a_decoder_is_held_by_micro_sam_alone():
 
 def test_a_model_with_one_mask_for_a_point_is_told_how_to_ask():
     single = tiny.make_config("vit", ais=False, point_output="single")
-    (sentence,) = lost_answers(single, SEGMENT_ANYTHING)
+    sentence = lost_answers(single, SEGMENT_ANYTHING)[-1]
     assert "multimask_output=False" in sentence
     assert lost_answers(single, GRAPH) == []
