@@ -96,4 +96,4 @@ def open_model(spec: ModelSpec) -> Model:
     model = load(spec.package, base=spec.base, threads=spec.threads, provider=spec.provider)
     if spec.adapter is not None:
         model.use(spec.adapter)
-    return model
+    return model.for_objects(spec.diameter)

@@ -20,6 +20,7 @@ from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.engine.encoding import check_origin, embed_image
 from samzoo.runtime.engine.model_spec import ModelSpec
 from samzoo.runtime.engine.networks import Networks
+from samzoo.runtime.engine.object_scale import at_diameter, at_scale
 from samzoo.runtime.engine.variants import Switchable, Variant, Variants, with_one_adapter
 from samzoo.runtime.formats.arrays import Array, Float3D, Float4D, Labels2D, Masks, Progress
 from samzoo.runtime.formats.config import AisParameters, ModelConfig
@@ -61,11 +62,16 @@ class Model(Switchable):
         """Side, in image pixels, of the square that the encoder sees at once."""
         return field_of_view(self.config.image_size, self.config.preprocessing.scale)
 
+    def _seeing(self, embeddings: ImageEmbeddings) -> ModelConfig:
+        """Return the config at the scale at which embeddings were computed."""
+        return at_scale(self.config, embeddings.scale)
+
     @with_one_adapter
     def embed(
         self,
         image: Array,
         *,
+        diameter: float | None = None,
         tile_shape: Size | None = None,
         halo: Size | None = None,
         progress: Progress | None = None,
@@ -75,6 +81,9 @@ class Model(Switchable):
         Args:
             image: ``(height, width)`` grey or ``(height, width, 3)`` RGB; any integer or float
                 dtype, finite.
+            diameter: Diameter of the objects in image pixels (of the median one, as the circle of
+                its area): the model sees the image at the scale at which they have the size of
+                those that it was trained on. By default the model's own scale.
             tile_shape: (height, width) of the inner tiles. By default a model with a declared
                 scale tiles images larger than its field of view, and one without shrinks them.
             halo: (height, width) of the least context around each tile; an eighth of the field by
@@ -86,7 +95,8 @@ class Model(Switchable):
 
         Raises:
             ImageError: The image cannot be used.
-            InputError: A halo is given, and the image is not tiled.
+            InputError: A halo is given, and the image is not tiled; or a diameter, and it is out of
+                range, or the model does not say how large its objects were.
             ShapeError: A tile with its halo does not fit the model's field of view.
 
         Example:
@@ -100,9 +110,10 @@ class Model(Switchable):
             >>> embeddings.values.shape
             (1, 256, 64, 64)
         """
+        config = at_diameter(self.config, diameter)
         return embed_image(
-            self.networks, self.config, image, shrink=True, tile_shape=tile_shape, halo=halo,
-            progress=progress,
+            self.networks, config, image, shrink=diameter is None, tile_shape=tile_shape,
+            halo=halo, progress=progress,
         )  # fmt: skip
 
     @with_one_adapter
@@ -110,6 +121,7 @@ class Model(Switchable):
         self,
         image: Array,
         *,
+        diameter: float | None = None,
         tile_shape: Size | None = None,
         halo: Size | None = None,
         progress: Progress | None = None,
@@ -118,6 +130,7 @@ class Model(Switchable):
 
         Args:
             image: As in ``embed``.
+            diameter: As in ``embed``.
             tile_shape: (height, width) of the inner tiles; by default as few tiles as cover it.
             halo: (height, width) of least context around each tile.
             progress: Called with ("embed", tiles done, tiles in all).
@@ -127,10 +140,12 @@ class Model(Switchable):
 
         Raises:
             ImageError: The image cannot be used.
+            InputError: As in ``embed``.
             ShapeError: A tile with its halo does not fit the model's field of view.
         """
+        config = at_diameter(self.config, diameter)
         return embed_image(
-            self.networks, self.config, image, shrink=False, tile_shape=tile_shape, halo=halo,
+            self.networks, config, image, shrink=False, tile_shape=tile_shape, halo=halo,
             progress=progress,
         )  # fmt: skip
 
@@ -139,6 +154,7 @@ class Model(Switchable):
         self,
         image: Array | ImageEmbeddings,
         *,
+        diameter: float | None = None,
         tile_shape: Size | None = None,
         halo: Size | None = None,
         placements: int = 1,
@@ -152,7 +168,9 @@ class Model(Switchable):
         Args:
             image: As in ``embed``, or embeddings computed before. An image larger than the
                 model's field of view is cut into tiles; ``amg`` does so only if the model has a
-                declared scale or ``tile_shape`` is given, as ``embed`` does.
+                declared scale or ``tile_shape`` is given, as ``embed`` does. Embeddings have their
+                scale.
+            diameter: As in ``embed``.
             tile_shape: (height, width) of the inner tiles.
             halo: (height, width) of least context around each tile.
             placements: Number of placements of the tiles on the image, 1 to 16, for ``ais``: the
@@ -189,8 +207,8 @@ class Model(Switchable):
             4
         """
         return segment_image(
-            self.networks, self.config, image, tile_shape=tile_shape, halo=halo,
-            placements=placements, mode=mode, parameters=parameters, progress=progress,
+            self.networks, self.config, image, diameter=diameter, tile_shape=tile_shape,
+            halo=halo, placements=placements, mode=mode, parameters=parameters, progress=progress,
             notes=notes,
         )  # fmt: skip
 
@@ -217,7 +235,11 @@ class Model(Switchable):
         """
         check_origin(embeddings, self.config)
         return generate_masks(
-            self.networks, self.config, embeddings, parameters or AmgParameters(), progress
+            self.networks,
+            self._seeing(embeddings),
+            embeddings,
+            parameters or AmgParameters(),
+            progress,
         )
 
     @with_one_adapter
@@ -235,7 +257,7 @@ class Model(Switchable):
         """
         require_ais(self.config)
         check_origin(embeddings, self.config)
-        return decode_maps(self.networks, self.config, embeddings)
+        return decode_maps(self.networks, self._seeing(embeddings), embeddings)
 
     @with_one_adapter
     def prompt(
@@ -333,4 +355,5 @@ class Model(Switchable):
             image_size=embeddings.original_size,
             mask_side=self.config.mask_side,
         )
-        return prompted_masks(self.networks, self.config, embeddings, prompts, progress)
+        config = self._seeing(embeddings)
+        return prompted_masks(self.networks, config, embeddings, prompts, progress)

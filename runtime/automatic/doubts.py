@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from samzoo.runtime.engine.object_scale import trained_diameter
 from samzoo.runtime.formats.arrays import Array, Float2D, Labels2D
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.images.geometry import Size
@@ -189,9 +190,9 @@ def label_doubts(
             f"the model takes {share:.0%} of the image for objects, but could divide only "
             f"{labelled / share:.0%} of that into objects; {_OTHER_KIND}"
         )
-    known = known_of(config)
-    if known is not None and known.object_diameter > 0:
-        found += _size_doubts(areas, labels.shape, known.object_diameter, config)
+    trained = trained_diameter(config)
+    if trained is not None:
+        found += _size_doubts(areas, labels.shape, trained, config)
     return found
 
 
@@ -209,8 +210,8 @@ def _size_doubts(
         return []
     return [
         f"the objects found have a diameter of {diameter:.0f} pixels (median), and the model was "
-        f"trained on objects of about {trained / scale:.0f} pixels: resize the image, or choose "
-        "another model"
+        f"trained on objects of about {trained / scale:.0f} pixels: say how large they are "
+        "(diameter), or choose another model"
     ]
 
 

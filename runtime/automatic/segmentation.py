@@ -15,6 +15,7 @@ from samzoo.runtime.engine.encoding import (
     unused_tiling,
 )
 from samzoo.runtime.engine.networks import Networks
+from samzoo.runtime.engine.object_scale import at_diameter, at_scale
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Array, Float3D, Labels2D, Progress
 from samzoo.runtime.formats.config import AisParameters, ModelConfig
@@ -36,6 +37,7 @@ def segment_image(
     config: ModelConfig,
     image: Array | ImageEmbeddings,
     *,
+    diameter: float | None,
     tile_shape: Size | None,
     halo: Size | None,
     placements: int,
@@ -50,6 +52,7 @@ def segment_image(
         networks: The model's networks.
         config: The model's config.
         image: As in ``Model.segment``.
+        diameter: As in ``Model.segment``.
         tile_shape: As in ``Model.segment``.
         halo: As in ``Model.segment``.
         placements: As in ``Model.segment``.
@@ -64,16 +67,18 @@ def segment_image(
     Raises:
         SamzooError: As ``Model.segment``.
     """
-    chosen = parameters_of(mode, parameters, config.ais)
+    parameters_of(mode, parameters, config.ais)  # refused before anything is estimated
     if mode != "amg":
         require_ais(config)
     if isinstance(image, ImageEmbeddings):
-        for name, size_given in (("tile_shape", tile_shape), ("halo", halo)):
-            if size_given is not None:
+        for name, given in (("tile_shape", tile_shape), ("halo", halo), ("diameter", diameter)):
+            if given is not None:
                 raise InputError(
-                    f"{name}: found {size_given}, but embeddings have their tiles already; pass "
-                    "it to Model.embed, or pass the image"
+                    f"{name}: found {given}, but embeddings have their tiles and scale already; "
+                    "pass it to Model.embed, or pass the image"
                 )
+        config = at_scale(config, image.scale)
+    config = at_diameter(config, diameter)
     if placements != 1 and (mode != "ais" or isinstance(image, ImageEmbeddings)):
         raise InputError("more than one placement is for images and the mode ais")
     maps: Float3D | None = None
@@ -85,6 +90,7 @@ def segment_image(
             notes += unused_tiling(config, size, tile_shape, halo, placements)
         if is_constant(image):
             return np.zeros(size, np.int32)
+        chosen = parameters_of(mode, parameters, config.ais)
         if placements != 1 and isinstance(chosen, AisParameters):
             grids = choose_placements(config, size, tile_shape, halo, placements)
             maps = placed_maps(networks, config, image, grids, progress)
@@ -99,6 +105,7 @@ def segment_image(
     elif image.constant:
         return np.zeros(image.original_size, np.int32)
     check_origin(image, config)
+    chosen = parameters_of(mode, parameters, config.ais)
     if isinstance(chosen, AmgParameters):
         labels = segment_by_grid(networks, config, image, chosen, progress)
     else:

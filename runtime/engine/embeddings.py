@@ -37,6 +37,8 @@ class ImageEmbeddings:
         original_size: (height, width) of the image.
         weights_digest: Identity of the model that computed them; another model refuses them.
         constant: True if all pixels of the image are equal, so that there is nothing to segment.
+        scale: Model pixels an image pixel at which they were computed; None if the image's longest
+            side was brought to the model's.
     """
 
     values: TileValues
@@ -44,6 +46,7 @@ class ImageEmbeddings:
     original_size: Size
     weights_digest: str
     constant: bool = False
+    scale: float | None = None
 
     def save(self, path: str | Path) -> None:
         """Write the embeddings as safetensors, atomically.
@@ -60,6 +63,7 @@ class ImageEmbeddings:
             "original_size": list(self.original_size),
             "weights_digest": self.weights_digest,
             "constant": self.constant,
+            "scale": self.scale,
         }
         write_tensors(
             Path(path),
@@ -89,6 +93,11 @@ class ImageEmbeddings:
         if not isinstance(description, dict):
             raise FormatError(f"{path}: not an embeddings file of samzoo")
         check_format(description, FORMAT, VERSION, where=str(path))
+        if "scale" not in description:
+            raise FormatError(
+                f"{path}: does not say at which scale it was computed, as files of earlier "
+                "versions; embed the image again"
+            )
         values = read_tensors(path).get("image_embeddings")
         parsed = from_json(
             _Description,
@@ -109,8 +118,9 @@ class ImageEmbeddings:
             )
         _check_tiles(parsed.tiles, parsed.original_size, where=str(path))
         return cls(
-            values, parsed.tiles, parsed.original_size, parsed.weights_digest, parsed.constant
-        )
+            values, parsed.tiles, parsed.original_size, parsed.weights_digest, parsed.constant,
+            parsed.scale,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -119,6 +129,7 @@ class _Description:
     original_size: Size
     weights_digest: str
     constant: bool
+    scale: float | None
 
 
 def _check_tiles(tiles: tuple[Tile, ...], size: Size, *, where: str) -> None:

@@ -207,6 +207,7 @@ def encode_tiles(
         (image.shape[0], image.shape[1]),
         config.weights_digest,
         is_constant(image),
+        config.preprocessing.scale,
     )
 
 

@@ -20,6 +20,7 @@ class ModelSpec:
         adapter: The adapter in use, if the package has several; None is the first.
         threads: CPU threads of one operator; None is all cores.
         provider: Where the graphs run.
+        diameter: Diameter of the image's objects in image pixels; None is the model's own scale.
     """
 
     package: str
@@ -27,3 +28,4 @@ class ModelSpec:
     adapter: str | None = None
     threads: int | None = None
     provider: str = CPU
+    diameter: float | None = None

@@ -17,6 +17,7 @@ from samzoo.runtime.formats.config import ModelConfig
 
 from .model_spec import ModelSpec
 from .networks import Networks
+from .object_scale import at_diameter
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -121,6 +122,30 @@ class Switchable:
         fixed = copy.copy(self)
         fixed._variants = Variants(self._variants.current, {})
         return fixed
+
+    def for_objects(self, diameter: float | None) -> Self:
+        """Return the model for an image whose objects have another size.
+
+        Args:
+            diameter: Diameter of the median object in image pixels, as the circle of its area.
+                None returns the model as it is.
+
+        Returns:
+            A model over the same networks, with the adapter in use now. It sees images at the scale
+            at which their objects have the size of those that it was trained on.
+
+        Raises:
+            InputError: The diameter is out of range, or the model does not say how large the
+                objects were that it was trained on.
+        """
+        if diameter is None:
+            return self
+        current = self._variants.current
+        sized = copy.copy(self)
+        changed = current._replace(config=at_diameter(current.config, diameter))
+        sized._variants = Variants(changed, {})
+        sized._spec = self._spec and dataclasses.replace(self._spec, diameter=diameter)
+        return sized
 
 
 def with_one_adapter(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from samzoo.runtime.errors import FormatError
 
 from .architecture import MASK_PIXELS, Architecture
-from .fields import check_format, from_json, to_json
+from .fields import IF_SET, check_format, from_json, to_json
 from .files import read_json
 
 MODEL_FORMAT = "samzoo-model"
@@ -41,6 +41,9 @@ class Preprocessing:
        image size where ``scale`` is None.
     3. Inside the encoder graph: ``gamma`` on the 0..1 range, then ``(x - pixel_mean) /
        pixel_std``, then zero padding at the right and bottom.
+
+    ``object_diameter`` is the diameter in model pixels that training brought the median object of
+    its images to; None if it is not known. An object's diameter is that of the circle of its area.
     """
 
     intensity: Literal["none", "min_max", "percentile"] = "none"
@@ -49,6 +52,7 @@ class Preprocessing:
     scale: float | None = None
     pixel_mean: tuple[float, float, float] = SAM_PIXEL_MEAN
     pixel_std: tuple[float, float, float] = SAM_PIXEL_STD
+    object_diameter: float | None = field(default=None, metadata={IF_SET: True})
 
     def __post_init__(self) -> None:
         low, high = self.percentiles
@@ -61,6 +65,11 @@ class Preprocessing:
         if self.scale is not None and not 0.01 <= self.scale <= 100:
             raise FormatError(
                 f"preprocessing.scale: allowed is 0.01 to 100 or null, found {self.scale}"
+            )
+        if self.object_diameter is not None and not 1 <= self.object_diameter <= 10_000:
+            raise FormatError(
+                "preprocessing.object_diameter: allowed is 1 to 10000 model pixels or null, found "
+                f"{self.object_diameter}"
             )
         if min(self.pixel_std) <= 0:
             raise FormatError(f"preprocessing.pixel_std: must be positive, found {self.pixel_std}")

@@ -149,6 +149,7 @@ class EmbeddingStore:
             size,
             config.weights_digest,
             known.limits.constant,
+            config.preprocessing.scale,
         )
 
     def _with_full_channels(self, spec: SourceSpec) -> SourceSpec:

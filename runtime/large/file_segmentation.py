@@ -49,6 +49,7 @@ def segment_file(
     *,
     overlay: str | Path | None = None,
     table: str | Path | None = None,
+    diameter: float | None = None,
     mode: Mode = "ais",
     parameters: Parameters | None = None,
     tile_shape: Size | None = None,
@@ -81,6 +82,7 @@ def segment_file(
         overlay: A PNG file for the labels drawn on the image.
         table: A CSV file with a row for each object: area, place, number of objects that it
             touches.
+        diameter: As in ``Model.segment``.
         mode: As in ``Model.segment``; images in pieces need ``ais``.
         parameters: As in ``Model.segment``.
         tile_shape: (height, width) of the model's tiles; by default as few as cover the image.
@@ -130,6 +132,7 @@ def segment_file(
         output=Path(output),
         overlay=None if overlay is None else Path(overlay),
         table=None if table is None else Path(table),
+        diameter=diameter,
         mode=mode,
         parameters=parameters,
         tile_shape=tile_shape,
@@ -164,7 +167,7 @@ def run_task(model: Model, task: FileTask, *, progress: Progress | None = None) 
     Raises:
         SamzooError: As ``segment_file``.
     """
-    model = model.snapshot()
+    model = model.snapshot().for_objects(task.diameter)
     return (_in_pieces if task.in_pieces else _whole)(model, task, progress)
 
 

@@ -43,6 +43,7 @@ class FileTask:
         output: Path of the labels.
         overlay: A PNG file with the labels drawn on the image.
         table: A CSV file with a row for each object.
+        diameter: As in ``Model.segment``.
         mode: As in ``Model.segment``; images in pieces need ``ais``.
         parameters: The mode's thresholds.
         tile_shape: (height, width) of the model's tiles.
@@ -64,6 +65,7 @@ class FileTask:
     output: Path
     overlay: Path | None = None
     table: Path | None = None
+    diameter: float | None = None
     mode: Mode = "ais"
     parameters: Parameters | None = None
     tile_shape: Size | None = None

@@ -18,6 +18,7 @@ import numpy as np
 
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.engine.encoding import check_origin
+from samzoo.runtime.engine.object_scale import at_scale
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Masks, Progress
 from samzoo.runtime.formats.config import MASK_THRESHOLD
@@ -173,6 +174,7 @@ def _iou(a: Masks, b: Masks) -> float:
 def _next_mask(model: Model, embeddings: ImageEmbeddings, mask: Masks, options: Following) -> Masks:
     """Prompt a slice with the mask of its neighbour."""
     check_origin(embeddings, model.config)
+    config = at_scale(model.config, embeddings.scale)
     result = np.zeros(embeddings.original_size, np.bool_)
     if mask.shape != result.shape:
         raise InputError(f"given: masks have shape {mask.shape}, the slices {result.shape}")
@@ -181,12 +183,12 @@ def _next_mask(model: Model, embeddings: ImageEmbeddings, mask: Masks, options: 
     prompt = prompt_of_mask(mask, options.projection, box_extension=options.box_extension)
     index = central_tile(prompt, embeddings.tiles)
     if options.projection in ("mask", "points_and_mask"):
-        logits = mask_as_logits(mask, embeddings.tiles[index], model.config)
+        logits = mask_as_logits(mask, embeddings.tiles[index], config)
         prompt = Prompt(prompt.coords, prompt.labels, logits)
     # A box says what is meant; for points the graph would return the best of three masks.
     one = None if prompt.has_box else False
     (decoded,) = decode(
-        model.networks, model.config, embeddings, [prompt], tiles=[index], multimask_output=one
+        model.networks, config, embeddings, [prompt], tiles=[index], multimask_output=one
     )
     y0, x0, y1, x1 = decoded.tile.outer
     part = result[y0:y1, x0:x1]

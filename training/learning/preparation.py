@@ -95,4 +95,6 @@ def _preprocessing(base: ModelConfig, config: TrainConfig, diameter: float) -> P
     if not config.object_diameter:
         return preprocessing
     scale = min(max(config.object_diameter / diameter, 0.01), 100.0)
-    return dataclasses.replace(preprocessing, scale=round(scale, 2))
+    return dataclasses.replace(
+        preprocessing, scale=round(scale, 2), object_diameter=config.object_diameter
+    )

@@ -47,6 +47,7 @@ def prompt_image(
     series: int | None,
     channel: int | str | None,
     plane: int | None,
+    diameter: float | None,
     progress: Progress,
 ) -> Result:
     """Segment prompted objects and write their labels; object i has label i + 1.
@@ -62,6 +63,8 @@ def prompt_image(
         series: Image of a TIFF with several.
         channel: Channel of an image.
         plane: Plane of a stack, also of micro-sam's embeddings of one.
+        diameter: The objects' diameter, which the model has been opened with; refused for
+            embeddings, which have their scale.
         progress: Callback for progress.
 
     Returns:
@@ -71,6 +74,8 @@ def prompt_image(
         SamzooError: An input cannot be used, or the output cannot be written.
     """
     place = {"level": level, "series": series, "channel": channel, "plane": plane}
+    if image.suffix == ".safetensors" or (is_zarr(image) and is_micro_sam(image)):
+        refuse_given({"diameter": diameter}, "embeddings have their scale already; omit it")
     encoded: list[int] | None = None
     pixels: Array | None = None
     notes: list[str] = []

@@ -13,7 +13,12 @@ from samzoo.zoo.hub.names import DEFAULT_MODEL, load
 
 
 def load_model(
-    reference: str | None, *, adapter: str | None, threads: int | None, provider: str
+    reference: str | None,
+    *,
+    adapter: str | None,
+    threads: int | None,
+    provider: str,
+    diameter: float | None = None,
 ) -> Model:
     """Open a model.
 
@@ -22,15 +27,16 @@ def load_model(
         adapter: The adapter to use; by default the package's first.
         threads: Number of CPU threads; by default all cores.
         provider: The hardware to run on.
+        diameter: Diameter of the objects in pixels of the image; by default the model's own scale.
 
     Raises:
-        InputError: The package has no such adapter.
+        InputError: The package has no such adapter, or does not take the diameter.
         SamzooError: As for ``load``.
     """
     model = load(reference or DEFAULT_MODEL, threads=threads, provider=provider)
     if adapter is not None:
         model.use(adapter)
-    return model
+    return model.for_objects(diameter)
 
 
 def source_spec(

@@ -42,6 +42,15 @@ def add_model(parser: ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_diameter(parser: ArgumentParser) -> None:
+    """Add ``--diameter``."""
+    parser.add_argument(
+        "--diameter", type=float, metavar="PX",
+        help="diameter of the objects in pixels of the image (default: that of the objects that "
+        "the model was trained on; see samzoo show)",
+    )  # fmt: skip
+
+
 def add_label_meaning(parser: ArgumentParser) -> None:
     """Add the options that say what the numbers in label images mean."""
     parser.add_argument(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
+from samzoo.runtime.engine.object_scale import at_scale
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, did_you_mean, shown
 from samzoo.runtime.evaluation.prompt_simulation import object_boxes
 from samzoo.runtime.formats.config import ModelConfig
@@ -133,6 +134,7 @@ def with_logits(
     Raises:
         InputError: A mask has another size than the image.
     """
+    config = at_scale(config, embeddings.scale)
     found = []
     for item in objects:
         if "mask" not in item:

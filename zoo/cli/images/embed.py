@@ -9,7 +9,14 @@ from pathlib import Path
 
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.outputs import check_output
-from samzoo.zoo.cli.options import add_model, add_output, add_plane, add_store, chosen_plane
+from samzoo.zoo.cli.options import (
+    add_diameter,
+    add_model,
+    add_output,
+    add_plane,
+    add_store,
+    chosen_plane,
+)
 from samzoo.zoo.cli.progress import progress_bar
 from samzoo.zoo.cli.verb import Result, Verb
 
@@ -24,6 +31,7 @@ class EmbedOptions:
     series: int | None
     channel: str | None
     plane: int | None
+    diameter: float | None
     model: str | None
     adapter: str | None
     threads: int | None
@@ -39,6 +47,7 @@ def add_options(parser: ArgumentParser) -> None:
     add_store(parser)
     add_plane(parser)
     add_model(parser)
+    add_diameter(parser)
 
 
 def run(options: EmbedOptions) -> Result:
@@ -66,8 +75,9 @@ def _to_file(options: EmbedOptions) -> Result:
     with closing(open_source(spec)) as source:
         image, notes = source.whole(), source.notes
     model = load_model(
-        options.model, adapter=options.adapter, threads=options.threads, provider=options.provider
-    )
+        options.model, adapter=options.adapter, threads=options.threads, provider=options.provider,
+        diameter=options.diameter,
+    )  # fmt: skip
     with progress_bar() as progress:
         embeddings = model.embed(image, progress=progress)
     embeddings.save(output)
@@ -83,8 +93,9 @@ def _to_store(options: EmbedOptions, folder: Path) -> Result:
     from samzoo.zoo.cli.model_loading import load_model, source_spec
 
     model = load_model(
-        options.model, adapter=options.adapter, threads=options.threads, provider=options.provider
-    )
+        options.model, adapter=options.adapter, threads=options.threads, provider=options.provider,
+        diameter=options.diameter,
+    )  # fmt: skip
     spec = source_spec(options.image, **chosen_plane(options))
     encoded: list[int] = []
     with closing(open_source(spec)) as source:

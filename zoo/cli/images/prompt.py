@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from samzoo.runtime.errors import InputError
-from samzoo.zoo.cli.options import add_model, add_output, add_plane, add_store, refuse_given
+from samzoo.zoo.cli.options import (
+    add_diameter,
+    add_model,
+    add_output,
+    add_plane,
+    add_store,
+    refuse_given,
+)
 from samzoo.zoo.cli.progress import progress_bar
 from samzoo.zoo.cli.verb import Result, Verb
 
@@ -31,6 +38,7 @@ class PromptOptions:
     series: int | None
     channel: str | None
     plane: int | None
+    diameter: float | None
     slice: int | None
     projection: Literal["box", "mask", "points", "points_and_mask", "single_point"] | None
     iou_threshold: float | None
@@ -52,6 +60,7 @@ def add_options(parser: ArgumentParser) -> None:
     )  # fmt: skip
     add_output(parser, "label image (.tif, .png), one label an object")
     add_model(parser)
+    add_diameter(parser)
     parser.add_argument(
         "--point", nargs=2, type=float, action="append", metavar=("X", "Y"), default=[],
         help="point (column, row) in pixels, in or beside the object; repeat it for more points",
@@ -123,8 +132,9 @@ def run(options: PromptOptions) -> Result:
     else:
         objects = from_options(options.point, options.label, options.box)
     model = load_model(
-        options.model, adapter=options.adapter, threads=options.threads, provider=options.provider
-    )
+        options.model, adapter=options.adapter, threads=options.threads, provider=options.provider,
+        diameter=options.diameter,
+    )  # fmt: skip
     if options.slice is None:
         return _in_image(options, model, objects)
     return _in_stack(options, options.slice, model, objects)
@@ -150,8 +160,9 @@ def _in_image(options: PromptOptions, model: Model, objects: list[dict[str, Any]
     with progress_bar() as progress:
         return prompt_image(
             model, objects, options.image, options.output, overlay=options.overlay,
-            store=options.store, level=options.level, series=options.series,
-            channel=options.channel, plane=options.plane, progress=progress,
+            store=options.store, diameter=options.diameter, level=options.level,
+            series=options.series, channel=options.channel, plane=options.plane,
+            progress=progress,
         )  # fmt: skip
 
 

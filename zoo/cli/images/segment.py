@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.fields import to_json
-from samzoo.zoo.cli.options import add_model, add_plane
+from samzoo.zoo.cli.options import add_diameter, add_model, add_plane
 from samzoo.zoo.cli.progress import progress_bar
+from samzoo.zoo.cli.thresholds import add_thresholds
 from samzoo.zoo.cli.verb import Result, Verb
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ class SegmentOptions:
     provider: str
     tile_shape: tuple[int, int] | None
     halo: tuple[int, int] | None
+    diameter: float | None
+    foreground_threshold: float | None
+    center_threshold: float | None
+    boundary_threshold: float | None
+    min_size: int | None
     placements: int
     level: int | None
     series: int | None
@@ -63,12 +69,14 @@ def add_options(parser: ArgumentParser) -> None:
         help="replace an existing output; in a folder, segment again what is done",
     )  # fmt: skip
     add_model(parser)
+    add_diameter(parser)
     parser.add_argument(
         "--mode", choices=("ais", "amg", "apg"), default="ais",
         help="method: ais uses the AIS decoder's maps (default); apg prompts with points from "
         "these maps; amg prompts with a grid of points, which is slow, for models without AIS "
         "decoder",
     )  # fmt: skip
+    add_thresholds(parser)
     parser.add_argument(
         "--overlay", nargs="?", const="", metavar="PNG",
         help="also draw the labels on the image, as a PNG; without a name if OUT is a folder, into "
@@ -157,8 +165,10 @@ def _into_file(options: SegmentOptions) -> Result:
     task = _task(single_image(options.images[0]), output, options, **written)
     task.check()
     model = load_model(
-        options.model, adapter=options.adapter, threads=options.threads, provider=options.provider
-    )
+        options.model, adapter=options.adapter, threads=options.threads, provider=options.provider,
+        diameter=options.diameter,
+    )  # fmt: skip
+    task = _with_thresholds(task, options, model)
     row, notes = _segmented(model, task)
     result: Result = {
         "text": str(output), "images": [row], "model": options.model or DEFAULT_MODEL,
@@ -186,8 +196,10 @@ def _into_folder(options: SegmentOptions) -> Result:
     table = table_file(options.table, folder)
     inputs = find_inputs(options.images, output=folder)
     model = load_model(
-        options.model, adapter=options.adapter, threads=options.threads, provider=options.provider
-    )
+        options.model, adapter=options.adapter, threads=options.threads, provider=options.provider,
+        diameter=options.diameter,
+    )  # fmt: skip
+    task = _with_thresholds(task, options, model)
     chosen = {k: v for k, v in to_json(options).items() if k not in NOT_SETTINGS}
     run = FolderRun(
         inputs=inputs, folder=folder, task=task, settings={**model_settings(model), **chosen},
@@ -226,6 +238,13 @@ def _task(
         scheduler=options.scheduler,
         force=options.force,
     )
+
+
+def _with_thresholds(task: FileTask, options: SegmentOptions, model: Model) -> FileTask:
+    from samzoo.zoo.cli.thresholds import chosen_thresholds
+
+    parameters = chosen_thresholds(options, options.mode, model.config)
+    return replace(task, parameters=parameters)
 
 
 def _segmented(model: Model, task: FileTask) -> tuple[Result, Sequence[str]]:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import shlex
 from argparse import ArgumentParser
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.outputs import check_output
 from samzoo.zoo.cli.options import (
+    add_diameter,
     add_label_meaning,
     add_model,
     add_output,
     add_plane,
     chosen_plane,
+    refuse_given,
 )
 from samzoo.zoo.cli.progress import progress_bar, say
+from samzoo.zoo.cli.thresholds import FIELDS, add_thresholds
 from samzoo.zoo.cli.verb import Result, Verb
 
 
@@ -36,6 +39,11 @@ class EvaluateOptions:
     series: int | None
     channel: str | None
     plane: int | None
+    diameter: float | None
+    foreground_threshold: float | None
+    center_threshold: float | None
+    boundary_threshold: float | None
+    min_size: int | None
     model: str | None
     adapter: str | None
     threads: int | None
@@ -68,6 +76,8 @@ def add_options(parser: ArgumentParser) -> None:
         help="ignore annotated objects smaller than this (default: 20)",
     )  # fmt: skip
     add_model(parser)
+    add_diameter(parser)
+    add_thresholds(parser)
     add_plane(parser)
     add_output(parser, "report (.json)")
 
@@ -77,6 +87,7 @@ def run(options: EvaluateOptions) -> Result:
     from samzoo.runtime.engine.networks import RememberedEncoder
     from samzoo.runtime.evaluation.comparison import METRICS
     from samzoo.runtime.evaluation.scoring import evaluate
+    from samzoo.runtime.formats.config import AisParameters
     from samzoo.runtime.formats.files import write_json
     from samzoo.runtime.images.reading import read_image
     from samzoo.runtime.labels.annotation import LabelMeaning
@@ -84,24 +95,33 @@ def run(options: EvaluateOptions) -> Result:
     from samzoo.runtime.labels.pairs import match_pairs
     from samzoo.runtime.model import Model
     from samzoo.zoo.cli.model_loading import load_model
+    from samzoo.zoo.cli.thresholds import chosen_thresholds
     from samzoo.zoo.hub.names import DEFAULT_MODEL
 
     output = options.output
     if output.suffix != ".json":
         raise InputError(f"{output}: the name of a report must end in .json")
     check_output(output, force=options.force)
+    tasks = [task.strip() for task in options.tasks.split(",")]
+    if "ais" not in tasks:
+        given = {name: getattr(options, name) for name in FIELDS}
+        refuse_given(given, "is for the task ais, which --tasks leaves out; omit it")
     lonely: list[str] = []
     pairs = match_pairs(options.images, options.labels, lonely=lonely)
     model = load_model(
-        options.model, adapter=options.adapter, threads=options.threads, provider=options.provider
-    )
+        options.model, adapter=options.adapter, threads=options.threads, provider=options.provider,
+        diameter=options.diameter,
+    )  # fmt: skip
     adapter = model.adapter
-    model = Model(model.config, RememberedEncoder(model.networks))
+    ais = chosen_thresholds(options, "ais", model.config)
+    assert isinstance(ais, AisParameters)
+    config = replace(model.config, ais=ais)
+    model = Model(config, RememberedEncoder(model.networks))
     with progress_bar() as progress:
         report = evaluate(
             model,
             pairs,
-            tasks=[task.strip() for task in options.tasks.split(",")],
+            tasks=tasks,
             seed=options.seed,
             min_object_size=options.min_object_size,
             meaning=LabelMeaning(split_components=options.split_components, ignore=options.ignore),
