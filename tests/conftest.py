@@ -109,13 +109,15 @@ def toy_image(image_embeddings):
     return blocks.transpose(2, 0, 3, 1).reshape(TOY_SIDE, TOY_SIDE)
 
 
-def make_toy_config(*, scale=1.0, ais=True, intensity="none"):
+def make_toy_config(*, scale=1.0, ais=True, intensity="none", object_diameter=None):
     encoder = VitConfig(image_size=TOY_SIDE, patch_size=4, embed_dim=8, depth=1, num_heads=1)
     return ModelConfig(
         architecture=Architecture(
             image_encoder=encoder, ais_decoder=LightDecoderConfig() if ais else None
         ),
-        preprocessing=Preprocessing(scale=scale, intensity=intensity),
+        preprocessing=Preprocessing(
+            scale=scale, intensity=intensity, object_diameter=object_diameter
+        ),
         ais=AisParameters(foreground_smoothing=0, distance_smoothing=0),
         weights_digest="sha256:toy",
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 import tiny
-from conftest import draw_discs, write_toy_package, write_toy_shared_package
+from conftest import draw_discs, make_toy_config, write_toy_package, write_toy_shared_package
 
 from samzoo.runtime.formats.architecture import Architecture
 from samzoo.runtime.formats.config import ModelConfig
@@ -36,7 +36,7 @@ EXPORTING = ("torch", "onnx")
 def write_folder(folder, base):
     """Write everything that the ways of the table name; ``base`` is a tiny base folder."""
     folder.mkdir()
-    write_toy_package(folder / "package")
+    write_toy_package(folder / "package", config=make_toy_config(object_diameter=10.0))
     write_toy_shared_package(folder / "toys", gains={"bright": 2.0, "dark": 0.5})
     _write_images(folder)
     _write_choices(folder)

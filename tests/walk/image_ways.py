@@ -1,15 +1,22 @@
 """The ways through the verbs that run a model on images, and what each option does there."""
 
-from .shared import LOOK, SCHEDULER, model, reading, refused
+from .shared import LOOK, SCHEDULER, THRESHOLDS, model, reading, refused
 from .ways import Changes, Enables, Refused, Way
 
 VOLUME = ("--gap-closing", "--min-z-extent")
 FOLLOWING = ("--projection box", "--iou-threshold 0.5", "--box-extension 2")
 
+DIM = "segment dims.tif -o l.tif --stack volume --model package"
+FEW_SEEDS = f"{DIM} --foreground-threshold 0.3"
+SEEDS = "--center-threshold 0.7 --boundary-threshold 0.7"
+"""With these, the dim volume has seeds; with a lower foreground threshold it has objects."""
+
 PROMPT = "prompt cells.tif -o l.tif --model package"
 IMAGE_WAYS = [
     Way("segment", "an image", "segment cells.tif -o l.tif --model package", {
         **model("segment dim.tif -o l.tif"),
+        "--diameter": Changes("--diameter 20"),
+        **THRESHOLDS,
         "--mode": Changes("--mode amg"),
         "--overlay": Changes("--overlay o.png"),
         "--table": Changes("--table t.csv"),
@@ -29,6 +36,13 @@ IMAGE_WAYS = [
                              "segment dims.tif -o l.tif --stack volume", other="--model toys"),
         "--model": Changes("--model toys", "segment dims.tif -o l.tif --stack volume",
                            other="--model package"),
+        "--diameter": Changes("--diameter 20"),
+        "--foreground-threshold": Changes("--foreground-threshold 0.3", f"{DIM} {SEEDS}"),
+        "--center-threshold": Changes("--center-threshold 0.4 --boundary-threshold 0.7", FEW_SEEDS,
+                                      other=SEEDS),
+        "--boundary-threshold": Changes("--boundary-threshold 0.4 --center-threshold 0.7",
+                                        FEW_SEEDS, other=SEEDS),
+        "--min-size": Changes("--min-size 100"),
         "--mode": Refused("--mode amg", "--mode"),
         "--overlay": Changes("--overlay o.png"),
         "--table": Changes("--table t.csv"),
@@ -60,6 +74,7 @@ IMAGE_WAYS = [
         "--mask": Enables("--mask mask.tif", PROMPT),
         "--overlay": Changes("--overlay o.png"),
         "--store": Changes("--store store"),
+        "--diameter": Changes("--diameter 20"),
         **reading(f"{PROMPT} --point 20 20"),
         "--slice": Refused("--slice 1", "slice"),
         **refused(FOLLOWING, "pass --slice Z as well"),
@@ -77,6 +92,7 @@ IMAGE_WAYS = [
         "--mask": Refused("--mask mask.tif", "--"),
         "--overlay": Refused("--overlay o.png", "is for images"),
         "--store": Changes("--store store"),
+        "--diameter": Changes("--diameter 20"),
         **refused(["--level 1", "--series 1", "--channel 1", "--plane 1"], "--"),
         "--slice": Changes("--slice 4", "prompt stack.tif -o l.tif --model package "
                            "--point 22 20 --iou-threshold 1", other="--slice 1"),
@@ -86,11 +102,13 @@ IMAGE_WAYS = [
     }),
     Way("embed", "a file", "embed cells.tif -o e.safetensors --model package", {
         **model("embed dim.tif -o e.safetensors"),
+        "--diameter": Changes("--diameter 20"),
         "--store": Refused("--store s", "not both"),
         **reading("embed cells.tif -o e.safetensors --model package"),
     }),
     Way("embed", "a store", "embed cells.tif --store s --model package", {
         **model("embed dim.tif --store s"),
+        "--diameter": Changes("--diameter 20"),
         "--output": Refused("-o e.safetensors", "not both"),
         "--force": Refused("--force", "omit --force"),
         "--store": Changes("--store t", "embed cells.tif --model package", other="--store s"),

@@ -1,7 +1,7 @@
 """The ways through the verbs that make models, and read and write other tools' files."""
 
 from .folder import EXPORTING
-from .shared import model, reading, refused
+from .shared import THRESHOLDS, model, reading, refused
 from .ways import Changes, Enables, Refused, Way
 
 NOISY = "--images noisy.tif --labels noisy_truth.tif"
@@ -124,6 +124,8 @@ MAKING_WAYS = [
     Way("evaluate", "without corrections", "evaluate --images cells.tif --labels truth.tif "
         "--tasks ais,box -o r.json --model package", {
         **model("evaluate --images dim.tif --labels truth.tif --tasks ais -o r.json"),
+        "--diameter": Changes("--diameter 20"),
+        **THRESHOLDS,
         "--images": Changes("--images dim.tif", "evaluate --labels truth.tif --tasks ais "
                             "-o r.json --model package", other="--images cells.tif"),
         "--labels": Changes("--labels one.tif", "evaluate --images cells.tif --tasks ais "

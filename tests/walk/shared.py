@@ -21,6 +21,14 @@ CHOICES = {
 and those that choose the first."""
 
 
+THRESHOLDS = {
+    "--foreground-threshold": Changes("--foreground-threshold 0.9"),
+    "--center-threshold": Changes("--center-threshold 0.1"),
+    "--boundary-threshold": Changes("--boundary-threshold 0.1"),
+    "--min-size": Changes("--min-size 100"),
+}
+
+
 def refused(words, message, command=""):
     """The same refusal for several options, each with its value."""
     return {each.split()[0]: Refused(each, message, command) for each in words}
