@@ -43,7 +43,11 @@ class TrainConfig:
             ``cosine`` falls to 1 % over the epochs, or over ``max_minutes``.
         ema_decay: Decay of an exponential moving average of the weights, which is validated and
             kept; 0 is off.
-        n_objects: Number of objects in a step.
+        batch_size: Crops that pass the encoder together.
+        accumulate: Batches in a step; the gradient is the mean over all their crops.
+        recompute_blocks: Keep no intermediate results of the encoder's blocks; the backward pass
+            computes them again. It takes less memory and about a fourth more time in the encoder.
+        n_objects: Number of objects in a crop.
         n_sub_iteration: Number of rounds in a step: the first prompt and its corrections.
         learned_rounds: Compute gradients in only this many rounds: the first, the last, and a
             choice of those between, drawn anew in each step; 0 learns from all (the paper).
@@ -88,6 +92,9 @@ class TrainConfig:
     weight_decay: float = 0.01
     scheduler: Literal["plateau", "cosine"] = "plateau"
     ema_decay: float = 0.0
+    batch_size: int = 1
+    accumulate: int = 1
+    recompute_blocks: bool = False
     n_objects: int = 25
     n_sub_iteration: int = 8
     learned_rounds: int = 0
@@ -110,7 +117,10 @@ class TrainConfig:
     min_object_size: int = 20
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "steps_per_epoch", "n_objects", "n_sub_iteration"):
+        for name in (
+            "epochs", "steps_per_epoch", "batch_size", "accumulate", "n_objects",
+            "n_sub_iteration",
+        ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise FormatError(f"{name}: must be at least 1, found {getattr(self, name)}")
         for name in ("learning_rate", "ais_learning_rate"):

@@ -14,7 +14,7 @@ from samzoo.training.config import PRESETS, TrainConfig
 
 
 def test_the_paper_preset_is_the_default():
-    assert TrainConfig.read("paper") == TrainConfig()
+    assert TrainConfig.read("paper") == TrainConfig(batch_size=2)
 
 
 @pytest.mark.parametrize("path", sorted(PRESETS.glob("*.toml")), ids=lambda path: path.stem)

@@ -325,18 +325,19 @@ class CropSampler:
         """Number of different crops in the fixed set; 0 if there is none."""
         return len({*self._fixed, *self._fixed_empty})
 
-    def draw(self) -> Crop:
-        """Draw the next crop."""
+    def draw(self, rng: np.random.Generator | None = None) -> Crop:
+        """Draw the next crop, with random numbers of its own if a source is given."""
+        rng = self.rng if rng is None else rng
         # Without negative images no number is drawn, so that older runs are repeated exactly.
-        negative = bool(self._empty_corners) and self.rng.random() < self._negative_share
+        negative = bool(self._empty_corners) and rng.random() < self._negative_share
         if self._fixed:
             chosen = self._fixed_empty if negative else self._fixed
-            index, y, x, variant = chosen[self.rng.integers(len(chosen))]
+            index, y, x, variant = chosen[rng.integers(len(chosen))]
         else:
             corners = self._empty_corners if negative else self._corners
-            corner = corners[self.rng.integers(len(corners))]
-            turned = int(self.rng.integers(len(self._variants)))
-            index, y, x, variant = self._variant(corner, turned, self.rng, move=not negative)
+            corner = corners[rng.integers(len(corners))]
+            turned = int(rng.integers(len(self._variants)))
+            index, y, x, variant = self._variant(corner, turned, rng, move=not negative)
         sample = self._samples[index]
         image = _window(sample.image.transpose(2, 0, 1), y, x, self._side)
         return Crop(

@@ -1,4 +1,4 @@
-"""One training step: a crop, one encoder pass, both objectives, one optimiser step.
+"""One training step: some crops, one encoder pass a batch, both objectives, one optimiser step.
 
 In: the model, and the samples from which crops are drawn. Out: changed weights, and the step's
 loss.
@@ -35,6 +35,7 @@ from samzoo.training.encoders.steps import frozen_steps, run_steps
 from samzoo.training.networks.acting import dropout_acting, statistics_learned, statistics_of
 from samzoo.training.networks.sam import Sam
 
+from .devices import mean_over_devices, share_gradients
 from .objectives import (
     InteractiveSettings,
     background_loss,
@@ -44,6 +45,15 @@ from .objectives import (
 
 SHADE = 1
 """Seed of the intensities of fixed crops, beside their keys."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Task:
+    """A crop, the objects to learn from, and the source of the prompts' random choices."""
+
+    crop: Crop
+    ids: list[int]
+    rng: np.random.Generator
 
 
 class Learner:
@@ -130,7 +140,11 @@ class Learner:
         self._cache = cache
 
     def step(self, index: int, learning_rate_factor: float, *, corrections: bool = True) -> float:
-        """Draw a crop and learn from it.
+        """Draw crops and learn from them: ``accumulate`` times ``batch_size`` on each device.
+
+        The gradient is the mean over all crops, and each crop has random numbers of its own, so
+        that neither number changes what is learned from the same crops, nor does the number of
+        devices.
 
         Args:
             index: Number of steps done before. Even steps start with a point, odd ones with a box.
@@ -138,57 +152,94 @@ class Learner:
             corrections: Whether corrections follow the first prompt.
 
         Returns:
-            The loss.
+            The mean loss.
 
         Raises:
             InputError: The loss is not finite; the weights are unchanged.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * learning_rate_factor
-        crop = self._sampler.draw()
-        objects = training_objects(crop.labels)
-        count = min(self._config.n_objects, len(objects))
-        ids = [int(i) for i in self._rng.choice(objects, size=count, replace=False)]
-        embeddings = self._embed(crop)
-        # Gradients of both objectives and all their rounds end at a leaf; the encoder's backward
-        # pass runs once.
-        leaf = embeddings.detach().requires_grad_(embeddings.requires_grad)
+        sources = self._sources()
+        size = self._config.batch_size
+        settings = self._settings if corrections else self._first_prompts_only
         loss = 0.0
-        if ids:  # none in a crop of an image without objects
-            loss = interactive_step(
-                self._sam,
-                leaf,
-                crop.labels,
-                ids,
-                self._settings if corrections else self._first_prompts_only,
-                start_with_box=bool(index % 2),
-                rng=self._rng,
-                backward=self._fabric.backward,
-                autocast=self._fabric.autocast,
-            )
-        if self._sam.ais_decoder is not None:
-            ais_loss = self._ais_loss(leaf, crop)
-            self._fabric.backward(ais_loss)
-            loss += float(ais_loss.detach())
+        for first in range(0, len(sources), size):
+            batch = [self._draw(rng) for rng in sources[first : first + size]]
+            loss += self._learn(batch, settings, 1 / len(sources), with_box=bool(index % 2))
+        loss = float(mean_over_devices(self._fabric, torch.tensor(loss)))
         if not math.isfinite(loss):
             raise InputError(
                 f"the loss became {loss} at step {index}; the last checkpoint is kept. "
                 "Try a smaller learning_rate"
             )
-        if leaf.grad is not None:
-            torch.autograd.backward(embeddings, leaf.grad)
+        share_gradients(self._fabric, self.weights.values())
         self.optimizer.step()
         self.optimizer.zero_grad()
         return loss
 
-    def _embed(self, crop: Crop) -> Tensor:
-        # The intensities of a crop of a fixed set are fixed, too.
-        rng = self._rng if self._cache is None else np.random.default_rng([SHADE, *crop.key])
-        image = jitter_intensity(crop.image, self._config.intensity_jitter, rng)
-        name = "_".join(str(number) for number in crop.key)
-        x = self._frozen_output(image, name)
+    def _sources(self) -> list[np.random.Generator]:
+        """Return a source of random choices for each crop of this device."""
+        own = self._config.batch_size * self._config.accumulate
+        devices = self._fabric.world_size
+        if own * devices == 1:  # as it was before there were batches
+            return [self._rng]
+        # All devices draw the same seeds, so that they stay in step, and use their own part.
+        seeds = self._rng.integers(2**63, size=own * devices)
+        start = own * self._fabric.global_rank
+        return [np.random.default_rng(seed) for seed in seeds[start : start + own]]
+
+    def _draw(self, rng: np.random.Generator) -> _Task:
+        crop = self._sampler.draw(rng)
+        objects = training_objects(crop.labels)
+        count = min(self._config.n_objects, len(objects))
+        ids = [int(i) for i in rng.choice(objects, size=count, replace=False)]
+        return _Task(crop, ids, rng)
+
+    def _learn(
+        self, batch: Sequence[_Task], settings: InteractiveSettings, share: float, *, with_box: bool
+    ) -> float:
+        """Add a batch's gradients to those of the step; returns its share of the loss."""
+        embeddings = self._embed(batch)
+        # Gradients of both objectives and all their rounds end at a leaf; the encoder's backward
+        # pass runs once.
+        leaf = embeddings.detach().requires_grad_(embeddings.requires_grad)
+
+        def backward(loss: Tensor) -> None:
+            self._fabric.backward(loss * share)
+
+        total = 0.0
+        for i, task in enumerate(batch):
+            if task.ids:  # none in a crop of an image without objects
+                total += interactive_step(
+                    self._sam,
+                    leaf[i : i + 1],
+                    task.crop.labels,
+                    task.ids,
+                    settings,
+                    start_with_box=with_box,
+                    rng=task.rng,
+                    backward=backward,
+                    autocast=self._fabric.autocast,
+                )
+            if self._sam.ais_decoder is not None:
+                ais_loss = self._ais_loss(leaf[i : i + 1], task.crop)
+                backward(ais_loss)
+                total += float(ais_loss.detach())
+        if leaf.grad is not None:
+            torch.autograd.backward(embeddings, leaf.grad)
+        return total * share
+
+    def _embed(self, batch: Sequence[_Task]) -> Tensor:
+        outputs = []
+        for task in batch:
+            crop = task.crop
+            # The intensities of a crop of a fixed set are fixed, too.
+            rng = task.rng if self._cache is None else np.random.default_rng([SHADE, *crop.key])
+            image = jitter_intensity(crop.image, self._config.intensity_jitter, rng)
+            name = "_".join(str(number) for number in crop.key)
+            outputs.append(self._frozen_output(image, name))
         with dropout_acting(self._sam.image_encoder):
-            return self._trained_output(x)
+            return self._trained_output(torch.cat(outputs) if len(outputs) > 1 else outputs[0])
 
     def encode_known(self, image: Array) -> Float4D:
         """Compute image embeddings of an image that comes again, as those of validation do.
@@ -222,7 +273,8 @@ class Learner:
     def _trained_output(self, x: Tensor) -> Tensor:
         with self._fabric.autocast():
             # The decoders begin from float32, as in validation.
-            return run_steps(self._steps[self._frozen :], x).float()
+            steps = self._steps[self._frozen :]
+            return run_steps(steps, x, recompute=self._config.recompute_blocks).float()
 
     def _ais_loss(self, embeddings: Tensor, crop: Crop) -> Tensor:
         decoder: Any = self._sam.ais_decoder

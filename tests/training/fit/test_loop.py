@@ -640,6 +640,10 @@ RUNS: dict[str, dict[str, Any]] = {
         "method": "late_full", "cached_crops": 2, "intensity_jitter": 0.3, "ema_decay": 0.9,
         "augmentation": "dihedral",
     },
+    "lora, batches": {"method": "lora", "batch_size": 2, "accumulate": 2, "ema_decay": 0.9},
+    "late lora, batches, cached": {
+        "method": "late_lora", "batch_size": 2, "accumulate": 2, "recompute_blocks": True,
+    },
     "late lora, bfloat16, cached": {
         "method": "late_lora", "base": "tiny_vit", "precision": "bf16-mixed",
     },
