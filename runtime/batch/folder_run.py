@@ -173,8 +173,11 @@ class FolderRun:
 
         Raises:
             OutputExistsError: The labels are there, and no record says that they may be replaced.
+            InputError: Another process wrote labels of other settings meanwhile.
         """
         record, labels, overlay = self.records.read(job.name), self._labels(job), self._overlay(job)
+        if record is not None and record.state == "done":
+            self._refuse_others(record)
         if record is None or record.state == "begun" or not labels.exists():
             paths = [labels, *([overlay] if overlay is not None else [])]
             for path in paths:
@@ -215,6 +218,18 @@ class FolderRun:
         _move(staged, overlay)
         return True
 
+    def _refuse_others(self, record: Record) -> None:
+        """Refuse to go on where another process has begun to write labels of other settings.
+
+        ``check`` has seen the folder before; two runs that start at once see it empty.
+        """
+        different = differences(record.settings, self.settings)
+        if different:
+            raise InputError(
+                f"another run is writing to {self.folder} with other settings "
+                f"({'; '.join(different)}); give each run a folder of its own"
+            )
+
     def _labels(self, job: Job) -> Path:
         return self.records.labels(job.name)
 
@@ -248,6 +263,9 @@ class FolderRun:
             if before is None:  # nothing of it is there
                 self.records.forget(job.name)
             raise
+        now = self.records.read(job.name)
+        if now is not None:
+            self._refuse_others(now)
         digest = content_of(task.output)
         for staged, place in places.items():
             _move(staged, place)

@@ -1,6 +1,7 @@
 """Batch jobs: each file has its own verdict, what is done stays done, nothing is mixed."""
 
 import csv
+import dataclasses
 import json
 import os
 import shutil
@@ -14,6 +15,8 @@ import tifffile
 from PIL import Image
 
 from samzoo.runtime import read_labels, write_labels
+from samzoo.runtime.batch.folder_run import FolderRun
+from samzoo.runtime.batch.records import Records
 from samzoo.runtime.errors import WriteError
 from samzoo.runtime.large import file_segmentation
 from samzoo.zoo import load
@@ -434,3 +437,31 @@ def test_labels_given_as_the_image_are_told(three):
     status, result, _ = three("out/labels/b.tif", "-o", "again.tif")
     assert status == 0
     assert any("labels or an overlay that samzoo wrote" in note for note in result["notes"])
+
+
+def test_two_runs_of_other_settings_that_start_at_once_do_not_mix(three, monkeypatch):
+    """The second has seen an empty folder before the first wrote to it."""
+    three("in", "-o", "out")
+    before = {path.name: path.read_bytes() for path in Path("out/labels").iterdir()}
+    monkeypatch.setattr(FolderRun, "check", lambda run: None)
+    status, result, errors = three("in", "-o", "out", "--placements", "2")
+    assert status == 2
+    assert set(verdicts(result).values()) == {"failed"}
+    assert "another run is writing to out with other settings (placements: 1 then, 2 now)" in errors
+    assert {path.name: path.read_bytes() for path in Path("out/labels").iterdir()} == before
+
+
+def test_a_run_that_begins_while_an_image_is_segmented_does_not_mix(three, monkeypatch):
+    begun = Records.write
+
+    def by_another(records, name, record):
+        begun(records, name, record)
+        if record.state == "begun":  # now the other process says that it begins, too
+            begun(records, name, dataclasses.replace(record, settings={"placements": 2}))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Records, "write", by_another)
+        status, _, errors = three("in", "-o", "out")
+    assert status == 2
+    assert "another run is writing to out" in errors
+    assert not Path("out/labels").exists()
