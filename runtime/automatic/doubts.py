@@ -21,6 +21,8 @@ from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.intensity import is_constant
 from samzoo.runtime.images.label_arrays import equivalent_diameters, object_areas
 
+from .value_range import FEW_VALUES, STRIDE, range_doubts
+
 BRIGHT = 0.4
 """Median intensity, between the image's 0.1 and 99.9 percentiles, above which a background is
 bright. Measured on DSB 2018 and GALA: at most 0.19 in 357 images of fluorescence, at least 0.50 in
@@ -40,14 +42,6 @@ CAMERA_MAXIMA: Mapping[str, tuple[int, ...]] = {
     "uint16": (1023, 4095, 16383, 65535),
 }
 """Highest values of cameras with 8, 10, 12, 14 and 16 bits."""
-
-LOWEST = 0.1
-"""Share of the range from minimum to maximum below which all but 0.1 % of the pixels lie, if a few
-are far brighter than all others. Measured: at least 0.17 in 469 images of five sets."""
-
-FEW_VALUES, STRIDE = 16, 3
-"""An image with fewer values, in each third row and column, is a drawing and not from a camera (own
-choice)."""
 
 FOREGROUND = 0.5
 """Probability above which a pixel counts as foreground."""
@@ -151,7 +145,7 @@ def image_doubts(image: Array, config: ModelConfig) -> list[str]:
             "the image has colours, and the model was trained on grey images: the result is likely "
             "wrong; give the channel with the objects alone, or choose another model"
         )
-    found += _extremes(image, config)
+    found += range_doubts(image, config.preprocessing.intensity)
     share, value = _saturation(image)
     if share > SATURATED:
         found.append(
@@ -255,22 +249,6 @@ def mask_doubts(areas: Sequence[int]) -> list[str]:
         return []
     more = f" and {len(empty) - 5} more" if len(empty) > 5 else ""
     return [f"no pixel belongs to object {', '.join(empty[:5])}{more}; prompt it in another way"]
-
-
-def _extremes(image: Array, config: ModelConfig) -> list[str]:
-    """Say if a few pixels make the rest dark, in an image that is stretched to its maximum."""
-    intensity = config.preprocessing.intensity
-    if intensity == "percentile" or (intensity == "none" and image.dtype == np.uint8):
-        return []
-    low, high = float(image.min()), float(image.max())
-    most = float(np.percentile(image, 99.9))
-    if most - low >= LOWEST * (high - low):
-        return []
-    return [
-        f"a few pixels are far brighter than all others (up to {high:g}; 99.9 % lie below "
-        f"{most:.5g}), and the model stretches the image up to them, so the rest is nearly black: "
-        "remove hot pixels, or clip the values"
-    ]
 
 
 def _grey(image: Array) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""The names of a file's channels, as OME-XML, ImageJ, Micro-Manager, LSM and OME-Zarr state them.
+"""The names of a file's channels, as OME-XML, ImageJ, Micro-Manager, LSM, QPTIFF and OME-Zarr say.
 
 In: an opened TIFF or a Zarr's attributes. Out: a name for each channel, or nothing.
 
@@ -39,6 +39,9 @@ def names_in_tiff(file: tifffile.TiffFile, series: int, count: int) -> tuple[str
     elif file.is_lsm:
         colours = (file.lsm_metadata or {}).get("ChannelColors") or {}
         found = colours.get("ColorNames") or []
+    elif file.is_qpi:
+        pages = [page for page in file.series[series].pages if page is not None]
+        found = [_of_qpi(page.aspage().description) for page in pages]
     elif file.is_imagej:
         labels = (file.imagej_metadata or {}).get("Labels") or []
         found = labels[:count]
@@ -55,6 +58,15 @@ def _of_ome(text: str | None, series: int) -> list[str]:
         return []
     channels = images[series].findall("{*}Channel")
     return [channel.get("Name") or channel.get("Fluor") or "" for channel in channels]
+
+
+def _of_qpi(text: str) -> str:
+    """Read the stain of a page of a QPTIFF (Akoya, PerkinElmer): its biomarker, else its name."""
+    try:
+        page = ET.fromstring(text)
+    except ET.ParseError:
+        return ""
+    return page.findtext("Biomarker") or page.findtext("Name") or ""
 
 
 def names_in_zarr(attributes: Mapping[str, Any], count: int) -> tuple[tuple[str, ...], bool]:

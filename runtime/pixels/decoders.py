@@ -87,6 +87,11 @@ def decoding(path: str | Path, kind: str) -> Iterator[None]:
     except SamzooError:
         raise
     except DECODER_ERRORS as error:
+        if "imagecodecs" in str(error):
+            raise ImageError(
+                f"{path}: decoding this {kind} needs another package ({shown(str(error))}); run: "
+                "pip install imagecodecs"
+            ) from error
         raise ImageError(
             f"{path}: the {kind} file is damaged or incomplete and cannot be decoded "
             f"({shown(str(error))}); export or copy it again"

@@ -16,6 +16,7 @@ from samzoo.runtime.formats.arrays import Array
 
 from .decoders import check_budget, decoding, first_bytes
 from .deep_png import decode_deep, depth_and_colour
+from .jpeg_frames import refuse_unusual_jpeg
 from .orientation import TAG, orientation_of
 from .reader import ArrayReader
 from .source_spec import SourceSpec
@@ -45,6 +46,8 @@ def picture_reader(spec: SourceSpec, kind: str, *, as_labels: bool = False) -> A
     """
     path = Path(spec.path)
     _check_choice(spec, kind)
+    if kind == "JPEG":
+        refuse_unusual_jpeg(path)
     with decoding(spec.path, kind), Image.open(path) as image:
         check_budget(path, image.height, image.width)
         # The pictures after a camera's first (MPO) are previews and depth maps, not frames.

@@ -164,22 +164,6 @@ def test_python_callers_get_the_doubts_of_a_model(config, nuclei):
     assert notes[0].startswith("the background is bright")
 
 
-@pytest.mark.parametrize("intensity", ["none", "min_max", "percentile"])
-def test_a_hot_pixel_is_told_where_it_darkens_the_rest(config, nuclei, intensity):
-    """12-bit data in 16 bits with one dead pixel at the top, far above all others."""
-    preprocessing = dataclasses.replace(config.preprocessing, intensity=intensity)
-    model = dataclasses.replace(config, preprocessing=preprocessing)
-    hot = nuclei.copy()
-    hot[3, 3] = 65535
-    told = [note for note in image_doubts(hot, model) if "far brighter" in note]
-    assert bool(told) == (intensity != "percentile")
-    assert not any("far brighter" in note for note in image_doubts(nuclei, model))
-    eight = np.clip(nuclei, 0, 20).astype(np.uint8)
-    eight[3, 3] = 255
-    told = [note for note in image_doubts(eight, model) if "far brighter" in note]
-    assert bool(told) == (intensity == "min_max")
-
-
 def test_masks_without_a_pixel_are_named():
     assert mask_doubts([5, 0, 3, 0]) == [
         "no pixel belongs to object 2, 4; prompt it in another way"

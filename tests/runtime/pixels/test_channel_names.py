@@ -27,6 +27,20 @@ def test_imagej_names_channels_in_its_labels(tmp_path):
         assert names_in_tiff(file, 0, 3) == NAMES
 
 
+def test_a_qptiff_names_the_stain_of_each_page(tmp_path):
+    text = (
+        '<?xml version="1.0"?><PerkinElmer-QPI-ImageDescription><Name>filter {}</Name>'
+        "{}</PerkinElmer-QPI-ImageDescription>"
+    )
+    with tifffile.TiffWriter(tmp_path / "a.qptiff") as file:
+        for number, name in enumerate(NAMES):
+            stain = f"<Biomarker>{name}</Biomarker>" if number else ""
+            file.write(IMAGE[0], description=text.format(number, stain), metadata=None,
+                       software="PerkinElmer-QPI", photometric="minisblack")  # fmt: skip
+    with tifffile.TiffFile(tmp_path / "a.qptiff") as file:
+        assert names_in_tiff(file, 0, 3) == ("filter 0", "GFP", "Cy5")
+
+
 def test_a_plain_tiff_has_none(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", IMAGE, photometric="minisblack")
     with tifffile.TiffFile(tmp_path / "a.tif") as file:
