@@ -147,7 +147,8 @@ class TrainConfig:
     def with_ais_decoder(self, name: Literal["light", "unetr", "none"]) -> TrainConfig:
         """Return the same settings with another AIS decoder, of its kind's default size.
 
-        Without a decoder ``ais`` is removed from the validation tasks.
+        Without a decoder ``ais`` is removed from the validation tasks, and settings of the decoder
+        go back to their defaults.
 
         Args:
             name: ``light``, micro-sam's ``unetr``, or ``none``.
@@ -158,6 +159,12 @@ class TrainConfig:
         decoders: dict[str, AisDecoderConfig | None]
         decoders = {"light": LightDecoderConfig(), "unetr": UnetrDecoderConfig(), "none": None}
         tasks = tuple(t for t in self.validation_tasks if name != "none" or t != "ais")
+        if name == "none":
+            defaults = TrainConfig()
+            return dataclasses.replace(
+                self, ais_decoder=None, validation_tasks=tasks, ais=defaults.ais,
+                ais_learning_rate=defaults.ais_learning_rate,
+            )  # fmt: skip
         return dataclasses.replace(self, ais_decoder=decoders[name], validation_tasks=tasks)
 
     @classmethod

@@ -85,13 +85,32 @@ def _refuse_unused(config: TrainConfig, base_config: ModelConfig, base: Path, me
             f"encoder before its middle (from {share:.0%} of its blocks on), so that nothing is "
             "cached; omit it"
         )
+    changed = {
+        name: value for name, value in vars(config).items() if value != getattr(defaults, name)
+    }
+    no_corrections = {
+        name: changed[name]
+        for name in ("learned_rounds", "corrections_after", "mask_prob")
+        if name in changed
+    }
     if config.n_sub_iteration == 1:
-        for name in ("learned_rounds", "corrections_after", "mask_prob"):
-            found = getattr(config, name)
-            if found != getattr(defaults, name):
+        for name, found in no_corrections.items():
+            raise InputError(
+                f"{name}: found {found}, but n_sub_iteration is 1, and a step without "
+                "corrections does not use it; omit it, or raise n_sub_iteration"
+            )
+    if config.corrections_after == 1:
+        for name, found in no_corrections.items():
+            if name != "corrections_after":
                 raise InputError(
-                    f"{name}: found {found}, but n_sub_iteration is 1, and a step without "
-                    "corrections does not use it; omit it, or raise n_sub_iteration"
+                    f"{name}: found {found}, but corrections_after is 1, so that no step has "
+                    "corrections; omit it, or lower corrections_after"
+                )
+    if config.ais_decoder is None:
+        for name in ("ais_learning_rate", "ais"):
+            if name in changed:
+                raise InputError(
+                    f"{name}: found {changed[name]}, but the model gets no AIS decoder; omit it"
                 )
     if config.learned_rounds > config.n_sub_iteration:
         raise InputError(
