@@ -23,7 +23,7 @@ from samzoo.runtime.prompts.batches import central_tile
 from samzoo.runtime.prompts.derivation import mask_as_logits, prompt_of_mask
 from samzoo.runtime.prompts.tokens import NEGATIVE, PADDING, POSITIVE
 
-KEYS = ("points", "labels", "box")
+KEYS = ("points", "labels", "box", "mask")
 
 
 def from_options(
@@ -58,9 +58,13 @@ def from_options(
 
 
 def read_prompts(path: Path) -> list[dict[str, Any]]:
-    """Read ``[{"points": [[x, y]], "labels": [1], "box": [x0, y0, x1, y1]}, ...]``.
+    """Read ``[{"points": [[x, y]], "labels": [1], "box": [x0, y0, x1, y1]}, {"mask": "a.png"}]``.
 
-    Every object has points with labels, a box, or both.
+    Every object has points with labels, a box, or both; or a mask: the path, from the file's
+    folder, of an image in which the object alone is not 0.
+
+    Returns:
+        The objects; a mask is the image's labels and the object's label, as in ``from_mask``.
 
     Raises:
         NotFoundError: There is no such file.
@@ -100,9 +104,32 @@ def read_prompts(path: Path) -> list[dict[str, Any]]:
             )
         if "box" in item:
             _check_numbers([item["box"]], 4, f"{where}.box")
-        elif not points:
-            raise FormatError(f"{where}: no prompt; give points with labels, a box, or both")
-    return value
+        elif not points and "mask" not in item:
+            raise FormatError(f"{where}: no prompt; give points with labels, a box or a mask")
+    return [_with_mask(item, path, index) for index, item in enumerate(value)]
+
+
+def _with_mask(item: dict[str, Any], path: Path, index: int) -> dict[str, Any]:
+    """Read the mask that an object names, if it names one."""
+    if "mask" not in item:
+        return item
+    named = item["mask"]
+    if len(item) > 1:
+        raise FormatError(
+            f"{path}: object {index}: a mask prompts with its own box; omit "
+            f"{', '.join(sorted(set(item) - {'mask'}))}, or omit mask"
+        )
+    if not isinstance(named, str) or not named:
+        raise FormatError(
+            f"{path}: object {index}.mask: expected the name of a file, found {shown(named)}"
+        )
+    found = from_mask(path.parent / named)
+    if len(found) > 1:
+        raise FormatError(
+            f"{path}: object {index}.mask: {shown(named)} holds {len(found)} objects, expected "
+            "one; to prompt with all of them, pass the file as --mask"
+        )
+    return found[0]
 
 
 def from_mask(path: Path) -> list[dict[str, Any]]:
@@ -143,7 +170,7 @@ def with_logits(
         labels, label = item["mask"]
         if labels.shape != embeddings.original_size:
             raise InputError(
-                f"--mask: the labels are {labels.shape[0]} x {labels.shape[1]} pixels, the image "
+                f"mask: the labels are {labels.shape[0]} x {labels.shape[1]} pixels, the image "
                 f"is {embeddings.original_size[0]} x {embeddings.original_size[1]}; they must be "
                 "equal"
             )
@@ -154,15 +181,18 @@ def with_logits(
 
 
 def to_arrays(objects: Sequence[dict[str, Any]]) -> list[tuple[list[int], dict[str, Any]]]:
-    """Group objects into calls of ``Model.prompt``: those with a box and those without.
+    """Group objects into calls of ``Model.prompt``: those with a box or mask and those without.
 
     Returns:
         Indices of the objects, and the arguments ``points``, ``point_labels``, ``boxes`` and
         ``mask_input``.
     """
     calls = []
-    for with_box in (True, False):
-        members = [i for i, item in enumerate(objects) if ("box" in item) == with_box]
+    for with_box, with_mask in ((True, True), (True, False), (False, False)):
+        kind = {"box": with_box, "mask_input": with_mask}
+        members = [
+            i for i, item in enumerate(objects) if {key: key in item for key in kind} == kind
+        ]
         if not members:
             continue
         arguments: dict[str, Any] = {}
@@ -178,7 +208,7 @@ def to_arrays(objects: Sequence[dict[str, Any]]) -> list[tuple[list[int], dict[s
             arguments |= {"points": points, "point_labels": labels}
         if with_box:
             arguments["boxes"] = np.array([objects[i]["box"] for i in members])
-        if "mask_input" in objects[members[0]]:  # then all have one
+        if with_mask:
             arguments["mask_input"] = np.stack([objects[i]["mask_input"] for i in members])
         calls.append((members, arguments))
     return calls

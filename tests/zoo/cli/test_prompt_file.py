@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError
 from samzoo.zoo.cli import prompt_file
@@ -81,11 +82,11 @@ def test_boxes_alone_need_no_points():
         ('[{"box": [0, 0, 1, 1], "box": [2, 2, 3, 3]}]', "the key 'box' stands in one object"),
         ({"points": []}, "expected a list of objects"),
         ([], "expected a list of objects"),
-        ([5], "object 0: expected an object with points, labels, box, found 5"),
+        ([5], "object 0: expected an object with points, labels, box, mask, found 5"),
         ([{}], "object 0: expected an object"),
         (
             [{"box": [0, 0, 1, 1]}, {"bbox": [0, 0, 1, 1]}],
-            "object 1: unknown key 'bbox', allowed: points, labels, box; did you mean 'box'?",
+            "object 1: unknown key 'bbox', allowed: points, labels, box, mask; did you mean 'box'?",
         ),
         ([{"points": [[1, 2]]}], r"object 0.labels: expected one for each of 1 points, found \[\]"),
         ([{"points": [[1, 2]], "labels": 1}], "object 0.labels: expected one"),
@@ -101,6 +102,9 @@ def test_boxes_alone_need_no_points():
         ('[{"box": [0, 0, NaN, 1]}]', "object 0.box: expected 4 numbers"),
         ([{"box": [0, 0, 10**400, 1]}], "object 0.box: expected 4 numbers"),
         ([{"points": [], "labels": []}], "object 0: no prompt; give points with labels, a box"),
+        ([{"mask": 5}], "object 0.mask: expected the name of a file, found 5"),
+        ([{"mask": ""}], "object 0.mask: expected the name of a file, found ''"),
+        ([{"mask": "m.png", "box": [0, 0, 1, 1]}], "object 0: a mask prompts with its own box; om"),
     ],
 )
 def test_a_wrong_file_is_refused_by_object_and_field(tmp_path, value, message):
@@ -116,3 +120,27 @@ def test_a_missing_or_huge_file_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(prompt_file, "MAX_JSON_BYTES", 3)
     with pytest.raises(FormatError, match="too large for a prompt file"):
         read_prompts(write(tmp_path, OBJECTS))
+
+
+def test_a_mask_is_read_beside_the_file_and_prompts_with_its_box(tmp_path):
+    labels = np.zeros((20, 30), np.uint8)
+    labels[4:9, 10:16] = 255
+    tifffile.imwrite(tmp_path / "m.tif", labels)
+    boxed, masked = read_prompts(write(tmp_path, [{"box": [0, 0, 1, 1]}, {"mask": "m.tif"}]))
+    assert boxed == {"box": [0, 0, 1, 1]}
+    assert masked["box"] == [10, 4, 16, 9]
+    found, label = masked["mask"]
+    np.testing.assert_array_equal(found == label, labels > 0)
+    labels[15:18, 2:6] = 7
+    tifffile.imwrite(tmp_path / "m.tif", labels)
+    with pytest.raises(FormatError, match=r"object 0.mask: 'm.tif' holds 2 objects, .* as --mask"):
+        read_prompts(write(tmp_path, [{"mask": "m.tif"}]))
+
+
+def test_objects_with_a_mask_are_a_call_of_their_own():
+    logits = np.ones((1, 4, 4), np.float32)
+    objects = [{"box": [0, 0, 1, 1]}, {"box": [2, 2, 3, 3], "mask_input": logits}]
+    (masked, with_mask), (boxed, without) = to_arrays(objects)
+    assert (masked, boxed) == ([1], [0])
+    np.testing.assert_array_equal(with_mask["mask_input"], [logits])
+    assert set(without) == {"boxes"}

@@ -131,6 +131,8 @@ def run(options: PromptOptions) -> Result:
         objects = from_mask(options.mask)
     else:
         objects = from_options(options.point, options.label, options.box)
+    if options.slice is not None and any("mask" in item for item in objects):
+        raise InputError(f"{options.prompts}: mask: is for images; omit it, or omit --slice")
     model = load_model(
         options.model, adapter=options.adapter, threads=options.threads, provider=options.provider,
         diameter=options.diameter,

@@ -205,3 +205,17 @@ def test_masks_that_cannot_prompt_are_refused(run, image, tmp_path):
     assert "give either --prompts, or --mask" in prompt("--mask", mask, "--point", 1, 1)
     assert "is for images; omit --slice" in prompt("--mask", mask, "--slice", 1)
     assert not (tmp_path / "l.tif").exists()
+
+
+def test_a_mask_in_a_prompt_file_prompts_as_the_option_does(run, image, tmp_path, discs):
+    tifffile.imwrite(tmp_path / "m.tif", discs((120, 128), [(16, 21)], high=1))
+    (tmp_path / "p.json").write_text('[{"mask": "m.tif"}]')
+    by_option, by_file = tmp_path / "a.tif", tmp_path / "b.tif"
+    assert run("prompt", image, "-o", by_option, "--mask", tmp_path / "m.tif")[0] == 0
+    assert run("prompt", image, "-o", by_file, "--prompts", tmp_path / "p.json")[0] == 0
+    np.testing.assert_array_equal(tifffile.imread(by_file), tifffile.imread(by_option))
+    assert tifffile.imread(by_file).any()
+    status, _, errors = run(
+        "prompt", image, "-o", tmp_path / "c.tif", "--prompts", tmp_path / "p.json", "--slice", 0
+    )
+    assert (status, "p.json: mask: is for images; omit it, or omit --slice" in errors) == (2, True)
