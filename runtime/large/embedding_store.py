@@ -28,7 +28,7 @@ import numpy as np
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.engine.encoding import choose_tiles, encode_window
 from samzoo.runtime.engine.tile_values import LazyTiles
-from samzoo.runtime.errors import FormatError
+from samzoo.runtime.errors import FormatError, InputError
 from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS
 from samzoo.runtime.formats.arrays import Array, Float3D
 from samzoo.runtime.formats.config import ModelConfig
@@ -106,6 +106,7 @@ class EmbeddingStore:
 
         Raises:
             ImageError: The image cannot be used.
+            InputError: A halo is given, and the image is not tiled.
             ShapeError: A tile with its halo does not fit the model's field of view.
             FormatError: A file of the store is damaged; the message says which one to delete.
             StorageError: The disk is full or the folder cannot be written.
@@ -124,6 +125,11 @@ class EmbeddingStore:
             )
             size = source.size
         if tile_shape is None and config.preprocessing.scale is None and not tiled:
+            if halo is not None:
+                raise InputError(
+                    f"halo: found {halo}, but this model sees the whole image at once; give the "
+                    "tile shape as well, or omit the halo"
+                )
             tiles = whole(size)
         else:
             tiles = choose_tiles(config, size, tile_shape, halo)

@@ -4,6 +4,7 @@ A key that ``TrainConfig`` gets must be added here: the first test compares.
 """
 
 import dataclasses
+from typing import Any
 
 import pytest
 import tiny
@@ -36,7 +37,7 @@ PLAIN = TrainConfig(
     preprocessing=Preprocessing(scale=1.0),
 )
 
-CHANGES = {
+CHANGES: dict[str, Any] = {
     "hyperparameters": {"rank": 3},
     "epochs": 3,
     "steps_per_epoch": 1,
@@ -69,7 +70,7 @@ CHANGES = {
     "min_object_size": 150,
 }
 
-BESIDE = {
+BESIDE: dict[str, dict[str, Any]] = {
     "object_diameter": {"preprocessing": Preprocessing()},
     "cached_crops": {"freeze_encoder_after": 0.25},
     "early_stopping": {"epochs": 6, "learning_rate": 1e-9},
@@ -82,8 +83,11 @@ def outcome(tmp_path_factory):
     """Train, and return all that a run leaves except its times; equal settings are run once."""
     folder = tmp_path_factory.mktemp("walk")
     base = tiny.write_base(folder / "base", tiny.make_sam(tiny.make_config("vit", ais=False)))
-    images = [Annotated(*tiny.make_cells((48, 48), seed), f"{seed}") for seed in (1, 2)]
-    known = {}
+    images = []
+    for seed in (1, 2):
+        image, labels = tiny.make_cells((48, 48), seed)
+        images.append(Annotated(image, labels, f"{seed}"))
+    known: dict[str, Any] = {}
 
     def run(**changes):
         config = dataclasses.replace(PLAIN, **changes)

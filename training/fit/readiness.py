@@ -107,10 +107,11 @@ def _refuse_unused(config: TrainConfig, base_config: ModelConfig, base: Path, me
                     "corrections; omit it, or lower corrections_after"
                 )
     if config.ais_decoder is None:
-        for name in ("ais_learning_rate", "ais"):
-            if name in changed:
+        for setting in ("ais_learning_rate", "ais"):
+            if setting in changed:
                 raise InputError(
-                    f"{name}: found {changed[name]}, but the model gets no AIS decoder; omit it"
+                    f"{setting}: found {changed[setting]}, but the model gets no AIS decoder; "
+                    "omit it"
                 )
     if config.learned_rounds > config.n_sub_iteration:
         raise InputError(

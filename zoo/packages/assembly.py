@@ -130,6 +130,8 @@ def export(
     if package is not None:
         files = {**_other_files(source, package), **(files or {})}
     if ais is not None:
+        if config.architecture.ais_decoder is None:
+            raise InputError(f"ais: {source} has no AIS decoder with thresholds; omit it")
         config = dataclasses.replace(config, ais=ais)
     chosen = fitting(targets, config)
     manifest = Manifest(  # refuses a bad name before the work

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 from samzoo.runtime import EmbeddingStore, load
-from samzoo.runtime.errors import FormatError
+from samzoo.runtime.errors import FormatError, InputError
 from samzoo.runtime.pixels.source_spec import SourceSpec
 
 
@@ -130,3 +130,13 @@ def test_damaged_files_are_named(model, store, image):
     info.write_text(json.dumps({**json.loads(info.read_text()), "original_size": [1, 2]}))
     with pytest.raises(FormatError, match=r"info\.json: has changed since it was written; delete"):
         store.embed(model, image)
+
+
+def test_a_halo_of_an_image_that_is_seen_whole_is_refused(
+    tmp_path, make_package, toy_config, image
+):
+    model = load(make_package(tmp_path / "free", config=toy_config(scale=None)))
+    store = EmbeddingStore(tmp_path / "store")
+    with pytest.raises(InputError, match=r"halo: found \(4, 4\), but this model sees the whole"):
+        store.embed(model, image, halo=(4, 4))
+    assert len(store.embed(model, image, halo=(4, 4), tiled=True).tiles) > 1

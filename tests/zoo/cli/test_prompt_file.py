@@ -139,7 +139,10 @@ def test_a_mask_is_read_beside_the_file_and_prompts_with_its_box(tmp_path):
 
 def test_objects_with_a_mask_are_a_call_of_their_own():
     logits = np.ones((1, 4, 4), np.float32)
-    objects = [{"box": [0, 0, 1, 1]}, {"box": [2, 2, 3, 3], "mask_input": logits}]
+    objects: list[dict[str, Any]] = [
+        {"box": [0, 0, 1, 1]},
+        {"box": [2, 2, 3, 3], "mask_input": logits},
+    ]
     (masked, with_mask), (boxed, without) = to_arrays(objects)
     assert (masked, boxed) == ([1], [0])
     np.testing.assert_array_equal(with_mask["mask_input"], [logits])

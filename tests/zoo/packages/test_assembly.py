@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from samzoo.runtime import Manifest, ModelConfig, load
+from samzoo.runtime import AisParameters, Manifest, ModelConfig, load
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, OutputExistsError
 from samzoo.zoo import export
 
@@ -255,3 +255,9 @@ def test_an_existing_output_is_refused_before_the_work(model, package, tmp_path)
 
 def test_a_name_is_made_from_any_folder_name(model, tmp_path):
     assert export(model, tmp_path / "Zellkerne (2024) ").name == "zellkerne-2024"
+
+
+def test_thresholds_of_a_model_without_ais_decoder_are_refused(seeded_base, tmp_path):
+    with pytest.raises(InputError, match=r"ais: .* has no AIS decoder with thresholds; omit it"):
+        export(seeded_base, tmp_path / "package", ais=AisParameters())
+    assert not (tmp_path / "package").exists()
