@@ -48,6 +48,8 @@ CHANGES: dict[str, Any] = {
     "weight_decay": 0.5,
     "scheduler": "cosine",
     "ema_decay": 0.5,
+    "batch_size": 2,
+    "accumulate": 2,
     "n_objects": 2,
     "n_sub_iteration": 2,
     "learned_rounds": 1,
@@ -69,6 +71,9 @@ CHANGES: dict[str, Any] = {
     "validation_tasks": ("point",),
     "min_object_size": 150,
 }
+
+SAVES_MEMORY = ("recompute_blocks",)
+"""Settings whose results are equal by design; ``test_learner.py`` holds them."""
 
 BESIDE: dict[str, dict[str, Any]] = {
     "object_diameter": {"preprocessing": Preprocessing()},
@@ -114,7 +119,8 @@ def outcome(tmp_path_factory):
 
 
 def test_every_setting_is_tried():
-    assert list(CHANGES) == [field.name for field in dataclasses.fields(TrainConfig)]
+    names = [field.name for field in dataclasses.fields(TrainConfig)]
+    assert list(CHANGES) == [name for name in names if name not in SAVES_MEMORY]
 
 
 @pytest.mark.parametrize("name", CHANGES)
