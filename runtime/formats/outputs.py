@@ -80,8 +80,8 @@ def check_output(path: Path, *, force: bool, inputs: Sequence[Path] = ()) -> Non
         OutputExistsError: ``path`` exists and ``force`` is false, or it is one of the inputs.
     """
     for given in inputs:
-        original = given.resolve()
-        if path.resolve() in (original, *original.parents):
+        original = Path(os.path.realpath(given))  # unlike resolve, no error for a loop of links
+        if Path(os.path.realpath(path)) in (original, *original.parents):
             raise OutputExistsError(
                 f"{path}: writing it would replace the input {given}; choose another output"
             )

@@ -6,6 +6,7 @@ In: a file, an output and options. Out: a checked ``FileTask``, or an error befo
 from __future__ import annotations
 
 import math
+import os
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
@@ -86,7 +87,7 @@ class FileTask:
     def source(self) -> SourceSpec:
         """The plane of the file that is segmented."""
         return SourceSpec(
-            str(self.path.resolve()), self.level or 0, self.series, self.channel, self.plane
+            os.path.realpath(self.path), self.level or 0, self.series, self.channel, self.plane
         )
 
     @cached_property

@@ -5,6 +5,7 @@ In: the options' values. Out: a model, or the plane to read.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from samzoo.runtime.model import Model
@@ -48,4 +49,4 @@ def source_spec(
     plane: int | None,
 ) -> SourceSpec:
     """Return the plane that ``--level``, ``--series``, ``--channel`` and ``--plane`` name."""
-    return SourceSpec(str(path.resolve()), level or 0, series, channel, plane)
+    return SourceSpec(os.path.realpath(path), level or 0, series, channel, plane)

@@ -84,6 +84,10 @@ def write_bad(name):
         tifffile.imwrite(name, np.stack([GOOD] * 2), photometric="minisblack")
     elif name == "complex.tif":
         tifffile.imwrite(name, GOOD.astype(np.complex64))
+    elif name == "loop.tif":
+        if sys.platform == "win32":
+            pytest.skip("links need a right there")
+        path.symlink_to(name)
     elif name == "folder.tif":
         path.mkdir()
     else:
@@ -92,6 +96,7 @@ def write_bad(name):
 
 BAD_IMAGES = {
     "missing.tif": "no such file",
+    "loop.tif": "no such file",
     "text.tif": "not a TIFF, PNG, JPEG, BMP, GIF or WebP file",
     "truncated.tif": "damaged or incomplete",
     "truncated.png": "damaged or incomplete",
