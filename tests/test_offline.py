@@ -6,6 +6,7 @@ onnxruntime's telemetry does. It does not see system calls that a library makes 
 library, and it needs Linux and a C compiler; files are looked for everywhere.
 """
 
+import ast
 import os
 import shutil
 import subprocess
@@ -180,3 +181,22 @@ def test_a_user_may_switch_telemetry_on_and_the_guard_sees_it(guarded, guard, tm
     assert any(name.endswith("deviceid") for name in files_in(home))
     if guard is not None:
         assert "getaddrinfo" in calls
+
+
+def test_onnxruntime_is_imported_by_one_function_alone():
+    """Every other import would begin its telemetry, if it came first."""
+    root = Path(__file__).parents[1]
+    found = [
+        f"{path.relative_to(root)}:{node.lineno}"
+        for part in ("runtime", "training", "zoo", "benchmarks", "examples")
+        for path in (root / part).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for name in (
+            [node.module]
+            if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in node.names]
+        )
+        if (name or "").partition(".")[0] == "onnxruntime"
+    ]
+    assert not found

@@ -101,6 +101,21 @@ def resolve(reference: str | Path) -> Path:
     )
 
 
+def find_here(name: str) -> Path | None:
+    """Find the package of a name on this computer: shipped with samzoo, or in the cache.
+
+    Args:
+        name: A name out of ``samzoo list``.
+
+    Returns:
+        Its folder; None if there is none.
+    """
+    if not _is_name(name):
+        return cache.find(name)
+    manifest = _shipped_root() / name / MANIFEST_FILE
+    return _real_folder(manifest) if manifest.is_file() else cache.find(name)
+
+
 def _known_names() -> list[str]:
     """Return the names that a mistyped one may mean: shipped, pulled, or in an index."""
     names = [listed.name for listed in shipped()]

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from samzoo.runtime.dependencies import import_onnxruntime
 from samzoo.runtime.formats.arrays import Masks
 from samzoo.runtime.formats.config import SAM_PIXEL_MEAN, SAM_PIXEL_STD
 from samzoo.runtime.formats.files import sha256_of
@@ -122,8 +123,7 @@ def _resized(image: NDArray[np.uint8], factor: float) -> NDArray[np.float32]:
 
 
 def _session(path: Path) -> Any:
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 

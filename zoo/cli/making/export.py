@@ -40,7 +40,8 @@ def add_options(parser: ArgumentParser) -> None:
     """Add the model, the output and what is written."""
     parser.add_argument(
         "source", type=Path, metavar="MODEL-or-ADAPTER",
-        help="folder of a model, an adapter or a base, or of a package that holds its weights",
+        help="folder of a model, an adapter or a base, or a package that holds its weights: its "
+        "folder, or its name (see samzoo list)",
     )  # fmt: skip
     add_output(parser, "package folder to write")
     parser.add_argument(
@@ -58,6 +59,13 @@ def add_options(parser: ArgumentParser) -> None:
     add_qlora_base(parser)
 
 
+def _found(source: Path) -> Path:
+    """Find the model: a folder, or the package of a name out of ``samzoo list``."""
+    from samzoo.zoo.hub.names import find_here
+
+    return source if source.exists() else find_here(str(source)) or source
+
+
 def run(options: ExportOptions) -> Result:
     """Make a package."""
     from samzoo.runtime.formats.adapter import is_adapter
@@ -66,16 +74,15 @@ def run(options: ExportOptions) -> Result:
     from samzoo.zoo.packages.card import TOOLS
     from samzoo.zoo.targets import choose_targets
 
-    if options.base is not None and not is_adapter(options.source):
-        raise InputError(
-            f"--base is the base of an adapter, but {options.source} is not one; omit it"
-        )
+    source = _found(options.source)
+    if options.base is not None and not is_adapter(source):
+        raise InputError(f"--base is the base of an adapter, but {source} is not one; omit it")
     with collected_warnings() as notes, step_lines() as progress:
         manifest = export(
-            options.source,
+            source,
             options.output,
             base=options.base,
-            qlora_base=chosen_qlora_base(options.qlora_base, [options.source]),
+            qlora_base=chosen_qlora_base(options.qlora_base, [source]),
             precision=options.precision or "fp32",
             name=options.name,
             segments=options.segments or "",

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from samzoo.runtime.dependencies import import_onnxruntime
 from samzoo.runtime.errors import FormatError
 from samzoo.runtime.formats.config import Preprocessing
 
@@ -87,6 +88,7 @@ def predicted(
 def _pipeline(model: Any, weights: Weights) -> Any:
     from bioimageio.core import create_prediction_pipeline
 
+    import_onnxruntime()  # bioimageio.core would import it with its telemetry on
     return create_prediction_pipeline(model, weights_format=weights, devices=["cpu"])
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from samzoo.runtime.errors import NotFoundError
 from samzoo.runtime.formats.folders import read_model_folder
 from samzoo.zoo import write_checkpoint
 
@@ -40,3 +41,20 @@ def test_a_base_without_ais_decoder_is_written_for_other_tools(run_here, seeded_
     expected, found = read_model_folder(seeded_base)[1], read_model_folder(Path("back"))[1]
     assert set(found) == set(expected)
     assert all(np.array_equal(found[name], value) for name, value in expected.items())
+
+
+def test_a_model_is_exported_by_its_name(run_here, monkeypatch):
+    import samzoo.zoo.packages.assembly
+    from samzoo.zoo.hub.names import resolve
+
+    given = []
+
+    def export(source, *_, **__):
+        given.append(source)
+        raise NotFoundError("stop")
+
+    monkeypatch.setattr(samzoo.zoo.packages.assembly, "export", export)
+    assert run_here("export", "nuclei-vit-t", "-o", "p")[0] == 2
+    assert given == [resolve("nuclei-vit-t")]
+    assert run_here("export", "nuclei-vit-x", "-o", "p")[0] == 2
+    assert given[1:] == [Path("nuclei-vit-x")]
