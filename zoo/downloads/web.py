@@ -104,7 +104,8 @@ def open_url(url: str, *, start: int = 0, token: str = "") -> Iterator[Stream]:
         with error:
             raise _refused(url, error.code) from error
     except (OSError, http.client.HTTPException) as error:
-        raise TemporaryError(f"{url}: no connection ({_reason(error)})") from error
+        through = _proxy_in_use(url)
+        raise TemporaryError(f"{url}: no connection{through} ({_reason(error)})") from error
     with response:
         try:
             yield _stream(response, start)
@@ -140,6 +141,17 @@ def _refused(url: str, status: int) -> Exception:
         )
     kind = TemporaryError if status in _TEMPORARY else StorageError
     return kind(f"{url}: the server answered HTTP {status}; try again later")
+
+
+def _proxy_in_use(url: str) -> str:
+    """Say for messages that a connection goes through a proxy, without its user and password."""
+    parts = urlsplit(url)
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    if proxy is None or urllib.request.proxy_bypass(parts.hostname or ""):
+        return ""
+    return f" through the proxy {shown(proxy.rpartition('@')[2])}, which a variable such as " + (
+        f"{parts.scheme}_proxy sets"
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -44,8 +44,18 @@ class HubReference(NamedTuple):
 
 
 def endpoint() -> str:
-    """Return the hub's address: ``HF_ENDPOINT``, or huggingface.co."""
-    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+    """Return the hub's address: ``HF_ENDPOINT``, or huggingface.co.
+
+    Raises:
+        InputError: ``HF_ENDPOINT`` is no address on the web.
+    """
+    found = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    if not found.startswith(("https://", "http://")):
+        raise InputError(
+            f"environment variable HF_ENDPOINT: expected an address such as https://hf-mirror.com, "
+            f"found {shown(found)}"
+        )
+    return found.rstrip("/")
 
 
 def check_repository(repository: str, *, where: str) -> str:

@@ -257,7 +257,7 @@ def _tools(manifest: Manifest) -> list[str]:
     header = ("target", "image, pixels", "values", "mean IoU")
     text = (
         "Mean IoU of the masks that a tool shows with samzoo's, by image size, on a picture of "
-        "discs: measured by `samzoo export --target` with the files that it wrote. The README in "
+        "discs: `samzoo export` measured it with the files that it wrote. The README in "
         "each target's folder says how to prepare images."
     )
     return ["", "## Masks in other tools", "", text, "", *_table(header, rows)]

@@ -424,3 +424,19 @@ def test_a_package_without_a_bioimageio_zip_is_told(hub, nuclei, tmp_path):
     done = publish(nuclei, "--to", f"bioimageio:{tmp_path / 'x.zip'}")
     assert done.returncode == 2
     assert "--target bioimageio" in done.stderr
+
+
+def test_an_endpoint_that_is_no_address_is_named(monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "ftp://mirror")
+    with pytest.raises(
+        InputError, match=r"HF_ENDPOINT: expected an address .* found 'ftp://mirror'"
+    ):
+        pull_from_hub("hf:org/name")
+
+
+def test_a_proxy_that_does_not_answer_is_named_without_its_password(hub, monkeypatch):
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("http_proxy", "http://me:secret@127.0.0.1:9")
+    with pytest.raises(StorageError, match=r"through the proxy '127\.0\.0\.1:9'") as told:
+        pull_from_hub("hf:org/name")
+    assert "secret" not in str(told.value)
