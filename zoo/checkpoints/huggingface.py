@@ -34,6 +34,12 @@ PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 
 MAX_RGB = 255.0
 
+DEFAULT_IMAGE_SIZE = 1024
+"""``SamVisionConfig``'s, where a config gives none."""
+
+BILINEAR = 2
+"""Pillow's number of the resampling that SAM has."""
+
 FIXED: dict[str, dict[str, tuple[Any, ...]]] = {
     "vision_config": {"hidden_act": ("gelu",), "layer_norm_eps": (1e-6,), "num_channels": (3,)},
     "prompt_encoder_config": {"hidden_act": ("gelu",), "layer_norm_eps": (1e-6,)},
@@ -144,22 +150,46 @@ def read_folder(folder: Path) -> tuple[Path, FolderNumbers]:
         )
     for name in (*WEIGHTS_FILES, *INDEX_FILES):
         if (folder / name).is_file():
-            numbers = FolderNumbers(heads, eps, _read_processor(folder), path, config)
+            processor = _read_processor(folder, _image_size(config))
+            numbers = FolderNumbers(heads, eps, processor, path, config)
             return folder / name, numbers
     raise NotFoundError(
         f"{folder}: holds no weights; expected {WEIGHTS_FILE}, or {INDEX_FILES[0]} with its files"
     )
 
 
-def _read_processor(folder: Path) -> Preprocessing | None:
+def _image_size(config: Mapping[str, Any]) -> Any:
+    """Return the network's image size as the config gives it, or Hugging Face's default."""
+    return (config.get("vision_config") or {}).get("image_size", DEFAULT_IMAGE_SIZE)
+
+
+def _read_processor(folder: Path, image_size: Any) -> Preprocessing | None:
     for name in PROCESSOR_FILES:
         path = folder / name
         if path.is_file():
             value = read_json(path)
             value = value.get("image_processor", value)
             if isinstance(value, Mapping) and "image_mean" in value:
+                _check_sides(value, path, image_size)
                 return _preprocessing(value, path)
     return None
+
+
+def _check_sides(value: Mapping[str, Any], path: Path, image_size: Any) -> None:
+    """Refuse a processor that brings images to another size than the network's, or in another way.
+
+    A field that is missing has SAM's value.
+    """
+    for key, allowed in (
+        ("size", {"longest_edge": image_size}),
+        ("pad_size", {"height": image_size, "width": image_size}),
+        ("resample", BILINEAR),
+    ):
+        if value.get(key, allowed) not in (None, allowed):
+            raise FormatError(
+                f"{path}: {key}: found {shown(value[key])}, expected {shown(allowed)}, as the "
+                f"network of {CONFIG_FILE} takes images; correct the one that is wrong"
+            )
 
 
 def _preprocessing(value: Mapping[str, Any], path: Path) -> Preprocessing:

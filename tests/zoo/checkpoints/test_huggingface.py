@@ -105,6 +105,7 @@ def test_weights_alone_have_hugging_faces_eps(folder, tmp_path):
 )
 def test_a_config_that_contradicts_its_weights_is_refused(folder, tmp_path, section, name, value):
     change(folder / "config.json", value, section, name)
+    (folder / "processor_config.json").unlink()  # it has an image size too
     with pytest.raises(FormatError, match=rf"config\.json: {section}\.{name}: found .* weights"):
         convert(folder, tmp_path / "base")
 
@@ -197,6 +198,9 @@ def change(path, value, *keys):
         ("processor", ["image_processor", "image_std"], [0, 1, 1], "image_std: must be positive"),
         ("processor", ["image_processor", "do_normalize"], False, "do_normalize: found False"),
         ("processor", ["image_processor", "rescale_factor"], 1.0, "rescale_factor: found 1.0"),
+        ("processor", ["image_processor", "size", "longest_edge"], 512, "size: found .*512"),
+        ("processor", ["image_processor", "pad_size", "height"], 512, "pad_size: found .*512"),
+        ("processor", ["image_processor", "resample"], 3, "resample: found 3, expected 2"),
     ],
 )
 def test_a_wrong_config_is_refused_by_file_and_field(folder, tmp_path, file, keys, value, message):
