@@ -3,6 +3,7 @@
 import importlib.util
 import json
 from argparse import ArgumentParser
+from typing import Any
 
 import pytest
 from fake_hub import FakeHub
@@ -11,6 +12,7 @@ from walk.running import Walker, check, remember_the_parser, remember_traces
 from walk.table import WAYS
 from walk.ways import Changes, Way, gaps
 
+from samzoo.zoo.cli import prompt_file
 from samzoo.zoo.cli.parser import VERBS, get_verb
 
 CASES = [(way, name) for way in WAYS for name in way.options]
@@ -97,3 +99,31 @@ def test_the_walk_finds_an_option_that_is_not_used(walker):
     way = Way("index", "a package", "index package -o i.json", {"--debug": Changes("--debug")})
     with pytest.raises(AssertionError, match="the option is accepted and not used"):
         check(walker, way, way.options["--debug"])
+
+
+PROMPTS: dict[str, list[dict[str, Any]]] = {
+    "points": [{"points": [[20, 20]], "labels": [1]}, {"points": [[96, 64]], "labels": [1]}],
+    "labels": [
+        {"points": [[20, 20], [26, 26]], "labels": [1, 1]},
+        {"points": [[20, 20], [26, 26]], "labels": [1, 0]},
+    ],
+    "box": [{"box": [10, 10, 30, 30]}, {"box": [80, 50, 110, 80]}],
+    "mask": [{"mask": "mask.tif"}, {"box": [15, 15, 26, 26]}],
+}
+"""By key of a file of prompts: two objects that differ in it."""
+
+
+@pytest.mark.parametrize("key", PROMPTS)
+def test_a_key_of_a_file_of_prompts_changes_what_is_computed(walker, key):
+    answers = []
+    for number, item in enumerate(PROMPTS[key]):
+        name = f"{key}{number}.json"
+        (walker.place / name).write_text(json.dumps([item]))
+        command = f"prompt cells.tif -o l.tif --model package --prompts {name}"
+        answers.append(walker.run(command))
+        assert answers[-1].status == 0, answers[-1].errors
+    assert answers[0].computed != answers[1].computed
+
+
+def test_every_key_of_a_file_of_prompts_is_tried():
+    assert tuple(PROMPTS) == prompt_file.KEYS
