@@ -156,7 +156,7 @@ class Run:
         }
         frozen = self.history.encoder_frozen
         identity = cache_identity({
-            # Of late methods the trained weights come after what is cached.
+            # With late methods the trained weights come after what is cached.
             "trained": weights_digest(trained) if frozen else "",
             "base": self.base_config.weights_digest,
             "method": (self.method, to_json(self.method_settings)),

@@ -32,8 +32,7 @@ def read_configs(adapters: Mapping[str, Path]) -> dict[str, AdapterConfig]:
 
     Raises:
         InputError: There is no adapter, a folder is not an adapter, or its method changes more than
-            factors can express.
-            Of several adapters that cannot be used, the message lists all.
+            factors can express. The message lists all adapters that cannot be used.
         FormatError: A config is damaged, or a name has characters that are not allowed.
     """
     if not adapters:
