@@ -165,15 +165,16 @@ def _from_folder(url: str | None) -> TypeGuard[str]:
 def _recorded_url() -> str | None:
     """Return where pip took samzoo from: a folder's or archive's address; None for an index.
 
-    A samzoo that is not installed at all runs from a folder, whose address has an empty path.
+    A samzoo that is not installed at all runs from a folder, whose address has an empty path. In a
+    clone the build leaves a second description of samzoo, which does not say where it came from.
     """
     import importlib.metadata  # takes 20 ms, and only messages need it
 
-    try:
-        text = importlib.metadata.distribution("samzoo").read_text("direct_url.json")
-    except importlib.metadata.PackageNotFoundError:
+    found = list(importlib.metadata.distributions(name="samzoo"))
+    if not found:
         return "file:"
-    if not text:
+    text = next(filter(None, (each.read_text("direct_url.json") for each in found)), None)
+    if text is None:
         return None
     recorded = json.loads(text)
     url = str(recorded["url"])

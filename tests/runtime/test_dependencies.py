@@ -38,14 +38,12 @@ def installed(monkeypatch):
             assert name == "direct_url.json"
             return None if self.note is None else json.dumps(self.note)
 
-    def pretend(note, *, there=True):
-        def distribution(name):
+    def pretend(*notes):
+        def distributions(*, name):
             assert name == "samzoo"
-            if not there:
-                raise metadata.PackageNotFoundError(name)
-            return Distribution(note)
+            return map(Distribution, notes)
 
-        monkeypatch.setattr(metadata, "distribution", distribution)
+        monkeypatch.setattr(metadata, "distributions", distributions)
 
     return pretend
 
@@ -66,13 +64,19 @@ def test_a_copy_of_the_repository_is_installed_from_its_folder(installed, no_gpu
     )
 
 
+def test_what_a_build_leaves_in_a_clone_does_not_hide_where_pip_took_it_from(installed, no_gpu):
+    """``samzoo.egg-info`` in the working folder comes first on the path, and has no note."""
+    installed(None, {"url": "file:///gone", "dir_info": {"editable": True}})
+    assert install_command("large") == "pip install '.[large]'"
+
+
 def test_a_folder_that_is_gone_is_not_named(installed, tmp_path):
     installed({"url": tmp_path.as_uri(), "dir_info": {}})
     assert install_advice() == "in your copy of samzoo's repository, run: pip install ."
 
 
 def test_samzoo_on_the_path_only_is_installed_from_its_folder(installed):
-    installed(None, there=False)
+    installed()
     assert install_advice("hub") == (
         "in your copy of samzoo's repository, run: pip install '.[hub]'"
     )

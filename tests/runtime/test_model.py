@@ -329,7 +329,9 @@ def test_no_object_gives_no_mask(toy_model, image):
 @pytest.mark.parametrize("option", ["tile_shape", "halo"])
 def test_tiles_cannot_be_chosen_for_embeddings_that_have_theirs(toy_model, discs, option):
     embeddings = toy_model.embed(discs((64, 64), [(20, 20)]))
-    with pytest.raises(InputError, match=f"{option}: found .* embeddings have their tiles already"):
+    with pytest.raises(
+        InputError, match=f"{option}: found .* embeddings have their tiles and scale already"
+    ):
         toy_model.segment(embeddings, **{option: (20, 20)})
 
 

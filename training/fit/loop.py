@@ -1,7 +1,8 @@
 """The training loop: one base, a few annotated images, one adapter.
 
 In: a base folder, annotated images, a method, a ``TrainConfig``. Out: an adapter folder, with a
-log and checkpoints beside it. ``run.py`` holds the state of a run, ``learning/learner.py`` one step of it.
+log and checkpoints beside it. ``run.py`` holds the state of a run, ``learning/learner.py`` one
+step of it.
 """
 
 from __future__ import annotations

@@ -52,6 +52,9 @@ CONFIG = TrainConfig(
     preprocessing=Preprocessing(scale=1.0),
 )
 METHODS = ("lora", "freeze_encoder", "full")
+NO_DECODER: dict[str, Any] = {
+    "ais_decoder": None, "ais_learning_rate": TrainConfig().ais_learning_rate,
+}  # fmt: skip
 LORA = {"rank": 2, "matrices": ["q", "k", "v"]}
 
 TOLERANCE = 1e-5
@@ -346,7 +349,7 @@ def test_the_thresholds_found_become_the_adapters(train, tmp_path, monkeypatch):
 
 
 def test_without_ais_decoder_prompts_alone_are_trained(train, tmp_path):
-    scores = train(ais_decoder=None, validation_tasks=("ais", "box"), epochs=1, search_ais=True)
+    scores = train(**NO_DECODER, validation_tasks=("ais", "box"), epochs=1, search_ais=True)
     assert set(scores) == {"box", "score"}
     config, tensors = read_adapter(tmp_path / "run")
     assert config.architecture.ais_decoder is None
@@ -648,7 +651,7 @@ RUNS: dict[str, dict[str, Any]] = {
         "method": "late_lora", "base": "tiny_vit", "precision": "bf16-mixed",
     },
     "full, no decoder": {
-        "method": "full", "ais_decoder": None, "validation_tasks": ("point",), "mask_prob": 1.0,
+        "method": "full", **NO_DECODER, "validation_tasks": ("point",), "mask_prob": 1.0,
     },
 }  # fmt: skip
 
@@ -824,7 +827,7 @@ def test_a_run_that_was_made_longer_keeps_its_corrections(train, monkeypatch):
         ({"ema_decay": 0.5}, r"ema_decay: now 0\.5, then 0\.0"),
         ({"seed": 1}, "seed: now 1, then 0"),
         ({"hyperparameters": {"rank": 4}}, "hyperparameters: now .*'rank': 4"),
-        ({"ais_decoder": None, "validation_tasks": ("point",)}, "ais_decoder: now None, then"),
+        ({**NO_DECODER, "validation_tasks": ("point",)}, "ais_decoder: now None, then"),
         ({"method": "full"}, "method: now 'full', then 'lora'"),
         ({"base": "tiny_vit"}, "base_digest: now 'sha256:"),
         ({"precision": "bf16-mixed"}, "precision: now 'bf16-mixed', then 'auto'"),

@@ -142,11 +142,8 @@ def test_a_run_goes_on_in_the_precision_that_it_began_with(tmp_path, monkeypatch
     tiny.write_base(tmp_path / "base", tiny.make_sam(tiny.make_config("tiny_vit")))
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
 
-    class Stop(KeyboardInterrupt):
-        pass
-
     def stop(status):
-        raise Stop
+        raise KeyboardInterrupt
 
     image, labels = tiny.make_cells((64, 64), 0)
     other, truth = tiny.make_cells((64, 64), 1)
@@ -159,7 +156,7 @@ def test_a_run_goes_on_in_the_precision_that_it_began_with(tmp_path, monkeypatch
             preprocessing=Preprocessing(scale=1.0),
         ),
     }  # fmt: skip
-    with pytest.raises(Stop):
+    with pytest.raises(KeyboardInterrupt):
         fit.train(**arguments, report=stop)
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)  # another computer
     fit.train(**arguments, resume=True)
