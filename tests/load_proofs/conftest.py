@@ -47,7 +47,7 @@ def export_all(source, package, name):
     program = "import sys; from samzoo.zoo.cli import main; sys.exit(main(sys.argv[1:]))"
     arguments = ["export", source, "-o", package, "--target", "all", "--name", name]
     command = [sys.executable, "-c", program, *map(str, arguments)]
-    subprocess.run(command, check=True, timeout=1800)
+    subprocess.run(command, check=True, timeout=3000)
     return package
 
 
