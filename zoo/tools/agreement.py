@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypedDict
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from samzoo.runtime.formats.arrays import Masks
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.images.geometry import field_of_view
+from samzoo.runtime.large.embedding_store import EmbeddingStore
 from samzoo.runtime.model import Model
 from samzoo.zoo.checkpoints.tools.differences import ToolPath
 from samzoo.zoo.packages.target import Source
@@ -100,6 +102,7 @@ def _our_masks(source: Source, size: Size, low_contrast: bool) -> Any:
     from samzoo.training.networks.graphs import TorchNetworks
 
     model = Model(source.config, TorchNetworks(source.made["sam"]))
-    embeddings = model.embed(example_image(size, low_contrast=low_contrast))
-    points = example_points(size)[:, None]
-    return model.prompt(embeddings, points=points, point_labels=np.ones(points.shape[:2]))[0]
+    image, points = example_image(size, low_contrast=low_contrast), example_points(size)[:, None]
+    with TemporaryDirectory() as folder:  # a store encodes the tiles with prompts alone
+        embeddings = EmbeddingStore(folder).embed(model, image)
+        return model.prompt(embeddings, points=points, point_labels=np.ones(points.shape[:2]))[0]
