@@ -112,7 +112,7 @@ class Model(Switchable):
         """
         config = at_diameter(self.config, diameter)
         return embed_image(
-            self.networks, config, image, shrink=diameter is None, tile_shape=tile_shape,
+            self.networks, config, image, shrink=True, tile_shape=tile_shape,
             halo=halo, progress=progress,
         )  # fmt: skip
 

@@ -54,6 +54,17 @@ ENCODERS: dict[str, EncoderConfig] = {
     ),
 }
 
+VITS: dict[str, EncoderConfig] = {
+    "windows that are filled up": ENCODERS["vit"],
+    "windows that fit": VitConfig(
+        image_size=48, patch_size=8, embed_dim=24, depth=3, num_heads=3, window_size=2,
+        global_attn_indexes=(0, 2),
+    ),
+    "no windows": VitConfig(
+        image_size=40, patch_size=8, embed_dim=16, depth=1, num_heads=2, global_attn_indexes=(0,)
+    ),
+}  # fmt: skip
+
 LARGE_ENCODERS: dict[str, EncoderConfig] = {
     # As large as published ones, for tools that take no other size.
     "vit_1024": VitConfig(

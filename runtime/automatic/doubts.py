@@ -62,9 +62,6 @@ LOW_IOU = 0.5
 
 NO_OBJECT = "no object was found; look at the image, and check that the model is for such ones"
 
-KEY = "images"
-"""Where the training's record stands in ``ModelConfig.source["training"]``."""
-
 Background = Literal["dark", "bright"]
 
 
@@ -86,9 +83,8 @@ class Known:
 
 def known_of(config: ModelConfig) -> Known | None:
     """Read what a model was trained on; None if its config does not say."""
-    training = config.source.get("training")
-    found = training.get(KEY) if isinstance(training, Mapping) else None
-    if not isinstance(found, Mapping):
+    found = config.training_images
+    if not found:
         return None
     background, diameter = found.get("background"), found.get("object_diameter")
     return Known(

@@ -67,9 +67,6 @@ def segment_image(
     Raises:
         SamzooError: As ``Model.segment``.
     """
-    parameters_of(mode, parameters, config.ais)  # refused before anything is estimated
-    if mode != "amg":
-        require_ais(config)
     if isinstance(image, ImageEmbeddings):
         for name, given in (("tile_shape", tile_shape), ("halo", halo), ("diameter", diameter)):
             if given is not None:
@@ -79,6 +76,9 @@ def segment_image(
                 )
         config = at_scale(config, image.scale)
     config = at_diameter(config, diameter)
+    chosen = parameters_of(mode, parameters, config.ais)
+    if mode != "amg":
+        require_ais(config)
     if placements != 1 and (mode != "ais" or isinstance(image, ImageEmbeddings)):
         raise InputError("more than one placement is for images and the mode ais")
     maps: Float3D | None = None
@@ -90,7 +90,6 @@ def segment_image(
             notes += unused_tiling(config, size, tile_shape, halo, placements)
         if is_constant(image):
             return np.zeros(size, np.int32)
-        chosen = parameters_of(mode, parameters, config.ais)
         if placements != 1 and isinstance(chosen, AisParameters):
             grids = choose_placements(config, size, tile_shape, halo, placements)
             maps = placed_maps(networks, config, image, grids, progress)
@@ -105,7 +104,6 @@ def segment_image(
     elif image.constant:
         return np.zeros(image.original_size, np.int32)
     check_origin(image, config)
-    chosen = parameters_of(mode, parameters, config.ais)
     if isinstance(chosen, AmgParameters):
         labels = segment_by_grid(networks, config, image, chosen, progress)
     else:

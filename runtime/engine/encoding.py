@@ -56,16 +56,37 @@ def embed_image(
     """
     image = without_empty_channels(check_image(image))
     size = (image.shape[0], image.shape[1])
-    if shrink and tile_shape is None and config.preprocessing.scale is None:
-        if halo is not None:
-            raise InputError(
-                f"halo: found {halo}, but this model sees the whole image at once; give the tile "
-                "shape as well, or omit the halo"
-            )
-        tiles = whole(size)
-    else:
-        tiles = choose_tiles(config, size, tile_shape, halo)
+    tiles = whole_or_tiles(config, size, tile_shape, halo, shrink=shrink)
     return encode_tiles(networks, config, image, tiles, progress)
+
+
+def whole_or_tiles(
+    config: ModelConfig, size: Size, tile_shape: Size | None, halo: Size | None, *, shrink: bool
+) -> list[Tile]:
+    """Choose the tiles of an image, or one tile that is the whole image.
+
+    Args:
+        config: As in ``choose_tiles``.
+        size: As in ``choose_tiles``.
+        tile_shape: As in ``choose_tiles``; a given one always tiles.
+        halo: As in ``choose_tiles``.
+        shrink: Whether a model without a declared scale sees an image of any size at once.
+
+    Returns:
+        As ``choose_tiles``.
+
+    Raises:
+        InputError: A halo is given, and the image is not tiled.
+        ShapeError: As ``choose_tiles``.
+    """
+    if not shrink or tile_shape is not None or config.preprocessing.scale is not None:
+        return choose_tiles(config, size, tile_shape, halo)
+    if halo is not None:
+        raise InputError(
+            f"halo: found {halo}, but this model sees the whole image at once; give the tile "
+            "shape as well, or omit the halo"
+        )
+    return whole(size)
 
 
 def choose_placements(

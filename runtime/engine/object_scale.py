@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
 
 from samzoo.runtime.errors import InputError
-from samzoo.runtime.formats.config import MAX_SMOOTHING, AisParameters, ModelConfig
-
-MIN_SCALE, MAX_SCALE = 0.01, 100.0
-"""Model pixels an image pixel that a config may have."""
+from samzoo.runtime.formats.config import (
+    MAX_SCALE,
+    MAX_SMOOTHING,
+    MIN_SCALE,
+    AisParameters,
+    ModelConfig,
+)
 
 
 def trained_diameter(config: ModelConfig) -> float | None:
@@ -29,9 +31,7 @@ def trained_diameter(config: ModelConfig) -> float | None:
     """
     if config.preprocessing.object_diameter is not None:
         return config.preprocessing.object_diameter
-    training = config.source.get("training")
-    images = training.get("images") if isinstance(training, Mapping) else None
-    found = images.get("object_diameter") if isinstance(images, Mapping) else None
+    found = config.training_images.get("object_diameter")
     if isinstance(found, bool) or not isinstance(found, int | float):
         return None
     return float(found) if math.isfinite(found) and found > 0 else None

@@ -7,6 +7,7 @@ values by task.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -140,12 +141,11 @@ def evaluate(
     usable: list[tuple[int, Path, Path]] = []
     left_out = [LeftOutPair(image="", labels="", message=sentence) for sentence in lonely]
     for index, (image_path, label_path) in enumerate(pairs):
-        one = Survey()
+        large = partial(_large_objects, min_object_size=min_object_size, where=str(label_path))
         try:
-            image, labels = read_pair(
-                image_path, label_path, meaning=meaning, read=read, survey=one
+            read_pair(
+                image_path, label_path, meaning=meaning, read=read, survey=survey, check=large
             )
-            _large_objects(labels, min_object_size, where=str(label_path))
         except SamzooError as error:
             if len(pairs) == 1:
                 raise
@@ -153,7 +153,6 @@ def evaluate(
                 LeftOutPair(image=str(image_path), labels=str(label_path), message=str(error))
             )
             continue
-        survey.add(image, labels, odd=one.odd, notes=list(one.notes), name=image_path.name)
         usable.append((index, image_path, label_path))
     if not usable:
         raise ImageError(all_bad("pairs", [pair["message"] for pair in left_out]))

@@ -6,6 +6,7 @@ threshold. The networks' numbers are in ``architecture.py``, the parsing is in `
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -23,8 +24,14 @@ SAM_PIXEL_MEAN = (123.675, 116.28, 103.53)
 SAM_PIXEL_STD = (58.395, 57.12, 57.375)
 """ImageNet statistics on 0..255. Source: segment-anything, ``build_sam.py``."""
 
+IMAGES = "images"
+"""Where the record of the training images stands in ``ModelConfig.source["training"]``."""
+
 MASK_THRESHOLD = 0.0
 """A mask is where the logits lie above this. Source: segment-anything, ``modeling/sam.py``."""
+
+MIN_SCALE, MAX_SCALE = 0.01, 100.0
+"""Model pixels an image pixel that a model may have (own choice)."""
 
 MAX_SMOOTHING = 100
 """Largest sigma in pixels: more would smooth whole objects away (own choice)."""
@@ -62,9 +69,10 @@ class Preprocessing:
             )
         if self.gamma <= 0:
             raise FormatError(f"preprocessing.gamma: must be positive, found {self.gamma}")
-        if self.scale is not None and not 0.01 <= self.scale <= 100:
+        if self.scale is not None and not MIN_SCALE <= self.scale <= MAX_SCALE:
             raise FormatError(
-                f"preprocessing.scale: allowed is 0.01 to 100 or null, found {self.scale}"
+                f"preprocessing.scale: allowed is {MIN_SCALE:g} to {MAX_SCALE:g} or null, found "
+                f"{self.scale}"
             )
         if self.object_diameter is not None and not 1 <= self.object_diameter <= 10_000:
             raise FormatError(
@@ -122,6 +130,13 @@ class ModelConfig:
     def image_size(self) -> int:
         """Side of the square that the encoder sees, in pixels."""
         return self.architecture.image_encoder.image_size
+
+    @property
+    def training_images(self) -> Mapping[str, Any]:
+        """What the record of the training says of its images; empty if it says nothing."""
+        training = self.source.get("training")
+        images = training.get(IMAGES) if isinstance(training, Mapping) else None
+        return images if isinstance(images, Mapping) else {}
 
     @property
     def grid(self) -> int:

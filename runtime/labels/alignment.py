@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from samzoo.runtime.formats.arrays import Array, Labels2D
 
+from .views import eight_views
+
 MUCH_BETTER = 2.0
 """Ratio of fits from which labels are said to be mirrored or turned. Measured: at most 1.55 for
 right labels; when mirrored, at least this in nine of ten images of nuclei, in few of ultrasound."""
@@ -76,7 +78,7 @@ def turned_labels(edges: Edges, where: str) -> list[str]:
     if own is None:
         return []
     best, way = 0.0, ""
-    for number, view in enumerate(_views(edges.labels)):
+    for number, view in enumerate(eight_views(edges.labels)):
         if number and view.shape == edges.image.shape:
             fit = _fit(edges.image, view) or 0.0
             best, way = max((best, way), (fit, _WAYS[number - 1]))
@@ -126,10 +128,6 @@ class Neighbours:
                     "by one"
                 ]
         return []
-
-
-def _views(array: Array) -> list[Array]:
-    return [np.rot90(each, turns) for each in (array, array[:, ::-1]) for turns in range(4)]
 
 
 def _fit(steepness: NDArray[np.float32], outlines: Array) -> float | None:

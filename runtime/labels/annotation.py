@@ -5,6 +5,7 @@ In: an image file and a label file. Out: both as arrays of one size, and what is
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -52,6 +53,7 @@ def read_pair(
     meaning: LabelMeaning = AS_NUMBERED,
     read: ReadImage = read_image,
     survey: Survey | None = None,
+    check: Callable[[Labels2D], object] | None = None,
 ) -> tuple[Array, Labels2D]:
     """Read an image and its labels.
 
@@ -62,6 +64,8 @@ def read_pair(
         read: Reads the image.
         survey: Gets what was found: counts, what is odd but may be right, and what the image's
             file says of its pixels.
+        check: Called with the labels before the survey counts them; it raises what makes them
+            unusable to the caller.
 
     Returns:
         The image as from ``read``, and labels ``(height, width)`` int32 of the same size: 0 is
@@ -72,18 +76,22 @@ def read_pair(
         ImageError: The image or the labels are not usable, the labels surely mean something else
             (see ``plausibility``), or the sizes differ.
         StorageError: A file exists and cannot be read.
+        SamzooError: As ``check``.
     """
     notes: list[str] = []
     image = read(image_path, notes=notes)
-    notes += with_notes(image)[1]
     labels = read_annotation(label_path, ignore=meaning.ignore)
     check_sizes(image, labels, image_where=f"the image {image_path}", label_where=str(label_path))
     if meaning.split_components:
         labels = split_components(labels)
     odd = doubts(labels, image, where=str(label_path))
-    odd += turned_labels(Edges.of(image, labels), str(label_path))
+    if check is not None:
+        check(labels)
     if survey is not None:
-        survey.add(image, labels, odd=odd, notes=notes, name=image_path.name)
+        edges = Edges.of(image, labels)
+        odd += turned_labels(edges, str(label_path))
+        notes += with_notes(image)[1]
+        survey.add(image, labels, odd=odd, notes=notes, name=image_path.name, edges=edges)
     return image, labels
 
 

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Array
 
+from .views import eight_views
+
 _DIGITS = 16
 """Hexadecimal digits of an identity; 64 bits tell a million images apart (own choice)."""
 
@@ -37,8 +39,7 @@ def content_identity(image: Array) -> str:
     if len(values) == 1:
         return ""
     steps = ranks.reshape(image.shape).astype(np.uint32)
-    turned = (np.rot90(mirrored, k) for mirrored in (steps, steps[:, ::-1]) for k in range(4))
-    return min(_digest(view) for view in turned)
+    return min(_digest(view) for view in eight_views(steps))
 
 
 def _digest(array: NDArray[np.uint32]) -> str:

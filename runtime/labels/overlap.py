@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from samzoo.runtime.formats.arrays import Array
 from samzoo.runtime.images.empty_channels import without_empty_channels
 
+from .views import eight_views
+
 WINDOW = 12
 """Side of a window in pixels (own choice)."""
 
@@ -77,18 +79,12 @@ def about_overlap(training: Sequence[Array], validation: Mapping[str, Array]) ->
 
 
 def _is_known(image: Array, learned: NDArray[np.uint64], *, turned: bool) -> bool:
-    for view in _views(image) if turned else [image]:
+    for view in eight_views(image) if turned else [image]:
         own = windows_of(view)
         known = np.isin(own, learned, assume_unique=True).sum()
         if known >= max(FEWEST, SHARE * len(own)):
             return True
     return False
-
-
-def _views(image: Array) -> Iterator[Array]:
-    for mirrored in (image, image[:, ::-1]):
-        for turns in range(4):
-            yield np.rot90(mirrored, turns)
 
 
 def _bands(image: Array) -> Iterator[NDArray[np.uint64]]:

@@ -121,6 +121,7 @@ class Survey:
         odd: Sequence[str],
         notes: Sequence[str] = (),
         name: str = "",
+        edges: Edges | None = None,
     ) -> None:
         """Add one annotated image.
 
@@ -130,13 +131,14 @@ class Survey:
             odd: Sentences about odd labels.
             notes: Sentences about the image's file.
             name: Names the image beside its notes.
+            edges: Those of the image and its labels, if they are known.
         """
         for note in notes:
             self.notes.setdefault(note, []).append(name)
         self.counts.add(labels)
         self.odd += odd
         self.contents.append(content_identity(image))
-        self.neighbours.add(Edges.of(image, labels))
+        self.neighbours.add(edges or Edges.of(image, labels))
 
     def facts(self) -> dict[str, object]:
         """Return counts and what is odd, for JSON."""

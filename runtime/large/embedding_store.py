@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
-from samzoo.runtime.engine.encoding import choose_tiles, encode_window
+from samzoo.runtime.engine.encoding import encode_window, whole_or_tiles
 from samzoo.runtime.engine.tile_values import LazyTiles
-from samzoo.runtime.errors import FormatError, InputError
+from samzoo.runtime.errors import FormatError
 from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS
 from samzoo.runtime.formats.arrays import Array, Float3D
 from samzoo.runtime.formats.config import ModelConfig
@@ -39,7 +39,7 @@ from samzoo.runtime.images.empty_channels import note_on, without_empty_channels
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.intensity import to_0_255
 from samzoo.runtime.images.reading import check_image
-from samzoo.runtime.images.tiles import Tile, whole
+from samzoo.runtime.images.tiles import Tile
 from samzoo.runtime.model import Model
 from samzoo.runtime.pixels.channels import COLOURS
 from samzoo.runtime.pixels.reader import ArrayReader
@@ -124,15 +124,7 @@ class EmbeddingStore:
                 else _look_at(source, config)
             )
             size = source.size
-        if tile_shape is None and config.preprocessing.scale is None and not tiled:
-            if halo is not None:
-                raise InputError(
-                    f"halo: found {halo}, but this model sees the whole image at once; give the "
-                    "tile shape as well, or omit the halo"
-                )
-            tiles = whole(size)
-        else:
-            tiles = choose_tiles(config, size, tile_shape, halo)
+        tiles = whole_or_tiles(config, size, tile_shape, halo, shrink=not tiled)
         folder = self._folder_of(config, known, size, tiles)
 
         def tile_values(index: int) -> Float3D:

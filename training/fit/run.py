@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from samzoo.runtime.automatic.doubts import KEY, describe_training
+from samzoo.runtime.automatic.doubts import describe_training
 from samzoo.runtime.engine.networks import RememberedEncoder
 from samzoo.runtime.errors import InputError, StorageError
 from samzoo.runtime.formats.adapter import AdapterConfig, adapter_tensors, write_adapter
-from samzoo.runtime.formats.config import AisParameters
+from samzoo.runtime.formats.config import IMAGES, AisParameters
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.formats.fields import from_json, to_json
 from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
@@ -301,7 +301,7 @@ class Run:
                 "base": self.base_config.source,
                 "training": {
                     **self._settings(),
-                    KEY: self.images,
+                    IMAGES: self.images,
                     "steps": self.history.step,
                     "seconds": round(self.history.seconds, 1),
                     "validation": dict(scores),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from samzoo.runtime.formats.config import ModelConfig, Preprocessing
+from samzoo.runtime.formats.config import MAX_SCALE, MIN_SCALE, ModelConfig, Preprocessing
 from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX
 from samzoo.training.config import TrainConfig
 from samzoo.training.methods import Method, mask_decoder_lora
@@ -94,7 +94,7 @@ def _preprocessing(base: ModelConfig, config: TrainConfig, diameter: float) -> P
     preprocessing = config.preprocessing or base.preprocessing
     if not config.object_diameter:
         return preprocessing
-    scale = min(max(config.object_diameter / diameter, 0.01), 100.0)
+    scale = min(max(config.object_diameter / diameter, MIN_SCALE), MAX_SCALE)
     return dataclasses.replace(
         preprocessing, scale=round(scale, 2), object_diameter=config.object_diameter
     )

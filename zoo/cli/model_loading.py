@@ -10,34 +10,24 @@ from pathlib import Path
 
 from samzoo.runtime.model import Model
 from samzoo.runtime.pixels.source_spec import SourceSpec
+from samzoo.zoo.cli.options import ModelOptions
 from samzoo.zoo.hub.names import DEFAULT_MODEL, load
 
 
-def load_model(
-    reference: str | None,
-    *,
-    adapter: str | None,
-    threads: int | None,
-    provider: str,
-    diameter: float | None = None,
-) -> Model:
-    """Open a model.
+def load_model(options: ModelOptions) -> Model:
+    """Open the model that a verb's options choose.
 
     Args:
-        reference: Value of ``--model``; None for the default model.
-        adapter: The adapter to use; by default the package's first.
-        threads: Number of CPU threads; by default all cores.
-        provider: The hardware to run on.
-        diameter: Diameter of the objects in pixels of the image; by default the model's own scale.
+        options: The options of ``add_model`` and ``add_diameter``.
 
     Raises:
         InputError: The package has no such adapter, or does not take the diameter.
         SamzooError: As for ``load``.
     """
-    model = load(reference or DEFAULT_MODEL, threads=threads, provider=provider)
-    if adapter is not None:
-        model.use(adapter)
-    return model.for_objects(diameter)
+    model = load(options.model or DEFAULT_MODEL, threads=options.threads, provider=options.provider)
+    if options.adapter is not None:
+        model.use(options.adapter)
+    return model.for_objects(options.diameter)
 
 
 def source_spec(

@@ -42,12 +42,36 @@ def add_model(parser: ArgumentParser) -> None:
     )  # fmt: skip
 
 
+class ModelOptions(Protocol):
+    """The options that choose a model, and how it runs and sees an image."""
+
+    @property
+    def model(self) -> str | None:
+        """Name or folder; None for the default model."""
+
+    @property
+    def adapter(self) -> str | None:
+        """The adapter to use; None for the package's first."""
+
+    @property
+    def threads(self) -> int | None:
+        """Number of CPU threads; None for all cores."""
+
+    @property
+    def provider(self) -> str:
+        """The hardware to run on."""
+
+    @property
+    def diameter(self) -> float | None:
+        """Diameter of the objects in pixels of the image; None for the model's own scale."""
+
+
 def add_diameter(parser: ArgumentParser) -> None:
     """Add ``--diameter``."""
     parser.add_argument(
         "--diameter", type=float, metavar="PX",
         help="diameter of the objects in pixels of the image (default: that of the objects that "
-        "the model was trained on; see samzoo show)",
+        "the model was trained on)",
     )  # fmt: skip
 
 

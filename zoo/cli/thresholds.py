@@ -7,10 +7,13 @@ top, because the parser is built from it.
 from __future__ import annotations
 
 import dataclasses
+import math
 from argparse import ArgumentParser
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from samzoo.runtime.errors import InputError
+
+from .options import refuse_given
 
 if TYPE_CHECKING:
     from samzoo.runtime.automatic.modes import Mode, Parameters
@@ -68,6 +71,24 @@ def add_thresholds(parser: ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def given_thresholds(options: ThresholdOptions) -> dict[str, Any]:
+    """Return the thresholds that the user gave, by their field of the parameters.
+
+    Args:
+        options: The options' values.
+
+    Raises:
+        InputError: A value is out of range.
+    """
+    given = _given(options)
+    for name, value in given.items():
+        highest = math.inf if name == "min_size" else 1
+        if not 0 <= value <= highest:
+            allowed = "0 or more" if name == "min_size" else "0 to 1"
+            raise InputError(f"--{name.replace('_', '-')}: found {value:g}, allowed is {allowed}")
+    return {FIELDS[name]: value for name, value in given.items()}
+
+
 def chosen_thresholds(options: ThresholdOptions, mode: Mode, config: ModelConfig) -> Parameters:
     """Return the parameters of a mode, with the thresholds that the user gave.
 
@@ -82,22 +103,15 @@ def chosen_thresholds(options: ThresholdOptions, mode: Mode, config: ModelConfig
     Raises:
         InputError: A value is out of range, or the mode has no such threshold.
     """
-    from samzoo.runtime.automatic.amg import AmgParameters
-    from samzoo.runtime.automatic.apg import ApgParameters
+    from samzoo.runtime.automatic.modes import parameters_of
 
-    given = {name: getattr(options, name) for name in FIELDS}
-    given = {name: value for name, value in given.items() if value is not None}
-    for name, value in given.items():
-        shown = f"--{name.replace('_', '-')}"
-        if mode == "amg":
-            raise InputError(f"{shown}: the mode amg has no such threshold; omit it")
-        highest = 1 if isinstance(value, float) else None
-        if not value >= 0 or (highest is not None and value > highest):
-            allowed = "0 to 1" if highest else "0 or more"
-            raise InputError(f"{shown}: found {value:g}, allowed is {allowed}")
-    fields = {FIELDS[name]: value for name, value in given.items()}
     if mode == "amg":
-        return AmgParameters()
-    if mode == "apg":
-        return ApgParameters(**fields)
-    return dataclasses.replace(config.ais, **fields)
+        refuse_given(_given(options), "the mode amg has no such threshold; omit it")
+    plain: Any = parameters_of(mode, None, config.ais)
+    parameters: Parameters = dataclasses.replace(plain, **given_thresholds(options))
+    return parameters
+
+
+def _given(options: ThresholdOptions) -> dict[str, Any]:
+    values = {name: getattr(options, name) for name in FIELDS}
+    return {name: value for name, value in values.items() if value is not None}

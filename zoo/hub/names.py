@@ -82,10 +82,8 @@ def resolve(reference: str | Path) -> Path:
         return _from_bioimageio(reference)
     if reference.startswith(HUB_PREFIX):
         return _from_hub(reference)
-    if reference.replace("-", "").isalnum():
-        manifest = _shipped_root() / reference / MANIFEST_FILE
-        if manifest.is_file():
-            return _real_folder(manifest)
+    if reference.replace("-", "").isalnum() and (found := _find_shipped(reference)) is not None:
+        return found
     folder = Path(reference)
     if (folder / MANIFEST_FILE).is_file():
         return folder
@@ -110,10 +108,12 @@ def find_here(name: str) -> Path | None:
     Returns:
         Its folder; None if there is none.
     """
-    if not _is_name(name):
-        return cache.find(name)
+    return (_find_shipped(name) if _is_name(name) else None) or cache.find(name)
+
+
+def _find_shipped(name: str) -> Path | None:
     manifest = _shipped_root() / name / MANIFEST_FILE
-    return _real_folder(manifest) if manifest.is_file() else cache.find(name)
+    return _real_folder(manifest) if manifest.is_file() else None
 
 
 def _known_names() -> list[str]:

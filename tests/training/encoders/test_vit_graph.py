@@ -6,23 +6,13 @@ import tiny
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-from samzoo.runtime.formats.families.vit import VitConfig  # noqa: E402
 from samzoo.training.encoders import vit_graph  # noqa: E402
 from samzoo.training.encoders.table import encoder_network  # noqa: E402
 
 EXACT = 1e-12
 """In float64, relative to the largest value: the two are the same function."""
 
-ENCODERS = {
-    "windows that are filled up": tiny.ENCODERS["vit"],
-    "windows that fit": VitConfig(
-        image_size=48, patch_size=8, embed_dim=24, depth=3, num_heads=3, window_size=2,
-        global_attn_indexes=(0, 2),
-    ),
-    "no windows": VitConfig(
-        image_size=40, patch_size=8, embed_dim=16, depth=1, num_heads=2, global_attn_indexes=(0,)
-    ),
-}  # fmt: skip
+ENCODERS = tiny.VITS
 
 
 def build(config):

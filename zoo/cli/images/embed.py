@@ -74,10 +74,7 @@ def _to_file(options: EmbedOptions) -> Result:
     spec = source_spec(options.image, **chosen_plane(options))
     with closing(open_source(spec)) as source:
         image, notes = source.whole(), source.notes
-    model = load_model(
-        options.model, adapter=options.adapter, threads=options.threads, provider=options.provider,
-        diameter=options.diameter,
-    )  # fmt: skip
+    model = load_model(options)
     with progress_bar() as progress:
         embeddings = model.embed(image, progress=progress)
     embeddings.save(output)
@@ -92,10 +89,7 @@ def _to_store(options: EmbedOptions, folder: Path) -> Result:
     from samzoo.runtime.windows.opening import open_source
     from samzoo.zoo.cli.model_loading import load_model, source_spec
 
-    model = load_model(
-        options.model, adapter=options.adapter, threads=options.threads, provider=options.provider,
-        diameter=options.diameter,
-    )  # fmt: skip
+    model = load_model(options)
     spec = source_spec(options.image, **chosen_plane(options))
     encoded: list[int] = []
     with closing(open_source(spec)) as source:

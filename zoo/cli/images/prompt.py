@@ -133,10 +133,7 @@ def run(options: PromptOptions) -> Result:
         objects = from_options(options.point, options.label, options.box)
     if options.slice is not None and any("mask" in item for item in objects):
         raise InputError(f"{options.prompts}: mask: is for images; omit it, or omit --slice")
-    model = load_model(
-        options.model, adapter=options.adapter, threads=options.threads, provider=options.provider,
-        diameter=options.diameter,
-    )  # fmt: skip
+    model = load_model(options)
     if options.slice is None:
         return _in_image(options, model, objects)
     return _in_stack(options, options.slice, model, objects)

@@ -164,10 +164,7 @@ def _into_file(options: SegmentOptions) -> Result:
     output = Path(options.output)
     task = _task(single_image(options.images[0]), output, options, **written)
     task.check()
-    model = load_model(
-        options.model, adapter=options.adapter, threads=options.threads, provider=options.provider,
-        diameter=options.diameter,
-    )  # fmt: skip
+    model = load_model(options)
     task = _with_thresholds(task, options, model)
     row, notes = _segmented(model, task)
     result: Result = {
@@ -195,10 +192,7 @@ def _into_folder(options: SegmentOptions) -> Result:
     overlays = overlay_folder(options.overlay, folder)
     table = table_file(options.table, folder)
     inputs = find_inputs(options.images, output=folder)
-    model = load_model(
-        options.model, adapter=options.adapter, threads=options.threads, provider=options.provider,
-        diameter=options.diameter,
-    )  # fmt: skip
+    model = load_model(options)
     task = _with_thresholds(task, options, model)
     chosen = {k: v for k, v in to_json(options).items() if k not in NOT_SETTINGS}
     run = FolderRun(

@@ -87,7 +87,6 @@ def run(options: EvaluateOptions) -> Result:
     from samzoo.runtime.engine.networks import RememberedEncoder
     from samzoo.runtime.evaluation.comparison import METRICS
     from samzoo.runtime.evaluation.scoring import evaluate
-    from samzoo.runtime.formats.config import AisParameters
     from samzoo.runtime.formats.files import write_json
     from samzoo.runtime.images.reading import read_image
     from samzoo.runtime.labels.annotation import LabelMeaning
@@ -95,7 +94,7 @@ def run(options: EvaluateOptions) -> Result:
     from samzoo.runtime.labels.pairs import match_pairs
     from samzoo.runtime.model import Model
     from samzoo.zoo.cli.model_loading import load_model
-    from samzoo.zoo.cli.thresholds import chosen_thresholds
+    from samzoo.zoo.cli.thresholds import given_thresholds
     from samzoo.zoo.hub.names import DEFAULT_MODEL
 
     output = options.output
@@ -108,15 +107,10 @@ def run(options: EvaluateOptions) -> Result:
         refuse_given(given, "is for the task ais, which --tasks leaves out; omit it")
     lonely: list[str] = []
     pairs = match_pairs(options.images, options.labels, lonely=lonely)
-    model = load_model(
-        options.model, adapter=options.adapter, threads=options.threads, provider=options.provider,
-        diameter=options.diameter,
-    )  # fmt: skip
+    model = load_model(options)
     adapter = model.adapter
-    ais = chosen_thresholds(options, "ais", model.config)
-    assert isinstance(ais, AisParameters)
-    config = replace(model.config, ais=ais)
-    model = Model(config, RememberedEncoder(model.networks))
+    ais = replace(model.config.ais, **given_thresholds(options))
+    model = Model(replace(model.config, ais=ais), RememberedEncoder(model.networks))
     with progress_bar() as progress:
         report = evaluate(
             model,
