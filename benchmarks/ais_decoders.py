@@ -29,7 +29,8 @@ from samzoo.runtime.evaluation.metrics import mean_segmentation_accuracy
 from samzoo.runtime.formats.architecture import LightDecoderConfig, UnetrDecoderConfig
 from samzoo.runtime.formats.config import AisParameters
 from samzoo.training import read_annotated
-from samzoo.training.data.reading import CropSampler, prepare
+from samzoo.training.data.crops import CropSampler
+from samzoo.training.data.reading import prepare
 from samzoo.training.fit.thresholds import search_thresholds
 from samzoo.training.learning.objectives import distance_loss
 from samzoo.training.networks.ais_decoder import build_ais_decoder

@@ -1,7 +1,7 @@
-"""Annotated images, read and cut into training crops.
+"""Annotated images, read and brought to the model's scale.
 
-In: image and label files. Out: ``Sample`` (a whole image at the model's scale, with its AIS
-targets) and ``Crop`` (the window that one step sees).
+In: image and label files. Out: ``Sample``, a whole image at the model's scale, with its AIS
+targets. ``crops.py`` cuts it.
 """
 
 from __future__ import annotations
@@ -21,26 +21,12 @@ from samzoo.runtime.images.geometry import Size, input_size, resize_image, resiz
 from samzoo.runtime.images.intensity import to_0_255
 from samzoo.runtime.images.label_arrays import equivalent_diameters, object_areas
 from samzoo.runtime.images.reading import read_image
-from samzoo.runtime.images.tiles import even_tiles
 from samzoo.runtime.labels.annotation import AS_NUMBERED, LabelMeaning, ReadImage, read_pair
 from samzoo.runtime.labels.contents import content_identity
 from samzoo.runtime.labels.pairs import match_pairs
 from samzoo.runtime.labels.survey import Survey
 
 from .targets import distance_targets
-
-MIN_TRAINING_PIXELS = 25
-"""Least size of a training object, or of a piece of it, at the model's scale. Source: micro-sam
-1.8.14, ``min_size`` of its label transform."""
-
-Variant = int
-"""A number from 0 to 7: bit 0 mirrors columns, bit 1 mirrors rows, bit 2 swaps the axes."""
-
-VARIANTS: dict[str, tuple[Variant, ...]] = {
-    "none": (0,),
-    "flip": (0, 1, 2, 3),
-    "dihedral": tuple(range(8)),
-}
 
 
 @dataclass(frozen=True)
@@ -73,24 +59,6 @@ class Sample:
     image: Array
     labels: Labels2D
     targets: Float3D
-
-
-@dataclass(frozen=True)
-class Crop:
-    """The window of a sample that one step sees, mirrored or turned.
-
-    Attributes:
-        image: ``(height, width, 3)`` float32 in 0..255, both sides at most ``image_size``.
-        labels: ``(height, width)`` int32; -1 is not annotated.
-        targets: ``(3, height, width)`` float32.
-        key: (sample, y0, x0, variant). Equal keys are equal crops; embeddings of a frozen encoder
-            are stored by key.
-    """
-
-    image: Array
-    labels: Labels2D
-    targets: Float3D
-    key: tuple[int, int, int, int]
 
 
 def read_annotated(
@@ -231,165 +199,3 @@ def scaled_size(shape: tuple[int, ...], scale: float | None, image_size: int) ->
     if scale is None:
         return input_size((height, width), image_size, None)
     return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
-
-
-def turn(array: Array, variant: Variant) -> Array:
-    """Mirror and transpose the last two axes of ``(..., height, width)``."""
-    if variant & 1:
-        array = array[..., ::-1]
-    if variant & 2:
-        array = array[..., ::-1, :]
-    if variant & 4:
-        array = array.swapaxes(-1, -2)
-    return array
-
-
-MOST_NEGATIVE = 0.2
-"""Largest share of steps on crops of images without objects (own choice: a step there teaches only
-the foreground map, and a few show it what to leave out)."""
-
-
-class CropSampler:
-    """Draws crops that hold at least one object, or lie in an image without any.
-
-    Args:
-        samples: Where crops are drawn from.
-        side: Side of a crop.
-        augmentation: A key of ``VARIANTS``.
-        rng: Source of all random choices.
-        negatives: Also draw crops of images without objects, for an objective that learns from
-            them; at most ``MOST_NEGATIVE`` of all.
-        seed: Seed of a fixed set of crops, which does not depend on how many were drawn before.
-    """
-
-    def __init__(
-        self,
-        samples: Sequence[Sample],
-        *,
-        side: int,
-        augmentation: str,
-        rng: np.random.Generator,
-        negatives: bool = False,
-        seed: int = 0,
-    ) -> None:
-        self.rng = rng
-        self._samples = samples
-        self._side = side
-        self._seed = seed
-        self._fixed: list[tuple[int, int, int, Variant]] = []
-        self._fixed_empty: list[tuple[int, int, int, Variant]] = []
-        self._variants = VARIANTS[augmentation]
-        self._corners = [
-            (i, tile.outer[0], tile.outer[1])
-            for i, sample in enumerate(samples)
-            for tile in even_tiles(_shape(sample), side, side // 4)
-            if _has_object(_window(sample.labels, tile.outer[0], tile.outer[1], side))
-        ]
-        if not self._corners:
-            raise ImageError(
-                f"no training image holds an object of {MIN_TRAINING_PIXELS} pixels or more at "
-                "the model's scale; check the label images and preprocessing.scale"
-            )
-
-        empty = [
-            i for i, sample in enumerate(samples) if negatives and not (sample.labels > 0).any()
-        ]
-        self._empty_corners = [
-            (i, tile.outer[0], tile.outer[1])
-            for i, sample in ((i, samples[i]) for i in empty)
-            for tile in even_tiles(_shape(sample), side, side // 4)
-            if (_window(sample.labels, tile.outer[0], tile.outer[1], side) == 0).any()
-        ]
-        self._negative_share = min(MOST_NEGATIVE, len(empty) / max(len(samples), 1))
-
-    def fix(self, count: int) -> None:
-        """From now on draw from a fixed set, so that each crop is seen many times.
-
-        Args:
-            count: Number of crops for each image, or for each part of a larger one that is as
-                large as a crop. The first of them is that part; the others lie anywhere in the
-                image. They take turns in how they are mirrored and turned.
-        """
-        self._fixed, self._fixed_empty = (
-            [
-                self._variant(corner, (number + k) % len(self._variants), rng, move=k > 0)
-                for number, corner in enumerate(corners)
-                for k in range(count)
-                for rng in [np.random.default_rng([self._seed, role, number, k])]
-            ]
-            for role, corners in enumerate((self._corners, self._empty_corners))
-        )
-
-    @property
-    def n_fixed(self) -> int:
-        """Number of different crops in the fixed set; 0 if there is none."""
-        return len({*self._fixed, *self._fixed_empty})
-
-    def draw(self, rng: np.random.Generator | None = None) -> Crop:
-        """Draw the next crop, with random numbers of its own if a source is given."""
-        rng = self.rng if rng is None else rng
-        # Without negative images no number is drawn, so that older runs are repeated exactly.
-        negative = bool(self._empty_corners) and rng.random() < self._negative_share
-        if self._fixed:
-            chosen = self._fixed_empty if negative else self._fixed
-            index, y, x, variant = chosen[rng.integers(len(chosen))]
-        else:
-            corners = self._empty_corners if negative else self._corners
-            corner = corners[rng.integers(len(corners))]
-            turned = int(rng.integers(len(self._variants)))
-            index, y, x, variant = self._variant(corner, turned, rng, move=not negative)
-        sample = self._samples[index]
-        image = _window(sample.image.transpose(2, 0, 1), y, x, self._side)
-        return Crop(
-            image=turn(image, variant).transpose(1, 2, 0).astype(np.float32),
-            labels=np.ascontiguousarray(turn(_window(sample.labels, y, x, self._side), variant)),
-            targets=turn(_window(sample.targets, y, x, self._side), variant),
-            key=(index, y, x, variant),
-        )
-
-    def _variant(
-        self,
-        corner: tuple[int, int, int],
-        turned: int,
-        rng: np.random.Generator,
-        *,
-        move: bool,
-    ) -> tuple[int, int, int, Variant]:
-        """Return the key of a crop: at a corner, or anywhere in its image where an object is."""
-        index, y, x = corner
-        labels = self._samples[index].labels
-        if move and (labels > 0).any():
-            for _ in range(100):  # if objects are very rare, the fixed corner stays
-                free_y = int(rng.integers(max(1, labels.shape[0] - self._side + 1)))
-                free_x = int(rng.integers(max(1, labels.shape[1] - self._side + 1)))
-                if _has_object(_window(labels, free_y, free_x, self._side)):
-                    y, x = free_y, free_x
-                    break
-        return index, y, x, self._variants[turned]
-
-
-def training_objects(labels: Labels2D) -> list[int]:
-    """Return the labels of the objects in a crop that are large enough to train on."""
-    counts = np.bincount(labels[labels > 0])
-    return [int(i) for i in np.flatnonzero(counts >= MIN_TRAINING_PIXELS)]
-
-
-def jitter_intensity(image: Array, strength: float, rng: np.random.Generator) -> Array:
-    """Raise 0..1 intensities to a random power between ``2**-strength`` and ``2**strength``."""
-    if strength == 0:
-        return image
-    exponent = 2.0 ** rng.uniform(-strength, strength)
-    jittered: Array = (255.0 * (np.clip(image, 0, 255) / 255.0) ** exponent).astype(np.float32)
-    return jittered
-
-
-def _window(array: Array, y: int, x: int, side: int) -> Array:
-    return array[..., y : y + side, x : x + side]
-
-
-def _shape(sample: Sample) -> Size:
-    return sample.labels.shape[0], sample.labels.shape[1]
-
-
-def _has_object(labels: Labels2D) -> bool:
-    return bool(training_objects(labels))

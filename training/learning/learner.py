@@ -23,14 +23,9 @@ from samzoo.runtime.formats.arrays import Array, Float4D
 from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX
 from samzoo.runtime.images.label_arrays import IGNORED
 from samzoo.training.config import TrainConfig
+from samzoo.training.data.crops import Crop, CropSampler, jitter_intensity, training_objects
 from samzoo.training.data.prefix_cache import PrefixCache
-from samzoo.training.data.reading import (
-    Crop,
-    CropSampler,
-    Sample,
-    jitter_intensity,
-    training_objects,
-)
+from samzoo.training.data.reading import Sample
 from samzoo.training.encoders.steps import frozen_steps, run_steps
 from samzoo.training.networks.acting import dropout_acting, statistics_learned, statistics_of
 from samzoo.training.networks.sam import Sam

@@ -1,0 +1,178 @@
+"""Crops: turned windows, what may be drawn, intensities."""
+
+import numpy as np
+import pytest
+import tiny
+
+from samzoo.runtime.errors import ImageError
+from samzoo.runtime.formats.config import Preprocessing
+from samzoo.training.data.crops import (
+    VARIANTS,
+    CropSampler,
+    jitter_intensity,
+    training_objects,
+    turn,
+)
+from samzoo.training.data.reading import Annotated, Sample, median_diameter, prepare
+
+
+def annotated(seed=0, shape=(80, 96)):
+    image, labels = tiny.make_cells(shape, seed)
+    return Annotated(image, labels, f"cells {seed}")
+
+
+def sample(shape=(80, 96), scale=1.0):
+    return prepare(annotated(shape=shape), Preprocessing(scale=scale), tiny.IMAGE_SIZE)
+
+
+def sampler(samples, *, augmentation="none", fixed=False, seed=0):
+    made = CropSampler(
+        samples,
+        side=tiny.IMAGE_SIZE,
+        augmentation=augmentation,
+        rng=np.random.default_rng(seed),
+    )
+    if fixed:
+        made.fix(8)
+    return made
+
+
+def test_the_variants_are_the_eight_symmetries_of_a_square():
+    array = np.arange(9).reshape(3, 3)
+    expected = {
+        np.rot90(mirrored, k).tobytes() for mirrored in (array, array[:, ::-1]) for k in range(4)
+    }
+    found = {name: {turn(array, v).tobytes() for v in VARIANTS[name]} for name in VARIANTS}
+    assert found["dihedral"] == expected
+    assert found["none"] == {array.tobytes()}
+    assert found["flip"] == {
+        a.tobytes() for a in (array, array[::-1], array[:, ::-1], array[::-1, ::-1])
+    }
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+@pytest.mark.parametrize("shape", [(80, 96), (64, 64), (40, 70)])
+def test_image_labels_and_targets_of_a_crop_are_turned_alike(shape, fixed):
+    """The image holds the labels, so that each crop can be checked against itself."""
+    labels = tiny.make_cells(shape)[1]
+    image = np.repeat(labels[..., None], 3, axis=2).astype(np.float32)
+    targets = np.stack([labels, labels + 1, labels + 2]).astype(np.float32)
+    draw = sampler([Sample(image, labels, targets)], augmentation="dihedral", fixed=fixed).draw
+    crops = [draw() for _ in range(100)]
+    assert {crop.key[3] for crop in crops} == set(range(8))
+    height, width = min(shape[0], 64), min(shape[1], 64)
+    for crop in crops:
+        _, y, x, variant = crop.key
+        expected = turn(labels[y : y + 64, x : x + 64], variant)
+        assert crop.labels.shape == ((width, height) if variant & 4 else (height, width))
+        assert crop.image.dtype == np.float32
+        np.testing.assert_array_equal(crop.labels, expected)
+        np.testing.assert_array_equal(crop.image, np.repeat(expected[..., None], 3, axis=2))
+        np.testing.assert_array_equal(crop.targets, np.stack([expected + i for i in range(3)]))
+
+
+def test_every_crop_holds_an_object_however_rare():
+    labels = np.zeros((300, 300), np.int32)
+    labels[290:296, 3:9] = 5
+    rare = Sample(np.zeros((300, 300, 3)), labels, np.zeros((3, 300, 300), np.float32))
+    for fixed in (False, True):
+        draw = sampler([rare], fixed=fixed).draw
+        assert all(training_objects(draw().labels) == [5] for _ in range(10))
+
+
+def test_windows_lie_anywhere_unless_the_encoder_is_frozen():
+    samples = [sample((150, 160)), sample((64, 64))]
+    free, fixed = sampler(samples), sampler(samples, fixed=True, augmentation="flip")
+    free_keys = {free.draw().key for _ in range(60)}
+    fixed_keys = {fixed.draw().key for _ in range(3000)}
+    assert len(free_keys) > 30
+    assert len(fixed_keys) == fixed.n_fixed
+    assert {key[0] for key in free_keys} == {key[0] for key in fixed_keys} == {0, 1}
+    assert free.n_fixed == 0
+    corners = {(0, y, x) for y in (0, 150 - 64) for x in (0, 160 - 64)} | {(1, 0, 0)}
+    assert {key[:3] for key in fixed_keys} >= corners
+    assert {key[3] for key in fixed_keys if key[0] == 1} == {0, 1, 2, 3}
+    assert max(y for _, y, _, _ in fixed_keys) == 150 - 64
+
+
+def test_the_same_seed_draws_the_same_crops():
+    first, again = (sampler([sample((150, 160))], augmentation="dihedral") for _ in range(2))
+    assert [first.draw().key for _ in range(5)] == [again.draw().key for _ in range(5)]
+
+
+def test_without_any_object_of_sufficient_size_sampling_is_an_error():
+    labels = np.zeros((80, 80), np.int32)
+    labels[3:7, 3:9] = 1  # 24 pixels
+    nothing = Sample(np.zeros((80, 80, 3)), labels, np.zeros((3, 80, 80), np.float32))
+    with pytest.raises(ImageError, match="no training image holds an object of 25 pixels"):
+        sampler([nothing])
+    with pytest.raises(ImageError, match="no training image"):
+        sampler([])
+
+
+def test_an_image_without_objects_is_never_drawn():
+    empty = prepare(
+        Annotated(np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.int32), ""),
+        Preprocessing(scale=1.0),
+        tiny.IMAGE_SIZE,
+    )
+    draw = sampler([empty, sample()]).draw
+    assert {draw().key[0] for _ in range(20)} == {1}
+
+
+def test_training_objects_are_those_of_25_pixels_or_more():
+    labels = np.zeros((20, 20), np.int32)
+    labels[:5, :5], labels[10:14, 10:16] = 3, 7
+    assert training_objects(labels) == [3]
+    assert training_objects(np.zeros((4, 4), np.int32)) == []
+
+
+def test_jitter_is_a_power_within_its_strength(rng):
+    image = np.linspace(0, 255, 27, dtype=np.float32).reshape(3, 3, 3)
+    assert jitter_intensity(image, 0.0, rng) is image
+    for _ in range(20):
+        jittered = jitter_intensity(image, 1.0, rng)
+        assert jittered.dtype == np.float32
+        exponent = np.log(jittered[1, 1, 1] / 255) / np.log(image[1, 1, 1] / 255)
+        assert 0.5 <= exponent <= 2
+        np.testing.assert_allclose(jittered, 255 * (image / 255) ** exponent, atol=1e-3)
+
+
+def test_images_without_objects_are_drawn_for_an_objective_that_learns_from_them():
+    empty = prepare(
+        Annotated(np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.int32), ""),
+        Preprocessing(scale=1.0),
+        tiny.IMAGE_SIZE,
+    )
+    samples = [empty, empty, empty, sample()]
+    made = CropSampler(
+        samples, side=64, augmentation="none", rng=np.random.default_rng(0), negatives=True
+    )
+    drawn = [made.draw() for _ in range(300)]
+    share = np.mean([crop.key[0] < 3 for crop in drawn])
+    assert 0.14 < share < 0.26  # at most a fifth, however many images are empty
+    assert all((crop.labels > 0).any() == (crop.key[0] == 3) for crop in drawn)
+
+
+def test_without_images_without_objects_the_same_crops_are_drawn_as_before():
+    keys = []
+    for negatives in (False, True):
+        made = CropSampler(
+            [sample()], side=64, augmentation="flip", rng=np.random.default_rng(1),
+            negatives=negatives,
+        )  # fmt: skip
+        keys.append([made.draw().key for _ in range(10)])
+    assert keys[0] == keys[1]
+
+
+def test_pixels_that_nobody_annotated_stay_so_in_crops_and_are_no_objects():
+    whole = annotated()
+    labels = whole.labels.copy()
+    labels[:, 50:] = -1
+    prepared = prepare(Annotated(whole.image, labels, ""), Preprocessing(scale=0.5), 64)
+    assert (prepared.labels[:, 25:] == -1).all()
+    assert (prepared.targets[0][prepared.labels <= 0] == 0).all()
+    crop = sampler([prepared], augmentation="dihedral").draw()
+    assert (crop.labels == -1).any()
+    assert min(training_objects(crop.labels)) > 0
+    assert median_diameter([Annotated(whole.image, labels, "")]) > 0
