@@ -74,6 +74,7 @@ class Model(Switchable):
         diameter: float | None = None,
         tile_shape: Size | None = None,
         halo: Size | None = None,
+        lazy: bool = False,
         progress: Progress | None = None,
     ) -> ImageEmbeddings:
         """Compute the embeddings of an image; do it once and prompt as often as needed.
@@ -88,7 +89,9 @@ class Model(Switchable):
                 scale tiles images larger than its field of view, and one without shrinks them.
             halo: (height, width) of the least context around each tile; an eighth of the field by
                 default.
-            progress: Called with ("embed", tiles done, tiles in all).
+            lazy: Encode each tile when a prompt first needs it. The values are the same; the image
+                is kept and must not be changed meanwhile.
+            progress: Called with ("embed", tiles done, tiles in all; 0 if ``lazy``).
 
         Returns:
             The embeddings of all tiles.
@@ -113,7 +116,7 @@ class Model(Switchable):
         config = at_diameter(self.config, diameter)
         return embed_image(
             self.networks, config, image, shrink=True, tile_shape=tile_shape,
-            halo=halo, progress=progress,
+            halo=halo, lazy=lazy, progress=progress,
         )  # fmt: skip
 
     @with_one_adapter
@@ -327,7 +330,8 @@ class Model(Switchable):
     ) -> tuple[list[MaskPart], NDArray[np.float32], Float4D]:
         """Segment as ``prompt`` does, but return masks cut out of an image of any size.
 
-        Only tiles that hold an object are decoded and, with embeddings from a store, encoded.
+        Only tiles that hold an object are decoded and, with lazy embeddings or those of a store,
+        encoded.
 
         Args:
             embeddings: As in ``prompt``.

@@ -9,17 +9,18 @@ import numpy as np
 
 from samzoo.runtime.errors import InputError, ShapeError
 from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS
-from samzoo.runtime.formats.arrays import Array, Float4D, Progress
+from samzoo.runtime.formats.arrays import Array, Float3D, Float4D, Progress
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.images import tiles as tiling
 from samzoo.runtime.images.empty_channels import without_empty_channels
 from samzoo.runtime.images.geometry import Size, field_of_view, input_size, resize_image
-from samzoo.runtime.images.intensity import is_constant, to_0_255
+from samzoo.runtime.images.intensity import intensity_limits, is_constant, to_0_255
 from samzoo.runtime.images.reading import check_image
 from samzoo.runtime.images.tiles import Tile, whole
 
 from .embeddings import ImageEmbeddings
 from .networks import Networks
+from .tile_values import LazyTiles
 
 MAX_PLACEMENTS = 16
 """Most placements of the tiles on an image (own choice)."""
@@ -33,6 +34,7 @@ def embed_image(
     shrink: bool,
     tile_shape: Size | None = None,
     halo: Size | None = None,
+    lazy: bool = False,
     progress: Progress | None = None,
 ) -> ImageEmbeddings:
     """Choose the tiles of an image and encode them.
@@ -44,7 +46,8 @@ def embed_image(
         shrink: Whether a model without a declared scale sees an image of any size at once.
         tile_shape: As in ``choose_tiles``; a given one always tiles.
         halo: As in ``choose_tiles``.
-        progress: Called with ("embed", tiles done, tiles in all).
+        lazy: As in ``encode_tiles``.
+        progress: As in ``encode_tiles``.
 
     Returns:
         The embeddings of all tiles.
@@ -57,7 +60,7 @@ def embed_image(
     image = without_empty_channels(check_image(image))
     size = (image.shape[0], image.shape[1])
     tiles = whole_or_tiles(config, size, tile_shape, halo, shrink=shrink)
-    return encode_tiles(networks, config, image, tiles, progress)
+    return encode_tiles(networks, config, image, tiles, progress, lazy=lazy)
 
 
 def whole_or_tiles(
@@ -202,6 +205,8 @@ def encode_tiles(
     image: Array,
     tiles: list[Tile],
     progress: Progress | None = None,
+    *,
+    lazy: bool = False,
 ) -> ImageEmbeddings:
     """Encode the tiles of an image one after the other.
 
@@ -210,20 +215,28 @@ def encode_tiles(
         config: The model's config.
         image: Checked, ``(height, width)`` or ``(height, width, 3)``.
         tiles: The image's tiles.
-        progress: Called with ("embed", tiles done, tiles in all).
+        progress: Called with ("embed", tiles done, tiles in all; 0 if ``lazy``).
+        lazy: Encode each tile when it is first asked for, and keep it; the image is kept, too.
 
     Returns:
         The embeddings of all tiles.
     """
-    pixels = to_0_255(image, config.preprocessing)
-    values = []
-    for index, tile in enumerate(tiles):
-        y0, x0, y1, x1 = tile.outer
-        values.append(encode_window(networks, config, pixels[y0:y1, x0:x1]))
+    limits = intensity_limits(image, config.preprocessing)
+    done = 0
+
+    def encode(index: int) -> Float3D:
+        nonlocal done
+        y0, x0, y1, x1 = tiles[index].outer
+        pixels = to_0_255(image[y0:y1, x0:x1], config.preprocessing, limits)
+        values: Float3D = encode_window(networks, config, pixels)[0]
+        done += 1
         if progress is not None:
-            progress("embed", index + 1, len(tiles))
+            progress("embed", done, 0 if lazy else len(tiles))
+        return values
+
+    kept = LazyTiles(len(tiles), config.grid, encode, remembered=len(tiles))
     return ImageEmbeddings(
-        np.concatenate(values),
+        kept if lazy else np.stack([encode(index) for index in range(len(tiles))]),
         tuple(tiles),
         (image.shape[0], image.shape[1]),
         config.weights_digest,

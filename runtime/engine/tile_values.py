@@ -46,11 +46,20 @@ class LazyTiles:
         count: Number of tiles.
         grid: Side of the embeddings.
         compute: Returns the embeddings ``(256, grid, grid)`` of the tile with a given number.
+        remembered: Tiles that stay in memory.
     """
 
-    def __init__(self, count: int, grid: int, compute: Callable[[int], Float3D]) -> None:
+    def __init__(
+        self,
+        count: int,
+        grid: int,
+        compute: Callable[[int], Float3D],
+        *,
+        remembered: int = REMEMBERED,
+    ) -> None:
         self.shape = (count, EMBEDDING_CHANNELS, grid, grid)
         self._compute = compute
+        self._remembered = remembered
         self._last: OrderedDict[int, Float3D] = OrderedDict()
 
     def __len__(self) -> int:
@@ -76,7 +85,7 @@ class LazyTiles:
         index %= len(self)
         if index not in self._last:
             self._last[index] = self._compute(index)
-            if len(self._last) > REMEMBERED:
+            if len(self._last) > self._remembered:
                 self._last.popitem(last=False)
         self._last.move_to_end(index)
         return self._last[index]

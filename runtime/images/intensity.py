@@ -45,7 +45,7 @@ def to_0_255(
     """
     image = check_image(image)
     keep = preprocessing.intensity == "none" and image.dtype == np.uint8
-    stretched = image if keep else _stretch(image, limits or _range(image, preprocessing))
+    stretched = image if keep else _stretch(image, limits or intensity_limits(image, preprocessing))
     if stretched.ndim == 2:
         stretched = np.repeat(stretched[..., np.newaxis], 3, axis=2)
     return stretched
@@ -65,7 +65,16 @@ def _stretch(image: Array, limits: tuple[float, float]) -> Array:
     return np.clip(values, 0, 255, out=values).astype(np.float32, copy=False)
 
 
-def _range(image: Array, preprocessing: Preprocessing) -> tuple[float, float]:
+def intensity_limits(image: Array, preprocessing: Preprocessing) -> tuple[float, float]:
+    """Find the values of a whole image that ``to_0_255`` brings to 0 and 255.
+
+    Args:
+        image: Checked, ``(height, width)`` or ``(height, width, 3)``.
+        preprocessing: As in ``to_0_255``.
+
+    Returns:
+        Low and high, in the image's values.
+    """
     if preprocessing.intensity != "percentile":
         return float(image.min()), float(image.max())
     # NumPy would interpolate percentiles of float32 values in float32.

@@ -90,7 +90,7 @@ def prompt_image(
         embeddings = kept.embed(model, spec, encoded=encoded.append)
         notes = list(dict.fromkeys([*notes, *kept.notes]))
     else:
-        embeddings, pixels, notes = _embeddings_of(model, image, place, progress)
+        embeddings, pixels, notes, encoded = _embeddings_of(model, image, place, progress)
     if overlay is not None and pixels is None:
         raise InputError("--overlay needs an image, not embeddings of one; give the image")
     parts, scores = _prompted(model, objects, embeddings, progress)
@@ -133,16 +133,25 @@ def _prompted(
 
 def _embeddings_of(
     model: Model, path: Path, place: dict[str, Any], progress: Progress
-) -> tuple[ImageEmbeddings, Array | None, list[str]]:
-    """Return the embeddings, the image if it was read, and notes on it."""
+) -> tuple[ImageEmbeddings, Array | None, list[str], list[int] | None]:
+    """Return the embeddings, the image if it was read, notes on it, and the tiles encoded so far.
+
+    Embeddings of an image are lazy, so that the last list fills when prompts need a tile.
+    """
     if is_zarr(path) and is_micro_sam(path):
         plane = place["plane"]
         others = {name: value for name, value in place.items() if name != "plane"}
         refuse_given(others, "micro-sam's embeddings are of one image; omit it")
-        return read_micro_sam_embeddings(path, model.config, plane=plane), None, []
+        return read_micro_sam_embeddings(path, model.config, plane=plane), None, [], None
     if path.suffix == ".safetensors":
         refuse_given(place, "a file of embeddings holds one image; omit it")
-        return ImageEmbeddings.load(path), None, []
+        return ImageEmbeddings.load(path), None, [], None
     with closing(open_source(source_spec(path, **place))) as source:
         image, notes = source.whole(), source.notes
-    return model.embed(image, progress=progress), image, notes
+    encoded: list[int] = []
+
+    def count(stage: str, done: int, total: int) -> None:
+        encoded.append(done)
+        progress(stage, done, total)
+
+    return model.embed(image, lazy=True, progress=count), image, notes, encoded

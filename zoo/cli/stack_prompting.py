@@ -142,7 +142,7 @@ def _computed(
         if store is not None:
             return store.embed(model, chosen)
         with closing(open_source(chosen)) as source:
-            return model.embed(source.read((0, 0, *source.size)))
+            return model.embed(source.read((0, 0, *source.size)), lazy=True)
 
     return embed, shape[0]
 

@@ -59,6 +59,24 @@ def test_progress_is_told_after_each_tile(toy_networks, toy_config, image):
     assert told == [("embed", done, count) for done in range(1, count + 1)]
 
 
+def test_lazy_tiles_are_encoded_once_when_asked_for_with_the_same_values(
+    toy_networks, toy_config, image
+):
+    config, told = toy_config(scale=1.0, intensity="min_max"), []
+    eager = embed_image(toy_networks, config, image, shrink=True)
+    toy_networks.images.clear()
+    lazy = embed_image(
+        toy_networks, config, image, shrink=True, lazy=True, progress=lambda *at: told.append(at)
+    )
+    assert toy_networks.images == []
+    last = len(lazy.tiles) - 1
+    for _ in range(2):
+        np.testing.assert_array_equal(lazy.values[last], eager.values[last])
+    assert len(toy_networks.images) == 1
+    assert told == [("embed", 1, 0)]
+    np.testing.assert_array_equal(np.asarray(lazy.values), eager.values)
+
+
 @pytest.mark.parametrize("value", [0, 7])
 def test_a_constant_image_is_marked(toy_networks, toy_config, value):
     found = embed_image(

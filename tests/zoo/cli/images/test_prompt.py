@@ -85,6 +85,21 @@ def test_a_store_is_filled_and_prompted_from(two_discs, toy_package, capsys):
     np.testing.assert_array_equal(tifffile.imread("a.tif"), tifffile.imread("c.tif"))
 
 
+@pytest.mark.parametrize(
+    ("boxes", "encoded"), [(((84, 52, 108, 76),), 1), (((84, 52, 108, 76), (8, 8, 32, 32)), 2)]
+)
+def test_only_tiles_that_hold_an_object_are_encoded(two_discs, toy_package, capsys, boxes, encoded):
+    given = [str(value) for box in boxes for value in ("--box", *box)]
+    common = ["prompt", "cells.tif", "--model", str(toy_package), "--json", *given]
+    assert main([*common, "-o", "a.tif"]) == 0
+    assert json.loads(capsys.readouterr().out)["tiles_encoded"] == encoded
+    assert main(["embed", "cells.tif", "-o", "all.safetensors", *common[2:4]]) == 0
+    capsys.readouterr()
+    assert main(["prompt", "all.safetensors", *common[2:], "-o", "b.tif"]) == 0
+    assert "tiles_encoded" not in json.loads(capsys.readouterr().out)
+    np.testing.assert_array_equal(tifffile.imread("a.tif"), tifffile.imread("b.tif"))
+
+
 def test_an_image_too_large_for_masks_gets_its_labels_in_bands(two_discs, toy_package, monkeypatch):
     common = ["--model", str(toy_package), "--store", "store", "--point", "96", "64"]
     assert main(["prompt", "cells.tif", "-o", "a.tif", *common]) == 0
