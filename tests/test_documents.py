@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from samzoo.runtime.evaluation.comparison import METRICS
+from samzoo.runtime.evaluation.matching import SHOWN_PRECISIONS
 from samzoo.runtime.evaluation.tasks import TASKS
 from samzoo.zoo.targets import MODULES
 
@@ -57,7 +58,7 @@ def test_the_glossary_explains_a_word_once():
     assert [word for word, entry in zip(words, entries, strict=True) if not entry.strip()] == []
 
 
-@pytest.mark.parametrize("word", [*METRICS, *TASKS])
+@pytest.mark.parametrize("word", [*METRICS, *SHOWN_PRECISIONS, *TASKS])
 def test_the_glossary_explains_each_metric_and_task(word):
     assert f"`{word}`" in read(GLOSSARY)
 

@@ -42,6 +42,7 @@ FLOORS = {
         "hub",
         "gallery",
         "reports",
+        "review",
         "cli",
     ),
 }

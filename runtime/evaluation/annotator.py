@@ -16,7 +16,7 @@ from samzoo.runtime.images.label_arrays import IGNORED
 from samzoo.runtime.prompts.cutouts import MaskPart, cut_out, paint_parts
 from samzoo.runtime.prompts.tokens import POSITIVE
 
-from .comparison import Comparison, scores_of
+from .comparison import Comparison
 from .metrics import binary_dice
 from .prompt_simulation import correction_points, object_boxes, object_centers
 from .segmenter import Segmenter
@@ -44,10 +44,9 @@ class Tally:
             self._parts.append(cut_out(mask))
             self._dices.append(binary_dice(mask & ~self._ignored, truth))
 
-    def scores(self, truth: Labels2D) -> dict[str, float]:
-        """Return the metrics of the painted masks; ``dice`` is the mean over objects."""
-        labels = paint_parts(self._parts, truth.shape)
-        return scores_of(Comparison(labels, truth, self._dices))
+    def comparison(self, truth: Labels2D) -> Comparison:
+        """Return the painted masks beside the truth, with the Dice coefficient of each mask."""
+        return Comparison(paint_parts(self._parts, truth.shape), truth, self._dices)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ import numpy as np
 
 from samzoo.runtime.formats.arrays import Labels2D
 
-from .metrics import foreground_dice, mean_segmentation_accuracy
+from .matching import Matches, match_objects
+from .metrics import foreground_dice, segmentation_accuracies
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,14 @@ class Comparison:
     object_dices: Sequence[float] | None = None
 
     @cached_property
+    def matches(self) -> Matches:
+        """The objects that match true ones; see ``match_objects``."""
+        return match_objects(self.labels, self.truth)
+
+    @cached_property
     def accuracies(self) -> dict[str, float]:
         """The segmentation accuracies; see ``mean_segmentation_accuracy``."""
-        return mean_segmentation_accuracy(self.labels, self.truth)
+        return segmentation_accuracies(self.matches)
 
     @property
     def dice(self) -> float:

@@ -5,8 +5,6 @@ In: label images or boolean masks. Out: numbers in [0, 1].
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,27 +12,16 @@ from samzoo.runtime.errors import InputError, ShapeError
 from samzoo.runtime.formats.arrays import Labels2D, Masks
 from samzoo.runtime.images.label_arrays import IGNORED
 
-IOU_PERCENT = tuple(range(50, 100, 5))
-"""IoU thresholds of the mean segmentation accuracy, in percent, so that 0.55 is exact."""
+from .matching import Matches, average_precision, match_objects
 
 
 def mean_segmentation_accuracy(labels: Labels2D, truth: Labels2D) -> dict[str, float]:
     """Compare instance labels with the truth at IoU thresholds 0.50, 0.55, ..., 0.95.
 
     ``SA(t) = TP / (TP + FP + FN)``, where TP counts pairs of one predicted and one true object
-    with ``IoU >= t``, each object in at most one pair. Thresholds are compared in integers.
+    with ``IoU >= t``, each object in at most one pair.
 
-    No assignment problem has to be solved. If ``IoU >= 1/2``, T covers ``|P & T| >= |P | T| / 2 >=
-    |P| / 2`` of a prediction P. True objects do not overlap, so a second one pairs with P only if
-    both inequalities are equalities for both: then ``|P | T| = |P|``, and each T lies inside P and
-    is half of it. Such a T meets no other prediction. Hence there are single pairs, and objects
-    with two halves (P and T may swap roles), which occur only at an IoU of exactly 1/2. Both kinds
-    allow one match, and for both (distinct predictions + distinct true objects - pairs) = 1. The
-    function sums this expression.
-
-    Pixels that are not annotated are taken out of the prediction, and IoUs are those of the rest.
-    A predicted object that lies mostly in such pixels counts only if it matches a true one:
-    nobody knows whether it is wrong.
+    Pixels that are not annotated, and objects mostly there, count as ``match_objects`` says.
 
     Args:
         labels: Prediction, ``(height, width)`` integer, 0 is background.
@@ -50,69 +37,15 @@ def mean_segmentation_accuracy(labels: Labels2D, truth: Labels2D) -> dict[str, f
     Source:
         Caicedo et al., Nature Methods 2019 (Data Science Bowl 2018), as in PEFT-SAM's evaluation
         (``elf.evaluation.mean_segmentation_accuracy``). Its thresholds are floating point numbers,
-        so that an IoU of exactly 0.6 misses ``0.6000000000000001``. What is not annotated: the
-        void labels of Kirillov et al., Panoptic Segmentation (CVPR 2019), section 4.2.
+        so that an IoU of exactly 0.6 misses ``0.6000000000000001``.
     """
-    _check_same_shape(labels, truth)
-    labels, unknown = _annotated_part(labels, truth)
-    predicted_ids, true_ids, intersection, union, n_predicted, n_true = _overlaps(labels, truth)
-    n_predicted -= len(unknown)
-    # Positions among the distinct ids, as ``predicted_ids`` are.
-    unknown = np.searchsorted(np.unique(labels), unknown) if len(unknown) else unknown
-    doubtful = np.isin(predicted_ids, unknown)
-    accuracies = {}
-    for percent in IOU_PERCENT:
-        enough = intersection * 100 >= union * percent
-        true_positives = (
-            np.unique(predicted_ids[enough]).size
-            + np.unique(true_ids[enough]).size
-            - int(enough.sum())
-        )
-        matched_unknown = np.unique(predicted_ids[enough & doubtful]).size
-        objects = n_predicted + matched_unknown + n_true - true_positives
-        accuracies[percent] = true_positives / objects if objects else 1.0
-    return {
-        "msa": sum(accuracies.values()) / len(accuracies),
-        "sa50": accuracies[50],
-        "sa75": accuracies[75],
-    }
+    return segmentation_accuracies(match_objects(labels, truth))
 
 
-_Ints = NDArray[np.signedinteger]
-
-
-def _annotated_part(labels: Labels2D, truth: Labels2D) -> tuple[Labels2D, NDArray[np.integer[Any]]]:
-    """Clear what is not annotated, and return the ids that lost more than half but not all."""
-    left_out = truth == IGNORED
-    if not left_out.any():
-        return labels, np.zeros(0, np.int32)
-    kept = np.where(left_out, 0, labels)
-    ids, before = np.unique(labels, return_counts=True)
-    remaining, after = np.unique(kept, return_counts=True)
-    sizes = before[np.searchsorted(ids, remaining[remaining > 0])]
-    mostly = 2 * after[remaining > 0] < sizes
-    return kept, remaining[remaining > 0][mostly]
-
-
-def _overlaps(labels: Labels2D, truth: Labels2D) -> tuple[_Ints, _Ints, _Ints, _Ints, int, int]:
-    """Return both ids, intersection and union of all overlapping pairs, and both object counts."""
-    predicted_ids, predicted, predicted_sizes = _numbered(labels)
-    true_ids, true, true_sizes = _numbered(truth)
-    both = (labels.ravel() > 0) & (truth.ravel() > 0)
-    pair_keys = predicted[both].astype(np.int64) * len(true_ids) + true[both]
-    keys, intersection = np.unique(pair_keys, return_counts=True)
-    rows, columns = np.divmod(keys, max(len(true_ids), 1))
-    union = predicted_sizes[rows] + true_sizes[columns] - intersection
-    return (
-        rows, columns, intersection, union,
-        int((predicted_ids > 0).sum()), int((true_ids > 0).sum()),
-    )  # fmt: skip
-
-
-def _numbered(labels: Labels2D) -> tuple[_Ints, _Ints, _Ints]:
-    """Return the distinct ids, each pixel's position among them (flat), and their sizes."""
-    ids, positions, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    return ids, positions.ravel(), sizes
+def segmentation_accuracies(matches: Matches) -> dict[str, float]:
+    """Return ``msa``, ``sa50`` and ``sa75`` of counted matches; see above."""
+    named = average_precision([matches])
+    return {"msa": named["ap"], "sa50": named["ap50"], "sa75": named["ap75"]}
 
 
 def binary_dice(mask: Masks, truth: Masks) -> float:

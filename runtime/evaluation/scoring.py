@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypedDict
 
 import numpy as np
 
@@ -28,7 +27,18 @@ from samzoo.runtime.labels.annotation import (
 from samzoo.runtime.labels.survey import Survey
 
 from .annotator import annotate
-from .comparison import METRICS, Comparison, scores_of
+from .comparison import Comparison, scores_of
+from .report import (
+    ImageScores,
+    LeftOutPair,
+    Report,
+    Scores,
+    about_negatives,
+    matches_in_json,
+    mean_scores,
+    negatives,
+    precision_scores,
+)
 from .segmenter import Segmenter
 from .tasks import CONTROL_TASK, CORRECTED_TASKS, TASKS
 
@@ -37,49 +47,6 @@ N_CORRECTIONS = 7
 
 MIN_OBJECT_SIZE = 20
 """Least size in pixels; smaller true objects are mostly remains of annotation (own choice)."""
-
-Scores = dict[str, dict[str, float]]
-"""Metric values by task, then by metric."""
-
-
-class ImageScores(TypedDict):
-    """One row of a report; ``content`` is from ``content_identity``."""
-
-    image: str
-    labels: str
-    content: str
-    n_objects: int
-    n_removed: int
-    scores: Scores
-
-
-class LeftOutPair(TypedDict):
-    """An image with labels that could not be used, and why."""
-
-    image: str
-    labels: str
-    message: str
-
-
-class Negatives(TypedDict):
-    """Images without objects: how many, and in how many of them something was found."""
-
-    images: int
-    with_false_objects: int
-
-
-class Report(TypedDict):
-    """The result of ``evaluate``, ready for JSON."""
-
-    settings: dict[str, Any]
-    read: dict[str, object]
-    n_images: int
-    n_objects: int
-    mean: Scores
-    negatives: Negatives
-    n_left_out: int
-    left_out: list[LeftOutPair]
-    images: list[ImageScores]
 
 
 def evaluate(
@@ -92,6 +59,7 @@ def evaluate(
     n_corrections: int | None = None,
     meaning: LabelMeaning = AS_NUMBERED,
     read: ReadImage = read_image,
+    groups: Sequence[str] = (),
     lonely: Sequence[str] = (),
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
@@ -110,15 +78,18 @@ def evaluate(
         n_corrections: Rounds of corrections in ``ip`` and ``ib``; ``N_CORRECTIONS`` by default.
         meaning: What the numbers in the label files mean.
         read: Reads an image file.
+        groups: The group (field, scene, patient) of each pair, for the rows of the report; empty if
+            nobody knows.
         lonely: Sentences on files without a partner, from ``match_pairs``; they count as left out.
         progress: Called with ("image: task: objects", objects done, objects in all).
         say: Called with what was read, in one line, and with each sentence about what is odd.
 
     Returns:
         The settings, what was read, counts, the mean of each metric over images (each image weighs
-        the same, as in PEFT-SAM's evaluation), and one row for each image. An image without
-        objects has no prompted task, and its mSA is 1 or 0; so it stays out of the means and is
-        counted in ``negatives``, unless no image has an object.
+        the same, as in PEFT-SAM's evaluation), ``ap``, the average precision over all objects of
+        all images, and one row for each image. An image without objects has no prompted task, and
+        its mSA is 1 or 0; so it stays out of the means and is counted in ``negatives``, unless no
+        image has an object. What is found in it is a false positive for ``ap``.
 
     Raises:
         InputError: A task is unknown, there is no pair, or an option of corrections is given for
@@ -163,7 +134,7 @@ def evaluate(
     for (index, image_path, label_path), content in zip(usable, survey.contents, strict=True):
         image, labels = read_pair(image_path, label_path, meaning=meaning, read=read)
         truth = _large_objects(labels, min_object_size, where=str(label_path))
-        scores = evaluate_image(
+        compared = compare_image(
             model, image, truth, tasks=tasks, seed=seed, image_index=index,
             min_object_size=min_object_size, n_corrections=n_corrections,
             progress=_named(progress, image_path.name),
@@ -173,12 +144,15 @@ def evaluate(
         rows.append(
             ImageScores(
                 image=str(image_path), labels=str(label_path), content=content,
-                n_objects=n_objects, n_removed=n_removed, scores=scores,
+                group=groups[index] if groups else "",
+                n_objects=n_objects, n_removed=n_removed,
+                scores={task: scores_of(each) for task, each in compared.items()},
+                matches={task: matches_in_json(each.matches) for task, each in compared.items()},
             )
         )  # fmt: skip
-    negatives = _negatives(rows)
-    if negatives["images"] and say is not None:
-        say(_about(negatives, len(rows)))
+    empty = negatives(rows)
+    if empty["images"] and say is not None:
+        say(about_negatives(empty, len(rows)))
     return Report(
         settings={
             "tasks": list(tasks), "seed": seed, "min_object_size": min_object_size,
@@ -188,39 +162,13 @@ def evaluate(
         read=survey.facts(),
         n_images=len(rows),
         n_objects=sum(row["n_objects"] for row in rows),
-        mean=_means(rows),
-        negatives=negatives,
+        mean=mean_scores(rows),
+        ap=precision_scores(rows),
+        negatives=empty,
         n_left_out=len(left_out),
         left_out=left_out,
         images=rows,
     )  # fmt: skip
-
-
-def _means(rows: Sequence[ImageScores]) -> Scores:
-    counted = [row for row in rows if row["n_objects"]] or rows
-    return {
-        task: {
-            metric: float(np.mean([row["scores"][task][metric] for row in counted]))
-            for metric in METRICS
-        }
-        for task in counted[0]["scores"]
-    }
-
-
-def _negatives(rows: Sequence[ImageScores]) -> Negatives:
-    empty = [row for row in rows if not row["n_objects"]]
-    found = [row for row in empty if row["scores"].get("ais", {"msa": 1.0})["msa"] < 1.0]
-    return Negatives(images=len(empty), with_false_objects=len(found))
-
-
-def _about(negatives: Negatives, n_images: int) -> str:
-    count, found = negatives["images"], negatives["with_false_objects"]
-    only = count == n_images
-    counted = "so the scores are those of empty images" if only else "these stay out of the means"
-    return (
-        f"{count} of {n_images} images hold no object; {counted}. The automatic segmentation found "
-        f"something in {found} of them"
-    )
 
 
 def _named(progress: Progress | None, name: str) -> Progress | None:
@@ -257,6 +205,48 @@ def evaluate_image(
 ) -> Scores:
     """Score a model on one image.
 
+    Args:
+        model: The model.
+        image: As for ``compare_image``, and likewise all others.
+        labels: True labels.
+        tasks: A choice of ``TASKS``.
+        seed: Seed of the correction points.
+        image_index: Position of the image in its data set.
+        min_object_size: Least size of true objects in pixels.
+        n_corrections: Rounds of corrections.
+        progress: Called with ("task: objects", objects done, objects in all).
+
+    Returns:
+        By task: ``msa``, ``sa50``, ``sa75`` and ``dice``. For prompted tasks ``dice`` is the mean
+        Dice of the objects' masks. For ``ais``, where no mask belongs to an object, it is the Dice
+        of the whole foreground. Labels without an object have no prompted task; for ``ais`` all
+        metrics are then 1 if nothing is found, and 0 otherwise.
+
+    Raises:
+        InputError: A task is unknown.
+        ImageError: The sizes differ, or there are objects and none is large enough.
+    """
+    compared = compare_image(
+        model, image, labels, tasks=tasks, seed=seed, image_index=image_index,
+        min_object_size=min_object_size, n_corrections=n_corrections, progress=progress,
+    )  # fmt: skip
+    return {task: scores_of(each) for task, each in compared.items()}
+
+
+def compare_image(
+    model: Segmenter,
+    image: Array,
+    labels: Labels2D,
+    *,
+    tasks: Sequence[str] = TASKS,
+    seed: int = 0,
+    image_index: int = 0,
+    min_object_size: int = MIN_OBJECT_SIZE,
+    n_corrections: int = N_CORRECTIONS,
+    progress: Progress | None = None,
+) -> dict[str, Comparison]:
+    """Compare what a model finds in one image with the truth.
+
     ``point`` prompts each true object at its innermost pixel, ``box`` with its tight box. ``ip``
     and ``ib`` continue with ``n_corrections`` rounds. Each round adds one positive and one
     negative point where the last mask was wrong; masks are not fed back. All objects' masks,
@@ -276,10 +266,7 @@ def evaluate_image(
         progress: Called with ("task: objects", objects done, objects in all).
 
     Returns:
-        By task: ``msa``, ``sa50``, ``sa75`` and ``dice``. For prompted tasks ``dice`` is the mean
-        Dice of the objects' masks. For ``ais``, where no mask belongs to an object, it is the Dice
-        of the whole foreground. Labels without an object have no prompted task; for ``ais`` all
-        metrics are then 1 if nothing is found, and 0 otherwise.
+        By task, what was found beside the truth. Labels without an object have no prompted task.
 
     Raises:
         InputError: A task is unknown.
@@ -292,12 +279,11 @@ def evaluate_image(
     image, labels = check_image(image), check_labels(labels, ignored_allowed=True)
     check_sizes(image, labels, image_where="the image", label_where="labels")
     truth = _large_objects(labels, min_object_size, where="labels")
-    scores: Scores = {}
+    compared: dict[str, Comparison] = {}
     if "ais" in tasks:
-        found = model.segment(image)
-        scores["ais"] = scores_of(Comparison(found, truth))
+        compared["ais"] = Comparison(model.segment(image), truth)
     if set(tasks) == {"ais"} or truth.max() <= 0:
-        return scores
+        return compared
     embedding = model.embed(image)
     for first, corrected in (("point", "ip"), ("box", "ib")):
         wanted = [task for task in (first, corrected) if task in tasks]
@@ -312,8 +298,8 @@ def evaluate_image(
         )  # fmt: skip
         by_task = {first: tallies.first, corrected: tallies.last, CONTROL_TASK: tallies.filled}
         for task in [*wanted, CONTROL_TASK] if "box" in wanted else wanted:
-            scores[task] = by_task[task].scores(truth)
-    return scores
+            compared[task] = by_task[task].comparison(truth)
+    return compared
 
 
 def _large_objects(labels: Labels2D, min_object_size: int, *, where: str) -> Labels2D:

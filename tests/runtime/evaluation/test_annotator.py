@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from samzoo.runtime.evaluation.annotator import Tally, annotate, filled_boxes
+from samzoo.runtime.evaluation.comparison import scores_of
 
 
 def test_filled_boxes_leave_out_their_last_row_and_column():
@@ -19,7 +20,7 @@ def test_a_tally_scores_the_painted_masks_and_the_mean_dice():
     tally = Tally(np.zeros((1, 5), np.bool_))
     tally.add(np.array([[[1, 1, 0, 0, 0]]], bool), truth[None] == 1)
     tally.add(np.array([[[0, 0, 0, 0, 1]]], bool), truth[None] == 2)
-    scores = tally.scores(truth)
+    scores = scores_of(tally.comparison(truth))
     assert scores["sa50"] == 1.0
     assert scores["sa75"] == pytest.approx(1 / 3)
     assert scores["dice"] == pytest.approx((1 + 2 / 3) / 2)
@@ -37,4 +38,4 @@ def test_a_padding_correction_reaches_the_model_with_label_minus_one():
     rng = np.random.default_rng(0)
     tallies = annotate(cast(Any, Model()), None, truth, first="point", rounds=1, rng=rng)
     np.testing.assert_array_equal(given[-1], [[1, 1, -1]])
-    assert tallies.last.scores(truth)["msa"] == 1.0
+    assert scores_of(tallies.last.comparison(truth))["msa"] == 1.0

@@ -7,6 +7,7 @@ import pytest
 import tifffile
 
 from samzoo.runtime.evaluation.comparison import METRICS
+from samzoo.runtime.evaluation.matching import SHOWN_PRECISIONS
 from samzoo.runtime.formats.manifest import Manifest
 from samzoo.zoo.cli import main
 from samzoo.zoo.packages.card import render_card
@@ -40,7 +41,9 @@ def test_a_new_metric_is_in_report_table_card_and_header(
     arguments = ["evaluate", "--images", tmp_path / "image.tif", "--labels", tmp_path / "truth.tif"]
     arguments += ["--tasks", "ais,box", "--model", package, "-o", tmp_path / "report.json"]
     assert main([str(argument) for argument in arguments]) == 0
-    assert capsys.readouterr().out.split("\n")[0].split() == ["task", *METRICS]
+    assert capsys.readouterr().out.split("\n")[0].split() == [
+        "task", *METRICS, *SHOWN_PRECISIONS
+    ]  # fmt: skip
     scores = json.loads((tmp_path / "report.json").read_text())["mean"]
     assert scores["ais"][share_found] > 0
     manifest = manifest_of(scores, toy_config)

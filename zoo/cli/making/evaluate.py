@@ -85,7 +85,6 @@ def add_options(parser: ArgumentParser) -> None:
 def run(options: EvaluateOptions) -> Result:
     """Score a model, and write the report."""
     from samzoo.runtime.engine.networks import RememberedEncoder
-    from samzoo.runtime.evaluation.comparison import METRICS
     from samzoo.runtime.evaluation.scoring import evaluate
     from samzoo.runtime.formats.files import write_json
     from samzoo.runtime.images.reading import read_image
@@ -96,6 +95,7 @@ def run(options: EvaluateOptions) -> Result:
     from samzoo.zoo.cli.model_loading import load_model
     from samzoo.zoo.cli.thresholds import given_thresholds
     from samzoo.zoo.hub.names import DEFAULT_MODEL
+    from samzoo.zoo.review.score_table import table_lines
 
     output = options.output
     if output.suffix != ".json":
@@ -138,13 +138,10 @@ def run(options: EvaluateOptions) -> Result:
         say(f"left out: {pair['message']}")
     if report["n_left_out"]:
         say(f"{report['n_images']} scored, {report['n_left_out']} left out")
-    lines = [" ".join([f"{'task':10}", *(f"{name:>6}" for name in METRICS)])] + [
-        f"{task:10} " + " ".join(f"{s[name]:6.3f}" for name in METRICS)
-        for task, s in report["mean"].items()
-    ]
     return {
-        "text": "\n".join(lines), "report": str(output), "read": report["read"],
-        "mean": report["mean"], "negatives": report["negatives"], "notes": notes,
+        "text": "\n".join(table_lines(report["mean"], report["ap"])), "report": str(output),
+        "read": report["read"], "mean": report["mean"], "ap": report["ap"],
+        "negatives": report["negatives"], "notes": notes,
         "n_images": report["n_images"], "n_left_out": report["n_left_out"],
         "left_out": report["left_out"], "exit": 4 if report["n_left_out"] else 0,
     }  # fmt: skip

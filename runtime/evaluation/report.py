@@ -1,0 +1,132 @@
+"""What a report says: the rows of images, and the scores of all of them together.
+
+In: rows. Out: means, average precision, and what was found where there is nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, TypedDict
+
+import numpy as np
+
+from .comparison import METRICS
+from .matching import Matches, average_precision
+
+Scores = dict[str, dict[str, float]]
+"""Values by task, then by metric."""
+
+
+class ImageScores(TypedDict):
+    """One row of a report.
+
+    ``content`` is from ``content_identity``; ``group`` is empty if unknown; ``matches`` has the
+    counts of ``Matches`` for each task.
+    """
+
+    image: str
+    labels: str
+    content: str
+    group: str
+    n_objects: int
+    n_removed: int
+    scores: Scores
+    matches: dict[str, dict[str, Sequence[float]]]
+
+
+class LeftOutPair(TypedDict):
+    """An image with labels that could not be used, and why."""
+
+    image: str
+    labels: str
+    message: str
+
+
+class Negatives(TypedDict):
+    """Images without objects: how many, and in how many of them something was found."""
+
+    images: int
+    with_false_objects: int
+
+
+class Report(TypedDict):
+    """The result of ``evaluate``, ready for JSON."""
+
+    settings: dict[str, Any]
+    read: dict[str, object]
+    n_images: int
+    n_objects: int
+    mean: Scores
+    ap: Scores
+    negatives: Negatives
+    n_left_out: int
+    left_out: list[LeftOutPair]
+    images: list[ImageScores]
+
+
+def matches_in_json(matches: Matches) -> dict[str, Sequence[float]]:
+    """Return counts and IoUs for JSON."""
+    return {name: list(values) for name, values in asdict(matches).items()}
+
+
+def counted_rows(rows: Sequence[ImageScores]) -> Sequence[ImageScores]:
+    """Return the rows that enter the means: those with objects, or all if none has any."""
+    return [row for row in rows if row["n_objects"]] or rows
+
+
+def mean_scores(rows: Sequence[ImageScores]) -> Scores:
+    """Return the mean of each metric over images, each of which weighs the same."""
+    counted = counted_rows(rows)
+    return {
+        task: {
+            metric: float(np.mean([row["scores"][task][metric] for row in counted]))
+            for metric in METRICS
+        }
+        for task in counted[0]["scores"]
+    }
+
+
+def precision_scores(rows: Sequence[ImageScores]) -> Scores:
+    """Return the average precision of each task over all images, also of those without objects.
+
+    An object that is found in an image without any is a false positive.
+    """
+    return {
+        task: average_precision(
+            [matches_of(row, task) for row in rows if task in row["matches"]]
+        )
+        for task in counted_rows(rows)[0]["scores"]
+    }  # fmt: skip
+
+
+def matches_of(row: ImageScores, task: str) -> Matches:
+    """Return the counts of a row again."""
+    found: Any = {name: tuple(values) for name, values in row["matches"][task].items()}
+    return Matches(**found)
+
+
+def negatives(rows: Sequence[ImageScores]) -> Negatives:
+    """Count images without objects."""
+    empty = [row for row in rows if not row["n_objects"]]
+    found = [row for row in empty if row["scores"].get("ais", {"msa": 1.0})["msa"] < 1.0]
+    return Negatives(images=len(empty), with_false_objects=len(found))
+
+
+def about_negatives(found: Negatives, n_images: int) -> str:
+    """Say how many images hold no object, and what that means for the scores.
+
+    Args:
+        found: From ``negatives``; at least one image.
+        n_images: Number of all images.
+    """
+    count, wrong = found["images"], found["with_false_objects"]
+    counted = (
+        "so the scores are those of empty images"
+        if count == n_images
+        else "these stay out of the means"
+    )
+    return (
+        f"{count} of {n_images} images hold no object; {counted}. The automatic segmentation found "
+        f"something in {wrong} of them"
+    )
