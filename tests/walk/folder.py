@@ -85,6 +85,18 @@ def _write_images(folder):
     }  # fmt: skip
     for name, pixels in files.items():
         _write(folder / f"{name}.tif", pixels)
+    _write_parts(folder)
+
+
+def _write_parts(folder):
+    """Two folders with three annotated images, and a table that says what each is for."""
+    for kind in ("images", "labels"):
+        (folder / "field" / kind).mkdir(parents=True)
+    for seed in range(3):
+        image, labels = tiny.make_cells((48, 64), seed, radius=5)
+        _write(folder / "field" / "images" / f"{seed}.tif", image)
+        _write(folder / "field" / "labels" / f"{seed}.tif", labels.astype(np.uint8))
+    (folder / "parts.csv").write_text("file,split\n0.tif,train\n1.tif,val\n2.tif,test\n")
 
 
 def _write_choices(folder):

@@ -7,6 +7,7 @@ from .ways import Changes, Enables, Refused, Way
 NOISY = "--images noisy.tif --labels noisy_truth.tif"
 GIVEN = "train --base base"
 TRAIN = f"{GIVEN} {NOISY}"
+FIELD = "--images field/images --labels field/labels"
 VALIDATION = "--val-images other.tif --val-labels other_truth.tif"
 TRAINING = ("torch", "lightning_fabric")
 TIMES = ("seconds", "data")
@@ -49,6 +50,7 @@ MAKING_WAYS = [
                             "--config quick.toml -o run", other="--images other.tif"),
         "--labels": Changes("--labels noisy_truth.tif", f"{GIVEN} --images noisy.tif "
                             "--config quick.toml -o run", other="--labels other_truth.tif"),
+        "--split": Changes("--split parts.csv", f"{GIVEN} {FIELD} --config quick.toml -o run"),
         "--val-images": Refused("--val-images noisy.tif", "noisy.tif is noisy.tif",
                                 f"{TRAIN} --config quick.toml --val-labels noisy_truth.tif -o run"),
         "--val-labels": Refused("--val-labels cells.tif", "cells.tif",
@@ -132,6 +134,10 @@ MAKING_WAYS = [
                             "-o r.json --model package", other="--images cells.tif"),
         "--labels": Changes("--labels one.tif", "evaluate --images cells.tif --tasks ais "
                             "-o r.json --model package", other="--labels truth.tif"),
+        "--split": Enables("--split parts.csv", f"evaluate {FIELD} --part test --tasks ais "
+                           "-o r.json --model package"),
+        "--part": Changes("--part test", f"evaluate {FIELD} --split parts.csv --tasks ais "
+                          "-o r.json --model package", other="--part val"),
         "--split-components": Changes("--split-components", "evaluate --images cells.tif "
                                       "--labels binary.tif --tasks ais -o r.json "
                                       "--model package"),

@@ -15,6 +15,7 @@ from samzoo.runtime.formats.arrays import Array, Float3D, Labels2D
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.tiles import even_tiles
 
+from .groups import GroupedChoices, share_of
 from .reading import Sample
 
 MIN_TRAINING_PIXELS = 25
@@ -29,6 +30,10 @@ VARIANTS: dict[str, tuple[Variant, ...]] = {
     "flip": (0, 1, 2, 3),
     "dihedral": tuple(range(8)),
 }
+
+
+CropKey = tuple[int, int, int, Variant]
+"""A crop by the number of its sample, its corner (y, x), and how it is mirrored and turned."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Crop:
     image: Array
     labels: Labels2D
     targets: Float3D
-    key: tuple[int, int, int, int]
+    key: CropKey
 
 
 def turn(array: Array, variant: Variant) -> Array:
@@ -68,6 +73,8 @@ the foreground map, and a few show it what to leave out)."""
 class CropSampler:
     """Draws crops that hold at least one object, or lie in an image without any.
 
+    Where samples have groups, each group has the same chance, see ``groups.py``.
+
     Args:
         samples: Where crops are drawn from.
         side: Side of a crop.
@@ -76,6 +83,9 @@ class CropSampler:
         negatives: Also draw crops of images without objects, for an objective that learns from
             them; at most ``MOST_NEGATIVE`` of all.
         seed: Seed of a fixed set of crops, which does not depend on how many were drawn before.
+
+    Attributes:
+        n_fixed: Number of different crops in the fixed set; 0 if there is none.
     """
 
     def __init__(
@@ -89,11 +99,11 @@ class CropSampler:
         seed: int = 0,
     ) -> None:
         self.rng = rng
+        self.n_fixed = 0
         self._samples = samples
         self._side = side
         self._seed = seed
-        self._fixed: list[tuple[int, int, int, Variant]] = []
-        self._fixed_empty: list[tuple[int, int, int, Variant]] = []
+        self._fixed: tuple[GroupedChoices[CropKey], GroupedChoices[CropKey]] | None = None
         self._variants = VARIANTS[augmentation]
         self._corners = [
             (i, tile.outer[0], tile.outer[1])
@@ -116,7 +126,12 @@ class CropSampler:
             for tile in even_tiles(_shape(sample), side, side // 4)
             if (_window(sample.labels, tile.outer[0], tile.outer[1], side) == 0).any()
         ]
-        self._negative_share = min(MOST_NEGATIVE, len(empty) / max(len(samples), 1))
+        self._groups = [sample.group for sample in samples]
+        self._negative_share = min(MOST_NEGATIVE, share_of(empty, self._groups))
+        self._choices = (
+            GroupedChoices(self._corners, self._groups),
+            GroupedChoices(self._empty_corners, self._groups),
+        )
 
     def fix(self, count: int) -> None:
         """From now on draw from a fixed set, so that each crop is seen many times.
@@ -126,7 +141,7 @@ class CropSampler:
                 large as a crop. The first of them is that part; the others lie anywhere in the
                 image. They take turns in how they are mirrored and turned.
         """
-        self._fixed, self._fixed_empty = (
+        filled, empty = (
             [
                 self._variant(corner, (number + k) % len(self._variants), rng, move=k > 0)
                 for number, corner in enumerate(corners)
@@ -135,23 +150,18 @@ class CropSampler:
             ]
             for role, corners in enumerate((self._corners, self._empty_corners))
         )
-
-    @property
-    def n_fixed(self) -> int:
-        """Number of different crops in the fixed set; 0 if there is none."""
-        return len({*self._fixed, *self._fixed_empty})
+        self.n_fixed = len({*filled, *empty})
+        self._fixed = GroupedChoices(filled, self._groups), GroupedChoices(empty, self._groups)
 
     def draw(self, rng: np.random.Generator | None = None) -> Crop:
         """Draw the next crop, with random numbers of its own if a source is given."""
         rng = self.rng if rng is None else rng
         # Without negative images no number is drawn, so that older runs are repeated exactly.
         negative = bool(self._empty_corners) and rng.random() < self._negative_share
-        if self._fixed:
-            chosen = self._fixed_empty if negative else self._fixed
-            index, y, x, variant = chosen[rng.integers(len(chosen))]
+        if self._fixed is not None:
+            index, y, x, variant = self._fixed[negative].draw(rng)
         else:
-            corners = self._empty_corners if negative else self._corners
-            corner = corners[rng.integers(len(corners))]
+            corner = self._choices[negative].draw(rng)
             turned = int(rng.integers(len(self._variants)))
             index, y, x, variant = self._variant(corner, turned, rng, move=not negative)
         sample = self._samples[index]
@@ -170,7 +180,7 @@ class CropSampler:
         rng: np.random.Generator,
         *,
         move: bool,
-    ) -> tuple[int, int, int, Variant]:
+    ) -> CropKey:
         """Return the key of a crop: at a corner, or anywhere in its image where an object is."""
         index, y, x = corner
         labels = self._samples[index].labels

@@ -26,9 +26,15 @@ MOST_NAMED = 5
 def images_used(
     train_data: Sequence[Annotated], val_data: Sequence[Annotated]
 ) -> dict[str, list[list[str]]]:
-    """Return name and digest of each image with its labels, for training and for validation."""
+    """Return name, digest and group of each image, for training and for validation.
+
+    The digest is that of the image with its labels; an image without a group has no third value.
+    """
     roles = {"training": train_data, "validation": val_data}
-    return {role: [[a.name, data_digest([a])] for a in data] for role, data in roles.items()}
+    return {
+        role: [[a.name, data_digest([a]), *([a.group] if a.group else [])] for a in data]
+        for role, data in roles.items()
+    }
 
 
 def stored_settings(path: Path) -> dict[str, Any]:
@@ -106,12 +112,14 @@ def _in_config(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
 def _in_images(role: str, ours: list[list[str]], theirs: list[list[str]]) -> list[str]:
     if ours == theirs:
         return []
-    before, now = dict(theirs), dict(ours)
+    before, now = ({name: rest for name, *rest in images} for images in (theirs, ours))
     found = [f"the {role} image {name} is new" for name in now if name not in before]
     found += [f"the {role} image {name} is missing" for name in before if name not in now]
+    changed = [name for name in now if name in before and before[name] != now[name]]
     found += [
         f"the {role} image {name}, or its labels, changed"
-        for name in now
-        if name in before and before[name] != now[name]
+        if before[name][0] != now[name][0]
+        else f"the group of the {role} image {name} changed"
+        for name in changed
     ]
     return found or [f"the {role} images have another order or number"]

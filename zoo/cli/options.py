@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from samzoo.runtime.errors import InputError
+from samzoo.runtime.labels.tables import SPLIT_NAME
 
 PRECISIONS = ("fp32", "fp16", "int8-weights", "int8")
 """As in ``samzoo.runtime.formats.manifest``, which takes long to import; a test compares."""
@@ -73,6 +74,43 @@ def add_diameter(parser: ArgumentParser) -> None:
         help="diameter of the objects in pixels of the image (default: that of the objects that "
         "the model was trained on)",
     )  # fmt: skip
+
+
+def add_annotated(parser: ArgumentParser) -> None:
+    """Add the options that name annotated images, their parts and groups."""
+    parser.add_argument(
+        "--images", required=True, type=Path, metavar="DIR",
+        help="folder of images, one image, or a list: a CSV file with the columns image, label, "
+        "and perhaps split and group",
+    )  # fmt: skip
+    parser.add_argument(
+        "--labels", type=Path, metavar="DIR",
+        help="folder of label images with the images' names, or one label image; not with a list",
+    )  # fmt: skip
+    parser.add_argument(
+        "--split", type=Path, metavar="FILE.csv",
+        help="table of the images' parts and groups: columns file, split (train, val, test), group "
+        f"(default: {SPLIT_NAME} in the folder of the images or beside it; none: no table)",
+    )  # fmt: skip
+
+
+NO_SPLIT = Path("none")
+
+
+class AnnotatedOptions(Protocol):
+    """The options of ``add_annotated``."""
+
+    @property
+    def images(self) -> Path:
+        """A folder, a file or a list."""
+
+    @property
+    def labels(self) -> Path | None:
+        """A folder or a file; None with a list."""
+
+    @property
+    def split(self) -> Path | None:
+        """A table; ``NO_SPLIT`` for none, and None if nobody chose."""
 
 
 def add_label_meaning(parser: ArgumentParser) -> None:

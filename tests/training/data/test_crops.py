@@ -1,5 +1,7 @@
 """Crops: turned windows, what may be drawn, intensities."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tiny
@@ -93,6 +95,27 @@ def test_windows_lie_anywhere_unless_the_encoder_is_frozen():
     assert {key[:3] for key in fixed_keys} >= corners
     assert {key[3] for key in fixed_keys if key[0] == 1} == {0, 1, 2, 3}
     assert max(y for _, y, _, _ in fixed_keys) == 150 - 64
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_a_group_of_many_images_is_drawn_as_often_as_one_of_one(fixed):
+    cells = sample((64, 64))
+    empty = Sample(cells.image, np.zeros_like(cells.labels), cells.targets)
+    groups = [*"aaaaab", "a", "b", "b"]
+    samples = [
+        dataclasses.replace(empty if i >= 6 else cells, group=group)
+        for i, group in enumerate(groups)
+    ]
+    made = CropSampler(
+        samples, side=64, augmentation="none", rng=np.random.default_rng(0), negatives=True
+    )
+    if fixed:
+        made.fix(2)
+    crops = [made.draw() for _ in range(2000)]
+    filled = [groups[c.key[0]] for c in crops if (c.labels > 0).any()]
+    assert filled.count("a") / len(filled) == pytest.approx(0.5, abs=0.05)
+    # Of a's images one in six is empty, of b's two in three: more than the largest share.
+    assert 1 - len(filled) / len(crops) == pytest.approx(0.2, abs=0.04)
 
 
 def test_the_same_seed_draws_the_same_crops():

@@ -1,5 +1,7 @@
 """Annotated images: pairs of files, splits, scales."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tifffile
@@ -61,6 +63,46 @@ def test_a_part_without_objects_is_an_error_that_says_what_to_do():
     train, val = split([part, annotated(1)])  # the other image validates
     assert [a.name for a in train] == ["name", "cells 1 (left 3/4)"]
     assert [a.name for a in val] == ["cells 1 (right 1/4)"]
+
+
+def grouped(*groups, empty=()):
+    images = [annotated(seed, shape=(48, 64)) for seed in range(len(groups))]
+    for i in empty:
+        images[i].labels[:] = 0
+    return [dataclasses.replace(a, group=g) for a, g in zip(images, groups, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("images", "validation"),
+    [
+        (grouped(*"aabbbccdde"), "aa"),
+        (grouped(*"abcdefabc"), "aaf"),
+        (grouped("a", "a", "", "", "b"), "aa"),
+        (grouped(*"aaabb"), "bb"),
+        (grouped(*"abc", empty=[0]), "b"),
+        (grouped(*"abcdeexyzuvv", empty=range(6, 12)), "avv"),
+    ],
+    ids=["whole groups", "every fifth group", "some without", "two", "with objects", "empty ones"],
+)
+def test_images_of_a_group_stay_together_when_some_are_set_aside(images, validation):
+    train, val = split(images)
+    assert "".join(a.group for a in val) == validation
+    assert not {a.group for a in train} & {a.group for a in val} - {""}
+    assert sorted(a.name for a in train + val) == sorted(a.name for a in images)
+
+
+def test_groups_that_share_a_picture_stay_together():
+    images = grouped(*"aabbccddee")
+    copy = dataclasses.replace(images[0], name="copy", group="e")
+    train, val = split([*images, copy])
+    assert {a.group for a in val} == {"a", "e"}
+    assert {a.group for a in train} == {"b", "c", "d"}
+
+
+def test_one_group_alone_is_divided_like_one_image():
+    train, val = split(grouped("a", "a"))
+    assert [a.name for a in val] == ["cells 0 (right 1/4)", "cells 1 (right 1/4)"]
+    assert {a.group for a in train + val} == {"a"}
 
 
 def test_the_median_diameter_is_that_of_circles_of_the_objects_areas():
@@ -171,8 +213,8 @@ def test_copies_of_a_picture_never_lie_on_both_sides_of_the_split():
     images = [annotated(seed) for seed in range(6)]
     copy = Annotated(images[0].image[::-1], images[0].labels[::-1], "copy")
     train, val = split([*images[:3], copy, *images[3:]])
-    assert [a.name for a in val] == ["cells 0", "cells 4", "copy"]
-    assert [a.name for a in train] == ["cells 1", "cells 2", "cells 3", "cells 5"]
+    assert [a.name for a in val] == ["cells 0", "copy", "cells 5"]
+    assert [a.name for a in train] == ["cells 1", "cells 2", "cells 3", "cells 4"]
 
 
 def test_all_bad_pairs_are_named_at_once(tmp_path):
@@ -190,3 +232,21 @@ def test_all_bad_pairs_are_named_at_once(tmp_path):
     (tmp_path / "images" / "a.tif").write_bytes((tmp_path / "images" / "b.tif").read_bytes())
     with pytest.raises(ImageError, match=r"^.*c\.tif: the labels are 7 x 7"):
         read_annotated(tmp_path / "images", tmp_path / "labels")
+
+
+def test_read_annotated_takes_lists_tables_and_parts(tmp_path):
+    for kind in ("images", "labels"):
+        (tmp_path / kind).mkdir()
+    for seed, name in enumerate("ab"):
+        image, labels = tiny.make_cells((48, 64), seed)
+        tifffile.imwrite(tmp_path / "images" / f"{name}.tif", image)
+        tifffile.imwrite(tmp_path / "labels" / f"{name}.tif", labels.astype(np.uint8))
+    (tmp_path / "split.csv").write_text("file,split,group\na.tif,train,f\nb.tif,test,g\n")
+    folders = tmp_path / "images", tmp_path / "labels"
+    (found,) = read_annotated(*folders, split=tmp_path / "split.csv", part="test")
+    assert (found.name, found.group) == ("b.tif", "g")
+    assert prepare(found, Preprocessing(scale=1.0), 64).group == "g"
+    (tmp_path / "list.csv").write_text("image,label,group\nimages/b.tif,labels/b.tif,g\n")
+    (same,) = read_annotated(tmp_path / "list.csv")
+    assert (same.name, same.group) == ("images/b.tif", "g")
+    np.testing.assert_array_equal(same.labels, found.labels)

@@ -1,5 +1,6 @@
 """What a run that goes on may change, and how what it may not is named."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,15 @@ def test_an_image_whose_pixels_or_labels_changed_is_named(field):
     message = refusal(ours, theirs)
     assert "the training image b, or its labels, changed" in message
     assert "image a" not in message
+
+
+def test_an_image_whose_group_changed_is_named():
+    images = [annotated("a"), annotated("b")]
+    theirs = {**settings(), "images": images_used(images, [])}
+    moved = [images[0], dataclasses.replace(images[1], group="f")]
+    ours = {**theirs, "images": images_used(moved, [])}
+    for now, before in ((ours, theirs), (theirs, ours)):
+        assert "something else: the group of the training image b changed." in refusal(now, before)
 
 
 def test_many_differences_are_counted():

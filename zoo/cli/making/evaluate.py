@@ -7,10 +7,14 @@ from argparse import ArgumentParser
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.outputs import check_output
+from samzoo.runtime.labels.tables import PARTS
 from samzoo.zoo.cli.options import (
+    NO_SPLIT,
+    add_annotated,
     add_diameter,
     add_label_meaning,
     add_model,
@@ -23,13 +27,18 @@ from samzoo.zoo.cli.progress import progress_bar, say
 from samzoo.zoo.cli.thresholds import FIELDS, add_thresholds
 from samzoo.zoo.cli.verb import Result, Verb
 
+if TYPE_CHECKING:
+    from samzoo.runtime.labels.lists import Entry
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateOptions:
     """Images, model, what is scored, and the command line for the report."""
 
     images: Path
-    labels: Path
+    labels: Path | None
+    split: Path | None
+    part: str | None
     split_components: bool
     ignore: tuple[int, ...]
     tasks: str
@@ -55,12 +64,10 @@ class EvaluateOptions:
 
 def add_options(parser: ArgumentParser) -> None:
     """Add images, tasks, model and output."""
+    add_annotated(parser)
     parser.add_argument(
-        "--images", required=True, type=Path, metavar="DIR", help="folder of images, or one image"
-    )
-    parser.add_argument(
-        "--labels", required=True, type=Path, metavar="DIR",
-        help="folder of label images with the images' names, or one label image",
+        "--part", choices=PARTS,
+        help="part of the images to score, by the column split of the list or table",
     )  # fmt: skip
     add_label_meaning(parser)
     parser.add_argument(
@@ -90,7 +97,6 @@ def run(options: EvaluateOptions) -> Result:
     from samzoo.runtime.images.reading import read_image
     from samzoo.runtime.labels.annotation import LabelMeaning
     from samzoo.runtime.labels.contents import about_seen
-    from samzoo.runtime.labels.pairs import match_pairs
     from samzoo.runtime.model import Model
     from samzoo.zoo.cli.model_loading import load_model
     from samzoo.zoo.cli.thresholds import given_thresholds
@@ -106,7 +112,7 @@ def run(options: EvaluateOptions) -> Result:
         given = {name: getattr(options, name) for name in FIELDS}
         refuse_given(given, "is for the task ais, which --tasks leaves out; omit it")
     lonely: list[str] = []
-    pairs = match_pairs(options.images, options.labels, lonely=lonely)
+    listed, table = _listed(options, lonely)
     model = load_model(options)
     adapter = model.adapter
     ais = replace(model.config.ais, **given_thresholds(options))
@@ -114,12 +120,13 @@ def run(options: EvaluateOptions) -> Result:
     with progress_bar() as progress:
         report = evaluate(
             model,
-            pairs,
+            [(entry.image, entry.labels) for entry in listed],
             tasks=tasks,
             seed=options.seed,
             min_object_size=options.min_object_size,
             meaning=LabelMeaning(split_components=options.split_components, ignore=options.ignore),
             read=partial(read_image, **chosen_plane(options)),
+            groups=[entry.group for entry in listed],
             lonely=lonely,
             progress=progress,
             say=say,
@@ -131,6 +138,8 @@ def run(options: EvaluateOptions) -> Result:
         "weights_digest": model.config.weights_digest,
         "command": shlex.join(options.command),
         "notes": notes,
+        **({"split": str(table)} if table is not None else {}),
+        **({"part": options.part} if options.part is not None else {}),
         **report,
     }
     write_json(output, content)
@@ -145,6 +154,33 @@ def run(options: EvaluateOptions) -> Result:
         "n_images": report["n_images"], "n_left_out": report["n_left_out"],
         "left_out": report["left_out"], "exit": 4 if report["n_left_out"] else 0,
     }  # fmt: skip
+
+
+def _listed(options: EvaluateOptions, lonely: list[str]) -> tuple[list[Entry], Path | None]:
+    """List the images to score, and return the table of their parts and groups, if there is one."""
+    from samzoo.runtime.labels.lists import about, beside, entries, has_parts, of_part
+
+    table = options.split if options.split != NO_SPLIT else None
+    if options.split is None and (found := beside(options.images)) is not None:
+        if options.part is None:
+            say(f"{found}: is there and not used; score one part with --part, such as --part test")
+        else:
+            table = found
+    listed = entries(options.images, options.labels, split=table, lonely=lonely, say=say)
+    where = table or options.images
+    if options.part is None and has_parts(listed):
+        raise InputError(
+            f"--part: {where} divides the images into parts; choose one, such as --part test"
+        )
+    if options.part is not None:
+        if not has_parts(listed):
+            raise InputError(
+                f"--part: found {options.part}, but {where} does not say in which part the images "
+                "are; pass --split with a table that has a column split, or omit --part"
+            )
+        listed = of_part(listed, options.part)
+        say(f"{where}: scores {about(listed)} of the part {options.part}")
+    return listed, table
 
 
 VERB = Verb(

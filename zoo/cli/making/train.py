@@ -10,12 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from samzoo.runtime.errors import InputError
-from samzoo.zoo.cli.options import add_label_meaning, add_output, add_plane, chosen_plane
+from samzoo.runtime.labels.tables import is_table
+from samzoo.zoo.cli.options import (
+    NO_SPLIT,
+    add_annotated,
+    add_label_meaning,
+    add_output,
+    add_plane,
+    chosen_plane,
+)
 from samzoo.zoo.cli.progress import TrainingBar, say
 from samzoo.zoo.cli.verb import Result, Verb
 
 if TYPE_CHECKING:
     from samzoo.runtime.formats.config import ModelConfig
+    from samzoo.runtime.labels.lists import Entry
     from samzoo.training.fit.schedule import Status
 
 
@@ -24,7 +33,8 @@ class TrainOptions:
     """Images, base, method and settings of a run."""
 
     images: Path
-    labels: Path
+    labels: Path | None
+    split: Path | None
     val_images: Path | None
     val_labels: Path | None
     split_components: bool
@@ -47,16 +57,11 @@ class TrainOptions:
 
 def add_options(parser: ArgumentParser) -> None:
     """Add images, base, method and settings."""
-    parser.add_argument(
-        "--images", required=True, type=Path, metavar="DIR", help="folder of images, or one image"
-    )
-    parser.add_argument(
-        "--labels", required=True, type=Path, metavar="DIR",
-        help="folder of label images with the images' names, or one label image",
-    )  # fmt: skip
+    add_annotated(parser)
     parser.add_argument(
         "--val-images", type=Path, metavar="DIR",
-        help="images for validation (default: a part of the training images)",
+        help="images for validation, or a list (default: the part val of --split, or some of the "
+        "training images)",
     )  # fmt: skip
     parser.add_argument(
         "--val-labels", type=Path, metavar="DIR", help="label images of the validation images"
@@ -97,9 +102,11 @@ def run(options: TrainOptions) -> Result:
     """Finetune a base."""
     from samzoo.runtime.images.reading import read_image
     from samzoo.runtime.labels.annotation import LabelMeaning
+    from samzoo.runtime.labels.lists import about
     from samzoo.runtime.labels.overlap import about_overlap
     from samzoo.runtime.labels.survey import Survey
-    from samzoo.training import TrainConfig, read_annotated, split
+    from samzoo.training import TrainConfig, split
+    from samzoo.training.data.reading import read_entries
     from samzoo.training.fit.loop import train
     from samzoo.training.fit.readiness import check_settings
     from samzoo.training.fit.schedule import Stopped
@@ -113,8 +120,6 @@ def run(options: TrainOptions) -> Result:
     config = dataclasses.replace(config, **given)
     if options.ais_decoder is not None:
         config = config.with_ais_decoder(options.ais_decoder)
-    if (options.val_images is None) != (options.val_labels is None):
-        raise InputError("--val-images and --val-labels belong together; give both or none")
     output = options.output
     base = check_settings(
         base=options.base, method=options.method, config=config, output=output,
@@ -125,20 +130,17 @@ def run(options: TrainOptions) -> Result:
     surveys = {"training": Survey()}
     chosen = chosen_plane(options)
     reader = partial(read_image, **chosen)
-    training = read_annotated(
-        options.images, options.labels, meaning=meaning, read=reader, survey=surveys["training"]
-    )
-    if options.val_images is not None and options.val_labels is not None:
+    listed, validating, table = _listed(options)
+    training = read_entries(listed, meaning=meaning, read=reader, survey=surveys["training"])
+    if validating is not None:
         surveys["validation"] = Survey()
-        validation = read_annotated(
-            options.val_images,
-            options.val_labels,
-            meaning=meaning,
-            read=reader,
-            survey=surveys["validation"],
+        validation = read_entries(
+            validating, meaning=meaning, read=reader, survey=surveys["validation"]
         )
     else:
         training, validation = split(training)
+        if any(a.group for a in training):
+            say(f"set aside for validation: {about(validation)}")
     overlap = about_overlap([a.image for a in training], {a.name: a.image for a in validation})
     for role, survey in surveys.items():
         for sentence in survey.sentences():
@@ -148,7 +150,9 @@ def run(options: TrainOptions) -> Result:
     read = {role: survey.facts() for role, survey in surveys.items()}
     bar, notes = TrainingBar(), list[str]()
     data = {
-        "images": str(options.images), "labels": str(options.labels),
+        "images": str(options.images),
+        **({"labels": str(options.labels)} if options.labels is not None else {}),
+        **({"split": str(table)} if table is not None else {}),
         "split_components": meaning.split_components, "ignore": list(meaning.ignore), "read": read,
         **{name: value for name, value in chosen.items() if value is not None},
     }  # fmt: skip
@@ -166,6 +170,53 @@ def run(options: TrainOptions) -> Result:
         "text": str(output), "adapter": str(output), "validation": scores, "read": read,
         "notes": notes,
     }  # fmt: skip
+
+
+def _listed(options: TrainOptions) -> tuple[list[Entry], list[Entry] | None, Path | None]:
+    """List the images to learn from, those to validate on, and the table that says which are which.
+
+    Images to validate on are None if nobody names them, and so is the table.
+    """
+    from samzoo.runtime.labels.lists import (
+        about,
+        beside,
+        entries,
+        has_parts,
+        of_part,
+        refuse_crossing,
+    )
+
+    table = options.split if options.split != NO_SPLIT else None
+    own = options.val_images is not None or options.val_labels is not None
+    if options.split is None and not own:
+        table = beside(options.images)
+    listed = entries(options.images, options.labels, split=table, say=say)
+    where = table or options.images
+    if own:
+        images, labels = options.val_images, options.val_labels
+        if images is None or (labels is None and not is_table(images)):
+            raise InputError("--val-images and --val-labels belong together; give both or none")
+        validating = entries(images, labels)
+        for place, found in ((where, listed), (images, validating)):
+            if has_parts(found):
+                raise InputError(
+                    f"--val-images: {images} validates, but {place} says by its column split what "
+                    "trains and what validates; omit --val-images, or the column"
+                )
+        refuse_crossing({"training": listed, "validation": validating})
+        return listed, validating, table
+    if not has_parts(listed):
+        if any(entry.group for entry in listed):
+            say(f"{where}: {about(listed)}")
+        return listed, None, table
+    training = of_part(listed, "train")
+    validating = [entry for entry in listed if entry.part == "val"]
+    told = f"trains on {about(training)}, validates on {about(validating)}"
+    if not validating:
+        told = f"trains on {about(training)} and validates on some of them, as none is in val"
+    rest = len(listed) - len(training) - len(validating)
+    say(f"{where}: {told}{f', leaves out {rest} of test' if rest else ''}")
+    return training, validating or None, table
 
 
 def _where_it_stopped(options: TrainOptions, status: Status) -> str:

@@ -156,3 +156,33 @@ def test_what_was_turned_or_inverted_is_told(run, image, tmp_path):
     assert "turned.tif: the picture was turned, as its orientation 6 says" in err
     assert "was turned" in json.loads(out)["read"]["notes"][0]
     assert json.loads(out)["mean"]["ais"]["msa"] == 1.0
+
+
+def test_evaluate_scores_a_part_and_names_groups(run, image, tmp_path):
+    for kind in ("images", "labels"):
+        (tmp_path / "set" / kind).mkdir(parents=True)
+    truth = tifffile.imread(image)
+    for name in "abc":
+        (tmp_path / "set/images" / f"{name}.tif").write_bytes(image.read_bytes())
+        tifffile.imwrite(tmp_path / "set/labels" / f"{name}.tif", (truth > 0).astype(np.uint8))
+    table = tmp_path / "set" / "split.csv"
+    table.write_text("file,split,group\na.tif,train,f\nb.tif,test,g\nc.tif,test,h\n")
+    words = ["evaluate", "--images", tmp_path / "set/images", "--labels", tmp_path / "set/labels"]
+    words += ["--tasks", "ais", "--split-components", "-o", tmp_path / "r.json", "--force"]
+    status, _, err = run(*words, "--part", "test")
+    assert status == 0
+    assert f"samzoo: {table}: scores 2 images in 2 groups of the part test\n" in err
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert [row["group"] for row in report["images"]] == ["g", "h"]
+    assert (report["part"], report["split"]) == ("test", str(table))
+    status, _, err = run(*words)
+    assert status == 0
+    assert f"{table}: is there and not used; score one part with --part" in err
+    assert json.loads((tmp_path / "r.json").read_text())["n_images"] == 3
+    for more, message in (
+        (["--split", table], "divides the images into parts; choose one, such as --part test"),
+        (["--split", "none", "--part", "val"], "does not say in which part the images are"),
+        (["--part", "val"], "no image is in the part 'val' (column split); found train, test"),
+    ):
+        status, _, err = run(*words, *more)
+        assert (status, message in err) == (2, True), err

@@ -1,6 +1,7 @@
 """``samzoo train`` as a person uses it: what it says when it stops, ends, or goes on."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,86 @@ def stop_in(patch, step):
             raise KeyboardInterrupt
 
     patch.setattr(Run, "step", interrupted)
+
+
+def write_set(table=None):
+    """A folder with five annotated images in three fields, and perhaps a table beside them."""
+    for kind in ("images", "labels"):
+        Path("set", kind).mkdir(parents=True)
+    for seed in range(5):
+        image, labels = tiny.make_cells((64, 64), seed)
+        tifffile.imwrite(f"set/images/{seed}.tif", image)
+        tifffile.imwrite(f"set/labels/{seed}.tif", labels.astype("uint16"))
+    if table is not None:
+        Path("set", "split.csv").write_text(table)
+
+
+PARTS = "file,split,group\n0.tif,train,f\n1.tif,train,f\n2.tif,train,\n3.tif,val,g\n4.tif,test,h\n"
+SHORT = ["--base", "base", "--config", "s.toml", "--epochs", "1", "-o", "my run", "--json"]
+
+
+def trained(capsys, *words):
+    """Train, and return what stderr says, what was read, and the adapter's images."""
+    assert main(["train", *words, *SHORT]) == 0
+    streams = capsys.readouterr()
+    source = json.loads(Path("my run/adapter_config.json").read_text())["source"]
+    return streams.err, json.loads(streams.out)["read"], source
+
+
+@pytest.mark.usefixtures("command")
+def test_a_table_beside_the_images_is_found_and_says_what_trains_and_validates(capsys):
+    write_set(PARTS)
+    told, read, source = trained(capsys, "--images", "set/images", "--labels", "set/labels")
+    assert (
+        f"samzoo: {Path('set/split.csv').absolute()}: trains on 3 images in 2 groups, validates on "
+        "1 image in 1 group, leaves out 1 of test\n"
+    ) in told
+    assert (read["training"]["images"], read["validation"]["images"]) == (3, 1)
+    assert source["data"]["split"].endswith("split.csv")
+
+
+@pytest.mark.usefixtures("command")
+def test_a_list_trains_and_a_table_of_groups_keeps_groups_together(capsys):
+    write_set()
+    rows = [f"images/{i}.tif,labels/{i}.tif,{'ffghk'[i]}" for i in range(5)]
+    Path("set/list.csv").write_text("\n".join(["image,label,group", *rows]))
+    told, _, source = trained(capsys, "--images", "set/list.csv")
+    assert "samzoo: set/list.csv: 5 images in 4 groups\n" in told
+    assert "samzoo: set aside for validation: 2 images in 1 group\n" in told
+    assert len(source["training"]["contents"]["validation"]) == 2
+    assert "labels" not in source["data"]
+
+
+BOTH = ["--val-images", "val.tif", "--val-labels", "val_labels.tif"]
+
+
+@pytest.mark.parametrize(
+    ("table", "words", "message"),
+    [
+        (PARTS.replace("val,g", "val,f"), [], "group: f is in train (0.tif) and in val (3.tif)"),
+        (PARTS.replace("val,g", "dev,g"), [], "line 5: split: found 'dev', allowed are train, val"),
+        (PARTS.replace("train", "test"), [], "no image is in the part 'train'"),
+        (PARTS, ["--split", "set/split.csv", *BOTH], "--val-images: val.tif validates, but set/"),
+        (PARTS, ["--split", "missing.csv"], "missing.csv: no such file"),
+    ],
+)
+@pytest.mark.usefixtures("command")
+def test_parts_and_groups_that_contradict_are_told_before_torch_is_imported(
+    monkeypatch, capsys, table, words, message
+):
+    write_set(table)
+    monkeypatch.setitem(sys.modules, "samzoo.training.fit.run", None)  # it imports torch
+    assert main(["train", "--images", "set/images", "--labels", "set/labels", *words, *SHORT]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("command")
+def test_a_table_that_is_found_is_not_used_with_other_validation_images_or_none(capsys):
+    write_set(PARTS)
+    own = ["--images", "set/images", "--labels", "set/labels"]
+    _, read, source = trained(capsys, *own, "--split", "none")
+    assert read["training"]["images"] == 5  # of which samzoo set some aside
+    assert "split" not in source["data"]
 
 
 def test_ctrl_c_says_where_it_stopped_how_to_go_on_and_how_to_use_it(command, monkeypatch, capsys):
