@@ -13,8 +13,10 @@ Source: segment-anything 1.0, ``modeling/image_encoder.py``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from segment_anything.modeling.image_encoder import get_rel_pos
 from torch import Tensor
@@ -43,7 +45,7 @@ def encode_vit(encoder: Any, images: Tensor) -> Tensor:
         attend = _attend_in_windows if block.window_size else _attend
         x = x + block.attn.proj(attend(block, block.norm1(x), grid))
         # In parts, so that the hidden layer, which is four times as wide, stays small.
-        parts = [x[i : i + TOKENS_AT_ONCE] for i in range(0, grid * grid, TOKENS_AT_ONCE)]
+        parts = [part for (part,) in _pieces((x,), TOKENS_AT_ONCE, axis=0)]
         parts = [part + block.mlp(block.norm2(part)) for part in parts]
         x = torch.cat(parts) if len(parts) > 1 else parts[0]
     embeddings: Tensor = encoder.neck(x.reshape(1, grid, grid, -1).permute(0, 3, 1, 2))
@@ -67,20 +69,21 @@ def _attend_in_windows(block: Any, x: Tensor, grid: int) -> Tensor:
     padded = count * side
     # One more token, of zeros, stands for all added ones, so that the linear layer sees it once.
     x = torch.cat([x, x.new_zeros(1, x.shape[1])])
-    tokens = torch.full((padded, padded), grid * grid)
-    tokens[:grid, :grid] = torch.arange(grid * grid).reshape(grid, grid)
-    windows = tokens.reshape(count, side, count, side).transpose(1, 2).flatten()
+    tokens = np.full((padded, padded), grid * grid)
+    tokens[:grid, :grid] = np.arange(grid * grid).reshape(grid, grid)
+    tokens = tokens.reshape(count, side, count, side).swapaxes(1, 2)
+    windows = torch.from_numpy(tokens.flatten())  # of NumPy, so that it is a constant in graphs
     qkv = block.attn.qkv(x)[windows].reshape(count * count, side * side, -1)
     q, k, v = (part.flatten(0, 1) for part in _split(qkv, heads))
     out = _attention(block.attn, q, k, v, side)  # (windows * heads, side * side, d)
     out = out.reshape(count, count, heads, side, side, -1).permute(0, 3, 1, 4, 2, 5)
-    out = out.reshape(count * side, count * side, -1)
+    out = out.reshape(padded, padded, -1)
     return out[:grid, :grid].reshape(grid * grid, -1)
 
 
 def _split(qkv: Tensor, heads: int) -> list[Tensor]:
     """Split ``(n, tokens, 3 c)`` into three tensors ``(n, heads, tokens, d)``."""
-    n, tokens = qkv.shape[:2]
+    n, tokens = (int(size) for size in qkv.shape[:2])
     parts = qkv.reshape(n, tokens, 3, heads, -1).permute(2, 0, 3, 1, 4)
     return [parts[0], parts[1], parts[2]]
 
@@ -98,28 +101,40 @@ def _attention(attention: Any, q: Tensor, k: Tensor, v: Tensor, side: int) -> Te
     Returns:
         ``(n, side * side, d)``.
     """
-    n, tokens, d = q.shape
+    n, tokens, d = (int(length) for length in q.shape)
     square = q.reshape(n, side, side, d)
-    scaled = square * attention.scale
     by_row = _relative(square, get_rel_pos(side, side, attention.rel_pos_h), axis=1)
     by_column = _relative(square, get_rel_pos(side, side, attention.rel_pos_w), axis=2)
-    rows = min(side, max(1, SCORES_AT_ONCE // (side * tokens)))
+    scaled = q * attention.scale
+    terms = by_row.reshape(n, tokens, side, 1), by_column.reshape(n, tokens, 1, side)
+    at_once = side * min(side, max(1, SCORES_AT_ONCE // (side * tokens)))
     together = max(1, SCORES_AT_ONCE // (tokens * tokens))
     pieces = []
-    for first in range(0, n, together):
-        some = slice(first, first + together)
-        keys, values = k[some].transpose(1, 2), v[some]
+    for keys, values, *some in _pieces((k, v, scaled, *terms), together, axis=0):
+        keys = keys.transpose(1, 2)
         parts = []
-        for row in range(0, side, rows):
-            queries = scaled[some, row : row + rows].flatten(1, 2)
-            scores = (queries @ keys).unflatten(2, (side, side))
+        for queries, rows, columns in _pieces(some, at_once, axis=1):
+            count, length = (int(size) for size in queries.shape[:2])
+            scores = (queries @ keys).reshape(count, length, side, side)
             # In place, because tracing keeps every result alive: 805 MB for a layer of global
             # attention.
-            scores += by_row[some, row : row + rows].flatten(1, 2)[..., :, None]
-            scores += by_column[some, row : row + rows].flatten(1, 2)[..., None, :]
-            parts.append(torch.softmax(scores.flatten(2), dim=-1) @ values)
+            scores += rows
+            scores += columns
+            weights = torch.softmax(scores.reshape(count, length, tokens), dim=-1)
+            parts.append(weights @ values)
         pieces.append(torch.cat(parts, dim=1) if len(parts) > 1 else parts[0])
     return torch.cat(pieces) if len(pieces) > 1 else pieces[0]
+
+
+def _pieces(tensors: Sequence[Tensor], length: int, *, axis: int) -> Iterator[tuple[Tensor, ...]]:
+    """Cut tensors of one length along an axis, all in the same way.
+
+    One node of the graph cuts a tensor into all of its pieces; a slice would be six nodes for each.
+    """
+    if tensors[0].shape[axis] <= length:
+        yield tuple(tensors)
+    else:
+        yield from zip(*(torch.split(each, length, dim=axis) for each in tensors), strict=True)
 
 
 def _relative(q: Tensor, table: Tensor, *, axis: int) -> Tensor:
@@ -133,7 +148,7 @@ def _relative(q: Tensor, table: Tensor, *, axis: int) -> Tensor:
     Returns:
         Scores ``(n, side, side, side)``: row, column, key position.
     """
-    n, side, _, d = q.shape
+    n, side, _, d = (int(size) for size in q.shape)
     first = q.transpose(0, axis)  # queries of one position together, one product for each
     scores = first.reshape(side, n * side, d) @ table.transpose(1, 2)
-    return scores.reshape(*first.shape[:3], side).transpose(0, axis)
+    return scores.reshape(*map(int, first.shape[:3]), side).transpose(0, axis)
