@@ -24,6 +24,43 @@ PRESETS = Path(__file__).parent / "presets"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Intensities:
+    """The probability of each change of a crop's intensities; 0 is off.
+
+    The ranges are in ``data/augmentation.py``.
+
+    Attributes:
+        contrast: A factor on all intensities (``CONTRAST``).
+        background: Another background level (``BACKGROUND_LEVEL``).
+        noise: Gaussian noise (``NOISE``).
+        blur: A Gaussian blur (``BLUR``).
+        hot_pixels: White pixels (``HOT_PIXELS``).
+        disk: One white disk (``DISK``). Nothing is learned under it: it may hide an object, and
+            may look like one.
+        gradient: Less light towards one side (``GRADIENT``).
+        border: A black border (``BORDER``). What it hides is background.
+        colour: Other strengths of stains, and of colours, in crops with colours (``STAIN``).
+    """
+
+    contrast: float = 0.0
+    background: float = 0.0
+    noise: float = 0.0
+    blur: float = 0.0
+    hot_pixels: float = 0.0
+    disk: float = 0.0
+    gradient: float = 0.0
+    border: float = 0.0
+    colour: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, probability in vars(self).items():
+            if not 0 <= probability <= 1:
+                raise FormatError(
+                    f"intensities.{name}: allowed is a probability, 0 to 1, found {probability}"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """One run's settings. Defaults: PEFT-SAM (MIDL 2025), appendix E.2, micro-sam's ``train_sam``.
 
@@ -69,6 +106,7 @@ class TrainConfig:
             only.
         augmentation: ``flip`` mirrors (the paper), ``dihedral`` also turns by 90 degrees.
         intensity_jitter: Largest log2 of a random exponent on intensities; 0 is off.
+        intensities: Probability of each other change of a crop's intensities; all 0 by default.
         precision: Precision of training, validation and threshold search alike. ``auto`` is
             ``bf16-mixed`` on GPUs and CPUs that multiply matrices of bfloat16 (AMX), else
             ``32-true``; a run keeps its first choice when it is resumed.
@@ -107,6 +145,7 @@ class TrainConfig:
     ais_decoder: AisDecoderConfig | None = field(default_factory=LightDecoderConfig)
     augmentation: Literal["none", "flip", "dihedral"] = "flip"
     intensity_jitter: float = 0.0
+    intensities: Intensities = field(default_factory=Intensities)
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     seed: int = 0
     preprocessing: Preprocessing | None = None

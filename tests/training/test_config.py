@@ -10,16 +10,32 @@ from samzoo.runtime.errors import FormatError, NotFoundError
 from samzoo.runtime.formats.architecture import LightDecoderConfig, UnetrDecoderConfig
 from samzoo.runtime.formats.config import Preprocessing
 from samzoo.runtime.formats.fields import from_json, to_json
-from samzoo.training.config import PRESETS, TrainConfig
+from samzoo.training.config import PRESETS, Intensities, TrainConfig
 
 
-def test_the_paper_preset_is_the_default():
-    assert TrainConfig.read("paper") == TrainConfig(batch_size=2)
+def test_the_paper_preset_is_the_default_with_augmentation():
+    paper = TrainConfig.read("paper")
+    plain = dataclasses.replace(paper, intensity_jitter=0.0, intensities=Intensities())
+    assert plain == TrainConfig(batch_size=2)
+
+
+def test_both_presets_change_intensities_alike():
+    laptop, paper = TrainConfig.read("laptop"), TrainConfig.read("paper")
+    assert laptop.intensities == paper.intensities
+    assert min(vars(laptop.intensities).values()) > 0
+    assert laptop.intensity_jitter == paper.intensity_jitter > 0
 
 
 @pytest.mark.parametrize("path", sorted(PRESETS.glob("*.toml")), ids=lambda path: path.stem)
 def test_each_preset_can_be_read_by_name_and_by_path(path):
     assert TrainConfig.read(path.stem) == TrainConfig.read(str(path))
+
+
+@pytest.mark.parametrize("chance", [-0.1, 1.1])
+def test_a_change_of_intensities_has_a_probability(tmp_path, chance):
+    (tmp_path / "a.toml").write_text(f"[intensities]\nblur = {chance}\n")
+    with pytest.raises(FormatError, match=r"intensities.blur: allowed is a probability, 0 to 1"):
+        TrainConfig.read(str(tmp_path / "a.toml"))
 
 
 def test_a_file_replaces_what_it_names(tmp_path):
@@ -122,7 +138,10 @@ def test_without_an_ais_decoder_the_task_leaves_the_validation():
     assert config.validation_tasks == ("point", "box")
 
 
-IN_WORDS = {"ais_decoder": "light", "preprocessing": "the base's", "ais": "0.5 and so on"}
+IN_WORDS = {
+    "ais_decoder": "light", "preprocessing": "the base's", "ais": "0.5 and so on",
+    "intensities": "all 0",
+}  # fmt: skip
 """Defaults that are no single value."""
 
 
@@ -139,6 +158,14 @@ def test_the_page_about_training_lists_every_key_with_its_default():
         read = tomllib.loads(f"{key} = {default.strip('`')}")[key]
         found = getattr(defaults, key)
         assert (tuple(read) if isinstance(found, tuple) else read) == found
+
+
+def test_the_page_about_training_lists_every_change_of_intensities_with_the_presets_value():
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in page.splitlines() if line.endswith("` |")]
+    found = {row[1].strip("`"): row[-1].strip("` |") for row in rows if len(row) == 4}
+    for name, value in vars(TrainConfig.read("laptop").intensities).items():
+        assert float(found[name]) == value
 
 
 def test_the_presets_are_bound_by_steps():

@@ -12,7 +12,7 @@ import tiny
 from samzoo.runtime.errors import ImageError
 from samzoo.runtime.formats.config import AisParameters, Preprocessing
 from samzoo.runtime.formats.files import read_json, read_tensors
-from samzoo.training.config import TrainConfig
+from samzoo.training.config import Intensities, TrainConfig
 
 pytest.importorskip("torch")
 pytest.importorskip("lightning_fabric")
@@ -62,6 +62,7 @@ CHANGES: dict[str, Any] = {
     "ais_decoder": tiny.UNETR_DECODER,
     "augmentation": "none",
     "intensity_jitter": 1.0,
+    "intensities": Intensities(contrast=1.0),
     "precision": "bf16-mixed",
     "seed": 1,
     "preprocessing": Preprocessing(scale=1.2),

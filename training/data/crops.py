@@ -200,15 +200,6 @@ def training_objects(labels: Labels2D) -> list[int]:
     return [int(i) for i in np.flatnonzero(counts >= MIN_TRAINING_PIXELS)]
 
 
-def jitter_intensity(image: Array, strength: float, rng: np.random.Generator) -> Array:
-    """Raise 0..1 intensities to a random power between ``2**-strength`` and ``2**strength``."""
-    if strength == 0:
-        return image
-    exponent = 2.0 ** rng.uniform(-strength, strength)
-    jittered: Array = (255.0 * (np.clip(image, 0, 255) / 255.0) ** exponent).astype(np.float32)
-    return jittered
-
-
 def _window(array: Array, y: int, x: int, side: int) -> Array:
     return array[..., y : y + side, x : x + side]
 

@@ -164,6 +164,7 @@ class Run:
             "preprocessing": self.sam.config.preprocessing,
             "precision": self.precision,
             "jitter": self.config.intensity_jitter,
+            "intensities": self.config.intensities,
         })  # fmt: skip
         self.learner.use_cache(PrefixCache(self.output / CACHE, identity))
         self._cached = True

@@ -23,7 +23,8 @@ from samzoo.runtime.formats.arrays import Array, Float4D
 from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX
 from samzoo.runtime.images.label_arrays import IGNORED
 from samzoo.training.config import TrainConfig
-from samzoo.training.data.crops import Crop, CropSampler, jitter_intensity, training_objects
+from samzoo.training.data.augmentation import augmented
+from samzoo.training.data.crops import Crop, CropSampler, training_objects
 from samzoo.training.data.prefix_cache import PrefixCache
 from samzoo.training.data.reading import Sample
 from samzoo.training.encoders.steps import frozen_steps, run_steps
@@ -185,6 +186,9 @@ class Learner:
 
     def _draw(self, rng: np.random.Generator) -> _Task:
         crop = self._sampler.draw(rng)
+        # What is done to the intensities of a crop of a fixed set is fixed, too.
+        shade = rng if self._cache is None else np.random.default_rng([SHADE, *crop.key])
+        crop = augmented(crop, self._config.intensities, shade, gamma=self._config.intensity_jitter)
         objects = training_objects(crop.labels)
         count = min(self._config.n_objects, len(objects))
         ids = [int(i) for i in rng.choice(objects, size=count, replace=False)]
@@ -227,12 +231,8 @@ class Learner:
     def _embed(self, batch: Sequence[_Task]) -> Tensor:
         outputs = []
         for task in batch:
-            crop = task.crop
-            # The intensities of a crop of a fixed set are fixed, too.
-            rng = task.rng if self._cache is None else np.random.default_rng([SHADE, *crop.key])
-            image = jitter_intensity(crop.image, self._config.intensity_jitter, rng)
-            name = "_".join(str(number) for number in crop.key)
-            outputs.append(self._frozen_output(image, name))
+            name = "_".join(str(number) for number in task.crop.key)
+            outputs.append(self._frozen_output(task.crop.image, name))
         with dropout_acting(self._sam.image_encoder):
             return self._trained_output(torch.cat(outputs) if len(outputs) > 1 else outputs[0])
 

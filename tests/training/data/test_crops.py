@@ -11,7 +11,6 @@ from samzoo.runtime.formats.config import Preprocessing
 from samzoo.training.data.crops import (
     VARIANTS,
     CropSampler,
-    jitter_intensity,
     training_objects,
     turn,
 )
@@ -148,17 +147,6 @@ def test_training_objects_are_those_of_25_pixels_or_more():
     labels[:5, :5], labels[10:14, 10:16] = 3, 7
     assert training_objects(labels) == [3]
     assert training_objects(np.zeros((4, 4), np.int32)) == []
-
-
-def test_jitter_is_a_power_within_its_strength(rng):
-    image = np.linspace(0, 255, 27, dtype=np.float32).reshape(3, 3, 3)
-    assert jitter_intensity(image, 0.0, rng) is image
-    for _ in range(20):
-        jittered = jitter_intensity(image, 1.0, rng)
-        assert jittered.dtype == np.float32
-        exponent = np.log(jittered[1, 1, 1] / 255) / np.log(image[1, 1, 1] / 255)
-        assert 0.5 <= exponent <= 2
-        np.testing.assert_allclose(jittered, 255 * (image / 255) ** exponent, atol=1e-3)
 
 
 def test_images_without_objects_are_drawn_for_an_objective_that_learns_from_them():
