@@ -22,6 +22,10 @@ from samzoo.runtime.formats.fields import from_json
 
 PRESETS = Path(__file__).parent / "presets"
 
+MOST_JITTER = 4.0
+"""Largest random factor on a crop's scale (own choice: beyond it no object of most images can be
+recognised)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Intensities:
@@ -113,7 +117,13 @@ class TrainConfig:
         seed: Seed of all random numbers.
         preprocessing: Replaces the base's preprocessing if given; it becomes part of the adapter.
         object_diameter: Sets the scale so that the median training object, as a circle of its
-            area, has this diameter in model pixels; 0 keeps the preprocessing's scale.
+            area, has this diameter in model pixels, and declares it; 0 keeps the preprocessing's
+            scale.
+        scale_by_image: Bring each image, also of validation, to ``object_diameter`` by its own
+            median object, and declare the diameter, so that users can give that of their objects.
+            Without ``object_diameter`` it is the median of all training objects at the scale of
+            the preprocessing.
+        scale_jitter: Largest factor by which a crop is enlarged or shrunk at random; 1 is off.
         ais: AIS thresholds to start from; ``search_ais`` replaces them by the best on validation.
         search_ais: Search the paper's grid of AIS thresholds when training ends.
         validation_tasks: The tasks whose mean mSA chooses the best checkpoint.
@@ -150,6 +160,8 @@ class TrainConfig:
     seed: int = 0
     preprocessing: Preprocessing | None = None
     object_diameter: float = 0.0
+    scale_by_image: bool = False
+    scale_jitter: float = 1.0
     ais: AisParameters = field(default_factory=AisParameters)
     search_ais: bool = True
     validation_tasks: tuple[str, ...] = ("ais", "point", "box")
@@ -177,6 +189,10 @@ class TrainConfig:
         if not 0 <= self.box_distortion_factor < 0.5:
             raise FormatError(
                 f"box_distortion_factor: allowed is 0 to 0.5, found {self.box_distortion_factor}"
+            )
+        if not 1 <= self.scale_jitter <= MOST_JITTER:
+            raise FormatError(
+                f"scale_jitter: allowed is 1 (off) to {MOST_JITTER:g}, found {self.scale_jitter}"
             )
         if self.object_diameter and self.preprocessing and self.preprocessing.scale is not None:
             raise FormatError("object_diameter and preprocessing.scale: give only one of them")

@@ -84,13 +84,21 @@ def at_scale(config: ModelConfig, scale: float | None) -> ModelConfig:
         return config
     ais = config.ais
     if scale is not None and own is not None:
-        ais = _enlarged(ais, own / scale)
+        ais = enlarged(ais, own / scale)
     preprocessing = dataclasses.replace(config.preprocessing, scale=scale)
     return dataclasses.replace(config, preprocessing=preprocessing, ais=ais)
 
 
-def _enlarged(ais: AisParameters, factor: float) -> AisParameters:
-    """Return thresholds for an image in which objects are larger by a factor."""
+def enlarged(ais: AisParameters, factor: float) -> AisParameters:
+    """Return thresholds for an image in which objects are larger by a factor.
+
+    Args:
+        ais: Thresholds in pixels of an image.
+        factor: How much larger the objects' diameters are in the other image.
+
+    Returns:
+        Sigmas times the factor, at most ``MAX_SMOOTHING``, and the least size times its square.
+    """
     return dataclasses.replace(
         ais,
         foreground_smoothing=min(ais.foreground_smoothing * factor, MAX_SMOOTHING),

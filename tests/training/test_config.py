@@ -15,15 +15,20 @@ from samzoo.training.config import PRESETS, Intensities, TrainConfig
 
 def test_the_paper_preset_is_the_default_with_augmentation():
     paper = TrainConfig.read("paper")
-    plain = dataclasses.replace(paper, intensity_jitter=0.0, intensities=Intensities())
+    plain = dataclasses.replace(
+        paper, intensity_jitter=0.0, intensities=Intensities(), scale_by_image=False,
+        scale_jitter=1.0,
+    )  # fmt: skip
     assert plain == TrainConfig(batch_size=2)
 
 
-def test_both_presets_change_intensities_alike():
+def test_both_presets_augment_alike():
     laptop, paper = TrainConfig.read("laptop"), TrainConfig.read("paper")
     assert laptop.intensities == paper.intensities
     assert min(vars(laptop.intensities).values()) > 0
     assert laptop.intensity_jitter == paper.intensity_jitter > 0
+    assert laptop.scale_jitter == paper.scale_jitter > 1
+    assert laptop.scale_by_image is paper.scale_by_image is True
 
 
 @pytest.mark.parametrize("path", sorted(PRESETS.glob("*.toml")), ids=lambda path: path.stem)
@@ -96,6 +101,8 @@ def test_a_file_that_is_not_toml_is_an_error(tmp_path, content):
         ({"intensity_jitter": -1.0}, "intensity_jitter"),
         ({"seed": -1}, "seed"),
         ({"object_diameter": -1.0}, "object_diameter"),
+        ({"scale_jitter": 0.5}, r"scale_jitter: allowed is 1 \(off\) to 4, found 0.5"),
+        ({"scale_jitter": 5.0}, r"scale_jitter: allowed is 1 \(off\) to 4, found 5"),
         (
             {"object_diameter": 30.0, "preprocessing": Preprocessing(scale=2.0)},
             "object_diameter and preprocessing.scale: give only one of them",

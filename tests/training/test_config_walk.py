@@ -67,6 +67,8 @@ CHANGES: dict[str, Any] = {
     "seed": 1,
     "preprocessing": Preprocessing(scale=1.2),
     "object_diameter": 20.0,
+    "scale_by_image": True,
+    "scale_jitter": 1.6,
     "ais": AisParameters(foreground_threshold=0.9),
     "search_ais": True,
     "validation_tasks": ("point",),

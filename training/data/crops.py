@@ -12,7 +12,7 @@ import numpy as np
 
 from samzoo.runtime.errors import ImageError
 from samzoo.runtime.formats.arrays import Array, Float3D, Labels2D
-from samzoo.runtime.images.geometry import Size
+from samzoo.runtime.images.geometry import Size, resize_image
 from samzoo.runtime.images.tiles import even_tiles
 
 from .groups import GroupedChoices, share_of
@@ -32,8 +32,12 @@ VARIANTS: dict[str, tuple[Variant, ...]] = {
 }
 
 
-CropKey = tuple[int, int, int, Variant]
-"""A crop by the number of its sample, its corner (y, x), and how it is mirrored and turned."""
+CropKey = tuple[int, int, int, Variant, int]
+"""A crop by the number of its sample, its corner (y, x), how it is mirrored and turned, and its
+zoom in thousandths."""
+
+UNCHANGED = 1000
+"""The zoom of a crop at its sample's scale."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,8 @@ class Crop:
         image: ``(height, width, 3)`` float32 in 0..255, both sides at most ``image_size``.
         labels: ``(height, width)`` int32; -1 is not annotated.
         targets: ``(3, height, width)`` float32.
-        key: (sample, y0, x0, variant). Equal keys are equal crops; embeddings of a frozen encoder
-            are stored by key.
+        key: (sample, y0, x0, variant, zoom); the zoom in thousandths. Equal keys are equal crops;
+            embeddings of a frozen encoder are stored by key.
     """
 
     image: Array
@@ -83,6 +87,8 @@ class CropSampler:
         negatives: Also draw crops of images without objects, for an objective that learns from
             them; at most ``MOST_NEGATIVE`` of all.
         seed: Seed of a fixed set of crops, which does not depend on how many were drawn before.
+        scale_jitter: A crop is enlarged by up to this factor or shrunk to its inverse, evenly on a
+            log scale; 1 is off. What it shows is then smaller or larger than ``side``.
 
     Attributes:
         n_fixed: Number of different crops in the fixed set; 0 if there is none.
@@ -97,12 +103,14 @@ class CropSampler:
         rng: np.random.Generator,
         negatives: bool = False,
         seed: int = 0,
+        scale_jitter: float = 1.0,
     ) -> None:
         self.rng = rng
         self.n_fixed = 0
         self._samples = samples
         self._side = side
         self._seed = seed
+        self._jitter = scale_jitter
         self._fixed: tuple[GroupedChoices[CropKey], GroupedChoices[CropKey]] | None = None
         self._variants = VARIANTS[augmentation]
         self._corners = [
@@ -143,7 +151,13 @@ class CropSampler:
         """
         filled, empty = (
             [
-                self._variant(corner, (number + k) % len(self._variants), rng, move=k > 0)
+                self._variant(
+                    corner,
+                    (number + k) % len(self._variants),
+                    rng,
+                    move=k > 0,
+                    jitter=self._jitter if k else 1,
+                )
                 for number, corner in enumerate(corners)
                 for k in range(count)
                 for rng in [np.random.default_rng([self._seed, role, number, k])]
@@ -159,18 +173,25 @@ class CropSampler:
         # Without negative images no number is drawn, so that older runs are repeated exactly.
         negative = bool(self._empty_corners) and rng.random() < self._negative_share
         if self._fixed is not None:
-            index, y, x, variant = self._fixed[negative].draw(rng)
+            index, y, x, variant, zoom = self._fixed[negative].draw(rng)
         else:
             corner = self._choices[negative].draw(rng)
             turned = int(rng.integers(len(self._variants)))
-            index, y, x, variant = self._variant(corner, turned, rng, move=not negative)
+            index, y, x, variant, zoom = self._variant(
+                corner, turned, rng, move=not negative, jitter=self._jitter
+            )
         sample = self._samples[index]
-        image = _window(sample.image.transpose(2, 0, 1), y, x, self._side)
+        extent = self._extent(zoom)
+        image = sample.image[y : y + extent, x : x + extent]
+        if zoom != UNCHANGED:
+            image = resize_image(image, _zoomed_size(image.shape, zoom, self._side))
+        labels = self._zoomed(_window(sample.labels, y, x, extent), zoom)
+        targets = self._zoomed(_window(sample.targets, y, x, extent), zoom)
         return Crop(
-            image=turn(image, variant).transpose(1, 2, 0).astype(np.float32),
-            labels=np.ascontiguousarray(turn(_window(sample.labels, y, x, self._side), variant)),
-            targets=turn(_window(sample.targets, y, x, self._side), variant),
-            key=(index, y, x, variant),
+            image=turn(image.transpose(2, 0, 1), variant).transpose(1, 2, 0).astype(np.float32),
+            labels=np.ascontiguousarray(turn(labels, variant)),
+            targets=turn(targets, variant),
+            key=(index, y, x, variant, zoom),
         )
 
     def _variant(
@@ -180,24 +201,57 @@ class CropSampler:
         rng: np.random.Generator,
         *,
         move: bool,
+        jitter: float,
     ) -> CropKey:
         """Return the key of a crop: at a corner, or anywhere in its image where an object is."""
         index, y, x = corner
         labels = self._samples[index].labels
-        if move and (labels > 0).any():
+        zoom = UNCHANGED
+        if jitter > 1:
+            zoom = round(UNCHANGED * jitter ** rng.uniform(-1, 1))
+        extent = self._extent(zoom)
+        most_y, most_x = (max(0, length - extent) for length in labels.shape)
+        filled = bool((labels > 0).any())
+        if move and filled:
             for _ in range(100):  # if objects are very rare, the fixed corner stays
-                free_y = int(rng.integers(max(1, labels.shape[0] - self._side + 1)))
-                free_x = int(rng.integers(max(1, labels.shape[1] - self._side + 1)))
-                if _has_object(_window(labels, free_y, free_x, self._side)):
-                    y, x = free_y, free_x
-                    break
-        return index, y, x, self._variants[turned]
+                free_y, free_x = int(rng.integers(most_y + 1)), int(rng.integers(most_x + 1))
+                if self._shows_object(labels, free_y, free_x, zoom):
+                    return index, free_y, free_x, self._variants[turned], zoom
+        moved = min(y, most_y), min(x, most_x)
+        if zoom == UNCHANGED or (filled and not self._shows_object(labels, *moved, zoom)):
+            return index, y, x, self._variants[turned], UNCHANGED
+        return index, *moved, self._variants[turned], zoom
+
+    def _extent(self, zoom: int) -> int:
+        """Return the side of what a crop shows, in pixels of its sample."""
+        return max(1, round(self._side * UNCHANGED / zoom))
+
+    def _zoomed(self, window: Array, zoom: int) -> Array:
+        """Resize ``(..., height, width)`` by the nearest neighbours, as labels are."""
+        if zoom == UNCHANGED:
+            return window
+        height, width = window.shape[-2:]
+        size = _zoomed_size((height, width), zoom, self._side)
+        rows, columns = (
+            ((np.arange(new) + 0.5) * old / new).astype(np.intp)
+            for old, new in zip((height, width), size, strict=True)
+        )
+        resized: Array = window[..., rows[:, None], columns]
+        return resized
+
+    def _shows_object(self, labels: Labels2D, y: int, x: int, zoom: int) -> bool:
+        return _has_object(self._zoomed(_window(labels, y, x, self._extent(zoom)), zoom))
 
 
 def training_objects(labels: Labels2D) -> list[int]:
     """Return the labels of the objects in a crop that are large enough to train on."""
     counts = np.bincount(labels[labels > 0])
     return [int(i) for i in np.flatnonzero(counts >= MIN_TRAINING_PIXELS)]
+
+
+def _zoomed_size(shape: tuple[int, ...], zoom: int, side: int) -> Size:
+    height, width = (max(1, min(side, round(length * zoom / UNCHANGED))) for length in shape[:2])
+    return height, width
 
 
 def _window(array: Array, y: int, x: int, side: int) -> Array:

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from samzoo.runtime.errors import ImageError, SamzooError, all_bad
 from samzoo.runtime.formats.arrays import Array, Float3D, Labels2D
 from samzoo.runtime.formats.config import Preprocessing
@@ -19,7 +17,6 @@ from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.images.empty_channels import without_empty_channels
 from samzoo.runtime.images.geometry import Size, input_size, resize_image, resize_labels
 from samzoo.runtime.images.intensity import to_0_255
-from samzoo.runtime.images.label_arrays import equivalent_diameters, object_areas
 from samzoo.runtime.images.reading import read_image
 from samzoo.runtime.labels.annotation import AS_NUMBERED, LabelMeaning, ReadImage, read_pair
 from samzoo.runtime.labels.contents import content_identity
@@ -218,18 +215,6 @@ def _cut(whole: Annotated, columns: slice, where: str) -> Annotated:
         whole.content,
         whole.group,
     )
-
-
-def median_diameter(annotated: Sequence[Annotated]) -> float:
-    """Return the objects' median diameter in image pixels, each that of a circle of its area.
-
-    Raises:
-        ImageError: There is no object.
-    """
-    areas = np.concatenate([object_areas(a.labels) for a in annotated])
-    if areas.size == 0:
-        raise ImageError("no training image holds an object; check the label images")
-    return float(np.median(equivalent_diameters(areas)))
 
 
 def prepare(annotated: Annotated, preprocessing: Preprocessing, image_size: int) -> Sample:

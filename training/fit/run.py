@@ -18,21 +18,22 @@ from lightning_fabric import Fabric
 
 from samzoo.runtime.automatic.doubts import describe_training
 from samzoo.runtime.engine.networks import RememberedEncoder
+from samzoo.runtime.engine.object_scale import at_scale
 from samzoo.runtime.errors import InputError, StorageError
 from samzoo.runtime.formats.adapter import AdapterConfig, adapter_tensors, write_adapter
-from samzoo.runtime.formats.config import IMAGES, AisParameters
+from samzoo.runtime.formats.config import IMAGES, AisParameters, Preprocessing
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.formats.fields import from_json, to_json
 from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 from samzoo.runtime.labels.contents import refuse_shared
 from samzoo.runtime.model import Model
 from samzoo.training.config import TrainConfig
+from samzoo.training.data.object_size import at_own_scale, median_diameter
 from samzoo.training.data.prefix_cache import PrefixCache, cache_identity
 from samzoo.training.data.reading import (
     Annotated,
     contents,
     data_digest,
-    median_diameter,
     prepare,
 )
 from samzoo.training.learning.allocation import keep_freed_memory
@@ -90,18 +91,22 @@ class Run:
         torch.manual_seed(config.seed)
         self.rng = np.random.default_rng(config.seed)
         self.base_config, self.sam = finetunable(
-            base, row, settings, config, diameter := median_diameter(train_data), self.precision
+            base, row, settings, config, train_data, self.precision
         )
         self.method_settings = row.resolved(settings, self.base_config.architecture)
         preprocessing = self.sam.config.preprocessing
-        samples = [prepare(a, preprocessing, self.sam.config.image_size) for a in train_data]
+        samples = [
+            prepare(a, self._preprocessing(a), self.sam.config.image_size) for a in train_data
+        ]
         self.data_digest = data_digest(samples)
         self.val_data_digest = data_digest(val_data)
         factors = [
             s.labels.shape[0] / a.labels.shape[0] for s, a in zip(samples, train_data, strict=True)
         ]
         self.images = describe_training(
-            [a.image for a in train_data], object_diameter=diameter * float(np.median(factors))
+            [a.image for a in train_data],
+            object_diameter=preprocessing.object_diameter
+            or median_diameter(train_data) * float(np.median(factors)),
         )
         self.learner = Learner(
             self.fabric,
@@ -177,7 +182,9 @@ class Run:
         """
         self._check_weights()
         with self.average.in_place():
-            return validate(self._model(cached=True), self.val_data, self.tasks, self.config)
+            return validate(
+                lambda a: self._model(a, cached=True), self.val_data, self.tasks, self.config
+            )
 
     def end_epoch(self, scores: dict[str, float]) -> None:
         """Count and log an epoch, and keep its weights if they are the best."""
@@ -212,13 +219,22 @@ class Run:
                 f"{self.output / LOG}: cannot be written ({error.strerror or error})"
             ) from error
 
-    def _model(self, *, cached: bool = False) -> Model:
+    def _preprocessing(self, annotated: Annotated) -> Preprocessing:
+        """Return the preprocessing of an image, at its own scale if that is wanted."""
+        common = self.sam.config.preprocessing
+        if not self.config.scale_by_image:
+            return common
+        return at_own_scale(annotated, common, image_size=self.sam.config.image_size)
+
+    def _model(self, annotated: Annotated, *, cached: bool = False) -> Model:
+        """Return the model as it sees an image."""
         networks = TorchNetworks(
             self.sam,
             autocast=self.fabric.autocast,
             encode=self.learner.encode_known if cached and self._cached else None,
         )
-        return Model(self.sam.config, RememberedEncoder(networks))
+        config = at_scale(self.sam.config, self._preprocessing(annotated).scale)
+        return Model(config, RememberedEncoder(networks))
 
     # -- files ---------------------------------------------------------------------------------
 
@@ -273,15 +289,19 @@ class Run:
         )
         ais, best = self.config.ais, dict(self.history.best)
         if self.config.search_ais and self.config.ais_decoder is not None:
-            model = self._model()
             size = self.config.min_object_size  # the search counts the same objects as validation
-            views = [
-                view
-                for a in self.val_data
-                for view in placements(a.image, a.labels, field=model.field, min_size=size)
-            ]
-            maps = [model.ais_maps(model.embed_tiles(image)) for image, _ in views]
-            ais, best["ais"] = search_thresholds(maps, [labels for _, labels in views], ais)
+            common = self.sam.config.preprocessing.scale
+            maps, truths, factors = [], [], []
+            for a in self.val_data:
+                model = self._model(a)
+                own = model.config.preprocessing.scale
+                for image, labels in placements(
+                    a.image, a.labels, field=model.field, min_size=size
+                ):
+                    maps.append(model.ais_maps(model.embed_tiles(image)))
+                    truths.append(labels)
+                    factors.append(common / own if common and own else 1.0)
+            ais, best["ais"] = search_thresholds(maps, truths, ais, factors=factors)
         self._write_adapter(ais, best, finished=True)
         shutil.rmtree(self.output / CACHE, ignore_errors=True)
         return best

@@ -21,6 +21,7 @@ from itertools import product
 import numpy as np
 
 from samzoo.runtime.automatic.ais import remove_small, segment_from_maps
+from samzoo.runtime.engine.object_scale import enlarged
 from samzoo.runtime.evaluation.metrics import mean_segmentation_accuracy
 from samzoo.runtime.formats.arrays import Array, Float3D, Labels2D, Progress
 from samzoo.runtime.formats.config import AisParameters
@@ -70,6 +71,7 @@ def search_thresholds(
     truths: Sequence[Labels2D],
     start: AisParameters,
     *,
+    factors: Sequence[float] | None = None,
     progress: Progress | None = None,
 ) -> tuple[AisParameters, float]:
     """Try the whole grid and return the best; on ties, the nearest to ``start``.
@@ -79,12 +81,19 @@ def search_thresholds(
         truths: Labels ``(height, width)`` of each image, at least one with an object; -1 is not
             annotated. An image without objects scores 1 if nothing is found there, else 0.
         start: Parameters that are not searched keep these values.
+        factors: How much larger each image's objects are than at the model's scale: thresholds in
+            pixels are enlarged by it. All 1 by default.
         progress: Called with ("thresholds", tried, in all).
 
     Returns:
         The parameters and their mean mSA.
     """
-    smallest = min(int(areas.min()) for t in truths if len(areas := object_areas(t)))
+    factors = [1.0] * len(maps) if factors is None else factors
+    smallest = min(
+        int(areas.min() / factor**2)
+        for t, factor in zip(truths, factors, strict=True)
+        if len(areas := object_areas(t))
+    )
     sizes = sorted({start.min_size, smallest // 2})
     grid = [
         dataclasses.replace(
@@ -101,8 +110,10 @@ def search_thresholds(
     for index, parameters in enumerate(grid):
         score = float(
             np.mean([
-                mean_segmentation_accuracy(segment_from_maps(*m, parameters=parameters), t)["msa"]
-                for m, t in zip(maps, truths, strict=True)
+                mean_segmentation_accuracy(
+                    segment_from_maps(*m, parameters=enlarged(parameters, factor)), t
+                )["msa"]
+                for m, t, factor in zip(maps, truths, factors, strict=True)
             ])
         )  # fmt: skip
         if score > best_score:

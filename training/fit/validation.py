@@ -5,7 +5,7 @@ In: a runtime ``Model`` around the networks in torch, annotated images. Out: mea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -51,12 +51,15 @@ def check_validation_data(val_data: Sequence[Annotated], min_object_size: int) -
 
 
 def validate(
-    model: Model, val_data: Sequence[Annotated], tasks: Sequence[str], config: TrainConfig
+    model_of: Callable[[Annotated], Model],
+    val_data: Sequence[Annotated],
+    tasks: Sequence[str],
+    config: TrainConfig,
 ) -> dict[str, float]:
     """Score a model on validation images.
 
     Args:
-        model: The model.
+        model_of: Gives the model as it sees an image, at its scale.
         val_data: At least one annotated image.
         tasks: From ``possible_tasks``.
         config: The run's settings; the seed and the least object size are used.
@@ -68,7 +71,7 @@ def validate(
     by_task: dict[str, list[float]] = {task: [] for task in tasks}
     for a in val_data:
         scores = evaluate_image(
-            model,
+            model_of(a),
             a.image,
             a.labels,
             tasks=tasks,

@@ -117,6 +117,7 @@ class Learner:
             rng=rng,
             negatives=sam.ais_decoder is not None,
             seed=config.seed,
+            scale_jitter=config.scale_jitter,
         )
         self._steps = sam.encoder_steps()
         self._frozen = frozen_steps(self._steps)

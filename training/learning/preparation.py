@@ -7,13 +7,16 @@ decoders train.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from samzoo.runtime.formats.config import MAX_SCALE, MIN_SCALE, ModelConfig, Preprocessing
+from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX
 from samzoo.training.config import TrainConfig
+from samzoo.training.data.object_size import declared
+from samzoo.training.data.reading import Annotated
 from samzoo.training.methods import Method, mask_decoder_lora
 from samzoo.training.methods.method import S
 from samzoo.training.networks.sam import Sam, load_sam
@@ -26,7 +29,7 @@ def finetunable(
     method: Method[S],
     settings: S,
     config: TrainConfig,
-    diameter: float,
+    annotated: Sequence[Annotated],
     precision: Precision,
 ) -> tuple[ModelConfig, Sam]:
     """Load the base, add an AIS decoder if the config has one, and attach the method.
@@ -38,8 +41,7 @@ def finetunable(
         config: ``ais_decoder``, ``point_output``, ``preprocessing`` and ``ais`` go into the
             model's config. A base that has an AIS decoder keeps its own, unless ``ais_decoder``
             is None.
-        diameter: Median diameter of the training objects, in image pixels; see
-            ``object_diameter``.
+        annotated: The training images; the size of their objects sets the scale.
         precision: The run's precision.
 
     Returns:
@@ -64,7 +66,13 @@ def finetunable(
     model_config = dataclasses.replace(
         base_config,
         architecture=architecture,
-        preprocessing=_preprocessing(base_config, config, diameter),
+        preprocessing=declared(
+            config.preprocessing or base_config.preprocessing,
+            annotated,
+            image_size=base_config.image_size,
+            object_diameter=config.object_diameter,
+            by_image=config.scale_by_image,
+        ),
         ais=config.ais,
     )
     sam = Sam(model_config)
@@ -88,13 +96,3 @@ def finetunable(
         # forward and backward on two cores. In float32 the layout costs time.
         sam.image_encoder.to(memory_format=torch.channels_last)
     return base_config, sam
-
-
-def _preprocessing(base: ModelConfig, config: TrainConfig, diameter: float) -> Preprocessing:
-    preprocessing = config.preprocessing or base.preprocessing
-    if not config.object_diameter:
-        return preprocessing
-    scale = min(max(config.object_diameter / diameter, MIN_SCALE), MAX_SCALE)
-    return dataclasses.replace(
-        preprocessing, scale=round(scale, 2), object_diameter=config.object_diameter
-    )

@@ -22,7 +22,7 @@ def crop(*, colour=False, shape=(64, 56)):
     pixels *= 255 / pixels.max()
     if colour:
         pixels *= np.array([1.0, 0.6, 0.8], np.float32)
-    return Crop(pixels, labels, distance_targets(labels), (0, 0, 0, 0))
+    return Crop(pixels, labels, distance_targets(labels), (0, 0, 0, 0, 1000))
 
 
 def only(name, seed=0, *, colour=False):

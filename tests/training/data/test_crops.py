@@ -10,11 +10,13 @@ from samzoo.runtime.errors import ImageError
 from samzoo.runtime.formats.config import Preprocessing
 from samzoo.training.data.crops import (
     VARIANTS,
+    Crop,
     CropSampler,
     training_objects,
     turn,
 )
-from samzoo.training.data.reading import Annotated, Sample, median_diameter, prepare
+from samzoo.training.data.object_size import median_diameter
+from samzoo.training.data.reading import Annotated, Sample, prepare
 
 
 def annotated(seed=0, shape=(80, 96)):
@@ -63,7 +65,7 @@ def test_image_labels_and_targets_of_a_crop_are_turned_alike(shape, fixed):
     assert {crop.key[3] for crop in crops} == set(range(8))
     height, width = min(shape[0], 64), min(shape[1], 64)
     for crop in crops:
-        _, y, x, variant = crop.key
+        _, y, x, variant, _ = crop.key
         expected = turn(labels[y : y + 64, x : x + 64], variant)
         assert crop.labels.shape == ((width, height) if variant & 4 else (height, width))
         assert crop.image.dtype == np.float32
@@ -93,7 +95,7 @@ def test_windows_lie_anywhere_unless_the_encoder_is_frozen():
     corners = {(0, y, x) for y in (0, 150 - 64) for x in (0, 160 - 64)} | {(1, 0, 0)}
     assert {key[:3] for key in fixed_keys} >= corners
     assert {key[3] for key in fixed_keys if key[0] == 1} == {0, 1, 2, 3}
-    assert max(y for _, y, _, _ in fixed_keys) == 150 - 64
+    assert max(y for _, y, _, _, _ in fixed_keys) == 150 - 64
 
 
 @pytest.mark.parametrize("fixed", [False, True])
@@ -187,3 +189,79 @@ def test_pixels_that_nobody_annotated_stay_so_in_crops_and_are_no_objects():
     assert (crop.labels == -1).any()
     assert min(training_objects(crop.labels)) > 0
     assert median_diameter([Annotated(whole.image, labels, "")]) > 0
+
+
+def zoomed_sampler(samples, **changes):
+    return CropSampler(
+        samples, side=64, augmentation="dihedral", rng=np.random.default_rng(0),
+        scale_jitter=1.6, **changes,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+@pytest.mark.parametrize("shape", [(150, 160), (64, 64), (50, 70)])
+def test_crops_are_enlarged_and_shrunk_alike_within_the_jitter(shape, fixed):
+    """The image holds the labels, so that each crop can be checked against itself."""
+    labels = tiny.make_cells(shape)[1]
+    image = np.repeat((labels > 0)[..., None] * np.float32(200), 3, axis=2)
+    targets = np.stack([labels, labels, labels]).astype(np.float32)
+    made = zoomed_sampler([Sample(image, labels, targets)])
+    if fixed:
+        made.fix(8)
+    crops = [made.draw() for _ in range(60)]
+    zooms = [crop.key[4] / 1000 for crop in crops]
+    assert 0.624 <= min(zooms) < 0.85
+    assert 1.2 < max(zooms) <= 1.6
+    for crop in crops:
+        _, y, x, variant, zoom = crop.key
+        assert max(crop.labels.shape) <= 64
+        assert crop.image.shape == (*crop.labels.shape, 3)
+        assert crop.targets.shape == (3, *crop.labels.shape)
+        np.testing.assert_array_equal(crop.targets[1], crop.labels)
+        side = round(64 * 1000 / zoom)
+        window = turn(labels[y : y + side, x : x + side], variant)
+        expected = np.array(window.shape) * zoom / 1000
+        np.testing.assert_allclose(crop.labels.shape, np.minimum(expected, 64), atol=0.6)
+        # bilinear edges against nearest ones: one pixel along outlines
+        assert ((crop.image[..., 0] > 100) != (crop.labels > 0)).mean() < 0.1
+        assert training_objects(crop.labels)
+        share = (crop.labels > 0).mean() - (window > 0).mean()
+        assert abs(share) < 0.03
+
+
+def test_a_shrunk_crop_still_holds_an_object_or_is_not_shrunk():
+    labels = np.zeros((100, 100), np.int32)
+    labels[50:56, 50:55] = 3  # 30 pixels, at 0.7 fewer than 25
+    rare = Sample(np.zeros((100, 100, 3)), labels, np.zeros((3, 100, 100), np.float32))
+    made = zoomed_sampler([rare])
+    crops = [made.draw() for _ in range(50)]
+    assert all(training_objects(crop.labels) == [3] for crop in crops)
+    assert {crop.key[4] for crop in crops if crop.key[4] > 1000}
+
+
+def test_without_jitter_no_number_is_drawn_for_it():
+    plain, off = sampler([sample()]), sampler([sample()])
+    off._jitter = 1.0
+    assert [plain.draw().key for _ in range(5)] == [off.draw().key for _ in range(5)]
+    assert {plain.draw().key[4] for _ in range(5)} == {1000}
+
+
+def test_an_equal_key_is_an_equal_crop():
+    made = zoomed_sampler([sample((150, 160))])
+    made.fix(3)
+    known: dict[tuple[int, ...], Crop] = {}
+    for _ in range(200):
+        crop = made.draw()
+        first = known.setdefault(crop.key, crop)
+        np.testing.assert_array_equal(first.image, crop.image)
+        np.testing.assert_array_equal(first.labels, crop.labels)
+    assert len(known) == made.n_fixed
+
+
+def test_images_without_objects_are_shrunk_and_enlarged_too():
+    nothing = np.zeros((80, 80), np.int32)
+    empty = Sample(np.zeros((80, 80, 3), np.float32), nothing, np.ones((3, 80, 80), np.float32))
+    made = zoomed_sampler([empty] * 9 + [sample()], negatives=True)
+    zooms = [crop.key[4] for crop in (made.draw() for _ in range(300)) if crop.key[0] < 9]
+    assert min(zooms) < 800
+    assert max(zooms) > 1300

@@ -16,7 +16,6 @@ from samzoo.training.data.reading import (
     Annotated,
     Sample,
     data_digest,
-    median_diameter,
     prepare,
     read_annotated,
     scaled_size,
@@ -103,20 +102,6 @@ def test_one_group_alone_is_divided_like_one_image():
     train, val = split(grouped("a", "a"))
     assert [a.name for a in val] == ["cells 0 (right 1/4)", "cells 1 (right 1/4)"]
     assert {a.group for a in train + val} == {"a"}
-
-
-def test_the_median_diameter_is_that_of_circles_of_the_objects_areas():
-    labels = np.zeros((40, 40), np.int32)
-    labels[:4, :9], labels[10:20, :10], labels[30:, :] = 1, 2, 7  # 36, 100 and 400 pixels
-    empty = Annotated(labels * 0, labels * 0, "empty")
-    other = Annotated(labels, (labels == 1).astype(np.int32), "other")
-    assert median_diameter([Annotated(labels, labels, "a")]) == pytest.approx(
-        2 * (100 / np.pi) ** 0.5
-    )
-    both = median_diameter([Annotated(labels, labels, "a"), other, empty])
-    assert both == pytest.approx(((36 / np.pi) ** 0.5) + (100 / np.pi) ** 0.5)
-    with pytest.raises(ImageError, match="no training image holds an object"):
-        median_diameter([empty])
 
 
 def test_prepare_brings_an_image_to_the_declared_scale():
