@@ -116,6 +116,8 @@ class TrainConfig:
             ``32-true``; a run keeps its first choice when it is resumed.
         seed: Seed of all random numbers.
         preprocessing: Replaces the base's preprocessing if given; it becomes part of the adapter.
+        percentiles: Intensities are stretched between these two percentiles of the whole image; it
+            becomes part of the adapter. None does as the base does.
         object_diameter: Sets the scale so that the median training object, as a circle of its
             area, has this diameter in model pixels, and declares it; 0 keeps the preprocessing's
             scale.
@@ -159,6 +161,7 @@ class TrainConfig:
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     seed: int = 0
     preprocessing: Preprocessing | None = None
+    percentiles: tuple[float, float] | None = None
     object_diameter: float = 0.0
     scale_by_image: bool = False
     scale_jitter: float = 1.0
@@ -194,6 +197,17 @@ class TrainConfig:
             raise FormatError(
                 f"scale_jitter: allowed is 1 (off) to {MOST_JITTER:g}, found {self.scale_jitter}"
             )
+        if self.percentiles is not None:
+            if self.preprocessing is not None:
+                raise FormatError(
+                    "percentiles and preprocessing: give only one of them; preprocessing has "
+                    "percentiles of its own"
+                )
+            if not 0 <= self.percentiles[0] < self.percentiles[1] <= 100:
+                raise FormatError(
+                    "percentiles: expected 0 <= low < high <= 100, found "
+                    f"{self.percentiles[0]}, {self.percentiles[1]}"
+                )
         if self.object_diameter and self.preprocessing and self.preprocessing.scale is not None:
             raise FormatError("object_diameter and preprocessing.scale: give only one of them")
         if not self.validation_tasks:

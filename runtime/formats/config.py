@@ -24,6 +24,10 @@ SAM_PIXEL_MEAN = (123.675, 116.28, 103.53)
 SAM_PIXEL_STD = (58.395, 57.12, 57.375)
 """ImageNet statistics on 0..255. Source: segment-anything, ``build_sam.py``."""
 
+PERCENTILES = (0.1, 99.9)
+"""Percentiles that new bases of LiteMedSAM stretch between (own choice, see decision 26): a bright
+pixel moves no limit, and objects seldom saturate."""
+
 IMAGES = "images"
 """Where the record of the training images stands in ``ModelConfig.source["training"]``."""
 

@@ -8,7 +8,7 @@ import pytest
 
 from samzoo.runtime.errors import FormatError, NotFoundError
 from samzoo.runtime.formats.architecture import LightDecoderConfig, UnetrDecoderConfig
-from samzoo.runtime.formats.config import Preprocessing
+from samzoo.runtime.formats.config import PERCENTILES, Preprocessing
 from samzoo.runtime.formats.fields import from_json, to_json
 from samzoo.training.config import PRESETS, Intensities, TrainConfig
 
@@ -17,7 +17,7 @@ def test_the_paper_preset_is_the_default_with_augmentation():
     paper = TrainConfig.read("paper")
     plain = dataclasses.replace(
         paper, intensity_jitter=0.0, intensities=Intensities(), scale_by_image=False,
-        scale_jitter=1.0,
+        scale_jitter=1.0, percentiles=None,
     )  # fmt: skip
     assert plain == TrainConfig(batch_size=2)
 
@@ -27,6 +27,7 @@ def test_both_presets_augment_alike():
     assert laptop.intensities == paper.intensities
     assert min(vars(laptop.intensities).values()) > 0
     assert laptop.intensity_jitter == paper.intensity_jitter > 0
+    assert laptop.percentiles == paper.percentiles == PERCENTILES
     assert laptop.scale_jitter == paper.scale_jitter > 1
     assert laptop.scale_by_image is paper.scale_by_image is True
 
@@ -101,6 +102,11 @@ def test_a_file_that_is_not_toml_is_an_error(tmp_path, content):
         ({"intensity_jitter": -1.0}, "intensity_jitter"),
         ({"seed": -1}, "seed"),
         ({"object_diameter": -1.0}, "object_diameter"),
+        ({"percentiles": (50.0, 50.0)}, "percentiles: expected 0 <= low < high <= 100, found 50"),
+        (
+            {"percentiles": (1.0, 99.0), "preprocessing": Preprocessing()},
+            "percentiles and preprocessing: give only one of them",
+        ),
         ({"scale_jitter": 0.5}, r"scale_jitter: allowed is 1 \(off\) to 4, found 0.5"),
         ({"scale_jitter": 5.0}, r"scale_jitter: allowed is 1 \(off\) to 4, found 5"),
         (
@@ -147,7 +153,7 @@ def test_without_an_ais_decoder_the_task_leaves_the_validation():
 
 IN_WORDS = {
     "ais_decoder": "light", "preprocessing": "the base's", "ais": "0.5 and so on",
-    "intensities": "all 0",
+    "intensities": "all 0", "percentiles": "the base's",
 }  # fmt: skip
 """Defaults that are no single value."""
 

@@ -66,6 +66,7 @@ CHANGES: dict[str, Any] = {
     "precision": "bf16-mixed",
     "seed": 1,
     "preprocessing": Preprocessing(scale=1.2),
+    "percentiles": (5.0, 95.0),
     "object_diameter": 20.0,
     "scale_by_image": True,
     "scale_jitter": 1.6,
@@ -79,6 +80,7 @@ SAVES_MEMORY = ("recompute_blocks",)
 """Settings whose results are equal by design; ``test_learner.py`` holds them."""
 
 BESIDE: dict[str, dict[str, Any]] = {
+    "percentiles": {"preprocessing": None},
     "object_diameter": {"preprocessing": Preprocessing()},
     "cached_crops": {"freeze_encoder_after": 0.25},
     "early_stopping": {"epochs": 6, "learning_rate": 1e-9},

@@ -54,6 +54,11 @@ def finetunable(
     loaded = load_sam(base)
     base_config = loaded.config
     architecture = base_config.architecture
+    preprocessing = config.preprocessing or base_config.preprocessing
+    if config.percentiles is not None:
+        preprocessing = dataclasses.replace(
+            preprocessing, intensity="percentile", percentiles=config.percentiles
+        )
     fresh = architecture.ais_decoder is None or config.ais_decoder is None
     if fresh:
         architecture = dataclasses.replace(architecture, ais_decoder=config.ais_decoder)
@@ -67,7 +72,7 @@ def finetunable(
         base_config,
         architecture=architecture,
         preprocessing=declared(
-            config.preprocessing or base_config.preprocessing,
+            preprocessing,
             annotated,
             image_size=base_config.image_size,
             object_diameter=config.object_diameter,

@@ -27,7 +27,7 @@ from samzoo.runtime.formats.architecture import (
     MaskDecoderConfig,
     UnetrDecoderConfig,
 )
-from samzoo.runtime.formats.config import Preprocessing
+from samzoo.runtime.formats.config import PERCENTILES, Preprocessing
 from samzoo.runtime.formats.families.encoder import EncoderConfig
 from samzoo.runtime.formats.families.shape_reading import ShapeReader
 from samzoo.runtime.formats.families.table import FAMILIES, family_of
@@ -80,20 +80,25 @@ def preprocessing_of(architecture: Architecture) -> Preprocessing:
 
     Returns:
         SAM's pixel statistics for a ViT and for MobileSAM's stem. For LiteMedSAM's stem (1x1
-        convolutions): from the image's minimum and maximum to [0, 1], which is ``min_max`` to
-        0..255 and then a division by 255, and no statistics. With micro-sam's AIS decoder:
+        convolutions): from ``PERCENTILES`` to [0, 1], which is a stretch to 0..255 and then a
+        division by 255, and no statistics. With micro-sam's AIS decoder:
         ``min_max`` and SAM's statistics (micro-sam stretches each channel of a color image by
         itself and cuts to whole numbers).
 
     Source:
         segment-anything, ``build_sam.py``. LiteMedSAM (Ma et al., 2024),
-        ``CVPR24_LiteMedSAM_infer.py``: longest side to 256, min-max, zero padding. micro-sam
+        ``CVPR24_LiteMedSAM_infer.py``: longest side to 256, min-max, zero padding. Its training
+        images were cut at percentiles 0.5 and 99.5 before (MedSAM, ``pre_CT_MR.py``), so that the
+        network knows both; with min-max alone one bright pixel makes an image black. micro-sam
         1.8.14, ``util.py``, ``_to_image``.
     """
     encoder = architecture.image_encoder
     if family_of(encoder).unit_range(encoder):
         return Preprocessing(
-            intensity="min_max", pixel_mean=(0.0, 0.0, 0.0), pixel_std=(255.0, 255.0, 255.0)
+            intensity="percentile",
+            percentiles=PERCENTILES,
+            pixel_mean=(0.0, 0.0, 0.0),
+            pixel_std=(255.0, 255.0, 255.0),
         )
     if isinstance(architecture.ais_decoder, UnetrDecoderConfig):
         return Preprocessing(intensity="min_max")

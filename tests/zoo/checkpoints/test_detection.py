@@ -20,6 +20,7 @@ from samzoo.runtime.formats.config import (
 )
 from samzoo.runtime.formats.families.tiny_vit import TinyVitConfig
 from samzoo.runtime.formats.families.vit import VitConfig
+from samzoo.runtime.images.intensity import to_0_255
 from samzoo.zoo.checkpoints.detection import architecture_of, preprocessing_of, with_statistics
 
 torch = pytest.importorskip("torch")
@@ -136,10 +137,21 @@ def test_vit_and_mobile_sam_get_sams_pixel_statistics(name):
 
 def test_lite_medsam_is_stretched_to_the_unit_range():
     preprocessing = preprocessing_of(ARCHITECTURES["lite_medsam"])
-    assert preprocessing.intensity == "min_max"
+    assert (preprocessing.intensity, preprocessing.percentiles) == ("percentile", (0.1, 99.9))
     assert preprocessing.scale is None
     assert preprocessing.pixel_mean == (0.0, 0.0, 0.0)
     assert preprocessing.pixel_std == (255.0, 255.0, 255.0)
+
+
+def test_one_pixel_does_not_matter_to_a_base_of_lite_medsam(rng):
+    preprocessing = preprocessing_of(ARCHITECTURES["lite_medsam"])
+    image = rng.integers(100, 900, (256, 256)).astype(np.uint16)
+    expected = to_0_255(image, preprocessing)
+    image[80, 90] = 65535
+    found = to_0_255(image, preprocessing)
+    assert found[80, 90, 0] == 255
+    found[80, 90] = expected[80, 90]
+    np.testing.assert_allclose(found, expected, atol=0.1)
 
 
 def test_micro_sams_models_stretch_their_images():

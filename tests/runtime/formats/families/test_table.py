@@ -192,7 +192,7 @@ def test_new_row_is_found_in_weights(mixer):
     tensors = tensors_of(mixer)
     assert tensors["image_encoder.neck.0.weight"].shape == (256, 6, 1, 1)
     assert architecture_of(tensors) == mixer
-    assert preprocessing_of(mixer).intensity == "min_max"
+    assert preprocessing_of(mixer).intensity == "percentile"
 
 
 def test_new_row_stands_in_the_message_for_other_weights(mixer):
