@@ -74,9 +74,7 @@ def run_samzoo(folder: Path, threads: int | None = None) -> Callable[[], object]
 
     boxes, embedding = _inputs(folder)
     networks = OnnxNetworks(
-        lambda role: (folder / f"{role}.onnx").read_bytes(),
-        mask_side=4 * CONFIG.grid,
-        threads=threads,
+        lambda role: (folder / f"{role}.onnx").read_bytes(), CONFIG, threads=threads
     )
     model = Model(CONFIG, networks)
     size = (SIDE, SIDE)

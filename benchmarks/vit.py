@@ -72,10 +72,11 @@ def contenders(arch: str, work: Path) -> dict[str, Contender]:
     folder = work / arch
     make_graphs(arch, folder)
     image = partial(random_image, ARCHITECTURES[arch].image_size)
+    config = ModelConfig(architecture=Architecture(image_encoder=ARCHITECTURES[arch]))
     found: dict[str, Contender] = {
-        "samzoo": partial(ours, folder / OURS, image),
+        "samzoo": partial(ours, folder / OURS, config, image),
         "segment-anything, eager": partial(torch_encoder, arch, image),
-        "samzoo, int8": partial(ours, folder / INT8, image),
+        "samzoo, int8": partial(ours, folder / INT8, config, image),
         "torch, scaled dot-product attention": partial(torch_encoder, arch, image, fused=True),
         "plain ONNX, onnxruntime": partial(plain, folder / PLAIN, image),
     }
@@ -132,11 +133,11 @@ def make_graphs(arch: str, folder: Path) -> None:
         )  # fmt: skip
 
 
-def ours(path: Path, image: Callable[[], Any]) -> Callable[[], object]:
+def ours(path: Path, config: ModelConfig, image: Callable[[], Any]) -> Callable[[], object]:
     """Return samzoo's graph as the runtime runs it."""
     from samzoo.runtime.engine.sessions import OnnxNetworks
 
-    networks = OnnxNetworks(lambda _: path.read_bytes(), mask_side=256)
+    networks = OnnxNetworks(lambda _: path.read_bytes(), config)
     pixels = image()
     networks.factor_shapes()  # makes the session
     return lambda: networks.encode(pixels)

@@ -76,7 +76,7 @@ is missing)
         roles.append(AIS_DECODER)
     read = reader(folder, manifest, roles)
     networks = OnnxNetworks(
-        read, mask_side=manifest.model.mask_side, threads=threads, provider=provider
+        read, manifest.model, where=read.where, threads=threads, provider=provider
     )
     return Model(manifest.model, networks, spec=spec)
 

@@ -1,7 +1,8 @@
 """The networks of a package, computed with onnxruntime, on the CPU unless asked otherwise.
 
 In: the bytes of the three ONNX files. Out: ``OnnxNetworks``, which a ``Model`` runs. Each session
-is made when it is first needed: prompts need no AIS decoder, and AIS needs no mask decoder.
+is made when it is first needed: prompts need no AIS decoder, and AIS needs no mask decoder. A graph
+is compared with its contract before onnxruntime sees it.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from numpy.typing import NDArray
 from samzoo.runtime.dependencies import import_onnxruntime
 from samzoo.runtime.errors import FormatError, InputError
 from samzoo.runtime.formats.arrays import Array, Float4D
+from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.manifest import AIS_DECODER, ENCODER, MASK_DECODER
 
+from .graph_contract import INPUTS, MULTIMASK_INPUT, OUTPUTS, check_graph
 from .memory_pool import share_memory
 from .networks import MULTIMASK_OUTPUT
 from .providers import (
@@ -29,28 +32,6 @@ from .providers import (
     require_in_use,
     session_providers,
 )
-
-INPUTS = {
-    ENCODER: ("input_image",),
-    MASK_DECODER: (
-        "image_embeddings",
-        "point_coords",
-        "point_labels",
-        "mask_input",
-        "has_mask_input",
-        "orig_im_size",
-    ),
-    AIS_DECODER: ("image_embeddings",),
-}
-OUTPUTS = {
-    ENCODER: ("image_embeddings",),
-    MASK_DECODER: ("masks", "iou_predictions", "low_res_masks"),
-    AIS_DECODER: ("ais_maps",),
-}
-"""Names of the graphs' inputs and outputs, in order; the mask decoder's are segment-anything's."""
-
-MULTIMASK_INPUT = "multimask_output"
-"""An optional input of the mask decoder (an overridable initializer); tools need not know it."""
 
 EXTERNAL_DATA_FOLDER = "session.model_external_initializers_file_folder_path"
 """A setting of onnxruntime, for models that are loaded from bytes."""
@@ -65,8 +46,9 @@ class OnnxNetworks:
     def __init__(
         self,
         read: Callable[[str], bytes],
+        config: ModelConfig,
         *,
-        mask_side: int,
+        where: Callable[[str], str] = "the {} graph".format,
         threads: int | None = None,
         provider: str = CPU,
     ) -> None:
@@ -74,7 +56,8 @@ class OnnxNetworks:
 
         Args:
             read: Returns the bytes of a role's ONNX file.
-            mask_side: Side of ``mask_input``.
+            config: Config of the model that the graphs belong to.
+            where: Names a role's file in messages.
             threads: CPU threads of one operator; None leaves the number to onnxruntime (all
                 cores).
             provider: A name from ``providers.PROVIDERS``.
@@ -86,7 +69,8 @@ class OnnxNetworks:
         if threads is not None and threads < 1:
             raise InputError(f"threads must be at least 1, got {threads}")
         self._read = read
-        self._mask_side = mask_side
+        self._config = config
+        self._where = where
         self._threads = threads
         self._provider = check_provider(provider)
         self._sessions: dict[str, Any] = {}
@@ -113,8 +97,9 @@ class OnnxNetworks:
     ) -> tuple[NDArray[np.float32], Float4D]:
         """See ``Networks``."""
         has_mask_input = np.array([mask_input is not None], np.float32)
+        side = self._config.mask_side
         if mask_input is None:
-            mask_input = np.zeros((1, 1, self._mask_side, self._mask_side), np.float32)
+            mask_input = np.zeros((1, 1, side, side), np.float32)
         feed = {
             "image_embeddings": image_embeddings,
             "point_coords": point_coords,
@@ -123,7 +108,7 @@ class OnnxNetworks:
             "has_mask_input": has_mask_input,
             # The runtime draws masks from low_res_masks, only where they are needed. The graph
             # always draws them too; a size of one row costs next to nothing.
-            "orig_im_size": np.array([1, self._mask_side], np.float32),
+            "orig_im_size": np.array([1, side], np.float32),
         }
         if multimask_output is not None:
             self._require_multimask()
@@ -156,19 +141,23 @@ class OnnxNetworks:
         try:
             result: list[Any] = session.run(list(OUTPUTS[role]), feed)
         except Exception as error:  # onnxruntime's error classes share no public base
-            raise FormatError(f"the {role} graph failed while running ({error})") from error
+            raise FormatError(f"{self._where(role)}: failed while running ({error})") from error
         return result
 
     def _session(self, role: str) -> Any:
         with self._lock:
             if role not in self._sessions:
+                graph, where = self._read(role), self._where(role)
+                check_graph(graph, role, self._config, where=where)
                 self._sessions[role] = _make_session(
-                    role, self._read(role), self._threads, self._provider
+                    role, graph, self._threads, self._provider, where
                 )
             return self._sessions[role]
 
 
-def _make_session(role: str, graph: bytes, threads: int | None, provider: Provider) -> Any:
+def _make_session(
+    role: str, graph: bytes, threads: int | None, provider: Provider, where: str
+) -> Any:
     onnxruntime = import_onnxruntime()
 
     options = onnxruntime.SessionOptions()
@@ -189,10 +178,8 @@ def _make_session(role: str, graph: bytes, threads: int | None, provider: Provid
             enable_fallback=0,  # else it prints a provider's error and starts on the CPU
         )
     except Exception as error:  # onnxruntime's error classes share no public base
-        where = "" if provider == CPU else f" for provider {provider!r}"
-        raise FormatError(
-            f"the {role} graph is not a usable ONNX model{where} ({error})"
-        ) from error
+        on = "" if provider == CPU else f" for provider {provider!r}"
+        raise FormatError(f"{where}: not a usable ONNX model{on} ({error})") from error
     require_in_use(session, provider)
     # onnxruntime keeps the bytes so that it can start again with other providers.
     session._model_bytes = None
@@ -202,7 +189,6 @@ def _make_session(role: str, graph: bytes, threads: int | None, provider: Provid
     )
     if found != (INPUTS[role], OUTPUTS[role]):
         raise FormatError(
-            f"the {role} graph has inputs and outputs {found}, expected "
-            f"{(INPUTS[role], OUTPUTS[role])}"
+            f"{where}: inputs and outputs: found {found}, expected {(INPUTS[role], OUTPUTS[role])}"
         )
     return session

@@ -21,6 +21,7 @@ from samzoo.runtime.formats.manifest import (
     FACTORS,
     MASK_DECODER,
     Manifest,
+    Reader,
     reader,
 )
 
@@ -95,24 +96,18 @@ def open_adapters(
         WrongBaseError: ``base`` has another encoder.
         FormatError: The manifest does not list a file that an adapter needs.
     """
+    read = _encoder_reader(folder, manifest, base)
     encoder = OnnxNetworks(
-        _encoder_reader(folder, manifest, base),
-        mask_side=manifest.model.mask_side,
-        threads=threads,
-        provider=provider,
+        read, manifest.model, where=read.where, threads=threads, provider=provider
     )
     variants = {}
     for entry in manifest.adapters:
         roles = [FACTORS, MASK_DECODER]
         if entry.model.architecture.ais_decoder is not None:
             roles.append(AIS_DECODER)
+        files = reader(folder, manifest, roles, entry.name)
         networks = adapted_networks(
-            encoder,
-            reader(folder, manifest, roles, entry.name),
-            entry.model,
-            f"{folder}: the factors of {entry.name!r}",
-            threads=threads,
-            provider=provider,
+            encoder, files, entry.model, where=files.where, threads=threads, provider=provider
         )
         variants[entry.name] = Variant(entry.model, networks, entry.name)
     return variants
@@ -122,8 +117,8 @@ def adapted_networks(
     encoder: OnnxNetworks,
     read: Callable[[str], bytes],
     config: ModelConfig,
-    where: str,
     *,
+    where: Callable[[str], str],
     threads: int | None = None,
     provider: str = CPU,
 ) -> AdaptedNetworks:
@@ -133,20 +128,20 @@ def adapted_networks(
         encoder: Networks whose encoder takes factors.
         read: Returns the bytes of the adapter's decoders and ``.onnx_adapter`` file, by role.
         config: The config of the adapter's model.
-        where: Begins the messages about the factors.
+        where: Names a role's file in messages.
         threads: As in ``open_adapters``.
         provider: As in ``open_adapters``.
 
     Returns:
         The networks; the factors are checked when the first image is encoded.
     """
-    decoders = OnnxNetworks(read, mask_side=config.mask_side, threads=threads, provider=provider)
+    decoders = OnnxNetworks(read, config, where=where, threads=threads, provider=provider)
     return AdaptedNetworks(
-        encoder, decoders, lambda shapes: read_factors(read(FACTORS), shapes, where=where)
+        encoder, decoders, lambda shapes: read_factors(read(FACTORS), shapes, where=where(FACTORS))
     )
 
 
-def _encoder_reader(folder: Path, manifest: Manifest, base: Path | None) -> Callable[[str], bytes]:
+def _encoder_reader(folder: Path, manifest: Manifest, base: Path | None) -> Reader:
     source = manifest.encoder_from
     if source is None:
         return reader(folder, manifest, [ENCODER])

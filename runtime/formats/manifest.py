@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, get_args
@@ -334,10 +334,29 @@ def read_entry(folder: Path, entry: FileEntry) -> bytes:
     return data
 
 
-def reader(
-    folder: Path, manifest: Manifest, roles: Sequence[str], adapter: str = ""
-) -> Callable[[str], bytes]:
-    """Make a function that reads and checks the file of a role.
+@dataclass(frozen=True)
+class Reader:
+    """Reads and checks the file of a role.
+
+    Attributes:
+        folder: The package.
+        entries: The files by role.
+    """
+
+    folder: Path
+    entries: Mapping[str, FileEntry]
+
+    def __call__(self, role: str) -> bytes:
+        """Return a role's bytes; see ``read_entry``."""
+        return read_entry(self.folder, self.entries[role])
+
+    def where(self, role: str) -> str:
+        """Name a role's file, for messages."""
+        return str(self.folder / self.entries[role].path)
+
+
+def reader(folder: Path, manifest: Manifest, roles: Sequence[str], adapter: str = "") -> Reader:
+    """Make a reader of the files of some roles.
 
     Args:
         folder: The package.
@@ -357,7 +376,7 @@ def reader(
                 f"{folder / MANIFEST_FILE}: files: no file{owner} has the role {role!r}"
             )
         entries[role] = entry
-    return lambda role: read_entry(folder, entries[role])
+    return Reader(folder, entries)
 
 
 def check_relative(path: str, *, where: str) -> PurePosixPath:

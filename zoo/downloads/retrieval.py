@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from samzoo.runtime.engine.graph_contract import check_graphs
 from samzoo.runtime.errors import FormatError, StorageError, shown
 from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.files import MAX_JSON_BYTES
@@ -57,7 +58,8 @@ def pull_package(place: Place, reference: str, *, progress: Progress | None = No
         The package's folder.
 
     Raises:
-        FormatError: The manifest or a file is damaged, or not the expected one.
+        FormatError: The manifest or a file is damaged, or not the expected one, or a graph breaks
+            its contract.
         NotFoundError: A file does not exist.
         StorageError: The connection or the disk failed.
     """
@@ -86,6 +88,7 @@ def _fetched(place: Place, report: Progress) -> Path:
                 f"pull {manifest.name}", before + here, total),
         )  # fmt: skip
         done += entry.size
+    check_graphs(content, manifest)
     write_bytes(content / MANIFEST_FILE, data)  # last: a folder with it is complete
     shutil.rmtree(partial / "new", ignore_errors=True)
     return content

@@ -1,4 +1,4 @@
-"""The contracts of a package's graphs: the section "ONNX graphs" of ``docs/formats.md`` as code.
+"""The contract of a package's graphs as onnxruntime sees them, after ``runtime``'s own check.
 
 In: a graph's bytes and the model's config. Out: the differences from the contract.
 """
@@ -10,50 +10,24 @@ from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.dependencies import import_onnxruntime
-from samzoo.runtime.engine.sessions import EXTERNAL_DATA_FOLDER, INPUTS, MULTIMASK_INPUT, OUTPUTS
-from samzoo.runtime.errors import SamzooError, shown
-from samzoo.runtime.formats.architecture import AIS_CHANNELS, EMBEDDING_CHANNELS
+from samzoo.runtime.engine.graph_contract import (
+    INPUTS,
+    MULTIMASK_INPUT,
+    OUTPUTS,
+    graph_problems,
+    shapes_of,
+)
+from samzoo.runtime.engine.onnx_file import Shape
+from samzoo.runtime.engine.sessions import EXTERNAL_DATA_FOLDER
+from samzoo.runtime.errors import shown
 from samzoo.runtime.formats.config import ModelConfig
-from samzoo.runtime.formats.manifest import ENCODER, MASK_DECODER, FileEntry
-
-from .reader import summarise
-
-MIN_OPSET, MAX_OPSET = 17, 17
-"""Opset 17 is the first with LayerNormalization; Fiji's engines read up to opset 18 and IR 8."""
-
-MAX_IR = 8
-DOMAINS = {"", "ai.onnx"}
-LOOPS = {"Loop", "Scan"}
-"""Operators that can run forever. Our graphs have none of them."""
+from samzoo.runtime.formats.manifest import MASK_DECODER, FileEntry
 
 FLOAT = "tensor(float)"
-Shape = tuple[int | None, ...]
-
-
-def shapes_of(role: str, config: ModelConfig) -> dict[str, Shape]:
-    """Return the shape of each input and output by name; None stands for a free side."""
-    grid = config.grid
-    embeddings: Shape = (1, EMBEDDING_CHANNELS, grid, grid)
-    if role == ENCODER:
-        return {"input_image": (None, None, 3), "image_embeddings": embeddings}
-    if role == MASK_DECODER:
-        side = config.mask_side
-        return {
-            "image_embeddings": embeddings,
-            "point_coords": (None, None, 2),
-            "point_labels": (None, None),
-            "mask_input": (None, 1, side, side),
-            "has_mask_input": (1,),
-            "orig_im_size": (2,),
-            "masks": (None, None, None, None),
-            "iou_predictions": (None, None),
-            "low_res_masks": (None, None, side, side),
-        }
-    return {"image_embeddings": embeddings, "ais_maps": (1, len(AIS_CHANNELS), None, None)}
 
 
 def check_graph(data: bytes, entry: FileEntry, config: ModelConfig, path: Path) -> list[str]:
-    """Check a graph before it is run.
+    """Check a graph before it is run: as it is written, then as onnxruntime loads it.
 
     Args:
         data: The file's bytes, whose sha256 has been checked.
@@ -64,25 +38,7 @@ def check_graph(data: bytes, entry: FileEntry, config: ModelConfig, path: Path) 
     Returns:
         The problems found, in words; empty if there are none.
     """
-    try:
-        summary = summarise(data, where=str(path))
-    except SamzooError as error:
-        return [str(error)]
-    problems = []
-    if summary.has_external_data:
-        problems.append(f"{path}: has weights in other files, allowed are none")
-    if strange := sorted(set(summary.opsets) - DOMAINS):
-        problems.append(f"{path}: domains: found {shown(strange)}, allowed is the default one")
-    if strange := sorted({d for d, _ in summary.operators} - DOMAINS):
-        problems.append(f"{path}: operators of the domains {shown(strange)}, allowed: the default")
-    if loops := sorted({kind for _, kind in summary.operators} & LOOPS):
-        problems.append(f"{path}: operators: found {shown(loops)}, which a model has no use for")
-    opset = summary.opsets.get("", summary.opsets.get("ai.onnx", 0))
-    if not MIN_OPSET <= opset <= MAX_OPSET or summary.ir_version > MAX_IR:
-        problems.append(
-            f"{path}: opset {opset} and IR {summary.ir_version}, allowed: opset {MIN_OPSET}, "
-            f"IR up to {MAX_IR}"
-        )
+    problems = graph_problems(data, entry.role, config, where=str(path))
     return problems or _check_session(data, entry, config, path)
 
 

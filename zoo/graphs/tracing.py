@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from samzoo.runtime.dependencies import require
-from samzoo.runtime.engine.sessions import INPUTS, MULTIMASK_INPUT, OUTPUTS
+from samzoo.runtime.engine.graph_contract import INPUTS, MULTIMASK_INPUT, OUTPUTS
 from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS
 from samzoo.runtime.formats.manifest import AIS_DECODER, ENCODER, MASK_DECODER
 

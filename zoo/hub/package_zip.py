@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from samzoo.runtime.engine.graph_contract import check_graphs
 from samzoo.runtime.errors import FormatError
 from samzoo.runtime.formats.files import MAX_JSON_BYTES
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
@@ -30,8 +31,8 @@ def unpack_package(archive: Path, output: Path, *, where: str) -> Manifest:
         The package's manifest.
 
     Raises:
-        FormatError: The zip is damaged or unsafe, is no package, or a file differs from the
-            manifest.
+        FormatError: The zip is damaged or unsafe, is no package, a file differs from the manifest,
+            or a graph breaks its contract.
         StorageError: A file cannot be read or written.
     """
     with open_package(archive) as package:
@@ -49,5 +50,6 @@ def unpack_package(archive: Path, output: Path, *, where: str) -> Manifest:
         check_downloadable(manifest, where=where)
         for file in manifest.files:
             copy_out(package, output / file.path, file, where=where)
+        check_graphs(output, manifest)
         write_bytes(output / MANIFEST_FILE, data)
     return manifest

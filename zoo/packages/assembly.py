@@ -169,9 +169,7 @@ def export(
             return_freed_memory()
         step("test of its own")
         # The sessions of a ViT-B take gigabytes, so free them before writing the targets.
-        networks = OnnxNetworks(
-            lambda role: (folder / f"onnx/{role}.onnx").read_bytes(), mask_side=config.mask_side
-        )
+        networks = OnnxNetworks(lambda role: (folder / f"onnx/{role}.onnx").read_bytes(), config)
         write_test(folder / TEST_FILE, Model(config, networks))
         del networks
         return_freed_memory()

@@ -260,7 +260,7 @@ def adapter_files(
     content: dict[str, PackageFile] = {}
     entries = []
     layers = manifest.model.architecture.image_encoder
-    shared = OnnxNetworks(lambda _: encoder, mask_side=manifest.model.mask_side)
+    shared = OnnxNetworks(lambda _: encoder, manifest.model)
     for entry in manifest.adapters:
         if entry.name not in adapters:
             continue
@@ -272,7 +272,7 @@ def adapter_files(
         for role, graph in graphs.items():
             content[f"{place}/{role}.onnx"] = PackageFile(graph, role, entry.name)
         read = {**graphs, FACTORS: factors}.__getitem__
-        networks = adapted_networks(shared, read, model, place)
+        networks = adapted_networks(shared, read, model, where=(place + "/{}").format)
         answers = answers_file(Model(model, networks))
         content[adapter_test_file(entry.name)] = PackageFile(answers, TEST_ROLE, entry.name)
     return tuple(entries), content

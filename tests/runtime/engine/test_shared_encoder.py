@@ -58,7 +58,7 @@ def test_an_encoder_without_factors_is_the_bases(package, image, toy_networks):
     from samzoo.runtime.engine.sessions import OnnxNetworks
 
     graph = (package / "onnx" / "encoder.onnx").read_bytes()
-    encoder = OnnxNetworks(lambda role: graph, mask_side=64)
+    encoder = OnnxNetworks(lambda role: graph, load(package).config)
     rgb = np.repeat(image[..., None], 3, axis=2)
     np.testing.assert_array_equal(encoder.encode(rgb), toy_networks.encode(rgb))
     assert encoder.factor_shapes() == {"gain.lora_a": (1, None), "gain.lora_b": (None, 1)}
@@ -228,7 +228,9 @@ def test_factors_of_another_encoder_are_refused(
         {"x.lora_a": np.ones((3, 2), np.float32), "x.lora_b": np.ones((2, 3), np.float32)}
     )
     model = load(make_shared_package(tmp_path / "p", gains=GAINS, factors={"dark": other}))
-    with pytest.raises(FormatError, match=r"the factors of 'dark': 'x.lora_a' is no input of this"):
+    with pytest.raises(
+        FormatError, match=r"dark/lora.onnx_adapter: 'x.lora_a' is no input of this"
+    ):
         model.embed(image)
 
 

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 
-from samzoo.runtime.engine.sessions import INPUTS, MULTIMASK_INPUT, OUTPUTS
+from samzoo.runtime.engine.graph_contract import INPUTS, MULTIMASK_INPUT, OUTPUTS
 from samzoo.runtime.formats.config import Preprocessing
 from samzoo.runtime.formats.manifest import AIS_DECODER, ENCODER, MASK_DECODER
 

@@ -151,7 +151,7 @@ def test_the_encoder_without_factors_is_the_bases(package, base, tmp_path):
     export(base, tmp_path / "base")
     expected = load(tmp_path / "base").networks.encode(IMAGE)
     graph = (package / "onnx" / "encoder.onnx").read_bytes()
-    alone = OnnxNetworks(lambda role: graph, mask_side=1)
+    alone = OnnxNetworks(lambda role: graph, load(package).config)
     assert relative(alone.encode(IMAGE), expected) <= TOLERANCE
 
 
@@ -414,7 +414,7 @@ def test_factors_of_another_size_are_refused(vit, tmp_path):
     dataclasses.replace(manifest, files=files).write(tmp_path / "p")
     with pytest.raises(
         FormatError,
-        match=r"the factors of 'a': blocks\.0\.mlp\.lin1\.lora_b: found the shape \(2, 48\), the "
-        r"encoder takes \(rank, 32\); the adapter belongs to another encoder",
+        match=r"adapters/a/lora\.onnx_adapter: blocks\.0\.mlp\.lin1\.lora_b: found the shape "
+        r"\(2, 48\), the encoder takes \(rank, 32\); the adapter belongs to another encoder",
     ):
         load(tmp_path / "p").embed(IMAGE)
