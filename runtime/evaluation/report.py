@@ -12,10 +12,13 @@ from typing import Any, TypedDict
 import numpy as np
 
 from .comparison import METRICS
-from .matching import Matches, average_precision
+from .matching import SHOWN_PRECISIONS, Matches, average_precision
 
 Scores = dict[str, dict[str, float]]
 """Values by task, then by metric."""
+
+Intervals = dict[str, dict[str, list[float]]]
+"""Both ends of an interval, by task, then by metric."""
 
 
 class ImageScores(TypedDict):
@@ -51,7 +54,11 @@ class Negatives(TypedDict):
 
 
 class Report(TypedDict):
-    """The result of ``evaluate``, ready for JSON."""
+    """The result of ``evaluate``, ready for JSON.
+
+    ``controls`` has sentences on those that win, ``intervals`` both ends of the 95 % interval of
+    each score, from draws of the ``n_groups`` groups.
+    """
 
     settings: dict[str, Any]
     read: dict[str, object]
@@ -59,6 +66,9 @@ class Report(TypedDict):
     n_objects: int
     mean: Scores
     ap: Scores
+    controls: list[str]
+    intervals: Intervals
+    n_groups: int
     negatives: Negatives
     n_left_out: int
     left_out: list[LeftOutPair]
@@ -98,6 +108,14 @@ def precision_scores(rows: Sequence[ImageScores]) -> Scores:
         )
         for task in counted_rows(rows)[0]["scores"]
     }  # fmt: skip
+
+
+def merged_scores(mean: Scores, ap: Scores) -> Scores:
+    """Return means and average precision in one table, as cards hold them."""
+    return {
+        task: {**scores, **{name: ap[task][name] for name in SHOWN_PRECISIONS}}
+        for task, scores in mean.items()
+    }
 
 
 def matches_of(row: ImageScores, task: str) -> Matches:

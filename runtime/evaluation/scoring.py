@@ -6,7 +6,7 @@ values by task.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from samzoo.runtime.labels.survey import Survey
 
 from .annotator import annotate
 from .comparison import Comparison, scores_of
+from .intervals import group_numbers, score_intervals
 from .report import (
     ImageScores,
     LeftOutPair,
@@ -36,14 +37,21 @@ from .report import (
     about_negatives,
     matches_in_json,
     mean_scores,
+    merged_scores,
     negatives,
     precision_scores,
 )
 from .segmenter import Segmenter
 from .tasks import CONTROL_TASK, CORRECTED_TASKS, TASKS
+from .verdict import about_controls
 
 N_CORRECTIONS = 7
 """Rounds after the first prompt. Source: PEFT-SAM's evaluation (8 iterations in all)."""
+
+Control = Callable[[Array], Labels2D]
+"""From an image to labels, as ``Segmenter.segment``."""
+
+NO_CONTROLS: Mapping[str, Control] = {}
 
 MIN_OBJECT_SIZE = 20
 """Least size in pixels; smaller true objects are mostly remains of annotation (own choice)."""
@@ -57,6 +65,7 @@ def evaluate(
     seed: int | None = None,
     min_object_size: int = MIN_OBJECT_SIZE,
     n_corrections: int | None = None,
+    controls: Mapping[str, Control] = NO_CONTROLS,
     meaning: LabelMeaning = AS_NUMBERED,
     read: ReadImage = read_image,
     groups: Sequence[str] = (),
@@ -76,6 +85,7 @@ def evaluate(
         seed: Seed of the correction points in ``ip`` and ``ib``; 0 by default.
         min_object_size: True objects with fewer pixels are left out.
         n_corrections: Rounds of corrections in ``ip`` and ``ib``; ``N_CORRECTIONS`` by default.
+        controls: Other methods of automatic segmentation by name, scored beside the task ``ais``.
         meaning: What the numbers in the label files mean.
         read: Reads an image file.
         groups: The group (field, scene, patient) of each pair, for the rows of the report; empty if
@@ -136,7 +146,7 @@ def evaluate(
         truth = _large_objects(labels, min_object_size, where=str(label_path))
         compared = compare_image(
             model, image, truth, tasks=tasks, seed=seed, image_index=index,
-            min_object_size=min_object_size, n_corrections=n_corrections,
+            min_object_size=min_object_size, n_corrections=n_corrections, controls=controls,
             progress=_named(progress, image_path.name),
         )  # fmt: skip
         n_objects = max(int(truth.max()), 0)
@@ -153,6 +163,8 @@ def evaluate(
     empty = negatives(rows)
     if empty["images"] and say is not None:
         say(about_negatives(empty, len(rows)))
+    mean, ap = mean_scores(rows), precision_scores(rows)
+    lost = about_controls(merged_scores(mean, ap))
     return Report(
         settings={
             "tasks": list(tasks), "seed": seed, "min_object_size": min_object_size,
@@ -162,8 +174,11 @@ def evaluate(
         read=survey.facts(),
         n_images=len(rows),
         n_objects=sum(row["n_objects"] for row in rows),
-        mean=mean_scores(rows),
-        ap=precision_scores(rows),
+        mean=mean,
+        ap=ap,
+        controls=lost,
+        intervals=score_intervals(rows),
+        n_groups=group_numbers(rows)[1],
         negatives=empty,
         n_left_out=len(left_out),
         left_out=left_out,
@@ -243,6 +258,7 @@ def compare_image(
     image_index: int = 0,
     min_object_size: int = MIN_OBJECT_SIZE,
     n_corrections: int = N_CORRECTIONS,
+    controls: Mapping[str, Control] = NO_CONTROLS,
     progress: Progress | None = None,
 ) -> dict[str, Comparison]:
     """Compare what a model finds in one image with the truth.
@@ -263,10 +279,12 @@ def compare_image(
         image_index: Position of the image in its data set.
         min_object_size: True objects with fewer pixels are left out before anything else.
         n_corrections: Rounds of corrections in ``ip`` and ``ib``.
+        controls: Other methods of automatic segmentation by name, compared beside the task ``ais``.
         progress: Called with ("task: objects", objects done, objects in all).
 
     Returns:
-        By task, what was found beside the truth. Labels without an object have no prompted task.
+        By task and control, what was found beside the truth. Labels without an object have no
+        prompted task.
 
     Raises:
         InputError: A task is unknown.
@@ -282,6 +300,7 @@ def compare_image(
     compared: dict[str, Comparison] = {}
     if "ais" in tasks:
         compared["ais"] = Comparison(model.segment(image), truth)
+        compared |= {name: Comparison(each(image), truth) for name, each in controls.items()}
     if set(tasks) == {"ais"} or truth.max() <= 0:
         return compared
     embedding = model.embed(image)

@@ -10,3 +10,12 @@ CORRECTED_TASKS = ("ip", "ib")
 
 CONTROL_TASK = "box_fill"
 """The box itself taken as the mask: what a model must beat to have understood anything."""
+
+CONTROLS = {
+    "otsu": "ais",
+    "otsu_watershed": "ais",
+    "li_watershed": "ais",
+    "local_watershed": "ais",
+    CONTROL_TASK: "box",
+}
+"""The controls, which stand beside tasks in reports and tables, and the task that each is for."""

@@ -1,7 +1,7 @@
 """The ways through the verbs that make models, and read and write other tools' files."""
 
 from .folder import EXPORTING
-from .shared import THRESHOLDS, model, reading, refused
+from .shared import CONTROLS, THRESHOLDS, model, reading, refused
 from .ways import Changes, Enables, Refused, Way
 
 NOISY = "--images noisy.tif --labels noisy_truth.tif"
@@ -148,5 +148,6 @@ MAKING_WAYS = [
                            "-o r.json --model package", other="--tasks ais"),
         "--seed": Refused("--seed 1", "seed: is for the tasks ip and ib"),
         "--min-object-size": Refused("--min-object-size 5000", "5000"),
+        "--controls": CONTROLS,
     }, echoes=("command", "settings")),
 ]  # fmt: skip

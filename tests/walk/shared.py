@@ -11,6 +11,12 @@ LOOK: dict[str, Does] = {
 SCHEDULER = "--scheduler" if importlib.util.find_spec("distributed") else "'distributed'"
 """What a wrong address is told with: by Dask, or as the package that is missing."""
 
+CONTROLS: Does = (
+    Changes("--controls")
+    if importlib.util.find_spec("skimage")
+    else Refused("--controls", "'skimage'")
+)
+
 CHOICES = {
     "--level": ("levels", "--level 1", "--level 0"),
     "--series": ("series", "--series 1", "--series 0"),

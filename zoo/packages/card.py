@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from samzoo.runtime.evaluation.comparison import METRICS
+from samzoo.runtime.evaluation.matching import SHOWN_PRECISIONS
+from samzoo.runtime.evaluation.verdict import about_controls
 from samzoo.runtime.formats.manifest import Manifest
 
 from .card_header import evaluations, header_of, yaml_lines
@@ -150,8 +152,10 @@ def _training(manifest: Manifest) -> list[str]:
 def _scores(manifest: Manifest) -> list[str]:
     lines: list[str] = []
     for entry in evaluations(manifest):
+        measured = {name for scores in entry["scores"].values() for name in scores}
+        columns = [*METRICS, *(name for name in SHOWN_PRECISIONS if name in measured)]
         rows = [
-            (task, *(f"{float(scores[m]):.3f}" if m in scores else "-" for m in METRICS))
+            (task, *(f"{float(scores[m]):.3f}" if m in scores else "-" for m in columns))
             for task, scores in entry["scores"].items()
         ]
         lines += [
@@ -160,7 +164,8 @@ def _scores(manifest: Manifest) -> list[str]:
             f"{entry.get('split', '')} ({entry.get('n_objects', '?')} objects{_left_out(entry)}). "
             f"{entry.get('note', '')}".rstrip(),
             "",
-            *_table(("task", *METRICS), rows),
+            *_table(("task", *columns), rows),
+            *(line for note in about_controls(entry["scores"]) for line in ("", note)),
         ]
         if entry.get("command"):
             lines += ["", f"Command: `{entry['command']}`"]

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from samzoo.runtime.evaluation.comparison import METRICS
-from samzoo.runtime.evaluation.tasks import CONTROL_TASK
+from samzoo.runtime.evaluation.matching import SHOWN_PRECISIONS
+from samzoo.runtime.evaluation.tasks import CONTROLS
 from samzoo.runtime.formats.manifest import Manifest
 
 KNOWN_LICENSES = {
@@ -45,14 +46,14 @@ def header_of(manifest: Manifest) -> dict[str, Any]:
             "dataset": _dataset(entry),
             "metrics": [
                 {"type": name, "value": round(float(scores[name]), 4)}
-                for name in METRICS
+                for name in (*METRICS, *SHOWN_PRECISIONS)
                 if name in scores  # a package may be older than a metric
             ],
         }
         for entry in evaluations(manifest)
         if entry.get("subject") == "this model"
         for task, scores in entry["scores"].items()
-        if task != CONTROL_TASK
+        if task not in CONTROLS
     ]
     if results:
         header["model-index"] = [{"name": manifest.name, "results": results}]

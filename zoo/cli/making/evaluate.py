@@ -31,6 +31,13 @@ if TYPE_CHECKING:
     from samzoo.runtime.labels.lists import Entry
 
 
+TOLD = (
+    "read", "mean", "ap", "intervals", "n_groups", "controls", "negatives", "n_images",
+    "n_left_out", "left_out",
+)  # fmt: skip
+"""What ``--json`` tells of a report; the rest is in the file."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EvaluateOptions:
     """Images, model, what is scored, and the command line for the report."""
@@ -44,6 +51,7 @@ class EvaluateOptions:
     tasks: str
     seed: int | None
     min_object_size: int
+    controls: bool
     level: int | None
     series: int | None
     channel: str | None
@@ -82,6 +90,11 @@ def add_options(parser: ArgumentParser) -> None:
         "--min-object-size", type=int, default=20, metavar="PIXELS",
         help="ignore annotated objects smaller than this (default: 20)",
     )  # fmt: skip
+    parser.add_argument(
+        "--controls", action="store_true",
+        help="score classical methods beside the model: the thresholds of Otsu and Li and a local "
+        "one, with a watershed (extra: evaluate)",
+    )  # fmt: skip
     add_model(parser)
     add_diameter(parser)
     add_thresholds(parser)
@@ -101,7 +114,8 @@ def run(options: EvaluateOptions) -> Result:
     from samzoo.zoo.cli.model_loading import load_model
     from samzoo.zoo.cli.thresholds import given_thresholds
     from samzoo.zoo.hub.names import DEFAULT_MODEL
-    from samzoo.zoo.review.score_table import table_lines
+    from samzoo.zoo.review.controls import classical_controls
+    from samzoo.zoo.review.score_table import about_intervals, table_lines
 
     output = options.output
     if output.suffix != ".json":
@@ -110,7 +124,9 @@ def run(options: EvaluateOptions) -> Result:
     tasks = [task.strip() for task in options.tasks.split(",")]
     if "ais" not in tasks:
         given = {name: getattr(options, name) for name in FIELDS}
+        given["controls"] = options.controls or None
         refuse_given(given, "is for the task ais, which --tasks leaves out; omit it")
+    controls = classical_controls(min_size=options.min_object_size) if options.controls else {}
     lonely: list[str] = []
     listed, table = _listed(options, lonely)
     model = load_model(options)
@@ -124,6 +140,7 @@ def run(options: EvaluateOptions) -> Result:
             tasks=tasks,
             seed=options.seed,
             min_object_size=options.min_object_size,
+            controls=controls,
             meaning=LabelMeaning(split_components=options.split_components, ignore=options.ignore),
             read=partial(read_image, **chosen_plane(options)),
             groups=[entry.group for entry in listed],
@@ -143,16 +160,19 @@ def run(options: EvaluateOptions) -> Result:
         **report,
     }
     write_json(output, content)
+    if report["intervals"]:
+        say(about_intervals(report["n_groups"], report["n_images"]))
+    for sentence in report["controls"]:
+        say(sentence)
     for pair in report["left_out"]:
         say(f"left out: {pair['message']}")
     if report["n_left_out"]:
         say(f"{report['n_images']} scored, {report['n_left_out']} left out")
+    lines = table_lines(report["mean"], report["ap"], report["intervals"])
+    facts: Result = {**report}
     return {
-        "text": "\n".join(table_lines(report["mean"], report["ap"])), "report": str(output),
-        "read": report["read"], "mean": report["mean"], "ap": report["ap"],
-        "negatives": report["negatives"], "notes": notes,
-        "n_images": report["n_images"], "n_left_out": report["n_left_out"],
-        "left_out": report["left_out"], "exit": 4 if report["n_left_out"] else 0,
+        "text": "\n".join(lines), "report": str(output), "notes": notes,
+        **{name: facts[name] for name in TOLD}, "exit": 4 if report["n_left_out"] else 0,
     }  # fmt: skip
 
 

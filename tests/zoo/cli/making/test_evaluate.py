@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tifffile
 
 
@@ -186,3 +187,31 @@ def test_evaluate_scores_a_part_and_names_groups(run, image, tmp_path):
     ):
         status, _, err = run(*words, *more)
         assert (status, message in err) == (2, True), err
+
+
+def test_controls_stand_beside_the_model_and_a_lost_comparison_is_told(run, image, tmp_path):
+    pytest.importorskip("skimage")
+    labels = tmp_path / "truth.tif"
+    tifffile.imwrite(labels, (tifffile.imread(image) > 0).astype(np.uint8) * 255)
+    report = tmp_path / "report.json"
+    command = ("evaluate", "--images", image, "--labels", labels, "--split-components",
+               "--tasks", "ais,box", "--controls", "-o", report)  # fmt: skip
+    status, out, errors = run(*command)
+    assert status == 0, errors
+    rows = [line.split()[0] for line in out.splitlines()]
+    assert rows == ["task", "ais", "otsu", "otsu_watershed", "li_watershed", "local_watershed",
+                    "box", "box_fill"]  # fmt: skip
+    found = json.loads(report.read_text())
+    lost = "The model does not beat the control otsu in the task ais: msa 1.000 against 1.000"
+    assert lost in errors
+    assert found["controls"][0].startswith(lost)
+    assert found["ap"]["otsu_watershed"]["ap50"] == 1.0
+
+
+def test_controls_are_refused_where_nothing_is_segmented_automatically(run, image, tmp_path):
+    status, _, errors = run(
+        "evaluate", "--images", image, "--labels", image, "--tasks", "box", "--controls",
+        "-o", tmp_path / "report.json",
+    )  # fmt: skip
+    assert status == 2
+    assert "--controls: is for the task ais" in errors
