@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         SamzooError,
         StorageError,
     )
-    from .evaluation.scoring import evaluate
+    from .evaluation.set_scoring import evaluate
     from .formats.config import AisParameters, ModelConfig, Preprocessing
     from .formats.manifest import Manifest
     from .images.overlay import draw_overlay, write_overlay
@@ -86,7 +86,7 @@ _MODULES = {
     "StorageError": "errors",
     "available_providers": "engine.providers",
     "draw_overlay": "images.overlay",
-    "evaluate": "evaluation.scoring",
+    "evaluate": "evaluation.set_scoring",
     "follow_object": "volumes.following",
     "load": "loading",
     "merge_slices": "volumes.slices",

@@ -5,7 +5,7 @@ In: rows. Out: means, average precision, and what was found where there is nothi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypedDict
 
@@ -21,21 +21,32 @@ Intervals = dict[str, dict[str, list[float]]]
 """Both ends of an interval, by task, then by metric."""
 
 
+class ViewScores(TypedDict):
+    """The scores of an image in one of eight orientations."""
+
+    scores: dict[str, float]
+    matches: dict[str, Sequence[float]]
+
+
 class ImageScores(TypedDict):
     """One row of a report.
 
-    ``content`` is from ``content_identity``; ``group`` is empty if unknown; ``matches`` has the
-    counts of ``Matches`` for each task.
+    ``content`` is from ``content_identity``. ``group`` and ``stratum`` are empty if unknown, and
+    ``classes``, in the order of the objects, too. ``matches`` has the counts of ``Matches`` for
+    each task, ``orientations`` eight scores of the task ``ais`` if they were asked for.
     """
 
     image: str
     labels: str
     content: str
     group: str
+    stratum: str
+    classes: list[str]
     n_objects: int
     n_removed: int
     scores: Scores
     matches: dict[str, dict[str, Sequence[float]]]
+    orientations: list[ViewScores]
 
 
 class LeftOutPair(TypedDict):
@@ -51,28 +62,6 @@ class Negatives(TypedDict):
 
     images: int
     with_false_objects: int
-
-
-class Report(TypedDict):
-    """The result of ``evaluate``, ready for JSON.
-
-    ``controls`` has sentences on those that win, ``intervals`` both ends of the 95 % interval of
-    each score, from draws of the ``n_groups`` groups.
-    """
-
-    settings: dict[str, Any]
-    read: dict[str, object]
-    n_images: int
-    n_objects: int
-    mean: Scores
-    ap: Scores
-    controls: list[str]
-    intervals: Intervals
-    n_groups: int
-    negatives: Negatives
-    n_left_out: int
-    left_out: list[LeftOutPair]
-    images: list[ImageScores]
 
 
 def matches_in_json(matches: Matches) -> dict[str, Sequence[float]]:
@@ -104,7 +93,7 @@ def precision_scores(rows: Sequence[ImageScores]) -> Scores:
     """
     return {
         task: average_precision(
-            [matches_of(row, task) for row in rows if task in row["matches"]]
+            [matches_of(row["matches"][task]) for row in rows if task in row["matches"]]
         )
         for task in counted_rows(rows)[0]["scores"]
     }  # fmt: skip
@@ -118,10 +107,10 @@ def merged_scores(mean: Scores, ap: Scores) -> Scores:
     }
 
 
-def matches_of(row: ImageScores, task: str) -> Matches:
-    """Return the counts of a row again."""
-    found: Any = {name: tuple(values) for name, values in row["matches"][task].items()}
-    return Matches(**found)
+def matches_of(found: Mapping[str, Sequence[float]]) -> Matches:
+    """Return counts and IoUs from JSON again."""
+    plain: Any = {name: tuple(values) for name, values in found.items()}
+    return Matches(**plain)
 
 
 def negatives(rows: Sequence[ImageScores]) -> Negatives:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from .tasks import CONTROLS
 
 DECISIVE = ("msa", "ap")
-"""Of these, none may be lower for the model than for a control."""
+"""The scores that a model must have higher than a control."""
 
 
 def about_controls(scores: Mapping[str, Mapping[str, float]]) -> list[str]:

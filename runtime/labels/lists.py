@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from samzoo.runtime.errors import ImageError, InputError, NotFoundError
 
@@ -31,6 +31,8 @@ class Entry:
         name: Names it in messages: the file's name, or its path in a list.
         part: One of ``PARTS``; empty if nobody says.
         group: What it is a piece of; empty if nobody says, and then it is a group of its own.
+        stratum: What kind of image it is; empty if nobody says.
+        classes: The class of each object, in the order of the labels; empty if nobody says.
     """
 
     image: Path
@@ -38,6 +40,8 @@ class Entry:
     name: str
     part: str = ""
     group: str = ""
+    stratum: str = ""
+    classes: tuple[str, ...] = ()
 
 
 def entries(
@@ -174,12 +178,9 @@ def _parts(listed: Sequence[Entry]) -> list[str]:
 def _of_list(table: Table) -> list[Entry]:
     folder = table.path.parent
     listed = [
-        Entry(
-            image=folder / row.image, labels=folder / row.label, name=row.image, part=row.split,
-            group=row.group,
-        )
+        Entry(image=folder / row.image, labels=folder / row.label, name=row.image, **_facts(row))
         for row in table.rows
-    ]  # fmt: skip
+    ]
     missing = [path for e in listed for path in (e.image, e.labels) if not path.exists()]
     if missing:
         raise NotFoundError(
@@ -220,7 +221,7 @@ def _with_table(
         if known is None:
             missing.append(entry.image)
         else:
-            found.append(replace(entry, part=known.split, group=known.group))
+            found.append(replace(entry, **_facts(known)))
     if missing:
         raise ImageError(
             f"{table.path}: has no row for {len(missing)} of {len(listed)} images in {images}: "
@@ -230,6 +231,12 @@ def _with_table(
     if more > 0 and say is not None:
         say(f"{table.path}: {more} of its {len(table.rows)} images are not in {images}")
     return found
+
+
+def _facts(row: Row) -> dict[str, Any]:
+    """Return what a row says of its image, as fields of ``Entry``."""
+    classes = tuple(each.strip() for each in row.classes.split("|")) if row.classes else ()
+    return {"part": row.split, "group": row.group, "stratum": row.stratum, "classes": classes}
 
 
 def _named(paths: Sequence[Path]) -> str:

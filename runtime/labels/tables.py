@@ -20,6 +20,8 @@ COLUMNS = {
     "label": ("label", "labels"),
     "split": ("split",),
     "group": ("group",),
+    "stratum": ("stratum",),
+    "classes": ("classes",),
 }
 """The names that each column may have, in upper or lower case. Other columns are not read."""
 
@@ -45,6 +47,8 @@ class Row:
         label: Name or path of its label image.
         split: One of ``PARTS``.
         group: What the image is a piece of: field, scene, patient.
+        stratum: What kind of image it is.
+        classes: The classes of its objects in the order of their labels, between ``|``.
     """
 
     line: int
@@ -52,6 +56,8 @@ class Row:
     label: str = ""
     split: str = ""
     group: str = ""
+    stratum: str = ""
+    classes: str = ""
 
 
 @dataclass(frozen=True)

@@ -149,5 +149,6 @@ MAKING_WAYS = [
         "--seed": Refused("--seed 1", "seed: is for the tasks ip and ib"),
         "--min-object-size": Refused("--min-object-size 5000", "5000"),
         "--controls": CONTROLS,
+        "--orientations": Changes("--orientations"),
     }, echoes=("command", "settings")),
 ]  # fmt: skip

@@ -5,11 +5,13 @@ In: a report of ``samzoo.runtime.evaluate``. Out: lines of text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from samzoo.runtime.evaluation.comparison import METRICS
 from samzoo.runtime.evaluation.matching import SHOWN_PRECISIONS
 from samzoo.runtime.evaluation.report import Intervals, Scores
+from samzoo.runtime.evaluation.subsets import ClassScores, StratumScores
+from samzoo.runtime.evaluation.tasks import CONTROLS
 
 WITH_INTERVAL = ("msa", "ap")
 """The scores whose intervals the table shows; reports have all."""
@@ -37,6 +39,89 @@ def table_lines(mean: Scores, ap: Scores, intervals: Intervals) -> list[str]:
         cells += [f"{low:.3f}-{high:.3f}" for low, high in ends]
         lines.append(_line(f"{task:{width}}", cells))
     return lines
+
+
+def stratum_lines(strata: Mapping[str, StratumScores]) -> list[str]:
+    """Write a row for each kind of image: how many, and scores of each task.
+
+    Args:
+        strata: ``Report["strata"]``.
+
+    Returns:
+        An empty line, the header and the rows; nothing without strata.
+    """
+    if not strata:
+        return []
+    tasks = [task for task in next(iter(strata.values()))["mean"] if task not in CONTROLS]
+    header = [*(f"{task} {name}" for task in tasks for name in ("msa", "ap50"))]
+    rows = {
+        name or "-": [
+            *(str(scores[count]) for count in ("n_images", "n_groups", "n_objects")),
+            *(
+                f"{value:.3f}"
+                for task in tasks
+                for value in (scores["mean"][task]["msa"], scores["ap"][task]["ap50"])
+            ),
+        ]
+        for name, scores in strata.items()
+    }
+    return _titled("stratum", ["images", "groups", "objects", *header], rows)
+
+
+def class_lines(classes: Mapping[str, ClassScores]) -> list[str]:
+    """Write a row for each class of objects: how many, and which share each task finds.
+
+    Args:
+        classes: ``Report["classes"]``.
+
+    Returns:
+        As ``stratum_lines``.
+    """
+    if not classes:
+        return []
+    tasks = [task for task in next(iter(classes.values()))["found"] if task not in CONTROLS]
+    header = [f"{task} {name}" for task in tasks for name in ("found50", "iou")]
+    rows = {
+        name or "-": [
+            str(scores["n_objects"]),
+            *(f"{scores['found'][task][key]:.3f}" for task in tasks for key in ("found50", "iou")),
+        ]
+        for name, scores in classes.items()
+    }
+    return _titled("class", ["objects", *header], rows)
+
+
+def orientation_lines(orientations: Scores) -> list[str]:
+    """Write a row for each score of ``ais``: its mean and range over eight orientations.
+
+    Args:
+        orientations: ``Report["orientations"]``.
+
+    Returns:
+        As ``stratum_lines``.
+    """
+    if not orientations:
+        return []
+    rows = {
+        name: [
+            *(f"{values[key]:.3f}" for key in ("mean", "low", "high")),
+            f"{values['spread']:.3f}" if "spread" in values else "-",
+        ]
+        for name, values in orientations.items()
+    }
+    return _titled("ais, turned", ["mean", "low", "high", "in an image"], rows)
+
+
+def _titled(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[str]]) -> list[str]:
+    first = max(10, len(title), *map(len, rows))
+    widths = [max(6, len(name)) for name in columns]
+    return ["", _line(f"{title:{first}}", _aligned(columns, widths))] + [
+        _line(f"{name:{first}}", _aligned(cells, widths)) for name, cells in rows.items()
+    ]
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
+    return [f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)]
 
 
 def about_intervals(n_groups: int, n_images: int) -> str:

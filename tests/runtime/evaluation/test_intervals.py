@@ -18,8 +18,9 @@ from samzoo.runtime.evaluation.report import ImageScores, matches_in_json
 def row(found, missed, *, group="", score=0.5, false=0):
     matches = Matches((found,) * 10, (false,) * 10, (missed,) * 10, (1.0,) * (found + missed))
     return ImageScores(
-        image="a", labels="b", content="", group=group, n_objects=found + missed, n_removed=0,
-        scores={"ais": dict.fromkeys(METRICS, score)}, matches={"ais": matches_in_json(matches)},
+        image="a", labels="b", content="", group=group, stratum="", classes=[],
+        n_objects=found + missed, n_removed=0, scores={"ais": dict.fromkeys(METRICS, score)},
+        matches={"ais": matches_in_json(matches)}, orientations=[],
     )  # fmt: skip
 
 

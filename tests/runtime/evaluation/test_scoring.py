@@ -1,9 +1,5 @@
 """Evaluation with models that know the truth, know nothing, or need corrections."""
 
-import json
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 from skimage.draw import disk
@@ -11,9 +7,8 @@ from skimage.draw import disk
 from samzoo.runtime.errors import ImageError, InputError
 from samzoo.runtime.evaluation import annotator
 from samzoo.runtime.evaluation.comparison import METRICS
-from samzoo.runtime.evaluation.scoring import evaluate, evaluate_image
+from samzoo.runtime.evaluation.scoring import evaluate_image
 from samzoo.runtime.evaluation.tasks import CONTROL_TASK, TASKS
-from samzoo.runtime.images.reading import write_labels
 
 
 def make_labels(n_objects=6, shape=(60, 90)):
@@ -189,42 +184,6 @@ def test_unknown_tasks_missing_objects_and_other_sizes_are_refused():
         evaluate_image(model, image, labels, min_object_size=5000)
     with pytest.raises(ImageError, match=r"the labels are 60 x 90 pixels .* transposed"):
         evaluate_image(model, image.T, labels)
-    with pytest.raises(InputError, match="at least one image"):
-        evaluate(model, [])
-
-
-@pytest.mark.parametrize("option", ["seed", "n_corrections"])
-def test_an_option_of_corrections_is_refused_for_tasks_without_them(option):
-    labels = make_labels()
-    given: dict[str, Any] = {option: 3}
-    with pytest.raises(
-        InputError, match=f"{option}: is for the tasks ip and ib, .* found ais, box"
-    ):
-        evaluate(Recorder(labels, perfect), [], tasks=["ais", "box"], **given)
-
-
-def test_a_report_holds_means_rows_counts_and_settings(tmp_path):
-    labels = make_labels()
-    pairs = []
-    for name, shown in (("one", labels), ("two", np.where(labels < 40, labels, 0))):
-        pairs.append((tmp_path / f"{name}.png", tmp_path / f"{name}.tif"))
-        write_labels(pairs[-1][0], image_of(labels).astype(np.int32))
-        write_labels(pairs[-1][1], shown)
-    told = []
-    report = evaluate(
-        Recorder(labels, perfect), pairs, tasks=["ais", "box"], min_object_size=120,
-        progress=lambda *arguments: told.append(arguments),
-    )  # fmt: skip
-    rows = report["images"]
-    assert [(row["n_objects"], row["n_removed"]) for row in rows] == [(4, 2), (2, 1)]
-    assert (report["n_images"], report["n_objects"]) == (2, 6)
-    assert rows[0]["labels"] == str(pairs[0][1])
-    ais = [row["scores"]["ais"]["msa"] for row in rows]
-    assert report["mean"]["ais"]["msa"] == pytest.approx(np.mean(ais))
-    assert set(report["mean"]) == {"ais", "box", CONTROL_TASK}
-    assert told == [("one.png: box: objects", 4, 4), ("two.png: box: objects", 2, 2)]
-    assert json.loads(json.dumps(report, allow_nan=False)) == report
-    assert report["settings"]["min_object_size"] == 120
 
 
 def test_what_nobody_annotated_costs_nothing_in_any_task():
@@ -270,50 +229,8 @@ def test_an_image_without_objects_has_no_prompted_task_and_one_or_zero(found, sc
     assert scores == {"ais": dict.fromkeys(METRICS, score)}
 
 
-def test_images_without_objects_stay_out_of_the_means_and_are_counted(tmp_path):
-    labels = make_labels()
-    pairs: list[tuple[Path, Path]] = []
-    for name, truth in (("full", labels), ("empty", np.zeros_like(labels))):
-        pair = tmp_path / f"{name}.tif", tmp_path / f"{name}_labels.tif"
-        write_labels(pair[0], np.where(labels > 0, 200 + len(pairs), 0))
-        write_labels(pair[1], truth)
-        pairs.append(pair)
-    said: list[str] = []
-    report = evaluate(Recorder(labels, perfect), pairs, tasks=["ais", "box"], say=said.append)
-    assert report["mean"]["ais"]["msa"] == report["mean"]["box"]["msa"] == 1.0
-    assert report["negatives"] == {"images": 1, "with_false_objects": 1}
-    assert report["images"][1]["scores"]["ais"]["msa"] == 0.0
-    assert said[0].startswith("2 images, 6 objects, median diameter 14 px")
-    assert "1 of 2 images hold no object; these stay out of the means" in said[-1]
-    only = evaluate(Recorder(labels, perfect), pairs[1:], tasks=["ais", "box"], say=said.append)
-    assert only["mean"] == {"ais": dict.fromkeys(METRICS, 0.0)}
-    assert "so the scores are those of empty images" in said[-1]
-
-
 def test_very_large_ids_score_as_small_ones():
     labels = make_labels()
     large = np.where(labels > 0, labels.astype(np.uint64) + 2**62, 0)
     scores = evaluate_image(Recorder(labels, perfect), image_of(labels), large, tasks=["ais", "ip"])
     assert scores["ais"]["msa"] == scores["ip"]["msa"] == 1.0
-
-
-def test_a_bad_pair_does_not_stop_the_others_and_is_named_in_the_report(tmp_path):
-    labels = make_labels()
-    model = Recorder(labels, perfect)
-    for name in "abc":
-        write_labels(tmp_path / f"{name}.tif", labels + 7)
-        write_labels(tmp_path / f"{name}_truth.tif", labels if name != "b" else labels[:-1])
-    pairs = [(tmp_path / f"{name}.tif", tmp_path / f"{name}_truth.tif") for name in "abc"]
-    report = evaluate(model, pairs, tasks=["ais"])
-    assert (report["n_images"], report["n_left_out"]) == (2, 1)
-    assert [Path(row["image"]).name for row in report["images"]] == ["a.tif", "c.tif"]
-    assert Path(report["left_out"][0]["image"]).name == "b.tif"
-    assert "59 x 90" in report["left_out"][0]["message"]
-    assert report["read"]["images"] == 2
-    json.dumps(report)
-
-
-def test_bad_pairs_alone_are_an_error_that_names_all(tmp_path):
-    pairs = [(tmp_path / f"{name}.tif", tmp_path / f"{name}_truth.tif") for name in "ab"]
-    with pytest.raises(ImageError, match=r"2 pairs cannot be used:(\n.*a\.tif.*)(\n.*b\.tif.*)"):
-        evaluate(Recorder(make_labels(), perfect), pairs)

@@ -135,3 +135,11 @@ def test_groups_on_two_sides_are_named_and_images_without_one_are_free():
     sides = {side: [entry(f"{side}{i}", group=f"f{i}") for i in range(9)] for side in "ab"}
     with pytest.raises(InputError, match=r"f0 is in a \(a0\) and in b \(b0\); .*and 4 more groups"):
         refuse_crossing(sides)
+
+
+def test_a_table_says_the_kind_of_an_image_and_the_classes_of_its_objects(folder):
+    text = "file,group,stratum,classes\na,f,dim,nerve | vessel\nb,f,,\nc,g,dim,vessel\n"
+    found = listed(folder, text)
+    assert [(e.stratum, e.classes) for e in found] == [
+        ("dim", ("nerve", "vessel")), ("", ()), ("dim", ("vessel",)),
+    ]  # fmt: skip

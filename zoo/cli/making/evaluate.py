@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 
 TOLD = (
-    "read", "mean", "ap", "intervals", "n_groups", "controls", "negatives", "n_images",
+    "read", "mean", "ap", "intervals", "n_groups", "controls", "strata", "classes",
+    "orientations", "negatives", "n_images",
     "n_left_out", "left_out",
 )  # fmt: skip
 """What ``--json`` tells of a report; the rest is in the file."""
@@ -52,6 +53,7 @@ class EvaluateOptions:
     seed: int | None
     min_object_size: int
     controls: bool
+    orientations: bool
     level: int | None
     series: int | None
     channel: str | None
@@ -95,6 +97,11 @@ def add_options(parser: ArgumentParser) -> None:
         help="score classical methods beside the model: the thresholds of Otsu and Li and a local "
         "one, with a watershed (extra: evaluate)",
     )  # fmt: skip
+    parser.add_argument(
+        "--orientations", action="store_true",
+        help="segment each image turned and mirrored in all eight ways, too, and say how the "
+        "scores of ais change",
+    )  # fmt: skip
     add_model(parser)
     add_diameter(parser)
     add_thresholds(parser)
@@ -105,7 +112,7 @@ def add_options(parser: ArgumentParser) -> None:
 def run(options: EvaluateOptions) -> Result:
     """Score a model, and write the report."""
     from samzoo.runtime.engine.networks import RememberedEncoder
-    from samzoo.runtime.evaluation.scoring import evaluate
+    from samzoo.runtime.evaluation.set_scoring import evaluate
     from samzoo.runtime.formats.files import write_json
     from samzoo.runtime.images.reading import read_image
     from samzoo.runtime.labels.annotation import LabelMeaning
@@ -115,7 +122,13 @@ def run(options: EvaluateOptions) -> Result:
     from samzoo.zoo.cli.thresholds import given_thresholds
     from samzoo.zoo.hub.names import DEFAULT_MODEL
     from samzoo.zoo.review.controls import classical_controls
-    from samzoo.zoo.review.score_table import about_intervals, table_lines
+    from samzoo.zoo.review.score_table import (
+        about_intervals,
+        class_lines,
+        orientation_lines,
+        stratum_lines,
+        table_lines,
+    )
 
     output = options.output
     if output.suffix != ".json":
@@ -124,7 +137,7 @@ def run(options: EvaluateOptions) -> Result:
     tasks = [task.strip() for task in options.tasks.split(",")]
     if "ais" not in tasks:
         given = {name: getattr(options, name) for name in FIELDS}
-        given["controls"] = options.controls or None
+        given |= {name: getattr(options, name) or None for name in ("controls", "orientations")}
         refuse_given(given, "is for the task ais, which --tasks leaves out; omit it")
     controls = classical_controls(min_size=options.min_object_size) if options.controls else {}
     lonely: list[str] = []
@@ -141,9 +154,12 @@ def run(options: EvaluateOptions) -> Result:
             seed=options.seed,
             min_object_size=options.min_object_size,
             controls=controls,
+            orientations=options.orientations,
             meaning=LabelMeaning(split_components=options.split_components, ignore=options.ignore),
             read=partial(read_image, **chosen_plane(options)),
             groups=[entry.group for entry in listed],
+            strata=[entry.stratum for entry in listed],
+            classes=[entry.classes for entry in listed],
             lonely=lonely,
             progress=progress,
             say=say,
@@ -168,7 +184,11 @@ def run(options: EvaluateOptions) -> Result:
         say(f"left out: {pair['message']}")
     if report["n_left_out"]:
         say(f"{report['n_images']} scored, {report['n_left_out']} left out")
-    lines = table_lines(report["mean"], report["ap"], report["intervals"])
+    lines = [
+        *table_lines(report["mean"], report["ap"], report["intervals"]),
+        *stratum_lines(report["strata"]), *class_lines(report["classes"]),
+        *orientation_lines(report["orientations"]),
+    ]  # fmt: skip
     facts: Result = {**report}
     return {
         "text": "\n".join(lines), "report": str(output), "notes": notes,

@@ -208,10 +208,31 @@ def test_controls_stand_beside_the_model_and_a_lost_comparison_is_told(run, imag
     assert found["ap"]["otsu_watershed"]["ap50"] == 1.0
 
 
-def test_controls_are_refused_where_nothing_is_segmented_automatically(run, image, tmp_path):
+@pytest.mark.parametrize("option", ["--controls", "--orientations"])
+def test_options_of_ais_are_refused_without_it(run, image, tmp_path, option):
     status, _, errors = run(
-        "evaluate", "--images", image, "--labels", image, "--tasks", "box", "--controls",
+        "evaluate", "--images", image, "--labels", image, "--tasks", "box", option,
         "-o", tmp_path / "report.json",
     )  # fmt: skip
     assert status == 2
-    assert "--controls: is for the task ais" in errors
+    assert f"{option}: is for the task ais" in errors
+
+
+def test_strata_classes_and_orientations_have_tables_of_their_own(run, image, tmp_path):
+    labels = tmp_path / "truth.tif"
+    run("segment", image, "-o", labels)
+    table = tmp_path / "facts.csv"
+    table.write_text(f"file,group,stratum,classes\n{Path(image).name},f,dim,a|b|b|b\n")
+    status, out, errors = run(
+        "evaluate", "--images", image, "--labels", labels, "--split", table, "--tasks", "ais",
+        "--orientations", "-o", tmp_path / "report.json",
+    )  # fmt: skip
+    assert status == 0, errors
+    lines = [line.split() for line in out.splitlines()]
+    assert ["stratum", "images", "groups", "objects", "ais", "msa", "ais", "ap50"] in lines
+    assert ["dim", "1", "1", "4", "1.000", "1.000"] in lines
+    assert ["a", "1", "1.000", "1.000"] in lines
+    assert ["b", "3", "1.000", "1.000"] in lines
+    assert ["msa", "1.000", "1.000", "1.000", "0.000"] in lines
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["classes"]["b"]["n_objects"] == 3
