@@ -16,11 +16,12 @@ from samzoo.runtime.automatic.candidates import Candidate
 from samzoo.runtime.automatic.maps import decode_maps, require_ais
 from samzoo.runtime.automatic.modes import Mode
 from samzoo.runtime.automatic.segmentation import segment_image
+from samzoo.runtime.automatic.sizing import scale_of_array
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.engine.encoding import check_origin, embed_image
 from samzoo.runtime.engine.model_spec import ModelSpec
 from samzoo.runtime.engine.networks import Networks
-from samzoo.runtime.engine.object_scale import at_diameter, at_scale
+from samzoo.runtime.engine.object_scale import Diameter, ObjectScale, at_diameter, at_scale
 from samzoo.runtime.engine.variants import Switchable, Variant, Variants, with_one_adapter
 from samzoo.runtime.formats.arrays import Array, Float3D, Float4D, Labels2D, Masks, Progress
 from samzoo.runtime.formats.config import AisParameters, ModelConfig
@@ -66,12 +67,40 @@ class Model(Switchable):
         """Return the config at the scale at which embeddings were computed."""
         return at_scale(self.config, embeddings.scale)
 
+    def _sized_for(self, image: Array, diameter: Diameter) -> ModelConfig:
+        found = scale_of_array(self.networks, self.config, image, diameter)
+        return at_diameter(self.config, found.changed)
+
+    @with_one_adapter
+    def object_scale(
+        self, image: Array, diameter: Diameter = "auto", *, progress: Progress | None = None
+    ) -> ObjectScale:
+        """Find out how large the objects in an image are, and at which scale to see it.
+
+        Args:
+            image: As in ``embed``.
+            diameter: ``auto`` estimates the median object's diameter: the AIS maps of a few windows
+                are looked at from coarse to fine scales, until nearly all foreground falls into
+                objects. A number or ``own`` gives the scale that it leads to.
+            progress: Called with ("size", tiles done, 0).
+
+        Returns:
+            Diameter, scale and where they come from. If the model is not sure, they are its own,
+            and ``doubt`` says so. ``for_objects(found.changed)`` is the model at this scale.
+
+        Raises:
+            ImageError: The image cannot be used.
+            InputError: The model has no AIS decoder, or does not say how large its objects were; or
+                the diameter is out of range.
+        """
+        return scale_of_array(self.networks, self.config, image, diameter, progress)
+
     @with_one_adapter
     def embed(
         self,
         image: Array,
         *,
-        diameter: float | None = None,
+        diameter: Diameter = None,
         tile_shape: Size | None = None,
         halo: Size | None = None,
         lazy: bool = False,
@@ -84,7 +113,8 @@ class Model(Switchable):
                 dtype, finite.
             diameter: Diameter of the objects in image pixels (of the median one, as the circle of
                 its area): the model sees the image at the scale at which they have the size of
-                those that it was trained on. By default the model's own scale.
+                those that it was trained on. ``auto`` estimates it, see ``object_scale``; ``own``
+                and the default are the model's own scale.
             tile_shape: (height, width) of the inner tiles. By default a model with a declared
                 scale tiles images larger than its field of view, and one without shrinks them.
             halo: (height, width) of the least context around each tile; an eighth of the field by
@@ -113,7 +143,7 @@ class Model(Switchable):
             >>> embeddings.values.shape
             (1, 256, 64, 64)
         """
-        config = at_diameter(self.config, diameter)
+        config = self._sized_for(image, diameter)
         return embed_image(
             self.networks, config, image, shrink=True, tile_shape=tile_shape,
             halo=halo, lazy=lazy, progress=progress,
@@ -124,7 +154,7 @@ class Model(Switchable):
         self,
         image: Array,
         *,
-        diameter: float | None = None,
+        diameter: Diameter = None,
         tile_shape: Size | None = None,
         halo: Size | None = None,
         progress: Progress | None = None,
@@ -146,7 +176,7 @@ class Model(Switchable):
             InputError: As in ``embed``.
             ShapeError: A tile with its halo does not fit the model's field of view.
         """
-        config = at_diameter(self.config, diameter)
+        config = self._sized_for(image, diameter)
         return embed_image(
             self.networks, config, image, shrink=False, tile_shape=tile_shape, halo=halo,
             progress=progress,
@@ -157,7 +187,7 @@ class Model(Switchable):
         self,
         image: Array | ImageEmbeddings,
         *,
-        diameter: float | None = None,
+        diameter: Diameter = None,
         tile_shape: Size | None = None,
         halo: Size | None = None,
         placements: int = 1,

@@ -14,12 +14,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from samzoo.runtime.engine.object_scale import trained_diameter
+from samzoo.runtime.engine.object_scale import model_pixels, trained_diameter
 from samzoo.runtime.formats.arrays import Array, Float2D, Labels2D
 from samzoo.runtime.formats.config import ModelConfig
-from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.intensity import is_constant
-from samzoo.runtime.images.label_arrays import equivalent_diameters, object_areas
+from samzoo.runtime.images.label_arrays import median_object_diameter, object_areas
 
 from .value_range import FEW_VALUES, STRIDE, range_doubts
 
@@ -194,8 +193,8 @@ _OTHER_KIND = (
 def _size_doubts(
     areas: NDArray[np.int64], size: tuple[int, ...], trained: float, config: ModelConfig
 ) -> list[str]:
-    scale = _model_pixels(config, (size[0], size[1]))
-    diameter = float(equivalent_diameters(np.median(areas)))
+    scale = model_pixels(config, (size[0], size[1]))
+    diameter = median_object_diameter(areas)
     if 1 / OTHER_SIZE <= diameter * scale / trained <= OTHER_SIZE:
         return []
     return [
@@ -203,12 +202,6 @@ def _size_doubts(
         f"trained on objects of about {trained / scale:.0f} pixels: say how large they are "
         "(diameter), or choose another model"
     ]
-
-
-def _model_pixels(config: ModelConfig, size: Size) -> float:
-    """Return the model pixels that an image pixel becomes."""
-    scale = config.preprocessing.scale
-    return config.image_size / max(size) if scale is None else scale
 
 
 def score_doubts(iou_predictions: NDArray[np.float32]) -> list[str]:

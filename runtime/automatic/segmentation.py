@@ -15,7 +15,7 @@ from samzoo.runtime.engine.encoding import (
     unused_tiling,
 )
 from samzoo.runtime.engine.networks import Networks
-from samzoo.runtime.engine.object_scale import at_diameter, at_scale
+from samzoo.runtime.engine.object_scale import Diameter, at_diameter, at_scale, check_diameter
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Array, Float3D, Labels2D, Progress
 from samzoo.runtime.formats.config import AisParameters, ModelConfig
@@ -30,6 +30,7 @@ from .apg import ApgParameters, segment_by_seeds
 from .doubts import image_doubts, label_doubts
 from .maps import decode_maps, placed_maps, require_ais
 from .modes import Mode, Parameters, parameters_of
+from .sizing import scale_of_array
 
 
 def segment_image(
@@ -37,7 +38,7 @@ def segment_image(
     config: ModelConfig,
     image: Array | ImageEmbeddings,
     *,
-    diameter: float | None,
+    diameter: Diameter,
     tile_shape: Size | None,
     halo: Size | None,
     placements: int,
@@ -75,7 +76,7 @@ def segment_image(
                     "pass it to Model.embed, or pass the image"
                 )
         config = at_scale(config, image.scale)
-    config = at_diameter(config, diameter)
+    check_diameter(config, diameter)
     chosen = parameters_of(mode, parameters, config.ais)
     if mode != "amg":
         require_ais(config)
@@ -85,6 +86,11 @@ def segment_image(
     if not isinstance(image, ImageEmbeddings):
         image = without_empty_channels(check_image(image))
         size = (image.shape[0], image.shape[1])
+        scale = scale_of_array(networks, config, image, diameter, progress)
+        config = at_diameter(config, scale.changed)
+        chosen = parameters_of(mode, parameters, config.ais)
+        if notes is not None and scale.doubt:
+            notes.append(scale.doubt)
         if notes is not None:
             notes += image_doubts(image, config)
             notes += unused_tiling(config, size, tile_shape, halo, placements)

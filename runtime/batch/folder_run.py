@@ -22,6 +22,7 @@ from samzoo.runtime.formats.outputs import check_output
 from samzoo.runtime.large.file_segmentation import draw_overlay, run_task
 from samzoo.runtime.large.file_task import FileTask
 from samzoo.runtime.model import Model
+from samzoo.runtime.pieces.request import SegmentedFile
 
 from .inputs import Inputs
 from .names import result_names, shown_names
@@ -204,6 +205,7 @@ class FolderRun:
         return Verdict(
             image=job.image, shown=job.shown, verdict=SKIPPED, message=DONE_BEFORE, labels=labels,
             overlay=overlay, objects=record.objects, notes=notes,
+            more=tuple(record.scale.items()),
         )  # fmt: skip
 
     def _overlay_drawn(self, job: Job) -> bool:
@@ -276,15 +278,26 @@ class FolderRun:
         seconds = _since(start)
         self.records.write(job.name, dataclasses.replace(
             begun, state="done", labels=digest, objects=found.objects, size=tuple(found.size),
-            seconds=seconds, notes=found_notes,
+            seconds=seconds, notes=found_notes, scale=_facts(found),
         ))  # fmt: skip
-        more: tuple[tuple[str, Any], ...] = ()
+        more = tuple(_facts(found).items())
         if found.in_pieces:
-            more = (("size", list(found.size)), ("resumed", found.resumed))
+            more += (("size", list(found.size)), ("resumed", found.resumed))
         return Verdict(
             image=job.image, shown=job.shown, verdict=DONE, labels=self._labels(job),
             overlay=overlay, objects=found.objects, seconds=seconds, notes=notes, more=more,
+            estimate=_estimate(found),
         )  # fmt: skip
+
+
+def _facts(found: SegmentedFile) -> dict[str, Any]:
+    return {} if found.scale is None else found.scale.facts()
+
+
+def _estimate(found: SegmentedFile) -> str:
+    if found.scale is None or found.scale.origin != "estimated":
+        return ""
+    return found.scale.line()
 
 
 def _move(staged: Path, place: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +37,7 @@ class Record:
         size: (height, width), for stacks also the axes before.
         seconds: How long it took.
         notes: Sentences for the user about the image.
+        scale: The scale that was used, as ``ObjectScale.facts``.
         version: Version of this file.
     """
 
@@ -50,6 +51,7 @@ class Record:
     size: tuple[int, ...] = ()
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    scale: dict[str, Any] = field(default_factory=dict)
     version: int = VERSION
 
 

@@ -7,12 +7,11 @@ all, written row by row, so that memory does not grow with the images.
 from __future__ import annotations
 
 import csv
-import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from samzoo.runtime.formats.outputs import replacing
-from samzoo.runtime.images.label_arrays import equivalent_diameters
+from samzoo.runtime.images.label_arrays import median_object_diameter
 
 from .names import printable, shown_names
 from .records import Records
@@ -20,7 +19,10 @@ from .verdicts import FAILED, Verdict
 
 OBJECTS, COUNTS = "objects.csv", "counts.csv"
 
-COUNT_COLUMNS = ("image", "labels", "objects", "median_diameter", "verdict", "message")
+COUNT_COLUMNS = (
+    "image", "labels", "objects", "median_diameter", "used_diameter", "used_scale", "diameter_from",
+    "verdict", "message",
+)  # fmt: skip
 """``median_diameter``: of circles of the objects' areas, in image pixels; empty for volumes. A
 failed image has no number of objects, so that it cannot be taken for an empty one."""
 
@@ -68,6 +70,7 @@ def write_count_table(path: Path, records: Records, verdicts: Iterable[Verdict])
                 "labels": f"labels/{printable(name)}.tif",
                 "objects": record.objects,
                 "median_diameter": _median_diameter(_rows(records.objects(name))),
+                **{name: value for name, value in record.scale.items() if name in COUNT_COLUMNS},
                 "verdict": "done",
                 "message": "; ".join(record.notes),
             })  # fmt: skip
@@ -101,4 +104,4 @@ def _rows(part: Path) -> Iterator[Mapping[str, str]]:
 
 def _median_diameter(rows: Iterable[Mapping[str, str]]) -> str:
     areas = [float(row["area"]) for row in rows if "area" in row]
-    return f"{equivalent_diameters(statistics.median(areas)):.1f}" if areas else ""
+    return f"{median_object_diameter(areas):.1f}" if areas else ""

@@ -38,6 +38,7 @@ class Verdict:
         notes: Sentences for the user about the image.
         status: Exit code of the failure alone: 1 our own error, 2 input, 3 reading or writing.
         more: Further values for the JSON answer.
+        estimate: Which diameter was estimated, in a few words.
     """
 
     image: Path
@@ -51,6 +52,7 @@ class Verdict:
     notes: tuple[str, ...] = ()
     status: int = 0
     more: tuple[tuple[str, Any], ...] = ()
+    estimate: str = ""
 
     @property
     def has_labels(self) -> bool:
@@ -81,7 +83,8 @@ class Verdict:
             count = "1 object"
         if self.verdict == SKIPPED:
             return f"{self.shown}: skipped, {self.message}" + (f" ({count})" if count else "")
-        return f"{self.shown}: {count}, {self.seconds:.1f} s"
+        estimate = f"{self.estimate}, " if self.estimate else ""
+        return f"{self.shown}: {count}, {estimate}{self.seconds:.1f} s"
 
 
 def without_path(sentence: str, image: Path) -> str:

@@ -69,6 +69,7 @@ class Switchable:
 
     def __init__(self, variants: Variants, spec: ModelSpec | None = None) -> None:
         self._variants, self._spec = variants, spec
+        self._objects: float | None = None
 
     @property
     def config(self) -> ModelConfig:
@@ -94,6 +95,11 @@ class Switchable:
     def spec(self) -> ModelSpec | None:
         """How another process opens this model; None if it was not opened from a package."""
         return self._spec and dataclasses.replace(self._spec, adapter=self.adapter)
+
+    @property
+    def diameter(self) -> float | None:
+        """The diameter that ``for_objects`` was given; None at the model's own scale."""
+        return self._objects
 
     def use(self, adapter: str) -> None:
         """Switch to another finetuned model over the same encoder, at once.
@@ -144,6 +150,7 @@ class Switchable:
         sized = copy.copy(self)
         changed = current._replace(config=at_diameter(current.config, diameter))
         sized._variants = Variants(changed, {})
+        sized._objects = diameter
         sized._spec = self._spec and dataclasses.replace(self._spec, diameter=diameter)
         return sized
 

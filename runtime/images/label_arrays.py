@@ -163,3 +163,15 @@ def equivalent_diameters(areas: ArrayLike) -> NDArray[np.float64]:
     """
     diameters: NDArray[np.float64] = 2.0 * np.sqrt(np.asarray(areas) / np.pi)
     return diameters
+
+
+def median_object_diameter(areas: ArrayLike) -> float:
+    """Return the median of the objects' diameters, which is what "median diameter" means here.
+
+    Args:
+        areas: Pixels of at least one object, ``(n,)``.
+
+    >>> median_object_diameter([4 * np.pi, 100 * np.pi])  # of diameters, not of areas
+    12.0
+    """
+    return float(np.median(equivalent_diameters(areas)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from samzoo.runtime.formats.outputs import write_bytes
 
 from .label_arrays import MOST_KEPT
 
-Row = tuple[float, ...]
+Row = tuple[Any, ...]
 
 
 class LabelTable:
@@ -28,6 +28,7 @@ class LabelTable:
 
     Args:
         size: (height, width) of the image, or (slices, height, width) of the volume.
+        facts: Columns that have the same value in each row, such as the scale that was used.
 
     Attributes:
         columns: Names of the columns. ``area`` counts pixels, ``voxels`` a volume's voxels; the
@@ -35,8 +36,8 @@ class LabelTable:
             share a pixel's face, edge or corner with this one.
     """
 
-    def __init__(self, size: Sequence[int]) -> None:
-        self._size = np.array(size)
+    def __init__(self, size: Sequence[int], *, facts: Mapping[str, Any] | None = None) -> None:
+        self._size, self._facts = np.array(size), dict(facts or {})
         axes = "zyx"[-len(size) :]
         self.columns = (
             "label",
@@ -46,6 +47,7 @@ class LabelTable:
             *(f"{axis}1" for axis in axes),
             "touching",
             "touches_border",
+            *self._facts,
         )
         self._ids = np.zeros(1, np.int64)  # sorted; background first; a row of the sums for each
         self._done = 0
@@ -117,7 +119,7 @@ class LabelTable:
             border = bool((first == 0).any() or (end == self._size).any())
             found.append((
                 label, int(count), *(round(total / count, 3) for total in sums), *first.tolist(),
-                *end.tolist(), int(touching[row]), int(border),
+                *end.tolist(), int(touching[row]), int(border), *self._facts.values(),
             ))  # fmt: skip
         return found
 

@@ -20,7 +20,7 @@ from samzoo.runtime.pixels.transparency import AlphaCheck
 
 from .label_arrays import check_labels
 from .opening import read_plane
-from .origin import LABELS_SOFTWARE, png_origin
+from .origin import LABELS_SOFTWARE, LabelFacts, described, png_origin
 
 ALLOWED_SHAPES = "(height, width) grey or (height, width, 3) RGB"
 
@@ -137,13 +137,14 @@ def label_dtype(largest: int) -> np.dtype[Any]:
     return np.dtype(np.uint16 if largest < 2**16 else np.int32)
 
 
-def write_labels(path: str | Path, labels: Labels2D) -> None:
+def write_labels(path: str | Path, labels: Labels2D, *, facts: LabelFacts = None) -> None:
     """Write a label image, either completely or not at all.
 
     Args:
         path: ``.tif`` or ``.tiff`` (zlib compressed, uint16 up to label 65535, int32 above) or
             ``.png`` (16 bits).
         labels: ``(height, width)``, not negative.
+        facts: How the labels were made, for the file's record; see ``origin.RECORD``.
 
     Raises:
         ImageError: The suffix is another one, the array does not hold labels, or a label for a PNG
@@ -165,13 +166,13 @@ def write_labels(path: str | Path, labels: Labels2D) -> None:
         if suffix == ".png":
             from PIL import Image
 
-            Image.fromarray(data).save(temporary, pnginfo=png_origin(LABELS_SOFTWARE))
+            Image.fromarray(data).save(temporary, pnginfo=png_origin(LABELS_SOFTWARE, facts))
         else:
             import tifffile
 
             tifffile.imwrite(
                 temporary, data, compression="zlib", photometric="minisblack", metadata=None,
-                software=LABELS_SOFTWARE,
+                software=LABELS_SOFTWARE, description=described(facts),
             )  # fmt: skip
 
 

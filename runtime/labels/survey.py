@@ -13,7 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samzoo.runtime.formats.arrays import Array, Labels2D
-from samzoo.runtime.images.label_arrays import IGNORED, equivalent_diameters, object_areas
+from samzoo.runtime.images.label_arrays import (
+    IGNORED,
+    equivalent_diameters,
+    median_object_diameter,
+    object_areas,
+)
 
 from .alignment import Edges, Neighbours
 from .contents import content_identity
@@ -87,8 +92,8 @@ class LabelCounts:
         }  # fmt: skip
 
     def _diameters(self) -> tuple[float, float]:
-        diameters = equivalent_diameters(np.concatenate(self.areas))
-        return float(np.median(diameters)), float(diameters.min())
+        areas = np.concatenate(self.areas)
+        return median_object_diameter(areas), float(equivalent_diameters(areas.min()))
 
 
 def _number(count: int, what: str) -> str:

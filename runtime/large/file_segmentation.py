@@ -9,16 +9,18 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from samzoo.runtime.automatic.doubts import NO_OBJECT, image_doubts
-from samzoo.runtime.automatic.modes import Mode, Parameters, parameters_of
+from samzoo.runtime.automatic.modes import Mode, Parameters
 from samzoo.runtime.engine.encoding import unused_tiling
 from samzoo.runtime.engine.model_spec import ModelSpec
+from samzoo.runtime.engine.object_scale import Diameter, check_diameter
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.config import AisParameters
@@ -49,9 +51,10 @@ def segment_file(
     *,
     overlay: str | Path | None = None,
     table: str | Path | None = None,
-    diameter: float | None = None,
+    diameter: Diameter = None,
     mode: Mode = "ais",
     parameters: Parameters | None = None,
+    thresholds: Mapping[str, Any] | None = None,
     tile_shape: Size | None = None,
     halo: Size | None = None,
     placements: int = 1,
@@ -82,9 +85,11 @@ def segment_file(
         overlay: A PNG file for the labels drawn on the image.
         table: A CSV file with a row for each object: area, place, number of objects that it
             touches.
-        diameter: As in ``Model.segment``.
+        diameter: As in ``Model.segment``. A stack has one estimate, from its middle plane.
         mode: As in ``Model.segment``; images in pieces need ``ais``.
         parameters: As in ``Model.segment``.
+        thresholds: Fields of the mode's parameters to replace, such as ``min_size``; the others
+            are the model's own at the scale that is used. Only without ``parameters``.
         tile_shape: (height, width) of the model's tiles; by default as few as cover the image.
         halo: (height, width) of least context around each tile.
         placements: How often the tiles are laid on the image, 1 to 16; their maps are averaged.
@@ -135,6 +140,7 @@ def segment_file(
         diameter=diameter,
         mode=mode,
         parameters=parameters,
+        thresholds=thresholds,
         tile_shape=tile_shape,
         halo=halo,
         placements=placements,
@@ -167,7 +173,10 @@ def run_task(model: Model, task: FileTask, *, progress: Progress | None = None) 
     Raises:
         SamzooError: As ``segment_file``.
     """
-    model = model.snapshot().for_objects(task.diameter)
+    model = model.snapshot()
+    check_diameter(model.config, task.diameter)
+    if task.diameter is None:
+        task = dataclasses.replace(task, diameter=model.diameter or "own")
     return (_in_pieces if task.in_pieces else _whole)(model, task, progress)
 
 
@@ -188,31 +197,36 @@ def draw_overlay(task: FileTask) -> None:
 def _whole(model: Model, task: FileTask, progress: Progress | None) -> SegmentedFile:
     with closing(open_source(task.source)) as source:
         image, notes = source.whole(), list(source.notes)
+    scale = model.object_scale(image, task.diameter, progress=progress)
+    notes += [scale.doubt] if scale.doubt else []
+    model = model.for_objects(scale.changed)
     labels = model.segment(
         image,
         tile_shape=task.tile_shape,
         halo=task.halo,
         placements=task.placements,
         mode=task.mode,
-        parameters=task.parameters,
+        parameters=task.parameters_for(model.config.ais),
         progress=progress,
         notes=notes,
     )
-    write_labels(task.output, labels)
+    write_labels(task.output, labels, facts=scale.facts())
     if task.overlay is not None:
         write_overlay(task.overlay, image, labels)
     size = (labels.shape[0], labels.shape[1])
     if task.table is not None:
-        rows = LabelTable(size)
+        rows = LabelTable(size, facts=scale.facts())
         rows.add(labels)
         rows.write(task.table)
     objects = int(np.count_nonzero(np.unique(labels)))
-    return SegmentedFile(task.output, objects, size, in_pieces=False, notes=tuple(notes))
+    return SegmentedFile(
+        task.output, objects, size, in_pieces=False, notes=tuple(notes), scale=scale
+    )
 
 
 def _in_pieces(model: Model, task: FileTask, progress: Progress | None) -> SegmentedFile:
-    parameters = parameters_of("ais", task.parameters, model.config.ais)
-    assert isinstance(parameters, AisParameters)
+    task.parameters_for(model.config.ais)  # they are of the mode
+    assert task.parameters is None or isinstance(task.parameters, AisParameters)
     with _executor(model, task) as executor:
         request = Request(
             task.source,
@@ -221,7 +235,9 @@ def _in_pieces(model: Model, task: FileTask, progress: Progress | None) -> Segme
             tile_shape=task.tile_shape,
             halo=task.halo,
             placements=task.placements,
-            parameters=parameters,
+            diameter=task.diameter,
+            parameters=task.parameters,
+            thresholds=task.thresholds or {},
             table=task.table,
             overlay=task.overlay,
             force=task.force,
@@ -235,8 +251,9 @@ def _in_pieces(model: Model, task: FileTask, progress: Progress | None) -> Segme
             found = segment_stack(request, options, progress)
     height, width = found.size[-2:]
     notes = [*found.notes, *_doubts(model, task)]
+    used = model if found.scale is None else model.for_objects(found.scale.changed)
     notes += unused_tiling(
-        model.config, (height, width), task.tile_shape, task.halo, task.placements
+        used.config, (height, width), task.tile_shape, task.halo, task.placements
     )
     notes += [] if found.objects else [NO_OBJECT]
     return dataclasses.replace(found, notes=tuple(notes))

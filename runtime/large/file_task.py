@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
-from samzoo.runtime.automatic.modes import Mode, Parameters
+from samzoo.runtime.automatic.modes import Mode, Parameters, parameters_of
+from samzoo.runtime.engine.object_scale import Diameter
 from samzoo.runtime.errors import InputError, SamzooError
+from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.output_checks import (
     check_labels_output,
@@ -44,9 +47,10 @@ class FileTask:
         output: Path of the labels.
         overlay: A PNG file with the labels drawn on the image.
         table: A CSV file with a row for each object.
-        diameter: As in ``Model.segment``.
+        diameter: As in ``segment_file``.
         mode: As in ``Model.segment``; images in pieces need ``ais``.
         parameters: The mode's thresholds.
+        thresholds: Fields of the mode's thresholds to replace, if ``parameters`` is None.
         tile_shape: (height, width) of the model's tiles.
         halo: (height, width) of least context around each tile.
         placements: How often the tiles are laid on the image.
@@ -66,9 +70,10 @@ class FileTask:
     output: Path
     overlay: Path | None = None
     table: Path | None = None
-    diameter: float | None = None
+    diameter: Diameter = None
     mode: Mode = "ais"
     parameters: Parameters | None = None
+    thresholds: Mapping[str, Any] | None = None
     tile_shape: Size | None = None
     halo: Size | None = None
     placements: int = 1
@@ -89,6 +94,21 @@ class FileTask:
         return SourceSpec(
             os.path.realpath(self.path), self.level or 0, self.series, self.channel, self.plane
         )
+
+    def parameters_for(self, ais: AisParameters) -> Parameters:
+        """Return the mode's thresholds, given the model's own at the scale that is used.
+
+        Raises:
+            InputError: The mode is unknown, the parameters belong to another mode, or a threshold
+                is unknown or out of range.
+        """
+        found: Any = parameters_of(self.mode, self.parameters, ais)
+        known = [each.name for each in fields(found)]
+        unknown = [name for name in self.thresholds or {} if name not in known]
+        if unknown:
+            raise InputError(f"thresholds: found {unknown[0]!r}, known are: {', '.join(known)}")
+        parameters: Parameters = replace(found, **(self.thresholds or {}))
+        return parameters
 
     @cached_property
     def in_pieces(self) -> bool:
@@ -151,6 +171,8 @@ class FileTask:
                 f"{', '.join(given)}: is for volumes; pass --stack volume to join objects over the "
                 "slices of a volume"
             )
+        if self.parameters is not None and self.thresholds:
+            raise InputError("give either parameters or thresholds, not both")
         if self.scheduler and self.workers:
             raise InputError("give either --scheduler or --workers, not both")
         if any(getattr(self, name) is not None for name in PIECEWISE):

@@ -12,6 +12,7 @@ import numpy as np
 
 from samzoo.runtime.automatic.maps import require_ais
 from samzoo.runtime.engine.encoding import choose_placements
+from samzoo.runtime.engine.object_scale import ObjectScale
 from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.images.label_table import LabelTable
@@ -24,6 +25,7 @@ from samzoo.runtime.pieces.object_steps import OBJECTS
 from samzoo.runtime.pieces.reduction import reduced
 from samzoo.runtime.pieces.request import Request, SegmentedFile, base_state, run_step
 from samzoo.runtime.pieces.result import Result
+from samzoo.runtime.pieces.size_piece import check_size, object_scale
 from samzoo.runtime.pieces.steps import Executor
 from samzoo.runtime.pieces.work import WorkFolder
 from samzoo.runtime.windows.label_tiff import write_label_tiff
@@ -61,18 +63,21 @@ def segment_large(request: Request, progress: Progress | None = None) -> Segment
 def _segment(
     request: Request, source: ImageSource, work: WorkFolder, progress: Progress | None
 ) -> SegmentedFile:
-    model = request.model
-    choose_placements(  # they must fit
-        model.config, source.size, request.tile_shape, request.halo, request.placements
-    )
-    state = base_state(request, source, model.config)
+    check_size(request, source.size)
+    state = base_state(request, source)
+    if request.diameter != "auto":
+        _check_tiles(request, source)
     resumed = work.start(state, force=request.force)
+    limits = _limits(work, source, request.model.config, progress)
+    scale = object_scale(request, work, source, limits, progress)
+    request = request.at(scale)
+    _check_tiles(request, source)
     job = Job(
         source=request.source,
         source_state=state["source_state"],
-        limits=_limits(work, source, model.config, progress),
+        limits=limits,
         model=request.worker_model,
-        ais=request.parameters or model.config.ais,
+        ais=request.ais,
         work=str(request.work.resolve()),
         tile_shape=request.tile_shape,
         halo=request.halo,
@@ -80,15 +85,15 @@ def _segment(
         block=request.block,
         margin=request.margin,
     )
-    context = open_context(job, model, source)
+    context = open_context(job, request.model, source)
     if not job.limits.constant:
         run_step(context, MAPS, len(context.plan.units), request.executor, progress)
     _finish_objects(context, request.executor, progress)
     context.check_unchanged()
     result = Result(context.plan, work)
-    _write(request, result, progress)
+    _write(request, result, scale, progress)
     if request.table is not None:
-        table = LabelTable(result.size)
+        table = LabelTable(result.size, facts=scale.facts())
         for band in result.bands():
             table.add(band)
         table.write(request.table)
@@ -97,8 +102,15 @@ def _segment(
     work.remove()
     return SegmentedFile(
         request.output, result.count, result.size, in_pieces=True, resumed=resumed,
-        notes=tuple(source.notes),
+        notes=(*source.notes, *([scale.doubt] if scale.doubt else [])), scale=scale,
     )  # fmt: skip
+
+
+def _check_tiles(request: Request, source: ImageSource) -> None:
+    """Refuse tiles that do not fit the model's field of view."""
+    choose_placements(
+        request.model.config, source.size, request.tile_shape, request.halo, request.placements
+    )
 
 
 def _finish_objects(context: Context, executor: Executor, progress: Progress | None) -> None:
@@ -120,8 +132,11 @@ def _limits(
     return Limits(low, high, bool(constant))
 
 
-def _write(request: Request, result: Result, progress: Progress | None) -> None:
+def _write(request: Request, result: Result, scale: ObjectScale, progress: Progress | None) -> None:
+    facts = scale.facts()
     if request.output.suffix.lower() in TIFF_SUFFIXES:
-        write_label_tiff(request.output, result, progress)
+        write_label_tiff(request.output, result, progress, facts=facts)
     else:
-        write_label_zarr(request.output, result, request.source, progress, force=request.force)
+        write_label_zarr(
+            request.output, result, request.source, progress, force=request.force, facts=facts
+        )

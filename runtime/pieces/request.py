@@ -6,14 +6,16 @@ is recognized, and a ``SegmentedFile`` when all is done.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.engine.model_spec import ModelSpec
+from samzoo.runtime.engine.object_scale import Diameter, ObjectScale
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Progress
-from samzoo.runtime.formats.config import AisParameters, ModelConfig
+from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.formats.fields import to_json
 from samzoo.runtime.formats.outputs import check_output
 from samzoo.runtime.images.geometry import Size
@@ -42,7 +44,10 @@ class Request:
         tile_shape: (height, width) of the model's tiles; by default as few as cover the image.
         halo: (height, width) around each tile.
         placements: How often the tiles are laid on the image; their maps are averaged.
-        parameters: Thresholds of AIS; the model's own by default.
+        diameter: Median diameter of the objects, in pixels or ``auto``; None leaves the scale at
+            which the model was opened.
+        parameters: Thresholds of AIS; by default the model's own, at the scale used.
+        thresholds: Fields of the thresholds to replace, if ``parameters`` is None.
         table: A CSV file with a row for each object.
         overlay: A PNG of the labels on the image; large images are reduced.
         force: Replace outputs, and delete the work folder of other work.
@@ -59,7 +64,9 @@ class Request:
     tile_shape: Size | None = None
     halo: Size | None = None
     placements: int = 1
+    diameter: Diameter = None
     parameters: AisParameters | None = None
+    thresholds: Mapping[str, Any] = field(default_factory=dict)
     table: Path | None = None
     overlay: Path | None = None
     force: bool = False
@@ -67,6 +74,18 @@ class Request:
     workers_model: ModelSpec | None = None
     block: int = BLOCK
     margin: int = MARGIN
+
+    @property
+    def ais(self) -> AisParameters:
+        """The thresholds of AIS."""
+        return self.parameters or replace(self.model.config.ais, **self.thresholds)
+
+    def at(self, scale: ObjectScale) -> Request:
+        """Return the request with the model at a scale; workers open it so, too."""
+        workers = self.worker_model
+        if workers is not None and scale.changed is not None:
+            workers = replace(workers, diameter=scale.changed)
+        return replace(self, model=self.model.for_objects(scale.changed), workers_model=workers)
 
     @property
     def worker_model(self) -> ModelSpec | None:
@@ -93,6 +112,7 @@ class SegmentedFile:
         in_pieces: Whether the file was segmented in pieces.
         resumed: Whether an earlier, interrupted run had done part of the work.
         notes: Sentences for the user about the image.
+        scale: The scale that was used, and why.
     """
 
     labels: Path
@@ -101,6 +121,7 @@ class SegmentedFile:
     in_pieces: bool
     resumed: bool = False
     notes: tuple[str, ...] = ()
+    scale: ObjectScale | None = None
 
 
 def run_step(
@@ -129,8 +150,9 @@ def run_step(
     executor.run(context, step, missing, report)
 
 
-def base_state(request: Request, source: ImageSource, config: ModelConfig) -> dict[str, Any]:
+def base_state(request: Request, source: ImageSource) -> dict[str, Any]:
     """Return the values that the pieces of any request depend on, as JSON reads them."""
+    config = request.model.config
     return {
         "version": WORK_VERSION,
         "source": asdict(request.source),
@@ -138,7 +160,8 @@ def base_state(request: Request, source: ImageSource, config: ModelConfig) -> di
         "size": list(source.size),
         "weights_digest": config.weights_digest,
         "preprocessing": to_json(config.preprocessing),
-        "ais": asdict(request.parameters or config.ais),
+        "ais": asdict(request.ais),
+        "diameter": request.diameter,
         "tile_shape": None if request.tile_shape is None else list(request.tile_shape),
         "halo": None if request.halo is None else list(request.halo),
         "placements": request.placements,

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,9 @@ GAP = 4
 """Pixels between the planes of a picture (own choice)."""
 
 
-def write_stack_table(path: Path, labels: Labels3D, *, inner: int) -> None:
+def write_stack_table(
+    path: Path, labels: Labels3D, *, inner: int, facts: Mapping[str, Any] | None = None
+) -> None:
     """List the objects of a stack.
 
     Args:
@@ -36,6 +39,7 @@ def write_stack_table(path: Path, labels: Labels3D, *, inner: int) -> None:
         inner: Number of axes that are numbered together. With 2, each plane has its own objects,
             and the first column is ``plane``. With 3, volumes have; the first column is ``frame``
             if there are several.
+        facts: As in ``LabelTable``.
 
     Raises:
         StorageError: The disk is full or the folder cannot be written.
@@ -43,7 +47,7 @@ def write_stack_table(path: Path, labels: Labels3D, *, inner: int) -> None:
     size = labels.shape[-inner:]
     tables = []
     for part in labels.reshape(-1, *size):
-        table = LabelTable(size)
+        table = LabelTable(size, facts=facts)
         for piece in [part] if inner == 2 else np.split(part, len(part)):
             table.add(piece)
         tables.append(table)

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from samzoo.runtime.automatic.maps import require_ais
+from samzoo.runtime.engine.object_scale import ObjectScale
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Labels3D, Progress
 from samzoo.runtime.images.opening import stack_shape
@@ -20,9 +21,10 @@ from samzoo.runtime.images.overlay import write_overlay
 from samzoo.runtime.pieces.context import Job, open_context
 from samzoo.runtime.pieces.plane_step import STEP
 from samzoo.runtime.pieces.request import Request, SegmentedFile, base_state, run_step
+from samzoo.runtime.pieces.size_piece import check_size, object_scale
 from samzoo.runtime.pieces.work import WorkFolder
 from samzoo.runtime.pixels.source_spec import identity
-from samzoo.runtime.windows.limits import Limits
+from samzoo.runtime.windows.limits import Limits, image_limits
 from samzoo.runtime.windows.opening import full_channel_of_stack, open_source
 
 from .looks import contact_sheet, write_stack_table
@@ -80,47 +82,63 @@ def segment_stack(
             f"{request.source.path}: a stack of {shape}, allowed are {MAX_STACK} voxels; segment "
             "its planes one by one with --plane, or a smaller --level"
         )
-    model = request.model
-    require_ais(model.config)
+    require_ais(request.model.config)
     spec, channel_notes = full_channel_of_stack(request.source, int(np.prod(shape[:-2])))
     request = dataclasses.replace(request, source=spec)
     work = WorkFolder(request.work)
     with closing(open_source(dataclasses.replace(request.source, plane=0))) as source:
-        state = {**base_state(request, source, model.config), "stack": list(shape)}
+        check_size(request, source.size)
+        state = {**base_state(request, source), "stack": list(shape)}
+        count = int(np.prod(shape[:-2]))
         resumed = work.start(state, force=request.force)
+        scale = _object_scale(request, work, count, progress)
+        request = request.at(scale)
         job = Job(
             source=dataclasses.replace(request.source, plane=0),
             source_state=identity(request.source.path),
             limits=Limits(0, 0, False),  # limits of one plane are not used
             model=request.worker_model,
-            ais=request.parameters or model.config.ais,
+            ais=request.ais,
             work=str(request.work.resolve()),
             tile_shape=request.tile_shape,
             halo=request.halo,
             placements=request.placements,
         )
-        context = open_context(job, model, source)
-        count = int(np.prod(shape[:-2]))
+        context = open_context(job, request.model, source)
         run_step(context, STEP, count, request.executor, progress)
         context.check_unchanged()
         planes = np.stack([work.read(STEP, index)["labels"] for index in range(count)])
         labels = _joined(planes.reshape(shape), options)
         write_stack(
             request.output, labels, request.source, frames=options.kind == "frames",
-            force=request.force,
+            force=request.force, facts=scale.facts(),
         )  # fmt: skip
         if request.table is not None:
-            write_stack_table(request.table, labels, inner=_inner(options))
+            write_stack_table(request.table, labels, inner=_inner(options), facts=scale.facts())
         if request.overlay is not None:
             write_overlay(request.overlay, *contact_sheet(request.source, labels))
         notes = (*source.notes, *(f"{request.source.path}: {note}" for note in channel_notes))
+        notes += (scale.doubt,) if scale.doubt else ()
     work.remove()
     objects = int(labels.max(initial=0))
     if options.kind == "frames" or labels.ndim > 3:
         objects = sum(len(np.unique(part[part > 0])) for part in _parts(labels, options))
     return SegmentedFile(
-        request.output, objects, shape, in_pieces=True, resumed=resumed, notes=notes
-    )
+        request.output, objects, shape, in_pieces=True, resumed=resumed, notes=notes,
+        scale=scale,
+    )  # fmt: skip
+
+
+def _object_scale(
+    request: Request, work: WorkFolder, planes: int, progress: Progress | None
+) -> ObjectScale:
+    """Return the scale of all planes; an estimate looks at the middle one."""
+    spec = dataclasses.replace(request.source, plane=planes // 2)
+    with closing(open_source(spec)) as source:
+        limits = Limits(0, 0, False)
+        if request.diameter == "auto":
+            limits = image_limits(source, request.model.config.preprocessing, progress)
+        return object_scale(request, work, source, limits, progress)
 
 
 def _parts(labels: Labels3D, options: StackOptions) -> list[Labels3D]:

@@ -11,14 +11,20 @@ import tifffile
 
 from samzoo.runtime.formats.arrays import Labels3D
 from samzoo.runtime.formats.outputs import replacing
-from samzoo.runtime.images.origin import LABELS_SOFTWARE
+from samzoo.runtime.images.origin import LABELS_SOFTWARE, RECORD, LabelFacts
 from samzoo.runtime.images.reading import TIFF_SUFFIXES, label_dtype
 from samzoo.runtime.pixels.source_spec import SourceSpec
 from samzoo.runtime.windows.label_zarr import StackLabels, write_label_zarr
 
 
 def write_stack(
-    output: Path, labels: Labels3D, spec: SourceSpec, *, frames: bool = False, force: bool
+    output: Path,
+    labels: Labels3D,
+    spec: SourceSpec,
+    *,
+    frames: bool = False,
+    force: bool,
+    facts: LabelFacts = None,
 ) -> None:
     """Write labels, uint16 up to label 65535 and int32 above.
 
@@ -28,6 +34,7 @@ def write_stack(
         spec: The image file.
         frames: A single axis before height and width counts time, not slices.
         force: Replace existing labels.
+        facts: How the labels were made, for the file's record.
 
     Raises:
         StorageError: The disk is full or the folder cannot be written.
@@ -35,11 +42,12 @@ def write_stack(
     values = labels.astype(label_dtype(int(labels.max(initial=0))), copy=False)
     names = {1: "t" if frames else "z", 2: "tz"}.get(values.ndim - 2, "q" * (values.ndim - 2))
     if output.suffix.lower() not in TIFF_SUFFIXES:
-        write_label_zarr(output, StackLabels(values, names), spec, force=force)
+        write_label_zarr(output, StackLabels(values, names), spec, force=force, facts=facts)
         return
+    record = {RECORD: dict(facts)} if facts else {}
     with replacing(output) as temporary:
         tifffile.imwrite(
             temporary, values, compression="zlib", photometric="minisblack",
-            metadata={"axes": f"{names.upper()}YX"}, bigtiff=values.nbytes > 2**31,
+            metadata={"axes": f"{names.upper()}YX", **record}, bigtiff=values.nbytes > 2**31,
             software=LABELS_SOFTWARE,
         )  # fmt: skip

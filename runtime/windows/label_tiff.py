@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from samzoo.runtime.formats.arrays import Labels2D, Progress
 from samzoo.runtime.formats.outputs import replacing
 from samzoo.runtime.images.geometry import Size
-from samzoo.runtime.images.origin import LABELS_SOFTWARE
+from samzoo.runtime.images.origin import LABELS_SOFTWARE, LabelFacts, described
 
 
 class Bands(Protocol):
@@ -38,13 +38,16 @@ TILE = 512
 """Largest side of a tile."""
 
 
-def write_label_tiff(path: Path, result: Bands, progress: Progress | None = None) -> None:
+def write_label_tiff(
+    path: Path, result: Bands, progress: Progress | None = None, *, facts: LabelFacts = None
+) -> None:
     """Write a label image, zlib compressed, uint16 up to label 65535 and int32 above.
 
     Args:
         path: ``.tif`` or ``.tiff``.
         result: The labels.
         progress: Called with ("write", tiles done, tiles in all).
+        facts: How the labels were made, for the file's record.
 
     Raises:
         StorageError: The disk is full or the folder cannot be written.
@@ -63,6 +66,7 @@ def write_label_tiff(path: Path, result: Bands, progress: Progress | None = None
             bigtiff=bytes_of_image > 2**31,
             metadata=None,
             software=LABELS_SOFTWARE,
+            description=described(facts),
         )
 
 

@@ -25,6 +25,7 @@ from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.outputs import check_output_folder, write_folder
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.opening import stack_shape
+from samzoo.runtime.images.origin import RECORD, LabelFacts
 from samzoo.runtime.pixels.source_spec import SourceSpec
 from samzoo.runtime.pixels.zarr_source import description, is_zarr, scale_of
 
@@ -87,6 +88,7 @@ def write_label_zarr(
     progress: Progress | None = None,
     *,
     force: bool = False,
+    facts: LabelFacts = None,
 ) -> None:
     """Write labels as OME-Zarr.
 
@@ -96,6 +98,7 @@ def write_label_zarr(
         spec: The segmented image.
         progress: Called with ("write", rows done, rows in all).
         force: Replace existing labels.
+        facts: How the labels were made, for the attributes of their group.
 
     Raises:
         InputError: ``path`` is neither of the two.
@@ -104,9 +107,9 @@ def write_label_zarr(
         MissingDependencyError: zarr is not installed.
     """
     require("zarr", extra="large")
-    image = attached_image(path)
-    if image is not None:
-        _attach(path, image, labels, spec, progress, force=force)
+    attached = attached_image(path)
+    if attached is not None:
+        _attach(path, attached, labels, spec, progress, force=force, facts=facts)
         return
 
     planes = labels.planes
@@ -118,12 +121,13 @@ def write_label_zarr(
     axes = [PLANES[name] for name in labels.plane_axes]
 
     def fill(folder: Path) -> None:
-        group = make_group(str(folder), DEFAULT_VERSION)
-        _copy_image(group, spec, planes, axes, sizes, progress)
-        names = group.create_group(LABELS)
+        image = make_group(str(folder), DEFAULT_VERSION)
+        _copy_image(image, spec, planes, axes, sizes, progress)
+        names = image.create_group(LABELS)
         _set_names(names, DEFAULT_VERSION, [DEFAULT_NAME])
         layout = _new_layout([*axes, *SPACE], sizes, _chunk(labels))
-        _write_labels(names.create_group(DEFAULT_NAME), layout, planes, 0, labels, progress)
+        group = names.create_group(DEFAULT_NAME)
+        _write_labels(group, layout, planes, 0, labels, progress, facts)
 
     write_folder(path, fill, force=force)
 
@@ -169,6 +173,7 @@ def _attach(
     progress: Progress | None,
     *,
     force: bool,
+    facts: LabelFacts,
 ) -> None:
     """Write beside the name, then rename, then list the name: readers see all or nothing."""
     zarr = require("zarr", extra="large")
@@ -181,7 +186,7 @@ def _attach(
     try:
         names = parent.require_group(LABELS)
         group = make_group(str(temporary), version)
-        _write_labels(group, layout, planes, spec.plane or 0, labels, progress)
+        _write_labels(group, layout, planes, spec.plane or 0, labels, progress, facts)
         if path.exists():
             shutil.rmtree(path)
         os.replace(temporary, path)
@@ -214,6 +219,7 @@ def _write_labels(
     plane: int,
     labels: Labels,
     progress: Progress | None,
+    facts: LabelFacts,
 ) -> None:
     """Write labels of all planes, or of one plane; the other planes stay background."""
     pyramid = Pyramid(group, layout, (*planes, *labels.size), labels.dtype, labels=True)
@@ -225,7 +231,8 @@ def _write_labels(
     image_label: dict[str, Any] = {"source": {"image": "../../"}}
     if layout.version == "0.4":
         image_label["version"] = "0.4"
-    pyramid.finish({"image-label": image_label})
+    record = {RECORD: dict(facts)} if facts else {}
+    pyramid.finish({"image-label": image_label, **record})
 
 
 def _copy_image(

@@ -13,7 +13,11 @@ import numpy as np
 
 from samzoo.runtime.errors import ImageError
 from samzoo.runtime.formats.config import MAX_SCALE, MIN_SCALE, Preprocessing
-from samzoo.runtime.images.label_arrays import equivalent_diameters, object_areas
+from samzoo.runtime.images.label_arrays import (
+    equivalent_diameters,
+    median_object_diameter,
+    object_areas,
+)
 
 from .reading import Annotated, scaled_size
 
@@ -31,7 +35,7 @@ def median_diameter(annotated: Sequence[Annotated]) -> float:
     areas = np.concatenate([object_areas(a.labels) for a in annotated])
     if areas.size == 0:
         raise ImageError("no training image holds an object; check the label images")
-    return float(np.median(equivalent_diameters(areas)))
+    return median_object_diameter(areas)
 
 
 def declared(
@@ -92,7 +96,7 @@ def at_own_scale(
     areas = object_areas(annotated.labels)
     if preprocessing.object_diameter is None or not len(areas):
         return preprocessing
-    own = preprocessing.object_diameter / float(np.median(equivalent_diameters(areas)))
+    own = preprocessing.object_diameter / median_object_diameter(areas)
     common = _common_scale(annotated, preprocessing, image_size)
     scale = min(max(own, common / MOST_CHANGE), common * MOST_CHANGE)
     return dataclasses.replace(preprocessing, scale=min(max(scale, MIN_SCALE), MAX_SCALE))

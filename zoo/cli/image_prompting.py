@@ -15,6 +15,7 @@ import numpy as np
 
 from samzoo.runtime.automatic.doubts import image_doubts, mask_doubts, score_doubts
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
+from samzoo.runtime.engine.object_scale import Diameter, ObjectScale
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Array, Progress
 from samzoo.runtime.images.overlay import write_overlay
@@ -29,7 +30,7 @@ from samzoo.runtime.prompts.cutouts import MaskPart, paint_parts
 from samzoo.runtime.windows.label_tiff import write_label_tiff
 from samzoo.runtime.windows.opening import open_source
 
-from .model_loading import source_spec
+from .model_loading import for_image, source_spec, told
 from .options import refuse_given
 from .prompt_file import to_arrays, with_logits
 from .verb import Result
@@ -47,7 +48,7 @@ def prompt_image(
     series: int | None,
     channel: int | str | None,
     plane: int | None,
-    diameter: float | None,
+    diameter: Diameter,
     progress: Progress,
 ) -> Result:
     """Segment prompted objects and write their labels; object i has label i + 1.
@@ -63,8 +64,8 @@ def prompt_image(
         series: Image of a TIFF with several.
         channel: Channel of an image.
         plane: Plane of a stack, also of micro-sam's embeddings of one.
-        diameter: The objects' diameter, which the model has been opened with; refused for
-            embeddings, which have their scale.
+        diameter: The objects' diameter: a number, for which the model has been opened already,
+            ``auto`` or ``own``; refused for embeddings, which have their scale.
         progress: Callback for progress.
 
     Returns:
@@ -77,6 +78,7 @@ def prompt_image(
     if image.suffix == ".safetensors" or (is_zarr(image) and is_micro_sam(image)):
         refuse_given({"diameter": diameter}, "embeddings have their scale already; omit it")
     encoded: list[int] | None = None
+    scale: ObjectScale | None = None
     pixels: Array | None = None
     notes: list[str] = []
     if store is not None:
@@ -86,21 +88,25 @@ def prompt_image(
             notes = source.notes
             if overlay is not None:
                 pixels = source.whole()
+        model, scale = for_image(model, spec, diameter, progress=progress)
         kept = EmbeddingStore(store)
         embeddings = kept.embed(model, spec, encoded=encoded.append)
         notes = list(dict.fromkeys([*notes, *kept.notes]))
     else:
-        embeddings, pixels, notes, encoded = _embeddings_of(model, image, place, progress)
+        embeddings, pixels, notes, scale, encoded = _embeddings_of(
+            model, image, place, diameter, progress
+        )
     if overlay is not None and pixels is None:
         raise InputError("--overlay needs an image, not embeddings of one; give the image")
     parts, scores = _prompted(model, objects, embeddings, progress)
+    facts = None if scale is None else scale.facts()
     if math.prod(embeddings.original_size) > MAX_PIXELS:
         if output.suffix.lower() == ".png":
             raise InputError(f"{output}: the image is too large for a PNG; write a .tif file")
-        write_label_tiff(output, Painted(parts, embeddings.original_size))
+        write_label_tiff(output, Painted(parts, embeddings.original_size), facts=facts)
     else:
         labels = paint_parts(parts, embeddings.original_size)
-        write_labels(output, labels)
+        write_labels(output, labels, facts=facts)
         if overlay is not None and pixels is not None:
             write_overlay(overlay, pixels, labels)
     rows = [
@@ -108,6 +114,8 @@ def prompt_image(
         for i, (s, (_, _, mask)) in enumerate(zip(scores, parts, strict=True))
     ]
     result: Result = {"text": str(output), "labels": str(output), "objects": rows}
+    if scale is not None:
+        result.update(told(scale, notes))
     if pixels is not None:
         notes = [*notes, *image_doubts(pixels, model.config)]
     empty = mask_doubts([int(mask.sum()) for _, _, mask in parts])
@@ -132,9 +140,9 @@ def _prompted(
 
 
 def _embeddings_of(
-    model: Model, path: Path, place: dict[str, Any], progress: Progress
-) -> tuple[ImageEmbeddings, Array | None, list[str], list[int] | None]:
-    """Return the embeddings, the image if it was read, notes on it, and the tiles encoded so far.
+    model: Model, path: Path, place: dict[str, Any], diameter: Diameter, progress: Progress
+) -> tuple[ImageEmbeddings, Array | None, list[str], ObjectScale | None, list[int] | None]:
+    """Return the embeddings, the image and its scale if it was read, notes, and the tiles encoded.
 
     Embeddings of an image are lazy, so that the last list fills when prompts need a tile.
     """
@@ -142,16 +150,18 @@ def _embeddings_of(
         plane = place["plane"]
         others = {name: value for name, value in place.items() if name != "plane"}
         refuse_given(others, "micro-sam's embeddings are of one image; omit it")
-        return read_micro_sam_embeddings(path, model.config, plane=plane), None, [], None
+        return read_micro_sam_embeddings(path, model.config, plane=plane), None, [], None, None
     if path.suffix == ".safetensors":
         refuse_given(place, "a file of embeddings holds one image; omit it")
-        return ImageEmbeddings.load(path), None, [], None
+        return ImageEmbeddings.load(path), None, [], None, None
     with closing(open_source(source_spec(path, **place))) as source:
         image, notes = source.whole(), source.notes
+    scale = model.object_scale(image, diameter, progress=progress)
     encoded: list[int] = []
 
     def count(stage: str, done: int, total: int) -> None:
         encoded.append(done)
         progress(stage, done, total)
 
-    return model.embed(image, lazy=True, progress=count), image, notes, encoded
+    embeddings = model.embed(image, diameter=scale.changed, lazy=True, progress=count)
+    return embeddings, image, notes, scale, encoded

@@ -8,9 +8,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from samzoo.runtime.engine.object_scale import Diameter, ObjectScale, check_diameter
+from samzoo.runtime.formats.arrays import Progress
+from samzoo.runtime.large.file_scale import scale_of_file
 from samzoo.runtime.model import Model
 from samzoo.runtime.pixels.source_spec import SourceSpec
 from samzoo.zoo.cli.options import ModelOptions
+from samzoo.zoo.cli.progress import say
+from samzoo.zoo.cli.verb import Result
 from samzoo.zoo.hub.names import DEFAULT_MODEL, load
 
 
@@ -20,6 +25,10 @@ def load_model(options: ModelOptions) -> Model:
     Args:
         options: The options of ``add_model`` and ``add_diameter``.
 
+    Returns:
+        The model, for objects of the diameter if it is a number. What ``auto`` means depends on
+        the image; see ``for_image``.
+
     Raises:
         InputError: The package has no such adapter, or does not take the diameter.
         SamzooError: As for ``load``.
@@ -27,7 +36,43 @@ def load_model(options: ModelOptions) -> Model:
     model = load(options.model or DEFAULT_MODEL, threads=options.threads, provider=options.provider)
     if options.adapter is not None:
         model.use(options.adapter)
-    return model.for_objects(options.diameter)
+    check_diameter(model.config, options.diameter)
+    return model if isinstance(options.diameter, str) else model.for_objects(options.diameter)
+
+
+def for_image(
+    model: Model, spec: SourceSpec, diameter: Diameter, *, progress: Progress | None = None
+) -> tuple[Model, ObjectScale]:
+    """Return a model for the objects of one image, for work that goes on with parts of it.
+
+    Args:
+        model: From ``load_model``.
+        spec: The image.
+        diameter: The option's value.
+        progress: Called with ("size", tiles done, 0) by ``auto``.
+
+    Returns:
+        The model, and its scale.
+
+    Raises:
+        SamzooError: The image cannot be read, or the model cannot estimate sizes.
+    """
+    scale = scale_of_file(model, spec, diameter, progress)
+    return model.for_objects(scale.changed), scale
+
+
+def told(scale: ObjectScale, notes: list[str]) -> Result:
+    """Tell a person which diameter was estimated, and return the scale for a verb's answer.
+
+    Args:
+        scale: The scale.
+        notes: Gets the doubt, if there is one.
+    """
+    if scale.origin == "estimated":
+        say(scale.line())
+    if scale.doubt:
+        notes.append(scale.doubt)
+    return scale.facts()
 
 
 def source_spec(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.labels.tables import SPLIT_NAME
+
+Diameter = float | Literal["auto", "own"] | None
+"""A value of ``--diameter``, as in ``samzoo.runtime.engine.object_scale``."""
+
+DIAMETER_WORDS: tuple[Literal["auto", "own"], ...] = ("auto", "own")
 
 PRECISIONS = ("fp32", "fp16", "int8-weights", "int8")
 """As in ``samzoo.runtime.formats.manifest``, which takes long to import; a test compares."""
@@ -63,17 +68,29 @@ class ModelOptions(Protocol):
         """The hardware to run on."""
 
     @property
-    def diameter(self) -> float | None:
-        """Diameter of the objects in pixels of the image; None for the model's own scale."""
+    def diameter(self) -> Diameter:
+        """Diameter of the objects in image pixels, ``auto`` or ``own``; None if not given."""
 
 
 def add_diameter(parser: ArgumentParser) -> None:
     """Add ``--diameter``."""
     parser.add_argument(
-        "--diameter", type=float, metavar="PX",
-        help="diameter of the objects in pixels of the image (default: that of the objects that "
-        "the model was trained on)",
+        "--diameter", type=_diameter, metavar="PX|auto|own",
+        help="median diameter of the objects in pixels of the image; auto estimates it from the "
+        "image, own keeps the model's scale, for objects of the size that it was trained on "
+        "(default: own)",
     )  # fmt: skip
+
+
+def _diameter(text: str) -> Diameter:
+    for word in DIAMETER_WORDS:
+        if text == word:
+            return word
+    try:
+        return float(text)
+    except ValueError:
+        words = " or ".join(DIAMETER_WORDS)
+        raise ArgumentTypeError(f"found {text!r}, allowed: a number of pixels, {words}") from None
 
 
 def add_annotated(parser: ArgumentParser) -> None:

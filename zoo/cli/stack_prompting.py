@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
+from samzoo.runtime.engine.object_scale import Diameter, ObjectScale
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Labels3D, Masks, Progress
 from samzoo.runtime.images.opening import stack_shape
@@ -32,7 +33,7 @@ from samzoo.runtime.volumes.following import Following, follow_object
 from samzoo.runtime.volumes.writing import write_stack
 from samzoo.runtime.windows.opening import open_source
 
-from .model_loading import source_spec
+from .model_loading import for_image, source_spec, told
 from .options import refuse_given
 from .prompt_file import to_arrays
 from .verb import Result
@@ -53,6 +54,7 @@ def prompt_stack(
     level: int | None,
     series: int | None,
     channel: int | str | None,
+    diameter: Diameter,
     force: bool,
     progress: Progress,
 ) -> Result:
@@ -69,6 +71,7 @@ def prompt_stack(
         level: Level of a pyramid.
         series: Image of a TIFF with several.
         channel: Channel of an image.
+        diameter: As in ``prompt_image``; an estimate is of the slice ``start``, for all slices.
         force: Replace an existing ``output``.
         progress: Callback for progress.
 
@@ -81,14 +84,20 @@ def prompt_stack(
     if output.suffix.lower() not in TIFF_SUFFIXES:
         raise InputError(f"{output}: the name of a stack's label file must end in .tif")
     spec = source_spec(stack, level=level, series=series, channel=channel, plane=None)
+    scale: ObjectScale | None = None
+    notes: list[str] = []
     if is_zarr(stack) and is_micro_sam(stack):
+        refuse_given({"diameter": diameter}, "embeddings have their scale already; omit it")
         place = {"level": level, "series": series, "channel": channel}
         refuse_given({"store": store, **place}, "micro-sam's embeddings are used as they are")
         embed, slices = _micro_sam(stack, model)
     else:
-        embed, slices = _computed(stack, spec, store, model)
-    if not 0 <= start < slices:
-        raise InputError(f"--slice: found {start}, the stack has {slices}: 0 to {slices - 1}")
+        slices = _slices(stack, spec)
+        _check_start(start, slices)
+        here_spec = dataclasses.replace(spec, plane=start)
+        model, scale = for_image(model, here_spec, diameter, progress=progress)
+        embed = _computed(spec, store, model)
+    _check_start(start, slices)
     here = embed(start)
     masks = np.zeros((len(objects), *here.original_size), np.bool_)
     for members, arguments in to_arrays(objects):
@@ -102,7 +111,7 @@ def prompt_stack(
         for mask in masks
     ]
     labels = _painted(found, (slices, *here.original_size))
-    write_stack(output, labels, spec, force=force)
+    write_stack(output, labels, spec, force=force, facts=None if scale is None else scale.facts())
     rows = [
         {
             "label": i + 1,
@@ -111,7 +120,15 @@ def prompt_stack(
         }
         for i, each in enumerate(found)
     ]
-    return {"text": str(output), "labels": str(output), "objects": rows}
+    result: Result = {"text": str(output), "labels": str(output), "objects": rows}
+    if scale is not None:
+        result.update(told(scale, notes))
+    return {**result, "notes": notes} if notes else result
+
+
+def _check_start(start: int, slices: int) -> None:
+    if not 0 <= start < slices:
+        raise InputError(f"--slice: found {start}, the stack has {slices}: 0 to {slices - 1}")
 
 
 def _micro_sam(path: Path, model: Model) -> tuple[Callable[[int], ImageEmbeddings], int]:
@@ -125,15 +142,19 @@ def _micro_sam(path: Path, model: Model) -> tuple[Callable[[int], ImageEmbedding
     return read, count
 
 
-def _computed(
-    path: Path, spec: SourceSpec, folder: Path | None, model: Model
-) -> tuple[Callable[[int], ImageEmbeddings], int]:
-    """How to get a slice's embeddings, and the number of slices."""
+def _slices(path: Path, spec: SourceSpec) -> int:
     shape = stack_shape(spec)
     if len(shape) != 3:
         raise InputError(
             f"{path}: --slice: found an image of axes {shape}, expected slices, height and width"
         )
+    return shape[0]
+
+
+def _computed(
+    spec: SourceSpec, folder: Path | None, model: Model
+) -> Callable[[int], ImageEmbeddings]:
+    """How to get a slice's embeddings."""
     store = None if folder is None else EmbeddingStore(folder)
 
     @lru_cache(maxsize=REMEMBERED)
@@ -144,7 +165,7 @@ def _computed(
         with closing(open_source(chosen)) as source:
             return model.embed(source.read((0, 0, *source.size)), lazy=True)
 
-    return embed, shape[0]
+    return embed
 
 
 def _painted(found: Sequence[Mapping[int, Masks]], shape: tuple[int, ...]) -> Labels3D:

@@ -1,12 +1,11 @@
 """Options that set the thresholds of automatic segmentation.
 
-In: a verb's options and the model. Out: the parameters of the mode. Imports nothing heavy at its
+In: a verb's options. Out: fields of the mode's parameters. Imports nothing heavy at its
 top, because the parser is built from it.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from argparse import ArgumentParser
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,8 +15,7 @@ from samzoo.runtime.errors import InputError
 from .options import refuse_given
 
 if TYPE_CHECKING:
-    from samzoo.runtime.automatic.modes import Mode, Parameters
-    from samzoo.runtime.formats.config import ModelConfig
+    from samzoo.runtime.automatic.modes import Mode
 
 FIELDS = {
     "foreground_threshold": "foreground_threshold",
@@ -89,27 +87,22 @@ def given_thresholds(options: ThresholdOptions) -> dict[str, Any]:
     return {FIELDS[name]: value for name, value in given.items()}
 
 
-def chosen_thresholds(options: ThresholdOptions, mode: Mode, config: ModelConfig) -> Parameters:
-    """Return the parameters of a mode, with the thresholds that the user gave.
+def mode_thresholds(options: ThresholdOptions, mode: Mode) -> dict[str, Any]:
+    """Return the thresholds that the user gave for a mode of automatic segmentation.
 
     Args:
         options: The options' values.
         mode: The mode.
-        config: The model's config, whose own thresholds are those of ``ais``.
 
     Returns:
-        The parameters.
+        As ``given_thresholds``; they replace fields of the mode's own at the scale that is used.
 
     Raises:
         InputError: A value is out of range, or the mode has no such threshold.
     """
-    from samzoo.runtime.automatic.modes import parameters_of
-
     if mode == "amg":
         refuse_given(_given(options), "the mode amg has no such threshold; omit it")
-    plain: Any = parameters_of(mode, None, config.ais)
-    parameters: Parameters = dataclasses.replace(plain, **given_thresholds(options))
-    return parameters
+    return given_thresholds(options)
 
 
 def _given(options: ThresholdOptions) -> dict[str, Any]:

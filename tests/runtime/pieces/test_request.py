@@ -56,7 +56,7 @@ def test_the_state_names_everything_that_the_pieces_depend_on(make_request, cell
         request = make_request(image)
         for name, value in fields.items():
             request = dataclasses.replace(request, **{name: value})
-        return base_state(request, source, request.model.config)
+        return base_state(request, source)
 
     before, after = state({}), state(CHANGES[key])
     assert [name for name in before if before[name] != after[name]] == [key]

@@ -223,11 +223,11 @@ def stop_at(monkeypatch, number, error):
     """Let the segmentation of this image, from 1, raise an error after the labels are made."""
     calls = []
 
-    def stopping(path, labels):
+    def stopping(path, labels, **facts):
         calls.append(path)
         if len(calls) == number:
             raise error
-        write_labels(path, labels)
+        write_labels(path, labels, **facts)
 
     monkeypatch.setattr(file_segmentation, "write_labels", stopping)
 
@@ -353,7 +353,7 @@ def test_images_of_one_name_in_two_folders_keep_apart(three, discs):
 def test_images_in_pieces_go_on_where_they_were(three, monkeypatch):
     pytest.importorskip("distributed", reason="--workers needs it")
 
-    def stop(*_):
+    def stop(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -4,29 +4,29 @@ from types import SimpleNamespace
 
 import pytest
 
-from samzoo.runtime.automatic.apg import ApgParameters
 from samzoo.runtime.errors import InputError
-from samzoo.zoo.cli.thresholds import FIELDS, chosen_thresholds
+from samzoo.runtime.large.file_task import FileTask
+from samzoo.zoo.cli.thresholds import FIELDS, mode_thresholds
 
 
 def options(**given):
     return SimpleNamespace(**{**dict.fromkeys(FIELDS), **given})
 
 
-def test_what_is_not_given_is_the_model_s(toy_config):
-    config = toy_config()
-    assert chosen_thresholds(options(), "ais", config) == config.ais
+def test_what_is_not_given_is_the_model_s():
+    assert mode_thresholds(options(), "ais") == {}
 
 
-def test_each_option_sets_its_field(toy_config):
+def test_each_option_sets_its_field(toy_config, tmp_path):
     given = {
         "foreground_threshold": 0.3, "center_threshold": 0.4, "boundary_threshold": 0.6,
         "min_size": 12,
     }  # fmt: skip
     for mode in ("ais", "apg"):
-        found = chosen_thresholds(options(**given), mode, toy_config())
+        thresholds = mode_thresholds(options(**given), mode)
+        task = FileTask(path=tmp_path, output=tmp_path, mode=mode, thresholds=thresholds)
+        found = task.parameters_for(toy_config().ais)
         assert [getattr(found, FIELDS[name]) for name in given] == [0.3, 0.4, 0.6, 12]
-    assert isinstance(found, ApgParameters)
 
 
 @pytest.mark.parametrize(
@@ -38,14 +38,14 @@ def test_each_option_sets_its_field(toy_config):
         ({"min_size": -1}, "--min-size: found -1, allowed is 0 or more"),
     ],
 )
-def test_values_out_of_range_are_refused(toy_config, given, message):
+def test_values_out_of_range_are_refused(given, message):
     with pytest.raises(InputError, match=f"^{message}$"):
-        chosen_thresholds(options(**given), "ais", toy_config())
+        mode_thresholds(options(**given), "ais")
 
 
-def test_a_grid_of_points_has_no_such_thresholds(toy_config):
+def test_a_grid_of_points_has_no_such_thresholds():
     with pytest.raises(InputError, match="--min-size: the mode amg has no such threshold"):
-        chosen_thresholds(options(min_size=3), "amg", toy_config())
+        mode_thresholds(options(min_size=3), "amg")
 
 
 def test_a_threshold_changes_labels_and_scores(run_verb, toy_package, tmp_path, capsys):

@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.outputs import check_output
@@ -31,7 +32,7 @@ class EmbedOptions:
     series: int | None
     channel: str | None
     plane: int | None
-    diameter: float | None
+    diameter: float | Literal["auto", "own"] | None
     model: str | None
     adapter: str | None
     threads: int | None
@@ -63,7 +64,7 @@ def run(options: EmbedOptions) -> Result:
 
 def _to_file(options: EmbedOptions) -> Result:
     from samzoo.runtime.windows.opening import open_source
-    from samzoo.zoo.cli.model_loading import load_model, source_spec
+    from samzoo.zoo.cli.model_loading import load_model, source_spec, told
 
     output = options.output
     if output is None:
@@ -76,10 +77,12 @@ def _to_file(options: EmbedOptions) -> Result:
         image, notes = source.whole(), source.notes
     model = load_model(options)
     with progress_bar() as progress:
-        embeddings = model.embed(image, progress=progress)
+        scale = model.object_scale(image, options.diameter, progress=progress)
+        embeddings = model.embed(image, diameter=scale.changed, progress=progress)
     embeddings.save(output)
     result: Result = {"text": str(output), "embeddings": str(output)}
     result["tiles"] = len(embeddings.tiles)
+    result.update(told(scale, notes))
     return {**result, "notes": notes} if notes else result
 
 
@@ -87,13 +90,15 @@ def _to_store(options: EmbedOptions, folder: Path) -> Result:
     """Encode every tile that the store lacks; the next call resumes an interrupted one."""
     from samzoo.runtime.large.embedding_store import EmbeddingStore
     from samzoo.runtime.windows.opening import open_source
-    from samzoo.zoo.cli.model_loading import load_model, source_spec
+    from samzoo.zoo.cli.model_loading import for_image, load_model, source_spec, told
 
     model = load_model(options)
     spec = source_spec(options.image, **chosen_plane(options))
     encoded: list[int] = []
     with closing(open_source(spec)) as source:
         notes = source.notes
+    with progress_bar() as progress:
+        model, scale = for_image(model, spec, options.diameter, progress=progress)
     store = EmbeddingStore(folder)
     embeddings = store.embed(model, spec, encoded=encoded.append)
     notes = [*notes, *store.notes]
@@ -102,6 +107,7 @@ def _to_store(options: EmbedOptions, folder: Path) -> Result:
             progress("embed", index + 1, len(embeddings.tiles))
     result: Result = {"text": str(folder), "store": str(folder)}
     result.update(tiles=len(embeddings.tiles), tiles_encoded=len(encoded))
+    result.update(told(scale, notes))
     return {**result, "notes": notes} if notes else result
 
 

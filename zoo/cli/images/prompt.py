@@ -38,7 +38,7 @@ class PromptOptions:
     series: int | None
     channel: str | None
     plane: int | None
-    diameter: float | None
+    diameter: float | Literal["auto", "own"] | None
     slice: int | None
     projection: Literal["box", "mask", "points", "points_and_mask", "single_point"] | None
     iou_threshold: float | None
@@ -179,7 +179,8 @@ def _in_stack(
     with progress_bar() as progress:
         return prompt_stack(
             model, objects, options.image, options.output, start=start,
-            following=Following(**chosen), store=options.store, level=options.level,
+            following=Following(**chosen), store=options.store, diameter=options.diameter,
+            level=options.level,
             series=options.series, channel=options.channel, force=options.force,
             progress=progress,
         )  # fmt: skip

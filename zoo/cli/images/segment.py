@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.fields import to_json
 from samzoo.zoo.cli.options import add_diameter, add_model, add_plane
-from samzoo.zoo.cli.progress import progress_bar
+from samzoo.zoo.cli.progress import progress_bar, say
 from samzoo.zoo.cli.thresholds import add_thresholds
 from samzoo.zoo.cli.verb import Result, Verb
 
@@ -32,7 +32,7 @@ class SegmentOptions:
     provider: str
     tile_shape: tuple[int, int] | None
     halo: tuple[int, int] | None
-    diameter: float | None
+    diameter: float | Literal["auto", "own"] | None
     foreground_threshold: float | None
     center_threshold: float | None
     boundary_threshold: float | None
@@ -164,9 +164,7 @@ def _into_file(options: SegmentOptions) -> Result:
     output = Path(options.output)
     task = _task(single_image(options.images[0]), output, options, **written)
     task.check()
-    model = load_model(options)
-    task = _with_thresholds(task, options, model)
-    row, notes = _segmented(model, task)
+    row, notes = _segmented(model := load_model(options), task)
     result: Result = {
         "text": str(output), "images": [row], "model": options.model or DEFAULT_MODEL,
     }  # fmt: skip
@@ -193,7 +191,6 @@ def _into_folder(options: SegmentOptions) -> Result:
     table = table_file(options.table, folder)
     inputs = find_inputs(options.images, output=folder)
     model = load_model(options)
-    task = _with_thresholds(task, options, model)
     chosen = {k: v for k, v in to_json(options).items() if k not in NOT_SETTINGS}
     run = FolderRun(
         inputs=inputs, folder=folder, task=task, settings={**model_settings(model), **chosen},
@@ -211,13 +208,16 @@ def _task(
     table: Path | None = None,
 ) -> FileTask:
     from samzoo.runtime.large.file_task import FileTask
+    from samzoo.zoo.cli.thresholds import mode_thresholds
 
     return FileTask(
         path=path,
         output=output,
         overlay=overlay,
         table=table,
+        diameter=options.diameter,
         mode=options.mode,
+        thresholds=mode_thresholds(options, options.mode),
         tile_shape=options.tile_shape,
         halo=options.halo,
         placements=options.placements,
@@ -234,13 +234,6 @@ def _task(
     )
 
 
-def _with_thresholds(task: FileTask, options: SegmentOptions, model: Model) -> FileTask:
-    from samzoo.zoo.cli.thresholds import chosen_thresholds
-
-    parameters = chosen_thresholds(options, options.mode, model.config)
-    return replace(task, parameters=parameters)
-
-
 def _segmented(model: Model, task: FileTask) -> tuple[Result, Sequence[str]]:
     """Do a task; returns what is reported of its image, and notes on it."""
     from samzoo.runtime.large.file_segmentation import run_task
@@ -253,6 +246,10 @@ def _segmented(model: Model, task: FileTask) -> tuple[Result, Sequence[str]]:
             raise KeyboardInterrupt("run the same command again to resume") from None
         raise
     row: Result = {"image": str(task.path), "labels": str(task.output), "objects": found.objects}
+    if found.scale is not None:
+        row.update(found.scale.facts())
+        if found.scale.origin == "estimated":
+            say(found.scale.line())
     if found.in_pieces:
         row.update(size=list(found.size), resumed=found.resumed)
     return row, found.notes

@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.outputs import check_output
@@ -58,7 +58,7 @@ class EvaluateOptions:
     series: int | None
     channel: str | None
     plane: int | None
-    diameter: float | None
+    diameter: float | Literal["auto", "own"] | None
     foreground_threshold: float | None
     center_threshold: float | None
     boundary_threshold: float | None
@@ -111,6 +111,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(options: EvaluateOptions) -> Result:
     """Score a model, and write the report."""
+    from samzoo.runtime.batch.sized_model import SizedByImage
     from samzoo.runtime.engine.networks import RememberedEncoder
     from samzoo.runtime.evaluation.set_scoring import evaluate
     from samzoo.runtime.formats.files import write_json
@@ -144,11 +145,12 @@ def run(options: EvaluateOptions) -> Result:
     listed, table = _listed(options, lonely)
     model = load_model(options)
     adapter = model.adapter
-    ais = replace(model.config.ais, **given_thresholds(options))
+    thresholds, auto = given_thresholds(options), options.diameter == "auto"
+    ais = replace(model.config.ais, **({} if auto else thresholds))
     model = Model(replace(model.config, ais=ais), RememberedEncoder(model.networks))
     with progress_bar() as progress:
         report = evaluate(
-            model,
+            SizedByImage(model, thresholds) if auto else model,
             [(entry.image, entry.labels) for entry in listed],
             tasks=tasks,
             seed=options.seed,
@@ -169,6 +171,7 @@ def run(options: EvaluateOptions) -> Result:
         "model": options.model or DEFAULT_MODEL,
         **({"adapter": adapter} if adapter is not None else {}),
         "weights_digest": model.config.weights_digest,
+        "diameter": options.diameter or "own",
         "command": shlex.join(options.command),
         "notes": notes,
         **({"split": str(table)} if table is not None else {}),

@@ -29,7 +29,10 @@ def test_segment_prints_one_json_object(run, image, tmp_path):
     status, out, err = run("segment", image, "-o", output, "--overlay", overlay, "--json")
     assert (status, err) == (0, "")
     found = json.loads(out)
-    assert found["images"] == [{"image": str(image), "labels": str(output), "objects": 4}]
+    assert found["images"] == [{
+        "image": str(image), "labels": str(output), "objects": 4,
+        "used_diameter": None, "used_scale": 1.0, "diameter_from": "own",
+    }]  # fmt: skip
     assert found["overlay"] == str(overlay)
     assert "text" not in found
     with Image.open(overlay) as picture:
@@ -250,7 +253,7 @@ def test_workers_give_the_same_labels(segment):
 
 
 def test_an_interrupted_run_says_that_it_can_go_on(segment, monkeypatch):
-    def stop(*_):
+    def stop(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(file_task, "WHOLE_PIXELS", 1000)
@@ -367,3 +370,66 @@ def test_an_image_in_pieces_gets_the_notes_of_a_whole_one(segment, make_package,
     saturation = [note for note in whole["notes"] if "highest value" in note or "saturat" in note]
     assert saturation
     assert set(saturation) <= set(pieces["notes"])
+
+
+SIZED = {"used_diameter": 20.0, "used_scale": 0.5009, "diameter_from": "estimated"}
+
+
+@pytest.fixture
+def sized(run_here, tmp_path, make_package, toy_config, discs):
+    """A folder with a model of objects of 10 pixels and an image of 16 discs of 20 pixels."""
+    make_package(tmp_path / "sized", config=toy_config(object_diameter=10.0))
+    centers = [(y, x) for y in range(30, 190, 45) for x in range(30, 190, 45)]
+    tifffile.imwrite("discs.tif", discs((200, 200), centers, 10.0))
+    return lambda *words: run_here(*words, "--model", "sized")
+
+
+def test_the_estimate_is_said_and_recorded(sized):
+    words = ("segment", "discs.tif", "--diameter", "auto", "--json")
+    status, out, err = sized(*words, "-o", "l.tif", "--table", "t.csv")
+    assert (status, err) == (0, "samzoo: diameter 20 px (estimated), scale 0.5\n")
+    (row,) = json.loads(out)["images"]
+    assert {name: row[name] for name in SIZED} == SIZED
+    with tifffile.TiffFile("l.tif") as file:
+        assert json.loads(file.pages.first.description) == {"samzoo": SIZED}
+    sized(*words, "-o", "l.png")
+    with Image.open("l.png") as picture:
+        assert json.loads(picture.info["Description"]) == {"samzoo": SIZED}
+    with open("t.csv", newline="") as table:
+        found = list(csv.DictReader(table))
+    assert len(found) == 16
+    assert all({name: row[name] for name in SIZED}
+               == {name: str(value) for name, value in SIZED.items()} for row in found)  # fmt: skip
+    np.testing.assert_array_equal(read_labels("l.tif"), read_labels("l.png"))
+
+
+def test_a_folder_has_an_estimate_for_each_file(sized):
+    twice = np.kron(tifffile.imread("discs.tif"), np.ones((2, 2), np.uint8))
+    Path("in").mkdir()
+    tifffile.imwrite("in/a.tif", tifffile.imread("discs.tif"))
+    tifffile.imwrite("in/b.tif", twice)
+    words = ("segment", "in", "-o", "out", "--diameter", "auto", "--table", "--json")
+    status, out, err = sized(*words)
+    assert status == 0
+    assert "a.tif: 16 objects, diameter 20 px (estimated), scale 0.5, " in err
+    assert "b.tif: 16 objects, diameter 40 px (estimated), scale 0.25, " in err
+    with open("out/counts.csv", newline="") as table:
+        found = list(csv.DictReader(table))
+    assert [row["diameter_from"] for row in found] == ["estimated"] * 2
+    assert [row["used_diameter"] for row in found] == ["20.0", "39.9"]
+    again = json.loads(sized(*words)[1])["images"]  # skipped, and known all the same
+    assert again[0]["used_diameter"] == json.loads(out)["images"][0]["used_diameter"] == 20.0
+
+
+def test_a_model_that_is_not_sure_says_so(sized):
+    tifffile.imwrite("one.tif", np.eye(90, dtype=np.uint8))
+    status, out, err = sized("segment", "one.tif", "-o", "l.tif", "--diameter", "auto", "--json")
+    assert status == 0
+    assert "could not be estimated, so the model's own scale is used" in err
+    assert json.loads(out)["images"][0]["diameter_from"] == "own"
+
+
+def test_a_diameter_that_is_no_number_is_refused(sized):
+    status, _, err = sized("segment", "discs.tif", "-o", "l.tif", "--diameter", "big")
+    assert status == 2
+    assert "found 'big', allowed: a number of pixels, auto or own" in err
