@@ -103,6 +103,9 @@ class TrainConfig:
             computes it in every step, for crops that lie anywhere.
         mask_prob: Probability that a correction also gets the previous logits as mask input.
         box_distortion_factor: Largest jitter of a box side, as a fraction of its length.
+        first_points: Largest number of points of a first prompt: from step to step 1 to so many, or
+            a box with up to one fewer. The further points may be negative. A model that only sees
+            single points gives worse masks for several.
         point_output: ``multimask`` trains the best of three masks on a first point (the paper);
             ``single`` trains one mask for all prompts, which takes fewer steps if a point is not
             ambiguous. It becomes part of the model.
@@ -153,6 +156,7 @@ class TrainConfig:
     cached_crops: int = 8
     mask_prob: float = 0.5
     box_distortion_factor: float = 0.025
+    first_points: int = 1
     point_output: Literal["multimask", "single"] = "multimask"
     ais_decoder: AisDecoderConfig | None = field(default_factory=LightDecoderConfig)
     augmentation: Literal["none", "flip", "dihedral"] = "flip"
@@ -173,7 +177,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in (
             "epochs", "steps_per_epoch", "batch_size", "accumulate", "n_objects",
-            "n_sub_iteration",
+            "n_sub_iteration", "first_points",
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise FormatError(f"{name}: must be at least 1, found {getattr(self, name)}")

@@ -17,7 +17,7 @@ def test_the_paper_preset_is_the_default_with_augmentation():
     paper = TrainConfig.read("paper")
     plain = dataclasses.replace(
         paper, intensity_jitter=0.0, intensities=Intensities(), scale_by_image=False,
-        scale_jitter=1.0, percentiles=None,
+        scale_jitter=1.0, percentiles=None, first_points=1,
     )  # fmt: skip
     assert plain == TrainConfig(batch_size=2)
 
@@ -27,6 +27,7 @@ def test_both_presets_augment_alike():
     assert laptop.intensities == paper.intensities
     assert min(vars(laptop.intensities).values()) > 0
     assert laptop.intensity_jitter == paper.intensity_jitter > 0
+    assert laptop.first_points == paper.first_points > 1
     assert laptop.percentiles == paper.percentiles == PERCENTILES
     assert laptop.scale_jitter == paper.scale_jitter > 1
     assert laptop.scale_by_image is paper.scale_by_image is True
@@ -90,6 +91,7 @@ def test_a_file_that_is_not_toml_is_an_error(tmp_path, content):
         ({"steps_per_epoch": 0}, "steps_per_epoch"),
         ({"n_objects": 0}, "n_objects"),
         ({"n_sub_iteration": 0}, "n_sub_iteration"),
+        ({"first_points": 0}, "first_points: must be at least 1, found 0"),
         ({"learning_rate": 0.0}, "learning_rate: allowed is 0 to 1, found 0"),
         ({"ais_learning_rate": 1.0}, "ais_learning_rate"),
         ({"mask_prob": 1.1}, "mask_prob: allowed is 0 to 1, found 1.1"),

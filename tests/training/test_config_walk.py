@@ -58,6 +58,7 @@ CHANGES: dict[str, Any] = {
     "cached_crops": 1,
     "mask_prob": 1.0,
     "box_distortion_factor": 0.3,
+    "first_points": 3,
     "point_output": "single",
     "ais_decoder": tiny.UNETR_DECODER,
     "augmentation": "none",

@@ -32,12 +32,8 @@ from samzoo.training.networks.acting import dropout_acting, statistics_learned, 
 from samzoo.training.networks.sam import Sam
 
 from .devices import mean_over_devices, share_gradients
-from .objectives import (
-    InteractiveSettings,
-    background_loss,
-    distance_loss,
-    interactive_step,
-)
+from .objectives import background_loss, distance_loss, interactive_step
+from .simulated_prompts import InteractiveSettings
 
 SHADE = 1
 """Seed of the intensities of fixed crops, beside their keys."""
@@ -86,6 +82,7 @@ class Learner:
             config.mask_prob,
             config.box_distortion_factor,
             config.learned_rounds,
+            config.first_points,
         )
         self._first_prompts_only = dataclasses.replace(self._settings, n_sub_iteration=1)
         self.weights: dict[str, Tensor] = {

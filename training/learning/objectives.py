@@ -11,29 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
-from samzoo.runtime.evaluation.prompt_simulation import (
-    correction_points,
-    object_boxes,
-    random_points,
-)
-from samzoo.runtime.formats.arrays import Labels2D, Masks
+from samzoo.runtime.formats.arrays import Labels2D
 from samzoo.runtime.images.label_arrays import IGNORED
 from samzoo.training.networks.sam import Sam
 
+from .simulated_prompts import InteractiveSettings, corrections, first_prompts, learned_rounds
+
 EPSILON = 1e-7
 """Keeps Dice finite on empty maps. Source: torch-em 0.10.9."""
-
-CORRECTION_DILATION = 10
-"""Least distance in pixels of negative points from the object. Source: micro-sam 1.8.14,
-training."""
 
 Backward = Callable[[Tensor], None]
 Autocast = Callable[[], AbstractContextManager[None]]
@@ -101,16 +92,6 @@ def background_loss(prediction: Tensor, known: Tensor | None = None) -> Tensor:
     return (foreground**2).sum() / pixels
 
 
-@dataclass(frozen=True)
-class InteractiveSettings:
-    """The settings of the interactive objective; see ``TrainConfig``."""
-
-    n_sub_iteration: int
-    mask_prob: float
-    box_distortion_factor: float
-    learned_rounds: int = 0
-
-
 def interactive_step(
     sam: Sam,
     image_embeddings: Tensor,
@@ -125,12 +106,12 @@ def interactive_step(
 ) -> float:
     """Prompt objects, then correct their masks, and learn from every round.
 
-    The first round prompts with a box (one mask) or with a random point in the object (three
-    masks, of which the best counts). Each later round adds a positive point where the mask misses
-    the object, a negative point where it goes too far, and sometimes the earlier logits as mask
-    input. With ``learned_rounds`` only the first round, the last and a random choice of those
-    between compute gradients; the others only lead to the next, at a third of the cost. Rounds
-    share no gradient, so no gradient is cut off.
+    The first round prompts with a random point in the object (three masks, of which the best
+    counts), or with a box or several points (one mask). Each later round adds a positive point
+    where the mask misses the object, a negative point where it goes too far, and sometimes the
+    earlier logits as mask input. With ``learned_rounds`` only the first round, the last and a
+    random choice of those between compute gradients; the others only lead to the next, at a third
+    of the cost. Rounds share no gradient, so no gradient is cut off.
 
     Args:
         sam: The model.
@@ -157,10 +138,10 @@ def interactive_step(
     if ignored.any():
         known = torch.ones(1, 1, side, side, device=device)
         known[0, 0, : labels.shape[0], : labels.shape[1]] = torch.from_numpy(~ignored)
-    boxes, coords, point_labels = _first_prompts(labels, ids, settings, start_with_box, rng)
+    boxes, coords, point_labels = first_prompts(labels, ids, settings, rng, with_box=start_with_box)
     multimask = sam.config.architecture.mask_decoder.point_output == "multimask"
     mask_input: Tensor | None = None
-    learned = _learned_rounds(settings, rng)
+    learned = learned_rounds(settings, rng)
     total = 0.0
     for round_index in range(settings.n_sub_iteration):
         points = None
@@ -176,7 +157,10 @@ def interactive_step(
                     points=points,
                     boxes=None if boxes is None else torch.from_numpy(boxes).to(device),
                     mask_input=mask_input,
-                    multimask_output=multimask and round_index == 0 and not start_with_box,
+                    multimask_output=multimask
+                    and round_index == 0
+                    and boxes is None
+                    and coords.shape[1] == 1,
                 )
             loss, best = mask_loss(logits.float(), iou.float(), target, known)
         if round_index in learned:
@@ -188,21 +172,11 @@ def interactive_step(
             logits.detach(), 1, best.view(-1, 1, 1, 1).expand(-1, 1, *logits.shape[2:])
         ).float()
         masks = _upscaled(previous, side)[:, 0, : labels.shape[0], : labels.shape[1]] > 0
-        added, added_labels = _corrections(truths, masks.cpu().numpy(), ignored, rng)
+        added, added_labels = corrections(truths, masks.cpu().numpy(), ignored, rng)
         coords = np.concatenate([coords, added], axis=1)
         point_labels = np.concatenate([point_labels, added_labels], axis=1)
         mask_input = previous if rng.random() < settings.mask_prob else None
     return total / len(learned)
-
-
-def _learned_rounds(settings: InteractiveSettings, rng: np.random.Generator) -> set[int]:
-    rounds, count = settings.n_sub_iteration, settings.learned_rounds
-    if not 0 < count < rounds:
-        return set(range(rounds))
-    # The last round always counts: an annotator keeps its mask, and it is the hardest to learn.
-    ends = {0, rounds - 1} if count > 1 else {0}
-    between = 1 + rng.choice(rounds - 2, size=count - len(ends), replace=False)
-    return ends | {int(i) for i in between}
 
 
 def mask_loss(
@@ -241,53 +215,3 @@ def _upscaled(logits: Tensor, side: int) -> Tensor:
     if logits.shape[-1] == side:
         return logits
     return F.interpolate(logits, size=(side, side), mode="bilinear", align_corners=False)
-
-
-def _first_prompts(
-    labels: Labels2D,
-    ids: list[int],
-    settings: InteractiveSettings,
-    start_with_box: bool,
-    rng: np.random.Generator,
-) -> tuple[NDArray[np.float32] | None, NDArray[np.float32], NDArray[np.float32]]:
-    if start_with_box:
-        boxes = distorted_boxes(
-            object_boxes(labels, ids), settings.box_distortion_factor, labels.shape, rng
-        )
-        return boxes, np.zeros((len(ids), 0, 2), np.float32), np.zeros((len(ids), 0), np.float32)
-    points = np.stack([random_points(labels == i, 1, rng) for i in ids])
-    return None, points.astype(np.float32), np.ones((len(ids), 1), np.float32)
-
-
-def distorted_boxes(
-    boxes: NDArray[np.float32],
-    factor: float,
-    shape: tuple[int, ...],
-    rng: np.random.Generator,
-) -> NDArray[np.float32]:
-    """Move each corner by up to ``factor`` of the box's side, inside the image.
-
-    Args:
-        boxes: ``(n, 4)`` XYXY.
-        factor: Largest shift as a fraction of width and height.
-        shape: (height, width) of the image.
-        rng: Source of the shifts.
-
-    Returns:
-        ``(n, 4)`` float32.
-    """
-    sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
-    moved = boxes + rng.uniform(-factor, factor, boxes.shape) * sides
-    limit = np.array([shape[1], shape[0]] * 2, np.float32)
-    return np.clip(moved, 0, limit).astype(np.float32)
-
-
-def _corrections(
-    truths: Masks, masks: Masks, ignored: Masks, rng: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    pairs = [
-        correction_points(truth, mask, rng, CORRECTION_DILATION, ignored=ignored)
-        for truth, mask in zip(truths, masks, strict=True)
-    ]
-    coords = np.stack([pair[0] for pair in pairs]).astype(np.float32)
-    return coords, np.stack([pair[1] for pair in pairs]).astype(np.float32)

@@ -9,16 +9,14 @@ import tiny
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-from samzoo.runtime.evaluation.prompt_simulation import object_boxes  # noqa: E402
 from samzoo.training.learning.objectives import (  # noqa: E402
-    InteractiveSettings,
     background_loss,
     dice_loss,
     distance_loss,
-    distorted_boxes,
     interactive_step,
     mask_loss,
 )
+from samzoo.training.learning.simulated_prompts import InteractiveSettings  # noqa: E402
 
 GOLDENS = Path(__file__).parents[2] / "goldens" / "dice_loss.npz"
 
@@ -115,7 +113,9 @@ def sam():
     return tiny.make_sam().requires_grad_(True)
 
 
-def run_step(sam, labels, *, box=False, seed=0, rounds=3, mask_prob=0.5, backward=None):
+def run_step(
+    sam, labels, *, box=False, seed=0, rounds=3, mask_prob=0.5, backward=None, first_points=1
+):
     """One interactive step; returns its loss and the embeddings with their gradient."""
     leaf = torch.randn(1, 256, 8, 8, generator=torch.Generator().manual_seed(0))
     leaf.requires_grad_(True)
@@ -124,7 +124,7 @@ def run_step(sam, labels, *, box=False, seed=0, rounds=3, mask_prob=0.5, backwar
         leaf,
         labels,
         [1, 4, 6],
-        InteractiveSettings(rounds, mask_prob, 0.025),
+        InteractiveSettings(rounds, mask_prob, 0.025, first_points=first_points),
         start_with_box=box,
         rng=np.random.default_rng(seed),
         backward=backward or torch.Tensor.backward,
@@ -225,6 +225,20 @@ def test_a_box_comes_first_with_one_mask_and_stays(sam, labels, monkeypatch):
     assert not any(call["mask_input"].requires_grad for call in calls[1:])
 
 
+def test_three_masks_compete_for_a_single_point_alone(sam, labels, monkeypatch):
+    """The exported decoder chooses by the number of tokens, as this does."""
+    calls = recorded(sam, monkeypatch)
+    seen = set()
+    for seed in range(12):
+        calls.clear()
+        run_step(sam, labels, rounds=2, mask_prob=0.0, seed=seed, first_points=3)
+        points = calls[0]["points"][0].shape[1]
+        assert calls[0]["multimask_output"] is (points == 1)
+        assert calls[1]["points"][0].shape[1] == points + 2
+        seen.add(points)
+    assert seen == {1, 2, 3}
+
+
 def test_a_model_with_single_output_learns_one_mask_for_a_point_too(labels, monkeypatch):
     import dataclasses
 
@@ -266,27 +280,6 @@ def test_a_crop_smaller_than_the_encoder_input_is_compared_where_it_lies(sam, mo
     for i, label in enumerate([1, 4, 6]):
         expected[i, :30, :40] = labels == label
     np.testing.assert_array_equal(targets[0][:, 0], expected)
-
-
-@pytest.mark.parametrize("factor", [0.0, 0.025, 0.49])
-def test_distorted_boxes_stay_inside_and_near(rng, factor, labels):
-    ids = np.unique(labels)[1:]
-    boxes = object_boxes(labels, ids)
-    boxes[0] = (0, 0, 64, 60)  # the whole image
-    moved = distorted_boxes(boxes, factor, labels.shape, rng)
-    assert moved.dtype == np.float32
-    assert (moved >= 0).all()
-    assert (moved <= np.array([64, 60, 64, 60])).all()
-    assert (moved[:, :2] < moved[:, 2:]).all()
-    sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
-    rounding = 1e-5  # float32 at coordinates below 64
-    assert (np.abs(moved - boxes) <= factor * sides + rounding).all()
-    if factor == 0:
-        np.testing.assert_array_equal(moved, boxes)
-
-
-def test_no_boxes_stay_no_boxes(rng):
-    assert distorted_boxes(np.zeros((0, 4), np.float32), 0.1, (8, 8), rng).shape == (0, 4)
 
 
 def test_what_nobody_annotated_has_no_part_in_the_losses(rng):
