@@ -51,6 +51,7 @@ class OnnxNetworks:
         where: Callable[[str], str] = "the {} graph".format,
         threads: int | None = None,
         provider: str = CPU,
+        shared_memory: bool = True,
     ) -> None:
         """Prepare the sessions.
 
@@ -61,6 +62,8 @@ class OnnxNetworks:
             threads: CPU threads of one operator; None leaves the number to onnxruntime (all
                 cores).
             provider: A name from ``providers.PROVIDERS``.
+            shared_memory: Let all sessions of the process share a pool of memory, which stays as
+                large as their largest run; else each session's memory ends with it.
 
         Raises:
             InputError: ``threads`` is below 1, or there is no such provider.
@@ -73,6 +76,7 @@ class OnnxNetworks:
         self._where = where
         self._threads = threads
         self._provider = check_provider(provider)
+        self._shared_memory = shared_memory
         self._sessions: dict[str, Any] = {}
         self._lock = threading.Lock()
 
@@ -150,13 +154,24 @@ class OnnxNetworks:
                 graph, where = self._read(role), self._where(role)
                 check_graph(graph, role, self._config, where=where)
                 self._sessions[role] = _make_session(
-                    role, graph, self._threads, self._provider, where
+                    role,
+                    graph,
+                    self._threads,
+                    self._provider,
+                    where,
+                    shared_memory=self._shared_memory,
                 )
             return self._sessions[role]
 
 
 def _make_session(
-    role: str, graph: bytes, threads: int | None, provider: Provider, where: str
+    role: str,
+    graph: bytes,
+    threads: int | None,
+    provider: Provider,
+    where: str,
+    *,
+    shared_memory: bool,
 ) -> Any:
     onnxruntime = import_onnxruntime()
 
@@ -167,7 +182,8 @@ def _make_session(
     # Memory patterns plan a second run's memory beside the first run's: a ViT-B encoder held 2.4
     # GB instead of 1.6 GB and was not faster. DirectML refuses them.
     options.enable_mem_pattern = False
-    share_memory(options)
+    if shared_memory:
+        share_memory(options)
     if threads is not None:
         options.intra_op_num_threads = threads
     try:

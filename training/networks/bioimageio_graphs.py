@@ -109,9 +109,13 @@ class AisPackage(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the maps in the order of ``AIS_CHANNELS``."""
+        return self.decode(self.encoder(image))
+
+    def decode(self, embeddings: Tensor) -> Tensor:
+        """Do the part after the encoder."""
         if self.ais_decoder is None:
             raise ValueError("this model has no AIS decoder")
-        maps = self.ais_decoder(self.encoder(image))
+        maps = self.ais_decoder(embeddings)
         maps = _resized(maps, self.image_size)[:, :, : self.kept, : self.kept]
         return _resized(maps, self.side)
 
@@ -148,9 +152,22 @@ class PromptPackage(nn.Module):
         Returns:
             ``masks (1, 1, side, side)`` logits, ``iou_predictions (1, 1)`` and ``low_res_masks``.
         """
+        return self.decode(
+            self.encoder(image), point_coords, point_labels, mask_input, has_mask_input
+        )
+
+    def decode(
+        self,
+        embeddings: Tensor,
+        point_coords: Tensor,
+        point_labels: Tensor,
+        mask_input: Tensor,
+        has_mask_input: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Do the part after the encoder."""
         coords, labels = with_needed_padding(point_coords * self.ratio, point_labels)
         masks, iou, low_res = self.decoder(
-            self.encoder(image), coords, labels, mask_input, has_mask_input, self.size
+            embeddings, coords, labels, mask_input, has_mask_input, self.size
         )
         return masks, iou, low_res
 

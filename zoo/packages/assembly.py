@@ -10,6 +10,7 @@ import dataclasses
 import importlib.metadata
 import logging
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -155,7 +156,7 @@ def export(
         )
     sam = Sam(config)
     load_weights(sam, tensors, where=str(source))
-    model = Source(config=config, tensors=tensors, manifest=manifest, made={"sam": sam.eval()})
+    sam.eval()
     roles = {f"onnx/{role}.onnx": role for role in graph_roles(sam)}
     step = _Steps(progress, len(roles) + 1 + weights + len(chosen))
 
@@ -169,18 +170,25 @@ def export(
             return_freed_memory()
         step("test of its own")
         # The sessions of a ViT-B take gigabytes, so free them before writing the targets.
-        networks = OnnxNetworks(lambda role: (folder / f"onnx/{role}.onnx").read_bytes(), config)
+        networks = OnnxNetworks(
+            lambda role: (folder / f"onnx/{role}.onnx").read_bytes(), config, shared_memory=False
+        )
         write_test(folder / TEST_FILE, Model(config, networks))
         del networks
         return_freed_memory()
         if weights:
             step("weights")
             write_weights(folder, tensors, half=precision != "fp32")
-        for target in chosen:
-            step(f"target {target.name}")
-            (folder / target.name).mkdir()
-            target.write(folder / target.name, model)
-            return_freed_memory()
+        with tempfile.TemporaryDirectory(prefix="samzoo-") as scratch:
+            model = Source(
+                config=config, tensors=tensors, manifest=manifest, scratch=Path(scratch),
+                made={"sam": sam},
+            )  # fmt: skip
+            for target in chosen:
+                step(f"target {target.name}")
+                (folder / target.name).mkdir()
+                target.write(folder / target.name, model)
+                return_freed_memory()
         step.end()
         return with_measured(manifest, model.measured)
 

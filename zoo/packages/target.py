@@ -30,6 +30,7 @@ class Source:
         tensors: Its weights under segment-anything's key names, and ``ais_decoder.*``; floats.
         manifest: The manifest of the package being written, still without its files: name, licence,
             scores, texts of the card.
+        scratch: A folder for what several targets need and no package keeps.
         made: Objects that targets share, by name: the network, and the paths of graphs that several
             targets write.
         measured: How far the masks of each target's tool are from samzoo's, by target; filled
@@ -39,6 +40,7 @@ class Source:
     config: ModelConfig
     tensors: Tensors
     manifest: Manifest
+    scratch: Path = Path()
     made: dict[str, Any] = field(default_factory=dict)
     measured: dict[str, Any] = field(default_factory=dict)
 

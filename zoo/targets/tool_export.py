@@ -15,6 +15,7 @@ from samzoo.runtime.dependencies import require
 from samzoo.runtime.formats.architecture import MASK_PIXELS
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.outputs import write_bytes
+from samzoo.zoo.graphs.encoder_insertion import insert_encoder
 from samzoo.zoo.graphs.tracing import sealed, trace
 from samzoo.zoo.packages.target import Source
 
@@ -111,16 +112,24 @@ def _write_once(path: Path, name: str, make: Callable[[Sam], Graph], source: Sou
 
 
 def _traced(graph: Graph, source: Source) -> bytes:
-    """Trace a module to the bytes of an ONNX file, with the model's name and digest inside."""
+    """Trace a module to the bytes of an ONNX file, with the model's name and digest inside.
+
+    The image encoder is traced once for all graphs, and put into each that has one.
+    """
     onnx = require("onnx", extra="export")
-    traced = trace(
-        graph.module,
-        graph.example,
-        inputs=graph.inputs,
-        outputs=graph.outputs,
-        dynamic_axes=graph.dynamic_axes,
-    )
+    from samzoo.training.networks.encoder_stand_in import OPERATOR, encoder_left_out
+
+    with encoder_left_out(graph.module, source.config.grid):
+        traced = trace(
+            graph.module,
+            graph.example,
+            inputs=graph.inputs,
+            outputs=graph.outputs,
+            dynamic_axes=graph.dynamic_axes,
+        )
     model = onnx.load_from_string(traced)
+    if any(f"{node.domain}::{node.op_type}" == OPERATOR for node in model.graph.node):
+        insert_encoder(model, onnx.load(_encoder_body(source)), OPERATOR)
     found = tuple(value.name for value in model.graph.input)
     assert found == graph.inputs, f"traced inputs {found}, expected {graph.inputs}"
     metadata = {
@@ -128,6 +137,27 @@ def _traced(graph: Graph, source: Source) -> bytes:
         "samzoo.weights_digest": source.config.weights_digest,
     }
     return sealed(model, metadata)
+
+
+def _encoder_body(source: Source) -> Path:
+    """Trace the image encoder alone, once for all graphs; returns its file outside the package."""
+    import torch
+
+    from samzoo.training.networks.encoder_stand_in import EncoderBody
+
+    path = source.scratch / "encoder_body.onnx"
+
+    def traced() -> Path:
+        side = source.config.image_size
+        graph = trace(
+            EncoderBody(make_sam(source)), (torch.rand(1, 3, side, side),),
+            inputs=["x"], outputs=["embeddings"], dynamic_axes={},
+        )  # fmt: skip
+        write_bytes(path, graph)
+        return path
+
+    found: Path = source.once("encoder body", traced)
+    return found
 
 
 def image_encoder(sam: Sam, name: str = "input_image") -> Graph:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from samzoo.runtime.engine import sessions
 from samzoo.runtime.engine.sessions import OnnxNetworks
 from samzoo.runtime.errors import FormatError, InputError
 
@@ -58,6 +59,15 @@ def test_a_session_is_made_once(graphs, toy_config):
     model.encode(IMAGE)
     model.encode(IMAGE)
     assert asked == ["encoder"]
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_sessions_share_a_pool_of_memory_or_keep_their_own(networks, graphs, monkeypatch, shared):
+    joined: list[object] = []
+    monkeypatch.setattr(sessions, "share_memory", joined.append)
+    found = networks(graphs, shared_memory=shared).encode(IMAGE)
+    assert len(joined) == shared
+    np.testing.assert_array_equal(found, networks(graphs).encode(IMAGE))
 
 
 @pytest.mark.parametrize("threads", [0, -1])

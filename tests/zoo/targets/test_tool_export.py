@@ -67,6 +67,28 @@ def package(sam, tmp_path_factory):
     return folder / "package"
 
 
+def test_the_encoder_is_traced_once_for_all_tools(tmp_path, monkeypatch, sam):
+    """And once for the package itself; six traces of a ViT-B took 200 s of a core."""
+    from samzoo.training.encoders.table import ENCODER_NETWORKS
+
+    row = ENCODER_NETWORKS[VitConfig]
+    traced = []
+
+    def encode(encoder, x):
+        traced.append(torch.jit.is_tracing())
+        return row.encode(encoder, x)
+
+    monkeypatch.setitem(ENCODER_NETWORKS, VitConfig, dataclasses.replace(row, encode=encode))
+    base = tiny.write_base(tmp_path / "base", sam)
+    export(base, tmp_path / "package", targets=choose_targets(TARGETS), name="cells")
+    assert sum(traced) == 2
+    graphs = list((tmp_path / "package").rglob("*encoder.onnx"))
+    assert len(graphs) == 7
+    for path in graphs:  # no copy of the stand-in is left
+        domains = [each.domain for each in onnx.load(path).opset_import]
+        assert domains == [""], path
+
+
 @pytest.fixture(scope="module")
 def predictor(sam, picture):
     from segment_anything import SamPredictor

@@ -7,10 +7,9 @@ must come back whole, each block as the network computes it from intensities tha
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from samzoo.runtime.dependencies import import_onnxruntime
 from samzoo.runtime.errors import FormatError
 from samzoo.runtime.formats.config import Preprocessing
+from samzoo.zoo.graphs.memory_release import return_freed_memory
 
 from .tensors import Tensor, Value, fed
 
@@ -57,6 +57,9 @@ def prove(
     """
     from bioimageio.spec import load_model_description
 
+    # Computed before there are sessions, since both take gigabytes for a ViT-B.
+    blocks = _blocks(inputs[0].test, preprocessing, compute) if len(inputs) == 1 else None
+    return_freed_memory()
     model = load_model_description(path)
     for weights in FORMATS:
         pipeline = _pipeline(model, weights)
@@ -64,11 +67,12 @@ def prove(
             found = predicted(pipeline, model, {value.name: value.test for value in inputs})
             for value in outputs:
                 _compare(path, f"{weights}: {value.name}", found[value.name], value.test)
-            if len(inputs) == 1 and weights == FORMATS[0]:
-                _prove_blocks(path, pipeline, model, inputs[0], preprocessing, compute)
+            if blocks is not None and weights == FORMATS[0]:
+                _prove_blocks(path, pipeline, model, inputs[0].name, blocks)
         finally:
             pipeline.close()
-            gc.collect()  # the sessions of a ViT-B take gigabytes
+            del pipeline
+            return_freed_memory()
 
 
 def predicted(
@@ -92,28 +96,38 @@ def _pipeline(model: Any, weights: Weights) -> Any:
     return create_prediction_pipeline(model, weights_format=weights, devices=["cpu"])
 
 
-def _prove_blocks(
-    path: Path,
-    pipeline: Any,
-    model: Any,
-    image: Value,
+class _Blocks(NamedTuple):
+    """An image that is no multiple of a block, and what the network makes of its two blocks."""
+
+    image: NDArray[np.float32]
+    first: Tensor
+    last: Tensor
+
+
+def _blocks(
+    image: Tensor,
     preprocessing: Preprocessing,
     compute: Callable[[NDArray[np.float32]], Tensor],
-) -> None:
-    side = image.test.shape[-1]
-    wide = proof_image(image.test, preprocessing)
-    (found,) = predicted(pipeline, model, {image.name: wide}, in_blocks=True).values()
+) -> _Blocks:
+    side = image.shape[-1]
+    wide = proof_image(image, preprocessing)
+    stretched = fed(wide, preprocessing)
+    last = compute(stretched[..., -side:])
+    # The last block overwrites what it shares with the first.
+    first = compute(stretched[..., :side])[..., : wide.shape[-1] - side]
+    return _Blocks(wide, first, last)
+
+
+def _prove_blocks(path: Path, pipeline: Any, model: Any, name: str, blocks: _Blocks) -> None:
+    wide = blocks.image
+    (found,) = predicted(pipeline, model, {name: wide}, in_blocks=True).values()
     if found.shape[-2:] != wide.shape[-2:]:
         raise FormatError(
             f"{path.name}: bioimageio.core made {found.shape[-2:]} of an image of "
             f"{wide.shape[-2:]}; please report this"
         )
-    stretched = fed(wide, preprocessing)
-    # The last block overwrites what it shares with the first.
-    _compare(path, "last block", found[..., -side:], compute(stretched[..., -side:]))
-    strip = wide.shape[-1] - side
-    first = compute(stretched[..., :side])[..., :strip]
-    _compare(path, "first block", found[..., :strip], first)
+    _compare(path, "last block", found[..., -blocks.last.shape[-1] :], blocks.last)
+    _compare(path, "first block", found[..., : blocks.first.shape[-1]], blocks.first)
 
 
 def proof_image(image: Tensor, preprocessing: Preprocessing) -> NDArray[np.float32]:

@@ -20,6 +20,7 @@ import numpy as np
 
 from samzoo.runtime.dependencies import require
 from samzoo.runtime.formats.config import ModelConfig
+from samzoo.zoo.graphs.memory_release import return_freed_memory
 from samzoo.zoo.graphs.tracing import OPSET
 from samzoo.zoo.packages.target import Source, Target
 from samzoo.zoo.targets.sam_sizes import bottlenecks
@@ -41,7 +42,7 @@ from .tensors import (
 )
 
 if TYPE_CHECKING:
-    from torch import nn
+    from samzoo.training.networks.bioimageio_graphs import AisPackage, PromptPackage
 
 ONNX_FILE, TORCHSCRIPT_FILE = "weights.onnx", "weights.pt"
 
@@ -51,14 +52,14 @@ class Package(NamedTuple):
 
     Attributes:
         path: The zip.
-        module: The network.
+        module: The network: its ``encoder``, and its ``decode`` after that.
         inputs: The inputs, in the order of the module's arguments.
         describe: A function that turns the module's outputs into values.
         purpose: What the package is for, in a few words.
     """
 
     path: Path
-    module: nn.Module
+    module: AisPackage | PromptPackage
     inputs: Sequence[Value]
     describe: Callable[[Sequence[Tensor]], list[Value]]
     purpose: str
@@ -119,10 +120,13 @@ def write_zip(package: Package, source: Source) -> None:
 
     with tempfile.TemporaryDirectory(prefix="samzoo-") as name, quiet_spec(), torch.no_grad():
         folder = Path(name)
-        module, inputs = package.module.eval(), package.inputs
+        module: Any = package.module.eval()
+        inputs = package.inputs
         image = fed(inputs[0].test, source.config.preprocessing)
         arguments = tuple(map(torch.from_numpy, (image, *(value.test for value in inputs[1:]))))
-        outputs = package.describe(computed(module, arguments))
+        # The packages have one test image.
+        embeddings = source.once("tile embeddings", lambda: module.encoder(arguments[0]))
+        outputs = package.describe(arrays(module.decode(embeddings, *arguments[1:])))
         names = tuple(value.name for value in inputs)
         write_graph(
             folder / ONNX_FILE,
@@ -138,6 +142,7 @@ def write_zip(package: Package, source: Source) -> None:
             )
             torch.jit.save(traced, folder / TORCHSCRIPT_FILE)
             del traced
+        return_freed_memory()
         for value in (*inputs, *outputs):
             np.save(folder / f"{value.name}.npy", value.test)
             write_sample(folder, value)
@@ -152,14 +157,14 @@ def write_zip(package: Package, source: Source) -> None:
     with quiet_spec(), torch.no_grad():
         prove(
             package.path, inputs, outputs, source.config.preprocessing,
-            lambda tile: computed(module, (torch.from_numpy(tile),))[0],
+            lambda tile: arrays(module(torch.from_numpy(tile)))[0],
         )  # fmt: skip
 
 
-def computed(module: nn.Module, arguments: Sequence[Any]) -> list[Tensor]:
-    """Run a module, and return its outputs as arrays."""
-    found = module(*arguments)
-    return [tensor.numpy() for tensor in (found if isinstance(found, tuple) else (found,))]
+def arrays(outputs: Any) -> list[Tensor]:
+    """Return a module's outputs as arrays."""
+    found = outputs if isinstance(outputs, tuple) else (outputs,)
+    return [tensor.numpy() for tensor in found]
 
 
 TARGET = Target(

@@ -1,10 +1,13 @@
 """A zip that means something else in bioimageio.core is not kept."""
 
+import gc
+import weakref
+
 import pytest
 from bioimageio_zips import export_zips, make_sam
 
 from samzoo.runtime.errors import FormatError
-from samzoo.zoo.targets.bioimageio import tensors
+from samzoo.zoo.targets.bioimageio import proof, tensors
 
 pytest.importorskip("torch")
 pytest.importorskip("bioimageio.core")
@@ -46,3 +49,27 @@ def test_a_wrong_description_is_found_before_the_zip_is_kept(
     with pytest.raises(FormatError, match=message):
         export_zips(tmp_path, make_sam(intensity="min_max"))
     assert not (tmp_path / "package").exists()
+
+
+def test_one_engine_at_a_time_holds_a_network_s_memory(tmp_path, monkeypatch):
+    """Torch is done before bioimageio.core opens a network, and each is closed before the next."""
+    events: list[str] = []
+    opened: list[weakref.ref[object]] = []
+    blocks, pipeline = proof._blocks, proof._pipeline
+
+    def computed(*arguments):
+        events.append("torch")
+        return blocks(*arguments)
+
+    def open_pipeline(model, weights):
+        gc.collect()
+        assert not any(each() for each in opened)
+        events.append(weights)
+        found = pipeline(model, weights)
+        opened.append(weakref.ref(found))
+        return found
+
+    monkeypatch.setattr(proof, "_blocks", computed)
+    monkeypatch.setattr(proof, "_pipeline", open_pipeline)
+    export_zips(tmp_path, make_sam())
+    assert events == ["torch", "onnx", "torchscript", "onnx", "torchscript"]
