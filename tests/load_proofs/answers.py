@@ -1,16 +1,21 @@
 """The masks of a tool, of samzoo and of segment-anything for the same prompts on one image."""
 
 import base64
+import dataclasses
 import json
 import os
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 from environments import CannotInstall, node_environment, python_environment
 from tools import NODE
 
+from samzoo.runtime import load
+from samzoo.runtime.model import Model
 from samzoo.runtime.prompts.batches import decode
 from samzoo.runtime.prompts.enlargement import draw_mask
 from samzoo.runtime.prompts.tokens import collect_prompts
@@ -56,7 +61,7 @@ def node_answer(script, folder, image, scratch):
     description = {"height": SIZE[0], "width": SIZE[1], "pixels": pixels, "prompts": prompts}
     (scratch / "inputs.json").write_text(json.dumps(description))
     # Node looks for packages beside the script.
-    copy = packages / script
+    copy = packages / f"{os.getpid()}_{script}"  # other processes run the same
     copy.write_text((HERE / script).read_text())
     _run(["node", copy, folder, scratch / "inputs.json", scratch / "output.json"])
     masks = {}
@@ -67,15 +72,17 @@ def node_answer(script, folder, image, scratch):
     return masks
 
 
-def our_answer(model, image):
-    """Return the runtime's masks."""
-    embeddings = model.embed(image)
+@cache
+def our_answer(package, *, tiles=True):
+    """Return the runtime's masks on ``picture()``; without tiles, as a tool sees an image."""
+    model, embeddings = _embedded(package, tiles)
     return {name: model.prompt(embeddings, **given)[0][0] for name, given in _arguments()}
 
 
-def our_best_of_three(model, image):
+@cache
+def our_best_of_three(package, *, tiles=True):
     """Return of the runtime's multimask outputs the best, for tools that know no other."""
-    embeddings = model.embed(image)
+    model, embeddings = _embedded(package, tiles)
     side = 4 * model.config.grid
     masks = {}
     for name, given in _arguments():
@@ -86,6 +93,23 @@ def our_best_of_three(model, image):
         logits = found.low_res[0, int(found.iou[0].argmax())]
         draw_mask(logits, found.enlargement, 0.0, masks[name])
     return masks
+
+
+@cache
+def _embedded(package, tiles):
+    """Open a package and embed the picture: once for all tools, since a ViT-B takes its time."""
+    model = load(package)
+    if not tiles:
+        preprocessing = dataclasses.replace(model.config.preprocessing, scale=None)
+        config = dataclasses.replace(model.config, preprocessing=preprocessing)
+        model = Model(config, model.networks)
+    return model, model.embed(picture())
+
+
+@cache
+def picture():
+    """Return the image on which every tool answers."""
+    return tiny.make_picture(SIZE)
 
 
 def segment_anything_answer(predictor, image, multimask=None):

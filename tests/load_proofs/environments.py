@@ -13,6 +13,8 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
+from samzoo.zoo.downloads.file_lock import locked
+
 CACHE = Path(tempfile.gettempdir()) / "samzoo-load-proofs"
 
 SECONDS = 600
@@ -30,12 +32,17 @@ def python_environment(*requirements, complete=()):
     """
     folder = CACHE / _key(requirements, complete, sys.version, sys.prefix)
     python = folder / "bin" / "python"
-    if not (folder / "done").exists():
+    with locked(folder.with_suffix(".lock")):  # another process may want the same one
+        if (folder / "done").exists():
+            return python
         shutil.rmtree(folder, ignore_errors=True)
         _run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
         here = Path(sysconfig.get_paths(vars={"base": str(folder)})["purelib"])
         (here / "zz_running_environment.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
-        install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+        install = [
+            sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet",
+            "--no-compile",  # most modules are never imported
+        ]  # fmt: skip
         _run([*install, "--no-deps", *requirements])
         if complete:
             _run([*install, *complete])
@@ -48,7 +55,9 @@ def node_environment(*packages):
     if shutil.which("npm") is None:
         raise CannotInstall("there is no npm")
     folder = CACHE / _key(packages, "npm")
-    if not (folder / "done").exists():
+    with locked(folder.with_suffix(".lock")):
+        if (folder / "done").exists():
+            return folder
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         (folder / "package.json").write_text('{"private": true, "type": "module"}')

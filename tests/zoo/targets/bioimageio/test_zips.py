@@ -95,15 +95,15 @@ def test_blocks_of_a_larger_image_are_samzoo_s_own_maps(package, zips, weights):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 @pytest.mark.parametrize(
-    ("decoder", "preprocessing"),
+    ("decoder", "preprocessing", "precision"),
     [
-        ("light", {"intensity": "none"}),
-        ("unetr", {"intensity": "min_max"}),
-        ("light", {"intensity": "none", "scale": 1.5}),
-        ("light", {"intensity": "min_max", "scale": 0.75}),
-        ("unetr", {"intensity": "percentile", "percentiles": (2.0, 90.0), "scale": 2.0}),
+        ("light", {"intensity": "none"}, "fp32"),
+        ("light", {"intensity": "none"}, "fp16"),
+        ("unetr", {"intensity": "min_max"}, "int8"),
+        ("light", {"intensity": "none", "scale": 1.5}, "int8"),
+        ("light", {"intensity": "min_max", "scale": 0.75}, "fp16"),
+        ("unetr", {"intensity": "percentile", "percentiles": (2.0, 90.0), "scale": 2.0}, "fp32"),
     ],
 )
 def test_blocks_of_every_kind_of_package(tmp_path, decoder, preprocessing, precision):
