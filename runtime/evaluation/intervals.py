@@ -42,21 +42,51 @@ def score_intervals(rows: Sequence[ImageScores], *, seed: int = SEED) -> Interva
         Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13, percentile
         intervals; groups as clusters: Davison and Hinkley, Bootstrap Methods (1997), section 3.8.
     """
+    return {
+        task: {name: interval_of(values) for name, values in drawn.items()}
+        for task, drawn in _drawn_scores(rows, seed).items()
+    }
+
+
+def score_differences(
+    rows: Sequence[ImageScores], others: Sequence[ImageScores], *, seed: int = SEED
+) -> Intervals:
+    """Return the 95 % interval of the difference of two models' scores on the same images.
+
+    Both are scored on the same draws, so that images that are hard for both do not count as doubt.
+
+    Args:
+        rows: Those of a model's report.
+        others: Those of another model on the same images, in the same order.
+        seed: Seed of the draws.
+
+    Returns:
+        As ``score_intervals``, of the second model's scores minus the first's, for the tasks that
+        both have. The models differ where an interval does not hold 0.
+    """
+    first, second = _drawn_scores(rows, seed), _drawn_scores(others, seed)
+    return {
+        task: {name: interval_of(second[task][name] - drawn[name]) for name in drawn}
+        for task, drawn in first.items()
+        if task in second
+    }
+
+
+def _drawn_scores(
+    rows: Sequence[ImageScores], seed: int
+) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """Return each score in each draw; nothing for a single group."""
     numbers, n_groups = group_numbers(rows)
     if n_groups < 2:
         return {}
     rng = np.random.default_rng(seed)
     draws = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=RESAMPLES)
-    tasks = list(counted_rows(rows)[0]["scores"])
     return {
         task: {
-            name: interval_of(values)
-            for name, values in {
-                **_drawn_means(rows, task, numbers, draws),
-                **_drawn_precisions(rows, task, numbers, draws),
-            }.items()
+            **_drawn_means(rows, task, numbers, draws),
+            **_drawn_precisions(rows, task, numbers, draws),
         }
-        for task in tasks
+        for task in counted_rows(rows)[0]["scores"]
     }
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from samzoo.runtime.errors import NotFoundError, OutputExistsError, StorageError, WriteError
 
 MARKER_FILES = (
-    "config.json", "adapter_config.json", "samzoo.json", "samzoo-gallery.json", "zarr.json",
+    "config.json", "adapter_config.json", "samzoo.json", "samzoo-gallery.json",
+    "samzoo-pictures.json", "zarr.json",
 )  # fmt: skip
 """A folder with one of these files is an artefact of samzoo, which ``--force`` may replace."""
 

@@ -87,12 +87,12 @@ def draw_overlay(image: Array, labels: Labels2D) -> _Picture:
     colours = np.concatenate([np.zeros((1, 3), np.uint8), chosen])
     factor = _enlargement(labels.shape)
     dense = _enlarge(dense, factor)
-    picture = _enlarge(_visible(image), factor).astype(np.float32)
+    picture = _enlarge(visible(image), factor).astype(np.float32)
     coloured = colours[dense].astype(np.float32)
     inside = dense > 0
     picture[inside] += OPACITY * (coloured[inside] - picture[inside])
     for _ in range(min(factor, MAX_CONTOUR)):
-        contour = _contours(dense)
+        contour = contours(dense)
         picture[contour] = coloured[contour]
         dense = np.where(contour, 0, dense)
     return picture.round().astype(np.uint8)
@@ -120,7 +120,15 @@ def write_overlay(path: str | Path, image: Array, labels: Labels2D) -> None:
         Image.fromarray(picture).save(temporary, pnginfo=png_origin(OVERLAY_SOFTWARE))
 
 
-def _visible(image: Array) -> Array:
+def visible(image: Array) -> Array:
+    """Stretch an image for the eye, as ``draw_overlay`` does.
+
+    Args:
+        image: ``(height, width)`` or ``(height, width, 3)``, any real dtype.
+
+    Returns:
+        The same shape, floating point, 0 to 255.
+    """
     stretched = to_0_255(image, Preprocessing(intensity="percentile", percentiles=(0.5, 99.5)))
     if np.median(stretched) < DARK:
         stretched = 255 * (stretched / 255) ** DARK_GAMMA
@@ -135,8 +143,15 @@ def _enlarge(values: Array, factor: int) -> Array:
     return values.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def _contours(dense: Array) -> Masks:
-    """Return labelled pixels with a 4-neighbour that has another label or is background."""
+def contours(dense: Array) -> Masks:
+    """Return labelled pixels with a 4-neighbour that has another label or is background.
+
+    Args:
+        dense: ``(height, width)`` integer labels, 0 is background.
+
+    Returns:
+        ``(height, width)`` boolean; pixels at the image's edge need such a neighbour, too.
+    """
     edge = np.zeros(dense.shape, dtype=bool)
     down = dense[1:] != dense[:-1]
     right = dense[:, 1:] != dense[:, :-1]

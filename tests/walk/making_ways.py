@@ -150,5 +150,7 @@ MAKING_WAYS = [
         "--min-object-size": Refused("--min-object-size 5000", "5000"),
         "--controls": CONTROLS,
         "--orientations": Changes("--orientations"),
+        "--table": Changes("--table t.csv"),
+        "--pictures": Changes("--pictures p"),
     }, echoes=("command", "settings")),
 ]  # fmt: skip

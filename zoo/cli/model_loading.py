@@ -13,17 +13,23 @@ from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.large.file_scale import scale_of_file
 from samzoo.runtime.model import Model
 from samzoo.runtime.pixels.source_spec import SourceSpec
-from samzoo.zoo.cli.options import ModelOptions
+from samzoo.zoo.cli.options import ModelOptions, RunOptions
 from samzoo.zoo.cli.progress import say
 from samzoo.zoo.cli.verb import Result
 from samzoo.zoo.hub.names import DEFAULT_MODEL, load
 
 
 def load_model(options: ModelOptions) -> Model:
-    """Open the model that a verb's options choose.
+    """Open the model that a verb's options choose; see ``load_named``."""
+    return load_named(options.model, options)
+
+
+def load_named(reference: str | None, options: RunOptions) -> Model:
+    """Open a model as a verb's options say.
 
     Args:
-        options: The options of ``add_model`` and ``add_diameter``.
+        reference: The model's name or folder; None for the default model.
+        options: The other options of ``add_model`` and ``add_diameter``.
 
     Returns:
         The model, for objects of the diameter if it is a number. What ``auto`` means depends on
@@ -33,7 +39,7 @@ def load_model(options: ModelOptions) -> Model:
         InputError: The package has no such adapter, or does not take the diameter.
         SamzooError: As for ``load``.
     """
-    model = load(options.model or DEFAULT_MODEL, threads=options.threads, provider=options.provider)
+    model = load(reference or DEFAULT_MODEL, threads=options.threads, provider=options.provider)
     if options.adapter is not None:
         model.use(options.adapter)
     check_diameter(model.config, options.diameter)

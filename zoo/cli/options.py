@@ -28,11 +28,13 @@ def add_output(
         parser.add_argument("--force", action="store_true", help="replace an existing output")
 
 
-def add_model(parser: ArgumentParser) -> None:
-    """Add the options that choose a model and where it runs."""
+def add_model(parser: ArgumentParser, *, several: bool = False) -> None:
+    """Add the options that choose a model, or ``several``, and where it runs."""
+    more: dict[str, Any] = {"action": "append", "default": []} if several else {}
     parser.add_argument(
-        "--model", metavar="REF",
-        help="model name (see samzoo list) or package folder (default: the model that ships)",
+        "--model", metavar="REF", **more,
+        help="model name (see samzoo list) or package folder (default: the model that ships)"
+        + ("; repeat it to compare models" if several else ""),
     )  # fmt: skip
     parser.add_argument(
         "--adapter", metavar="NAME",
@@ -48,12 +50,8 @@ def add_model(parser: ArgumentParser) -> None:
     )  # fmt: skip
 
 
-class ModelOptions(Protocol):
-    """The options that choose a model, and how it runs and sees an image."""
-
-    @property
-    def model(self) -> str | None:
-        """Name or folder; None for the default model."""
+class RunOptions(Protocol):
+    """The options that say how a model runs and sees an image."""
 
     @property
     def adapter(self) -> str | None:
@@ -70,6 +68,14 @@ class ModelOptions(Protocol):
     @property
     def diameter(self) -> Diameter:
         """Diameter of the objects in image pixels, ``auto`` or ``own``; None if not given."""
+
+
+class ModelOptions(RunOptions, Protocol):
+    """The options that choose a model, and how it runs and sees an image."""
+
+    @property
+    def model(self) -> str | None:
+        """Name or folder; None for the default model."""
 
 
 def add_diameter(parser: ArgumentParser) -> None:

@@ -6,15 +6,49 @@ In: a report of ``samzoo.runtime.evaluate``. Out: lines of text.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from samzoo.runtime.evaluation.comparison import METRICS
 from samzoo.runtime.evaluation.matching import SHOWN_PRECISIONS
 from samzoo.runtime.evaluation.report import Intervals, Scores
+from samzoo.runtime.evaluation.set_scoring import Report
 from samzoo.runtime.evaluation.subsets import ClassScores, StratumScores
 from samzoo.runtime.evaluation.tasks import CONTROLS
 
 WITH_INTERVAL = ("msa", "ap")
 """The scores whose intervals the table shows; reports have all."""
+
+
+def report_lines(report: Report) -> list[str]:
+    """Write all tables of a report.
+
+    Args:
+        report: The report.
+    """
+    return [
+        *table_lines(report["mean"], report["ap"], report["intervals"]),
+        *stratum_lines(report["strata"]),
+        *class_lines(report["classes"]),
+        *orientation_lines(report["orientations"]),
+    ]
+
+
+def difference_lines(differences: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Write a line for each further model and task: how its scores differ from the first model's.
+
+    Args:
+        differences: Names of both models (``model``, ``than``), and ``score_differences`` as
+            ``intervals``.
+    """
+    return [
+        f"{each['model']} minus {each['than']}, {task}, 95 %: "
+        + ", ".join(f"{name} {low:+.3f} to {high:+.3f}" for name, (low, high) in (
+            (name, intervals[name]) for name in WITH_INTERVAL
+        ))
+        for each in differences
+        for task, intervals in each["intervals"].items()
+        if task not in CONTROLS
+    ]  # fmt: skip
 
 
 def table_lines(mean: Scores, ap: Scores, intervals: Intervals) -> list[str]:

@@ -9,6 +9,7 @@ from samzoo.runtime.evaluation.intervals import (
     SEED,
     group_numbers,
     interval_of,
+    score_differences,
     score_intervals,
 )
 from samzoo.runtime.evaluation.matching import Matches, average_precision
@@ -57,3 +58,15 @@ def test_a_row_without_group_is_a_group_and_a_single_group_has_no_interval():
     numbers, n_groups = group_numbers(rows)
     assert (numbers.tolist(), n_groups) == ([0, 1, 2, 2], 3)
     assert score_intervals(rows[2:]) == {}
+
+
+def test_models_that_differ_alike_on_all_images_differ_without_doubt():
+    scores = [0.2, 0.5, 0.9, 0.4]
+    rows = [row(1, 1, score=score) for score in scores]
+    better = [row(1, 1, score=score + 0.05) for score in scores]
+    low, high = score_intervals(rows)["ais"]["msa"]
+    assert high - low > 0.3
+    found = score_differences(rows, better)["ais"]
+    assert found["msa"] == pytest.approx([0.05, 0.05])
+    assert found["ap"] == [0.0, 0.0]
+    assert score_differences(rows[:1], better[:1]) == {}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shlex
 from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal
 
 from samzoo.runtime.errors import InputError
-from samzoo.runtime.formats.outputs import check_output
+from samzoo.runtime.formats.outputs import check_output, check_output_folder
 from samzoo.runtime.labels.tables import PARTS
 from samzoo.zoo.cli.options import (
     NO_SPLIT,
@@ -28,7 +30,9 @@ from samzoo.zoo.cli.thresholds import FIELDS, add_thresholds
 from samzoo.zoo.cli.verb import Result, Verb
 
 if TYPE_CHECKING:
+    from samzoo.runtime.evaluation.set_scoring import Report
     from samzoo.runtime.labels.lists import Entry
+    from samzoo.zoo.review.pictures import Pictures
 
 
 TOLD = (
@@ -54,6 +58,8 @@ class EvaluateOptions:
     min_object_size: int
     controls: bool
     orientations: bool
+    table: Path | None
+    pictures: Path | None
     level: int | None
     series: int | None
     channel: str | None
@@ -63,7 +69,7 @@ class EvaluateOptions:
     center_threshold: float | None
     boundary_threshold: float | None
     min_size: int | None
-    model: str | None
+    model: tuple[str, ...]
     adapter: str | None
     threads: int | None
     provider: str
@@ -102,7 +108,14 @@ def add_options(parser: ArgumentParser) -> None:
         help="segment each image turned and mirrored in all eight ways, too, and say how the "
         "scores of ais change",
     )  # fmt: skip
-    add_model(parser)
+    parser.add_argument(
+        "--table", type=Path, metavar="FILE.csv", help="scores of each image, for spreadsheets"
+    )
+    parser.add_argument(
+        "--pictures", type=Path, metavar="DIR",
+        help="folder for a page of pictures with truth and prediction outlined, the worst first",
+    )  # fmt: skip
+    add_model(parser, several=True)
     add_diameter(parser)
     add_thresholds(parser)
     add_plane(parser)
@@ -110,40 +123,83 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def run(options: EvaluateOptions) -> Result:
-    """Score a model, and write the report."""
-    from samzoo.runtime.batch.sized_model import SizedByImage
-    from samzoo.runtime.engine.networks import RememberedEncoder
-    from samzoo.runtime.evaluation.set_scoring import evaluate
+    """Score models, and write the report."""
     from samzoo.runtime.formats.files import write_json
-    from samzoo.runtime.images.reading import read_image
-    from samzoo.runtime.labels.annotation import LabelMeaning
-    from samzoo.runtime.labels.contents import about_seen
-    from samzoo.runtime.model import Model
-    from samzoo.zoo.cli.model_loading import load_model
-    from samzoo.zoo.cli.thresholds import given_thresholds
     from samzoo.zoo.hub.names import DEFAULT_MODEL
-    from samzoo.zoo.review.controls import classical_controls
-    from samzoo.zoo.review.score_table import (
-        about_intervals,
-        class_lines,
-        orientation_lines,
-        stratum_lines,
-        table_lines,
-    )
+    from samzoo.zoo.review.image_rows import write_image_rows
+    from samzoo.zoo.review.pictures import Pictures
 
-    output = options.output
+    tasks = [task.strip() for task in options.tasks.split(",")]
+    _check(options, tasks)
+    lonely: list[str] = []
+    listed, table = _listed(options, lonely)
+    references = options.model or (DEFAULT_MODEL,)
+    with TemporaryDirectory(prefix="samzoo-") as folder:
+        pictures = Pictures(Path(folder), "ais" if "ais" in tasks else tasks[0])
+        found = {
+            reference: _scored(
+                options, reference, listed, table, tasks=tasks, lonely=lonely,
+                say=say if reference == references[0] else None,
+                pictures=pictures if options.pictures is not None else None,
+            )
+            for reference in references
+        }  # fmt: skip
+        if options.pictures is not None:
+            pictures.write(options.pictures, force=options.force)
+    if options.table is not None:
+        write_image_rows(options.table, {name: each["report"] for name, each in found.items()})
+    contents = [each["content"] for each in found.values()]
+    compared = _differences({name: each["report"] for name, each in found.items()})
+    whole = {"models": contents, "differences": compared}
+    write_json(options.output, contents[0] if len(contents) == 1 else whole)
+    return _result(options, found, compared)
+
+
+def _check(options: EvaluateOptions, tasks: list[str]) -> None:
+    """Refuse outputs that exist, and options that nothing would use."""
+    output, table = options.output, options.table
     if output.suffix != ".json":
         raise InputError(f"{output}: the name of a report must end in .json")
-    check_output(output, force=options.force)
-    tasks = [task.strip() for task in options.tasks.split(",")]
+    if table is not None and table.suffix != ".csv":
+        raise InputError(f"{table}: the name of a table must end in .csv")
+    for path in (output, *([table] if table is not None else [])):
+        check_output(path, force=options.force)
+    if options.pictures is not None:
+        check_output_folder(options.pictures, force=options.force, inputs=[options.images])
     if "ais" not in tasks:
         given = {name: getattr(options, name) for name in FIELDS}
         given |= {name: getattr(options, name) or None for name in ("controls", "orientations")}
         refuse_given(given, "is for the task ais, which --tasks leaves out; omit it")
+    twice = [name for name in options.model if options.model.count(name) > 1]
+    if twice:
+        raise InputError(f"--model: found {twice[0]} twice; name each model once")
+
+
+def _scored(
+    options: EvaluateOptions,
+    reference: str,
+    listed: Sequence[Entry],
+    table: Path | None,
+    *,
+    tasks: list[str],
+    lonely: Sequence[str],
+    say: Callable[[str], None] | None,
+    pictures: Pictures | None,
+) -> dict[str, Any]:
+    """Score a model; return its report, and what the file says of it."""
+    from samzoo.runtime.batch.sized_model import SizedByImage
+    from samzoo.runtime.engine.networks import RememberedEncoder
+    from samzoo.runtime.evaluation.set_scoring import evaluate
+    from samzoo.runtime.images.reading import read_image
+    from samzoo.runtime.labels.annotation import LabelMeaning
+    from samzoo.runtime.labels.contents import about_seen
+    from samzoo.runtime.model import Model
+    from samzoo.zoo.cli.model_loading import load_named
+    from samzoo.zoo.cli.thresholds import given_thresholds
+    from samzoo.zoo.review.controls import classical_controls
+
     controls = classical_controls(min_size=options.min_object_size) if options.controls else {}
-    lonely: list[str] = []
-    listed, table = _listed(options, lonely)
-    model = load_model(options)
+    model = load_named(reference, options)
     adapter = model.adapter
     thresholds, auto = given_thresholds(options), options.diameter == "auto"
     ais = replace(model.config.ais, **({} if auto else thresholds))
@@ -163,39 +219,65 @@ def run(options: EvaluateOptions) -> Result:
             strata=[entry.stratum for entry in listed],
             classes=[entry.classes for entry in listed],
             lonely=lonely,
+            watch=partial(pictures.add, reference) if pictures is not None else None,
             progress=progress,
             say=say,
         )
-    notes = about_seen([row["content"] for row in report["images"]], model.config.source)
     content = {
-        "model": options.model or DEFAULT_MODEL,
+        "model": reference,
         **({"adapter": adapter} if adapter is not None else {}),
         "weights_digest": model.config.weights_digest,
         "diameter": options.diameter or "own",
         "command": shlex.join(options.command),
-        "notes": notes,
+        "notes": about_seen([row["content"] for row in report["images"]], model.config.source),
         **({"split": str(table)} if table is not None else {}),
         **({"part": options.part} if options.part is not None else {}),
         **report,
     }
-    write_json(output, content)
-    if report["intervals"]:
-        say(about_intervals(report["n_groups"], report["n_images"]))
-    for sentence in report["controls"]:
-        say(sentence)
-    for pair in report["left_out"]:
-        say(f"left out: {pair['message']}")
-    if report["n_left_out"]:
-        say(f"{report['n_images']} scored, {report['n_left_out']} left out")
-    lines = [
-        *table_lines(report["mean"], report["ap"], report["intervals"]),
-        *stratum_lines(report["strata"]), *class_lines(report["classes"]),
-        *orientation_lines(report["orientations"]),
+    return {"report": report, "content": content}
+
+
+def _differences(reports: dict[str, Report]) -> list[dict[str, Any]]:
+    """Compare each further model with the first, on the same images."""
+    from samzoo.runtime.evaluation.intervals import score_differences
+
+    names = list(reports)
+    first = reports[names[0]]["images"]
+    return [
+        {"model": name, "than": names[0],
+         "intervals": score_differences(first, reports[name]["images"])}
+        for name in names[1:]
     ]  # fmt: skip
-    facts: Result = {**report}
+
+
+def _result(
+    options: EvaluateOptions, found: dict[str, dict[str, Any]], compared: list[dict[str, Any]]
+) -> Result:
+    """Say what was found, and return what is printed."""
+    from samzoo.zoo.review.score_table import about_intervals, difference_lines, report_lines
+
+    reports = {name: each["report"] for name, each in found.items()}
+    first = next(iter(reports.values()))
+    if first["intervals"]:
+        say(about_intervals(first["n_groups"], first["n_images"]))
+    for name, report in reports.items():
+        for sentence in report["controls"]:
+            say(sentence if len(reports) == 1 else f"{name}: {sentence}")
+    for pair in first["left_out"]:
+        say(f"left out: {pair['message']}")
+    if first["n_left_out"]:
+        say(f"{first['n_images']} scored, {first['n_left_out']} left out")
+    lines = []
+    for name, report in reports.items():
+        lines += [*([name] if len(reports) > 1 else []), *report_lines(report), ""]
+    told = [{name: each["content"][name] for name in TOLD} for each in found.values()]
+    several = {"models": [{"model": n, **each} for n, each in zip(found, told, strict=True)],
+               "differences": compared}  # fmt: skip
+    notes = [note for each in found.values() for note in each["content"]["notes"]]
     return {
-        "text": "\n".join(lines), "report": str(output), "notes": notes,
-        **{name: facts[name] for name in TOLD}, "exit": 4 if report["n_left_out"] else 0,
+        "text": "\n".join([*lines, *difference_lines(compared)]).rstrip(),
+        "report": str(options.output), "notes": list(dict.fromkeys(notes)),
+        **(told[0] if len(told) == 1 else several), "exit": 4 if first["n_left_out"] else 0,
     }  # fmt: skip
 
 
@@ -227,7 +309,7 @@ def _listed(options: EvaluateOptions, lonely: list[str]) -> tuple[list[Entry], P
 
 
 VERB = Verb(
-    purpose="score a model on annotated images",
+    purpose="score models on annotated images",
     example="samzoo evaluate --images examples/test/images --labels examples/test/labels "
     "-o report.json",
     options=EvaluateOptions,

@@ -236,3 +236,44 @@ def test_strata_classes_and_orientations_have_tables_of_their_own(run, image, tm
     assert ["msa", "1.000", "1.000", "1.000", "0.000"] in lines
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["classes"]["b"]["n_objects"] == 3
+
+
+def test_models_are_compared_side_by_side_with_a_table_and_pictures(
+    run, image, make_package, tmp_path
+):
+    labels = tmp_path / "truth.tif"
+    run("segment", image, "-o", labels)
+    one, two = (str(make_package(tmp_path / name)) for name in ("one", "two"))
+    command = ["evaluate", "--images", image, "--labels", labels, "--tasks", "ais",
+               "--model", one, "--model", two, "--table", tmp_path / "t.csv",
+               "--pictures", tmp_path / "p", "-o", tmp_path / "r.json"]  # fmt: skip
+    status, out, errors = run(*command, model=False)
+    assert status == 0, errors
+    assert errors.count("1 image, 4 objects") == 1
+    assert [line for line in out.splitlines() if line in (one, two)] == [one, two]
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert [each["model"] for each in report["models"]] == [one, two]
+    assert report["differences"] == [{"model": two, "than": one, "intervals": {}}]
+    rows = (tmp_path / "t.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["model", one, two]
+    page = (tmp_path / "p" / "index.html").read_text()
+    assert page.count("<figure>") == 2
+    status, _, errors = run(*command, model=False)
+    assert (status, "exists already" in errors) == (2, True)
+    assert run(*command, "--force", model=False)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--model", "x", "--model", "x"], "--model: found x twice; name each model once"),
+        (["--table", "scores.txt"], "scores.txt: the name of a table must end in .csv"),
+        (["--pictures", "."], "exists already; pass --force"),
+    ],
+)
+def test_wrong_names_of_models_and_outputs_are_refused(run, image, tmp_path, words, message):
+    report = tmp_path / "r.json"
+    command = ["evaluate", "--images", image, "--labels", image, *words, "-o", report]
+    status, _, errors = run(*command, model=False)
+    assert (status, message in errors) == (2, True), errors
+    assert not report.exists()
