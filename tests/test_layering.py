@@ -106,7 +106,7 @@ def test_parts_import_nothing_forbidden(part):
 
 LATE = (
     *HEAVY, "PIL", "bioimageio", "dask", "importlib.metadata", "loguru", "numpy", "onnxruntime",
-    "pydantic", "safetensors", "tifffile", "tqdm",
+    "pydantic", "safetensors", "tifffile", "tqdm", "zarr",
 )  # fmt: skip
 """Libraries that are worth an import inside a function: they take long to load, or are optional."""
 

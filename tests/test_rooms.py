@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {
     "runtime": (
         "errors",
+        "budgets",
         "dependencies",
         "formats",
         "pixels",

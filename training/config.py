@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from samzoo.runtime.budgets import MAX_TOML_BYTES
 from samzoo.runtime.errors import FormatError, NotFoundError
 from samzoo.runtime.formats.architecture import (
     AisDecoderConfig,
@@ -18,9 +19,12 @@ from samzoo.runtime.formats.architecture import (
     UnetrDecoderConfig,
 )
 from samzoo.runtime.formats.config import AisParameters, Preprocessing
-from samzoo.runtime.formats.fields import from_json
+from samzoo.runtime.formats.fields import check_values, from_json
 
 PRESETS = Path(__file__).parent / "presets"
+
+MAX_SEED = 2**63 - 1
+"""Largest seed that torch's and NumPy's generators both take."""
 
 MOST_JITTER = 4.0
 """Largest random factor on a crop's scale (own choice: beyond it no object of most images can be
@@ -214,6 +218,8 @@ class TrainConfig:
                 )
         if self.object_diameter and self.preprocessing and self.preprocessing.scale is not None:
             raise FormatError("object_diameter and preprocessing.scale: give only one of them")
+        if self.seed > MAX_SEED:
+            raise FormatError(f"seed: allowed is 0 to {MAX_SEED}, found {self.seed}")
         if not self.validation_tasks:
             raise FormatError("validation_tasks: name at least one task")
 
@@ -260,8 +266,14 @@ class TrainConfig:
         if not path.is_file():
             known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.toml")))
             raise NotFoundError(f"{name_or_path}: neither a file nor a preset; presets: {known}")
+        size = path.stat().st_size
+        if size > MAX_TOML_BYTES:
+            raise FormatError(f"{path}: {size} bytes is too large for a training config")
         try:
             value = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except RecursionError as error:
+            raise FormatError(f"{path}: not a TOML file (it is nested too deeply)") from error
+        except ValueError as error:  # tomllib's and Unicode's errors are ValueErrors too
             raise FormatError(f"{path}: not a TOML file ({error})") from error
+        check_values(value, where=str(path))
         return from_json(cls, value, where=str(path))

@@ -9,17 +9,16 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from samzoo.runtime.budgets import MAX_PIXELS
 from samzoo.runtime.errors import FormatError
 from samzoo.runtime.formats.architecture import EMBEDDING_CHANNELS
-from samzoo.runtime.formats.fields import check_format, from_json, to_json
+from samzoo.runtime.formats.fields import check_format, from_json, parse_json, to_json
 from samzoo.runtime.formats.files import read_metadata, read_tensors, write_tensors
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.tiles import Tile
-from samzoo.runtime.pixels.decoders import MAX_PIXELS
 
 from .tile_values import TileValues
 
@@ -86,10 +85,8 @@ class ImageEmbeddings:
             FormatError: The file holds no embeddings, is from a newer samzoo, or is damaged.
         """
         path = Path(path)
-        try:
-            description: Any = json.loads(read_metadata(path).get("samzoo", ""))
-        except (ValueError, RecursionError) as error:
-            raise FormatError(f"{path}: not an embeddings file of samzoo") from error
+        text = read_metadata(path).get("samzoo", "")
+        description = parse_json(text, where=str(path), kind="samzoo embeddings")
         if not isinstance(description, dict):
             raise FormatError(f"{path}: not an embeddings file of samzoo")
         check_format(description, FORMAT, VERSION, where=str(path))

@@ -13,14 +13,8 @@ import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from samzoo.runtime.budgets import MAX_GRAPH_DEPTH, MAX_GRAPH_FIELDS
 from samzoo.runtime.errors import FormatError
-
-MAX_DEPTH = 12
-"""Largest depth of graphs inside nodes (own choice; our graphs have none)."""
-
-MAX_FIELDS = 2_000_000
-"""Largest number of fields that are looked at. The largest graph of the shipped model has 23,333,
-which take 15 ms (own choice)."""
 
 Data = bytes | mmap.mmap
 Span = tuple[int, int]
@@ -117,7 +111,7 @@ class _Reading:
 
     def __init__(self, data: Data) -> None:
         self.data = data
-        self.left = MAX_FIELDS
+        self.left = MAX_GRAPH_FIELDS
         self.found = OnnxSummary()
 
     def model(self) -> None:
@@ -144,8 +138,8 @@ class _Reading:
         self.found.opsets[domain] = version
 
     def graph(self, span: Span, depth: int) -> None:
-        if depth > MAX_DEPTH:
-            raise ValueError(f"graphs nested more than {MAX_DEPTH} deep")
+        if depth > MAX_GRAPH_DEPTH:
+            raise ValueError(f"graphs nested more than {MAX_GRAPH_DEPTH} deep")
         for number, value in self.fields(span):
             if isinstance(value, int):
                 continue
@@ -242,7 +236,7 @@ class _Reading:
         while position < end:
             self.left -= 1
             if self.left < 0:
-                raise ValueError(f"more than {MAX_FIELDS} fields")
+                raise ValueError(f"more than {MAX_GRAPH_FIELDS} fields")
             tag = data[position]
             if tag < 0x80:  # nearly always; a call for each byte would double the time
                 position += 1

@@ -19,6 +19,7 @@ from .architecture import Architecture
 from .arrays import Tensors
 from .config import AisParameters, Preprocessing
 from .digest import weights_digest
+from .families.layer_shapes import BATCH_NORM_COUNTER
 from .fields import check_format, from_json, to_json
 from .files import read_json, write_json, write_tensors
 from .folders import CONFIG_FILE
@@ -130,6 +131,7 @@ def open_adapter(folder: Path) -> tuple[AdapterConfig, TensorFile]:
     path = folder / ADAPTER_CONFIG_FILE
     config = read_adapter_config(path)
     tensors = TensorFile(folder / ADAPTER_WEIGHTS_FILE)
+    check_floating(tensors.info, where=str(tensors.path))
     digest = weights_digest(tensors)
     if digest != config.adapter_digest:
         raise FormatError(
@@ -137,6 +139,25 @@ def open_adapter(folder: Path) -> tuple[AdapterConfig, TensorFile]:
             f"{ADAPTER_WEIGHTS_FILE} has {digest}; the files do not belong together"
         )
     return config, tensors
+
+
+def check_floating(dtypes: Mapping[str, Any], *, where: str) -> None:
+    """Refuse an adapter's tensors of integers, which are no weights and would be rounded.
+
+    Args:
+        dtypes: NumPy's names of the tensors' dtypes, or what has such a ``dtype``, by tensor.
+        where: The file, for messages.
+
+    Raises:
+        FormatError: A tensor has another dtype; BatchNorm's counters alone are integers.
+    """
+    for name, found in dtypes.items():
+        dtype = str(getattr(found, "dtype", found))
+        if not dtype.startswith("float") and not name.endswith(f".{BATCH_NORM_COUNTER}"):
+            raise FormatError(
+                f"{where}: tensor {shown(name)}: found {dtype}, allowed are float16, float32 and "
+                "float64"
+            )
 
 
 def base_folder(config: AdapterConfig, adapter: Path, base: Path | None) -> Path:

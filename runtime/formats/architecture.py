@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from samzoo.runtime.errors import FormatError
-from samzoo.runtime.formats.families.encoder import EncoderConfig, check_positive
+from samzoo.runtime.formats.families.encoder import EncoderConfig, check_layers, check_positive
 from samzoo.runtime.formats.families.table import config_classes
 
 from .fields import IF_SET, KINDS
@@ -50,6 +50,15 @@ class MaskDecoderConfig:
     layer_norm_eps: float = field(default=1e-5, metadata={IF_SET: True})
 
     def __post_init__(self) -> None:
+        numbers = (
+            "mask_in_chans", "num_multimask_outputs", "transformer_depth", "transformer_mlp_dim",
+            "transformer_num_heads", "iou_head_depth", "iou_head_hidden_dim",
+        )  # fmt: skip
+        check_positive(self, *numbers, where="mask_decoder")
+        counts = (
+            "num_multimask_outputs", "transformer_depth", "transformer_num_heads", "iou_head_depth",
+        )  # fmt: skip
+        check_layers(self, *counts, where="mask_decoder")
         if not 0 < self.layer_norm_eps < 1:
             raise FormatError(
                 f"mask_decoder.layer_norm_eps: must lie between 0 and 1, found "

@@ -1,17 +1,20 @@
 """Dataclasses to JSON and back, with every key and value checked.
 
-In: a JSON object and a frozen dataclass. Out: an instance, or an error that names file and field.
-Every config and manifest is read this way.
+In: JSON text from a stranger, or an object of it and a frozen dataclass. Out: plain values, or an
+instance, or an error that names file and field. Every config and manifest is read this way.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
+from samzoo.runtime.budgets import MAX_INTEGER, MAX_JSON_DEPTH
 from samzoo.runtime.dependencies import upgrade_advice
 from samzoo.runtime.errors import FormatError, did_you_mean, shown
 
@@ -23,6 +26,78 @@ may have, for a field whose type is their base class."""
 IF_SET = "if set"
 """Key in the metadata of a dataclass's field: it is written only where it differs from its default,
 so that files without it stay as they are and older versions read them."""
+
+
+def parse_json(text: str | bytes, *, where: str, kind: str = "JSON") -> Any:
+    """Parse JSON that a stranger may have written.
+
+    Args:
+        text: The text; as bytes it is UTF-8.
+        where: The file, which begins each message.
+        kind: What the text should be, for messages.
+
+    Returns:
+        Plain values; all numbers are finite.
+
+    Raises:
+        FormatError: The text is not JSON, repeats a key, nests too deeply, or has a number that is
+            too large.
+    """
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=unique_keys)
+    except (ValueError, RecursionError) as error:
+        problem = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise FormatError(f"{where}: not a {kind} file ({problem})") from error
+    check_values(value, where=where)
+    return value
+
+
+def check_values(value: Any, *, where: str) -> None:
+    """Refuse values that nest deeply, and numbers that no field has.
+
+    Most of what reads values calls itself for each level; what reads numbers makes floats of them.
+
+    Raises:
+        FormatError: More than ``MAX_JSON_DEPTH`` objects and lists lie inside of each other, or a
+            number is infinite, NaN or too large; the message names the field.
+    """
+    left: list[tuple[str, int, Any]] = [("", 0, value)]
+    while left:
+        field, depth, each = left.pop()
+        if isinstance(each, dict):
+            inside = [(f"{field}.{key}" if field else str(key), item) for key, item in each.items()]
+        elif isinstance(each, list):
+            inside = [(f"{field}[{number}]", item) for number, item in enumerate(each)]
+        else:
+            large = isinstance(each, int) and abs(each) > MAX_INTEGER
+            if large or (isinstance(each, float) and not math.isfinite(each)):
+                raise FormatError(
+                    f"{where}: {field}: expected a finite number, found {shown(each, limit=40)}"
+                )
+            continue
+        if depth == MAX_JSON_DEPTH:
+            raise FormatError(
+                f"{where}: {shown(field, limit=60)}: nested more than {MAX_JSON_DEPTH} deep"
+            )
+        left += [(name, depth + 1, item) for name, item in inside]
+
+
+def unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a JSON object, for ``object_pairs_hook``; the json module keeps a key's last value.
+
+    Raises:
+        ValueError: A key stands there twice.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in found if keys.count(key) > 1)
+        raise ValueError(f"the key {shown(twice)} stands in one object twice")
+    return found
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number in JSON")
 
 
 def check_format(value: Mapping[str, Any], name: str, version: int, *, where: str) -> None:

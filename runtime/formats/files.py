@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.errors import FormatError, NotFoundError, shown
+from samzoo.runtime.budgets import MAX_JSON_BYTES
+from samzoo.runtime.errors import FormatError, NotFoundError, StorageError, shown
 
 from .arrays import Tensors
+from .fields import parse_json
 from .outputs import write_bytes
 from .tensor_files import TensorFile
-
-MAX_JSON_BYTES = 16 * 2**20
-"""Configs and manifests are a few kB; anything above this is not one (own choice)."""
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -36,38 +35,20 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         NotFoundError: There is no such file.
         FormatError: It is too large, not JSON, or not an object.
+        StorageError: It cannot be read.
     """
     if not path.is_file():
         raise NotFoundError(f"{path}: no such file")
     if path.stat().st_size > MAX_JSON_BYTES:
         raise FormatError(f"{path}: {path.stat().st_size} bytes is too large for a config file")
     try:
-        value = json.loads(
-            path.read_text(encoding="utf-8"), parse_constant=_refuse_constant,
-            object_pairs_hook=unique_keys,
-        )  # fmt: skip
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path}: not a JSON file ({error})") from error
+        text = path.read_bytes()
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read ({error.strerror or error})") from error
+    value = parse_json(text, where=str(path))
     if not isinstance(value, dict):
         raise FormatError(f"{path}: expected a JSON object, found {shown(type(value).__name__)}")
     return value
-
-
-def unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Make a JSON object, for ``object_pairs_hook``; the json module keeps a key's last value.
-
-    Raises:
-        ValueError: A key stands there twice.
-    """
-    keys = [key for key, _ in pairs]
-    twice = next((key for key in keys if keys.count(key) > 1), None)
-    if twice is not None:
-        raise ValueError(f"the key {shown(twice)} stands in one object twice")
-    return dict(pairs)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a number in JSON")
 
 
 def read_tensors(path: Path) -> Tensors:

@@ -15,14 +15,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from samzoo.runtime.budgets import MAX_TENSORS
 from samzoo.runtime.errors import FormatError, NotFoundError, StorageError, shown
 
 from .arrays import Array
 from .digest import RunningDigest
+from .fields import parse_json
 from .outputs import replacing
-
-MAX_TENSORS = 20_000
-"""A ViT-H SAM has 594 tensors; safetensors itself would accept hundreds of thousands."""
 
 LFS_START = b"version https://git-lfs.github.com/spec/"
 """How the pointers start that git leaves instead of large files where git-lfs is not installed.
@@ -82,7 +81,7 @@ class TensorFile(Mapping[str, Array]):
             raise FormatError(f"{path}: {len(names)} tensors, allowed are {MAX_TENSORS}")
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(length))
+            header = parse_json(file.read(length), where=str(path), kind="safetensors")
         self.info: dict[str, TensorInfo] = {}
         self._where: dict[str, tuple[str, int]] = {}
         for name in sorted(names):

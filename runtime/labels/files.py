@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from samzoo.runtime.budgets import MAX_PIXELS
 from samzoo.runtime.errors import ImageError, StorageError
 from samzoo.runtime.formats.arrays import Array, Labels2D
 from samzoo.runtime.images.label_arrays import check_labels
 from samzoo.runtime.images.opening import read_plane
-from samzoo.runtime.pixels.decoders import MAX_PIXELS, decoding
+from samzoo.runtime.pixels.decoders import decoding
 from samzoo.runtime.pixels.kinds import SUFFIXES
 from samzoo.runtime.pixels.source_spec import SourceSpec
 

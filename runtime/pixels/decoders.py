@@ -17,11 +17,8 @@ from pathlib import Path
 import tifffile
 from PIL import Image
 
+from samzoo.runtime.budgets import MAX_PIXELS, MAX_PLANE_PIXELS
 from samzoo.runtime.errors import ImageError, NotFoundError, SamzooError, StorageError, shown
-
-MAX_PIXELS = 2**28
-"""Largest image that is decoded, 16384 x 16384 pixels (own choice: its embeddings and the AIS
-decoder's float32 maps, 3 GB, still fit into a workstation's memory)."""
 
 # Decoders answer damaged files with nearly any exception; each was seen on files with changed or
 # missing bytes. A mistake in our own code would show as "cannot be decoded" too, so the tests
@@ -67,6 +64,19 @@ def check_budget(path: str | Path, height: int, width: int) -> None:
         raise ImageError(
             f"{path}: {height} x {width} is {height * width} pixels, allowed are {MAX_PIXELS}; "
             "cut the image into parts or reduce it"
+        )
+
+
+def check_plane(path: str | Path, height: int, width: int) -> None:
+    """Refuse a plane that is too large even to be read in pieces.
+
+    Raises:
+        ImageError: It has more than ``MAX_PLANE_PIXELS``.
+    """
+    if height * width > MAX_PLANE_PIXELS:
+        raise ImageError(
+            f"{path}: {height} x {width} is {height * width} pixels, allowed are "
+            f"{MAX_PLANE_PIXELS}; the file is damaged, or does not say what it holds"
         )
 
 

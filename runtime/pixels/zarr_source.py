@@ -7,18 +7,21 @@ read as the fill value, as the format says; ``notes`` says how many there are.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from samzoo.runtime.budgets import MAX_ZARR_BYTES
 from samzoo.runtime.dependencies import require
 from samzoo.runtime.errors import ImageError, InputError, shown
 from samzoo.runtime.formats.arrays import Array
 
 from .axes import Planes
 from .channel_names import names_in_zarr
+from .decoders import check_plane
 from .orientation import UPRIGHT
 from .reader import Window
 from .source_spec import SourceSpec
@@ -27,8 +30,10 @@ VERSIONS = ("0.4", "0.5")
 """Versions of OME-Zarr; 0.4 uses Zarr version 2, 0.5 uses version 3."""
 
 DESCRIPTIONS = (".zattrs", ".zgroup", ".zarray", "zarr.json")
-MAX_DESCRIPTION = 2**24
-"""Most bytes of a description (own choice; plates have the largest)."""
+
+MAX_COUNTED = 2**20
+"""Chunks of an array up to which those that are missing are counted, in about a second (own
+choice)."""
 
 
 class ZarrReader:
@@ -55,7 +60,8 @@ class ZarrReader:
         self.stack_shape = self.planes.stack_shape
         self.channels: Sequence[str] = self.planes.channel_names if count > 1 else names
         self.orientation = UPRIGHT
-        missing = int(array.nchunks - array.nchunks_initialized)
+        counted = array.nchunks <= MAX_COUNTED
+        missing = int(array.nchunks - array.nchunks_initialized) if counted else 0
         self.notes: Sequence[str] = [
             f"{missing} of {array.nchunks} chunks were never written; they read as "
             f"{array.fill_value}, as the format says"
@@ -65,7 +71,7 @@ class ZarrReader:
         """See ``Reader``."""
         try:
             picked = self._array[self.planes.index(window)]
-        except (ValueError, RuntimeError, OSError, TypeError) as error:
+        except (ValueError, RuntimeError, OSError, TypeError, LookupError, MemoryError) as error:
             raise ImageError(
                 f"{self._spec.path}: window {window} cannot be read ({shown(str(error))}); a chunk "
                 "is damaged, copy the image again"
@@ -96,14 +102,11 @@ def open_level(spec: SourceSpec) -> tuple[Any, str, dict[str, Any]]:
     zarr = require("zarr", extra="large")
     if spec.series:
         raise InputError(f"{spec.path}: --series: found {spec.series}, a Zarr image has one")
-    try:
-        node = zarr.open(spec.path, mode="r")
-    except Exception as error:  # zarr has many classes of errors for missing or damaged files
-        raise ImageError(f"{spec.path}: no Zarr image here ({shown(str(error))})") from error
+    node = open_zarr(spec.path)
     if isinstance(node, zarr.Array):
         if spec.level:
             raise InputError(f"{spec.path}: --level: found {spec.level}, a plain array has one")
-        return node, _plain_axes(node.shape), {}
+        return _guarded(node, spec.path), _plain_axes(node.shape), {}
     attributes = node.attrs.asdict()
     multiscale = description(attributes, spec.path)
     paths = [entry.get("path") for entry in multiscale["datasets"]]
@@ -115,13 +118,50 @@ def open_level(spec: SourceSpec) -> tuple[Any, str, dict[str, Any]]:
     path = str(paths[spec.level])
     if ".." in path.split("/") or path.startswith("/"):
         raise ImageError(f"{spec.path}: datasets: unsafe path {shown(path)}")
+    _check_descriptions(Path(spec.path) / path)
     try:
         array = node[path]
     except Exception as error:
         raise ImageError(f"{spec.path}/{path}: no array here ({shown(str(error))})") from error
     if not isinstance(array, zarr.Array):
         raise ImageError(f"{spec.path}/{path}: is a group, expected an array")
-    return array, _axes(multiscale, array.ndim, spec.path), attributes
+    axes = _axes(multiscale, array.ndim, spec.path)
+    return _guarded(array, f"{spec.path}/{path}"), axes, attributes
+
+
+def open_zarr(path: str | Path) -> Any:
+    """Open a stranger's Zarr folder for reading; its arrays are not checked yet.
+
+    Returns:
+        A ``zarr.Array`` or ``zarr.Group``.
+
+    Raises:
+        ImageError: There is none, or a description is too large or damaged.
+        MissingDependencyError: zarr is not installed.
+    """
+    zarr = require("zarr", extra="large")
+    _check_descriptions(Path(path))
+    try:
+        return zarr.open(str(path), mode="r")
+    except Exception as error:  # zarr has many classes of errors for missing or damaged files
+        raise ImageError(f"{path}: no Zarr image here ({shown(str(error))})") from error
+
+
+def _check_descriptions(folder: Path) -> None:
+    for name in DESCRIPTIONS:
+        path = folder / name
+        size = path.stat().st_size if path.is_file() else 0
+        if size > MAX_ZARR_BYTES:
+            raise ImageError(f"{path}: found {size} bytes, allowed are {MAX_ZARR_BYTES}")
+
+
+def _guarded(array: Any, where: str) -> Any:
+    from .zarr_chunks.arrays import guarded  # takes zarr
+
+    if array.ndim < 2:
+        raise ImageError(f"{where}: shape: found {array.shape}, an image has two axes or more")
+    check_plane(where, array.shape[-2], array.shape[-1])
+    return guarded(array, where=where)
 
 
 def description(attributes: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -131,7 +171,9 @@ def description(attributes: Mapping[str, Any], where: str) -> dict[str, Any]:
         ImageError: There is none, or it has another version.
     """
     inside = attributes.get("ome", attributes)
-    found = inside.get("multiscales") if isinstance(inside, Mapping) else None
+    if not isinstance(inside, Mapping):
+        raise ImageError(f"{where}: attributes: ome: expected an object, found {shown(inside)}")
+    found = inside.get("multiscales")
     if not isinstance(found, list) or not found or not isinstance(found[0], Mapping):
         kind = "no OME-Zarr image"
         if "plate" in inside:
@@ -158,13 +200,14 @@ def scale_of(multiscale: Mapping[str, Any], level: int) -> list[float]:
     for transform in stated if isinstance(stated, list) else []:
         scale = transform.get("scale") if isinstance(transform, Mapping) else None
         if isinstance(scale, list) and all(isinstance(size, int | float) for size in scale):
-            return [float(size) for size in scale]
+            return [float(size) if abs(size) < 1e30 else math.inf for size in scale]
     return []
 
 
 def _axes(multiscale: Mapping[str, Any], ndim: int, where: str) -> str:
     axes = multiscale.get("axes")
-    names = [axis.get("name") if isinstance(axis, Mapping) else axis for axis in axes or []]
+    listed = axes if isinstance(axes, list) else []
+    names = [axis.get("name") if isinstance(axis, Mapping) else axis for axis in listed]
     letters = "".join(str(name) if name in ("y", "x", "c") else "z" for name in names)
     if len(letters) != ndim:
         raise ImageError(f"{where}: axes: found {shown(str(axes))} for an array of {ndim} axes")

@@ -22,7 +22,7 @@ from samzoo.runtime.pixels.kinds import is_tiff
 from samzoo.runtime.pixels.orientation import TAG, orientation_of, swaps_axes
 from samzoo.runtime.pixels.source_spec import SourceSpec
 from samzoo.runtime.pixels.tiff.source import series_number
-from samzoo.runtime.pixels.zarr_source import description, is_zarr, scale_of
+from samzoo.runtime.pixels.zarr_source import description, is_zarr, open_zarr, scale_of
 
 UNITS = {
     "m": "meter", "cm": "centimeter", "mm": "millimeter", "nm": "nanometer", "Å": "angstrom",
@@ -106,15 +106,18 @@ def _of_imagej(file: tifffile.TiffFile) -> dict[str, PixelSize]:
 
 def _of_zarr(spec: SourceSpec) -> dict[str, PixelSize]:
     zarr = require("zarr", extra="large")
-    opened = zarr.open(spec.path, mode="r")
+    opened = open_zarr(spec.path)
     if isinstance(opened, zarr.Array):
         return {}
     multiscale = description(opened.attrs.asdict(), spec.path)
-    axes = [axis if isinstance(axis, Mapping) else {"name": axis} for axis in multiscale["axes"]]
+    axes = [
+        axis if isinstance(axis, Mapping) else {"name": axis}
+        for axis in multiscale.get("axes") or []
+    ]
     return _known({
-        str(axis["name"]): (size, axis.get("unit"))
+        str(axis.get("name")): (size, axis.get("unit"))
         for axis, size in zip(axes, scale_of(multiscale, spec.level), strict=False)
-        if axis["name"] in ("t", "z", "y", "x")
+        if axis.get("name") in ("t", "z", "y", "x")
     })  # fmt: skip
 
 
@@ -123,7 +126,7 @@ def _known(stated: Mapping[str, tuple[Any, Any]]) -> dict[str, PixelSize]:
     for axis, (size, unit) in stated.items():
         try:
             value = float(size)
-        except (TypeError, ValueError):
+        except (OverflowError, TypeError, ValueError):
             continue
         if math.isfinite(value) and value > 0:
             known = UNITS.get(str(unit), unit if unit in UNITS.values() else None)

@@ -77,7 +77,9 @@ def test_an_unknown_name_lists_the_presets():
         TrainConfig.read("../presets/laptop")
 
 
-@pytest.mark.parametrize("content", [b"epochs = = 3", b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "content", [b"epochs = = 3", b"\xff\xfe", b"a = " + b"[" * 2000, b"a = 1\na = 2"]
+)
 def test_a_file_that_is_not_toml_is_an_error(tmp_path, content):
     (tmp_path / "a.toml").write_bytes(content)
     with pytest.raises(FormatError, match=r"a.toml: not a TOML file"):
@@ -103,6 +105,7 @@ def test_a_file_that_is_not_toml_is_an_error(tmp_path, content):
         ({"weight_decay": -1.0}, "weight_decay"),
         ({"intensity_jitter": -1.0}, "intensity_jitter"),
         ({"seed": -1}, "seed"),
+        ({"seed": 2**70}, "seed: allowed is 0 to 9223372036854775807, found 1180"),
         ({"object_diameter": -1.0}, "object_diameter"),
         ({"percentiles": (50.0, 50.0)}, "percentiles: expected 0 <= low < high <= 100, found 50"),
         (

@@ -14,10 +14,8 @@ import pickletools
 from collections.abc import Callable, Mapping
 from typing import IO, Any
 
+from samzoo.runtime.budgets import MAX_PICKLE_ITEMS, MAX_PICKLE_OPCODES
 from samzoo.runtime.errors import shown
-
-MAX_OPCODES = 2_000_000
-"""Largest number of steps. A ViT-H SAM with its optimizer takes about 100 000 (own choice)."""
 
 MAX_INTEGER_BITS = 128
 """Limit for integers. No checkpoint needs longer ones, and they are slow to print (own choice)."""
@@ -75,8 +73,8 @@ def read_pickle(
     machine = _Machine(constructors, persistent)
     try:
         for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
-            if count >= MAX_OPCODES:
-                raise MalformedPickleError(f"more than {MAX_OPCODES} steps")
+            if count >= MAX_PICKLE_OPCODES:
+                raise MalformedPickleError(f"more than {MAX_PICKLE_OPCODES} steps")
             machine.step(opcode.name, argument)
         return machine.result()
     except MalformedPickleError:
@@ -96,6 +94,7 @@ class _Machine:
         self._stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
+        self._items = 0
         self._steps: dict[str, Callable[[Any], None]] = {
             **dict.fromkeys(_IGNORED, _ignore),
             **dict.fromkeys(_VALUES, self._value),
@@ -207,6 +206,11 @@ class _Machine:
         self._push(Name(f"{module}.{name}"))
 
     def _call(self, target: object, arguments: object) -> None:
+        # One list that was built once can be given to a function in every step.
+        given = arguments if isinstance(arguments, tuple) else ()
+        self._items += sum(len(each) for each in given if isinstance(each, (list, dict)))
+        if self._items > MAX_PICKLE_ITEMS:
+            raise MalformedPickleError(f"it makes dicts of more than {MAX_PICKLE_ITEMS} items")
         self._push(call(target, arguments, self._constructors))
 
     def _new_with_keywords(self) -> None:

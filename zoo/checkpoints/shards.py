@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from samzoo.runtime.budgets import MAX_TENSORS
 from samzoo.runtime.errors import FormatError, NotFoundError, shown
 from samzoo.runtime.formats.files import read_json
-from samzoo.runtime.formats.tensor_files import MAX_TENSORS
 
 INDEX_ENDING = ".index.json"
 

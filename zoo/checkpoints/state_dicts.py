@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from samzoo.runtime.budgets import MAX_TENSORS
 from samzoo.runtime.errors import FormatError, InputError, shown
-from samzoo.runtime.formats.tensor_files import MAX_TENSORS
 
 from .known import refuse_other_networks
 from .pickle_machine import Placeholder

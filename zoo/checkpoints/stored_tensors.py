@@ -221,6 +221,8 @@ def _parameter(data: object, *_: object) -> object:
 
 def _of_type(function: object, _: object, arguments: object, *__: object) -> object:
     """A tensor of a subclass is its tensor; torch's ``_rebuild_from_type_v2``."""
+    if isinstance(function, Name) and not function.name.startswith("torch."):
+        return Placeholder(function.name)
     return call(function, arguments, CONSTRUCTORS)
 
 

@@ -14,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
+from samzoo.runtime.budgets import MAX_PICKLE_BYTES
 from samzoo.runtime.errors import FormatError, StorageError, shown
 
 from .file_kinds import refuse_other_archive
@@ -25,10 +26,6 @@ STREAM_START = b"\x80"
 
 LOCAL_HEADER = struct.Struct("<26x2H")
 """Header of a zip entry; its last two numbers are the lengths of the name and of the padding."""
-
-MAX_PICKLE_BYTES = 64 * 2**20
-"""Largest pickle: names, shapes and settings, without the weights; a few MB at most in practice
-(own choice)."""
 
 MAX_UNPACKED_TIMES = 20
 """Weights pack to not much less than their size; what unpacks to more was made to fill memory (own

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from samzoo.runtime.automatic.doubts import image_doubts, mask_doubts, score_doubts
+from samzoo.runtime.budgets import MAX_PIXELS
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.engine.object_scale import Diameter, ObjectScale
 from samzoo.runtime.errors import InputError
@@ -24,7 +25,6 @@ from samzoo.runtime.large.embedding_store import EmbeddingStore
 from samzoo.runtime.large.micro_sam_embeddings import is_micro_sam, read_micro_sam_embeddings
 from samzoo.runtime.large.painted import Painted
 from samzoo.runtime.model import Model
-from samzoo.runtime.pixels.decoders import MAX_PIXELS
 from samzoo.runtime.pixels.zarr_source import is_zarr
 from samzoo.runtime.prompts.cutouts import MaskPart, paint_parts
 from samzoo.runtime.windows.label_tiff import write_label_tiff

@@ -5,19 +5,19 @@ In: options or a file. Out: the arrays that ``Model.prompt`` takes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from samzoo.runtime.budgets import MAX_JSON_BYTES
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.engine.object_scale import at_scale
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, did_you_mean, shown
 from samzoo.runtime.evaluation.prompt_simulation import object_boxes
 from samzoo.runtime.formats.config import ModelConfig
-from samzoo.runtime.formats.files import MAX_JSON_BYTES, unique_keys
+from samzoo.runtime.formats.fields import parse_json
 from samzoo.runtime.labels.files import read_labels
 from samzoo.runtime.prompts.batches import central_tile
 from samzoo.runtime.prompts.derivation import mask_as_logits, prompt_of_mask
@@ -74,10 +74,7 @@ def read_prompts(path: Path) -> list[dict[str, Any]]:
         raise NotFoundError(f"{path}: no such file")
     if path.stat().st_size > MAX_JSON_BYTES:
         raise FormatError(f"{path}: {path.stat().st_size} bytes is too large for a prompt file")
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique_keys)
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path}: not a JSON file ({error})") from error
+    value = parse_json(path.read_bytes(), where=str(path))
     if not isinstance(value, list) or not value:
         raise FormatError(f"{path}: expected a list of objects, found {shown(value)}")
     for index, item in enumerate(value):

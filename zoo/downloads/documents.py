@@ -5,21 +5,27 @@ In: a URL and the largest size allowed. Out: the file's bytes.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from samzoo.runtime.errors import FormatError
+from samzoo.runtime.formats.fields import parse_json
 
 from .transfer import ATTEMPTS, PAUSE
-from .web import TemporaryError, open_url
+from .web import QUICK_TIMEOUT, TIMEOUT, TemporaryError, open_url
 
 T = TypeVar("T")
 
 
-def read_document(url: str, *, limit: int, token: str = "") -> bytes:
+def read_document(url: str, *, limit: int, token: str = "", quick: bool = False) -> bytes:
     """Read a URL, and try again if the connection fails.
+
+    Args:
+        url: The URL.
+        limit: Largest size in bytes.
+        token: As in ``open_url``.
+        quick: Try once only, and do not wait long.
 
     Raises:
         FormatError: The file has more than ``limit`` bytes.
@@ -27,9 +33,10 @@ def read_document(url: str, *, limit: int, token: str = "") -> bytes:
         NotFoundError: There is no such file.
         StorageError: The connection failed.
     """
+    timeout = QUICK_TIMEOUT if quick else TIMEOUT
 
     def read() -> bytes:
-        with open_url(url, token=token) as stream:
+        with open_url(url, token=token, timeout=timeout) as stream:
             data: bytes = stream.file.read(limit + 1)
         if len(data) > limit:
             raise FormatError(f"{url}: more than {limit} bytes, which is too large")
@@ -37,7 +44,7 @@ def read_document(url: str, *, limit: int, token: str = "") -> bytes:
             raise TemporaryError(f"{url}: ended after {len(data)} of {stream.total} bytes")
         return data
 
-    return _several_times(read)
+    return read() if quick else _several_times(read)
 
 
 def size_of(url: str, *, limit: int) -> int:
@@ -59,19 +66,14 @@ def size_of(url: str, *, limit: int) -> int:
     return size
 
 
-def read_object(url: str, *, limit: int, token: str = "") -> dict[str, Any]:
-    """Read a JSON object.
+def read_object(url: str, *, limit: int, token: str = "", quick: bool = False) -> dict[str, Any]:
+    """Read a JSON object; the arguments are those of ``read_document``.
 
     Raises:
         FormatError: The file is too large, or not a JSON object.
         SamzooError: As for ``read_document``.
     """
-    try:
-        value = json.loads(read_document(url, limit=limit, token=token))
-    except FormatError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{url}: not a JSON file ({error})") from error
+    value = parse_json(read_document(url, limit=limit, token=token, quick=quick), where=url)
     if not isinstance(value, dict):
         raise FormatError(f"{url}: expected a JSON object, found {type(value).__name__}")
     return value

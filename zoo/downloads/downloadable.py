@@ -7,15 +7,10 @@ from __future__ import annotations
 
 import re
 
+from samzoo.runtime.budgets import MAX_FILE_BYTES, MAX_FILES, MAX_PACKAGE_BYTES
 from samzoo.runtime.errors import FormatError, shown
 from samzoo.runtime.formats.digest import SHA256
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest, check_relative
-
-MAX_FILES = 2000
-"""Largest number of files. A package of a hundred adapters has some three hundred (own choice)."""
-
-MAX_FILE_BYTES, MAX_PACKAGE_BYTES = 16 * 2**30, 64 * 2**30
-"""Largest file. The largest model, ViT-H in float32, has 2.6 GB (own choice)."""
 
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from samzoo.runtime.budgets import MAX_CARD_BYTES, MAX_JSON_BYTES
 from samzoo.runtime.engine.graph_contract import check_graphs
 from samzoo.runtime.errors import FormatError, StorageError, shown
 from samzoo.runtime.formats.arrays import Progress
-from samzoo.runtime.formats.files import MAX_JSON_BYTES
 from samzoo.runtime.formats.manifest import CARD_FILE, MANIFEST_FILE, Manifest
 from samzoo.runtime.formats.outputs import write_bytes
 
@@ -112,7 +112,7 @@ def read_description(place: Place) -> tuple[Manifest, str | None]:
         manifest = _fetched_manifest(place, Path(folder))[0]
     for entry in manifest.files:
         if entry.path == CARD_FILE:
-            data = read_document(place.url(CARD_FILE), limit=MAX_JSON_BYTES, token=place.token)
+            data = read_document(place.url(CARD_FILE), limit=MAX_CARD_BYTES, token=place.token)
             if hashlib.sha256(data).hexdigest() != entry.sha256:
                 raise FormatError(f"{place.url(CARD_FILE)}: the file is not the manifest's")
             return manifest, data.decode("utf-8", errors="replace")

@@ -22,6 +22,9 @@ from samzoo.runtime.errors import InputError, NotFoundError, StorageError, shown
 TIMEOUT = 30.0
 """Seconds without a byte after which a connection counts as broken."""
 
+QUICK_TIMEOUT = 5.0
+"""The same for what a command can do without, such as one of several indexes (own choice)."""
+
 _TEMPORARY = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -72,13 +75,16 @@ def _opener() -> urllib.request.OpenerDirector:
 
 
 @contextmanager
-def open_url(url: str, *, start: int = 0, token: str = "") -> Iterator[Stream]:
+def open_url(
+    url: str, *, start: int = 0, token: str = "", timeout: float = TIMEOUT
+) -> Iterator[Stream]:
     """Open a URL for reading.
 
     Args:
         url: ``http``, ``https`` or ``file``.
         start: The byte to start at.
         token: Bearer token for the URL's own host; it is not sent to the target of a redirect.
+        timeout: Seconds without a byte after which the connection counts as broken.
 
     Raises:
         InputError: The URL, or a redirect, has another scheme.
@@ -99,7 +105,7 @@ def open_url(url: str, *, start: int = 0, token: str = "") -> Iterator[Stream]:
     if token:
         request.add_unredirected_header("Authorization", f"Bearer {token}")
     try:
-        response = _opener().open(request, timeout=TIMEOUT)
+        response = _opener().open(request, timeout=timeout)
     except urllib.error.HTTPError as error:
         with error:
             raise _refused(url, error.code) from error
@@ -138,6 +144,11 @@ def _refused(url: str, status: int) -> Exception:
         return NotFoundError(
             f"{url}: the server has no such file, or not for you (HTTP {status}); check the name "
             "and revision, and for a private model set HF_TOKEN"
+        )
+    if 300 <= status < 400:  # urllib follows some, and gives up on a circle
+        return StorageError(
+            f"{url}: the server redirects without an end, or to nowhere (HTTP {status}); check the "
+            "address"
         )
     kind = TemporaryError if status in _TEMPORARY else StorageError
     return kind(f"{url}: the server answered HTTP {status}; try again later")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from samzoo.runtime.errors import FormatError, InputError, shown
-from samzoo.runtime.formats.adapter import ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE
+from samzoo.runtime.formats.adapter import ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, check_floating
 from samzoo.runtime.formats.arrays import Array, Tensors
 from samzoo.runtime.formats.files import read_json
 from samzoo.runtime.formats.prefixes import DECODER_PREFIXES, ENCODER_PREFIX
@@ -66,6 +66,7 @@ def read(
     """
     where = str(folder / ADAPTER_WEIGHTS_FILE)
     scaling = read_scaling(folder / ADAPTER_CONFIG_FILE)
+    check_floating(tensors, where=where)
     factors, saved = _factors(unwrapped(tensors), where=where)
     naming = naming_of(factors, [*factors, *saved], base, is_sam_model=scaling.is_sam_model)
     if naming is None:

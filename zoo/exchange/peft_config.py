@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isfinite, sqrt
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,10 @@ MERGE = "Merge it with peft (merge_and_unload) and convert the model"
 STARTS = (True, False, "gaussian", "orthogonal", "eva")
 """Initialisations that do not change the base. PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA change the
 base's weights before training, so their factors do not belong to the original base."""
+
+
+LARGEST = 1e30
+"""Numbers above this are no settings; float32 would make them infinite (own choice)."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +168,7 @@ def _patterns(path: Path, name: str, config: Mapping[str, Any]) -> dict[str, flo
 
 
 def _number(path: Path, name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not -LARGEST < value < LARGEST:  # also true for NaN
         raise FormatError(f"{path}: {name}: expected a finite number, found {shown(value)}")
     return float(value)

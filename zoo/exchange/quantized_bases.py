@@ -7,7 +7,6 @@ error if the base is the wrong one. Source: bitsandbytes 0.50.2, ``functional.py
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from math import prod
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 
 from samzoo.runtime.errors import FormatError, WrongBaseError, shown
 from samzoo.runtime.formats.arrays import Array
+from samzoo.runtime.formats.fields import parse_json
 from samzoo.runtime.formats.four_bit import (
     BLOCK,
     NESTED_BLOCK,
@@ -153,9 +153,9 @@ def _state(value: Array, where: str) -> dict[str, Any]:
     try:
         if value.dtype != np.uint8 or value.size > MAX_STATE_BYTES:
             raise ValueError(f"{value.size} values of {value.dtype}")
-        state = json.loads(value.tobytes().decode())
+        state = parse_json(value.tobytes(), where="quant_state")
         if not isinstance(state, dict):
             raise ValueError(f"found {shown(state)}")
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise FormatError(f"{where}: quant_state is not a JSON object ({error})") from error
     return state

@@ -6,10 +6,13 @@ lead to the web or become plain text, and pictures are left out: the page shows 
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+
+from samzoo.runtime.budgets import MAX_CARD_BRACKETS
 
 
 def without_header(text: str) -> str:
@@ -25,7 +28,12 @@ def to_html(text: str) -> str:
 
     Args:
         text: From a stranger; without header.
+
+    Returns:
+        The HTML; of a text with too many brackets for Markdown, the text itself.
     """
+    if text.count("[") > MAX_CARD_BRACKETS:
+        return f"<pre>{html.escape(text)}</pre>"
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = _without_empty_heads(parser.parse(text))
     for token in tokens:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from samzoo.runtime.errors import FormatError, SamzooError, all_bad
 from samzoo.runtime.formats.files import write_json
-from samzoo.runtime.formats.manifest import CARD_FILE, FileEntry, Manifest, read_entry
+from samzoo.runtime.formats.manifest import FileEntry, Manifest, read_entry
 from samzoo.runtime.formats.outputs import write_bytes, write_folder
 from samzoo.zoo.hub.names import DEFAULT_MODEL
+from samzoo.zoo.packages.changes import read_card
 from samzoo.zoo.packages.summary import summarise
 
 from .markdown import to_html, without_header
@@ -83,11 +84,11 @@ def write_gallery(
         OutputExistsError: ``output`` exists and ``force`` is false.
         StorageError: The disk is full or the folder cannot be written.
     """
-    shown: dict[str, tuple[Path, Manifest]] = {}
+    shown: dict[str, tuple[Path, Manifest, str]] = {}
     problems = []
     for reference, folder in packages.items():
         try:
-            shown[reference] = folder, Manifest.read(folder)
+            shown[reference] = folder, Manifest.read(folder), read_card(folder) or ""
         except SamzooError as error:
             problems.append(str(error))
     if problems and not shown:
@@ -95,13 +96,13 @@ def write_gallery(
 
     def fill(site: Path) -> None:
         cards = []
-        for number, (reference, (folder, manifest)) in enumerate(shown.items()):
+        for number, (reference, (folder, manifest, card)) in enumerate(shown.items()):
             place = f"{number}-{manifest.name}"
             cover = _cover(folder, manifest)
             if cover:
                 write_bytes(site / place / "cover.png", cover)
             cards.append(_tile(reference, manifest, place, has_cover=bool(cover)))
-            page = _page(manifest.name, _details(folder, manifest, reference, bool(cover)))
+            page = _page(manifest.name, _details(manifest, card, reference, bool(cover)))
             write_bytes(site / place / "index.html", page)
         body = "<h1>Segmentation models</h1>\n" + f'<div class="models">{"".join(cards)}</div>'
         write_bytes(site / "index.html", _page("Segmentation models", body + FOOTER))
@@ -144,17 +145,15 @@ def _tile(reference: str, manifest: Manifest, place: str, *, has_cover: bool) ->
     )
 
 
-def _details(folder: Path, manifest: Manifest, reference: str, has_cover: bool) -> str:
+def _details(manifest: Manifest, card: str, reference: str, has_cover: bool) -> str:
     picture = '<img src="cover.png" alt="A segmentation by this model">' if has_cover else ""
-    card = folder / CARD_FILE
-    text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
     tools = sorted({entry.path.split("/")[0] for entry in manifest.files if "/" in entry.path})
     others = [tool for tool in tools if tool not in ("onnx", "test", "adapters")]
     opens = f"<p>Also holds: {html.escape(', '.join(others))}.</p>" if others else ""
     return (
         f'<p><a href="../index.html">All models</a></p>{picture}'
         f"<pre>{html.escape(_command(reference))}</pre>{opens}"
-        f"{to_html(without_header(text))}{FOOTER}"
+        f"{to_html(without_header(card))}{FOOTER}"
     )
 
 

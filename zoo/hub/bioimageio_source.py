@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urljoin
 
+from samzoo.runtime.budgets import MAX_FILE_BYTES, MAX_JSON_BYTES
 from samzoo.runtime.errors import FormatError, InputError, NotFoundError, shown
 from samzoo.runtime.formats.digest import SHA256
-from samzoo.runtime.formats.files import MAX_JSON_BYTES, sha256_of
+from samzoo.runtime.formats.files import sha256_of
 from samzoo.runtime.formats.manifest import FileEntry
 from samzoo.zoo.downloads.documents import read_document, read_object, size_of
-from samzoo.zoo.downloads.downloadable import MAX_FILE_BYTES
 from samzoo.zoo.downloads.transfer import download
 
 from .bioimageio_rdf import MAX_RDF_BYTES, RdfFile

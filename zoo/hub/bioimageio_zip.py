@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from samzoo.runtime.budgets import MAX_FILE_BYTES, MAX_FILES, MAX_PACKAGE_BYTES
 from samzoo.runtime.errors import FormatError, NotFoundError, StorageError, shown
 from samzoo.runtime.formats.manifest import FileEntry, check_relative
-from samzoo.zoo.downloads.downloadable import MAX_FILE_BYTES, MAX_FILES, MAX_PACKAGE_BYTES
 
 RDF_NAMES = ("rdf.yaml", "bioimageio.yaml")
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
+from samzoo.runtime.budgets import MAX_JSON_BYTES
 from samzoo.runtime.errors import FormatError, InputError, shown
 from samzoo.runtime.formats.arrays import Progress
-from samzoo.runtime.formats.files import MAX_JSON_BYTES
 from samzoo.zoo.downloads import cache
 from samzoo.zoo.downloads.documents import read_object
 from samzoo.zoo.downloads.retrieval import Place, pull_package

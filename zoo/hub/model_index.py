@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
-from samzoo.runtime.errors import FormatError, InputError, NotFoundError, shown, use_each
+from samzoo.runtime.budgets import MAX_JSON_BYTES
+from samzoo.runtime.errors import (
+    FormatError,
+    InputError,
+    NotFoundError,
+    SamzooError,
+    shown,
+    use_each,
+)
 from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.fields import check_format, from_json
-from samzoo.runtime.formats.files import MAX_JSON_BYTES, sha256_of, write_json
+from samzoo.runtime.formats.files import sha256_of, write_json
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest, check_name
 from samzoo.zoo.downloads.documents import read_object
 from samzoo.zoo.downloads.retrieval import Place, pull_package
@@ -48,7 +57,20 @@ class IndexEntry:
 
 @dataclass(frozen=True)
 class _Models:
-    models: tuple[IndexEntry, ...]
+    models: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Index:
+    """What an index lists.
+
+    Attributes:
+        models: Its models; the URLs of their manifests are absolute.
+        bad: What is wrong with each entry that cannot be used, by the name that it gives.
+    """
+
+    models: list[IndexEntry]
+    bad: dict[str, str]
 
 
 def locations() -> list[str]:
@@ -74,43 +96,69 @@ def _as_url(place: str) -> str:
     return Path(place).expanduser().resolve().as_uri()
 
 
-def read_index(location: str) -> list[IndexEntry]:
-    """Read an index; the URLs of its manifests become absolute.
+def read_index(location: str) -> Index:
+    """Read an index, each entry on its own: one that cannot be used leaves the others usable.
 
     Args:
         location: The index's URL.
 
     Raises:
-        FormatError: The file is not an index, has a newer format, names a model twice, or comes
-            from the web and names a file that is not there.
+        FormatError: The file is not an index, or has a newer format.
         NotFoundError: There is no such file.
-        StorageError: The connection failed.
+        StorageError: The connection failed; it is tried once, since a command may have others.
     """
-    value = read_object(location, limit=MAX_JSON_BYTES)
+    value = read_object(location, limit=MAX_JSON_BYTES, quick=True)
     check_format(value, FORMAT, VERSION, where=location)
     value.pop("format")
-    found: list[IndexEntry] = []
-    for entry in from_json(_Models, value, where=location).models:
-        check_name(entry.name, f"{location}: models: name")
-        url = urljoin(location, entry.manifest)
-        if urlsplit(location).scheme in WEB and urlsplit(url).scheme not in WEB:
-            raise FormatError(f"{location}: models: {entry.name}: {shown(url)} is not on the web")
-        if not url.endswith(f"/{MANIFEST_FILE}"):
-            raise FormatError(
-                f"{location}: models: {entry.name}: manifest: must end with /{MANIFEST_FILE}"
-            )
-        if entry.name in {other.name for other in found}:
-            raise FormatError(f"{location}: models: {entry.name} is listed twice")
-        found.append(dataclasses.replace(entry, manifest=url))
-    return found
+    index = Index([], {})
+    for number, listed in enumerate(from_json(_Models, value, where=location).models):
+        given = listed.get("name") if isinstance(listed, Mapping) else None
+        name = given if isinstance(given, str) else f"models[{number}]"
+        try:
+            if name in index.bad or name in {other.name for other in index.models}:
+                raise FormatError(f"{location}: models: {shown(name)} is listed twice")
+            index.models.append(_entry(listed, location, f"{location}: models[{number}]"))
+        except FormatError as error:
+            index.bad.setdefault(name, str(error))
+    return index
+
+
+def _entry(listed: Any, location: str, where: str) -> IndexEntry:
+    """Check an entry; it must not lead from the web to a file of this computer."""
+    entry = from_json(IndexEntry, listed, where=where)
+    check_name(entry.name, f"{where}.name")
+    for task, score in entry.summary.scores.items():
+        if not isinstance(score, int | float) or not -1e30 < score < 1e30:
+            raise FormatError(f"{where}.scores: {shown(task)}: expected a number, found "
+                              f"{shown(score)}")  # fmt: skip
+    url = urljoin(location, entry.manifest)
+    if urlsplit(location).scheme in WEB and urlsplit(url).scheme not in WEB:
+        raise FormatError(f"{where}: {entry.name}: {shown(url)} is not on the web")
+    if not url.endswith(f"/{MANIFEST_FILE}"):
+        raise FormatError(f"{where}: {entry.name}: manifest: must end with /{MANIFEST_FILE}")
+    return dataclasses.replace(entry, manifest=url)
 
 
 def find_entry(name: str) -> IndexEntry | None:
-    """Find a model by name in the indexes, in their order."""
+    """Find a model by name in the indexes, in their order.
+
+    Raises:
+        SamzooError: No index has the model, and one cannot be read or describes it wrongly.
+    """
+    problem: SamzooError | None = None
     for location in locations():
-        for entry in read_index(location):
+        try:
+            index = read_index(location)
+        except SamzooError as error:
+            problem = problem or error
+            continue
+        for entry in index.models:
             if entry.name == name:
                 return entry
+        if name in index.bad:
+            problem = FormatError(index.bad[name])
+    if problem is not None:
+        raise problem
     return None
 
 

@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 
 from samzoo.runtime.engine.providers import CPU
-from samzoo.runtime.errors import NotFoundError, SamzooError, did_you_mean, shown
+from samzoo.runtime.errors import NotFoundError, SamzooError, StorageError, did_you_mean, shown
 from samzoo.runtime.formats.adapter import ADAPTER_CONFIG_FILE
 from samzoo.runtime.formats.folders import CONFIG_FILE
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
@@ -87,15 +87,20 @@ def resolve(reference: str | Path) -> Path:
     folder = Path(reference)
     if (folder / MANIFEST_FILE).is_file():
         return folder
-    if (found := _from_indexes(reference)) is not None:
-        return found
+    problem = ""
+    try:
+        if (found := _from_indexes(reference)) is not None:
+            return found
+    except StorageError as error:  # an index that cannot be reached must not hide the message
+        problem = f". No index could say more: {error}"
     known = ", ".join(listed.name for listed in shipped()) or "none"
     hint = ""
     if (folder / CONFIG_FILE).is_file() or (folder / ADAPTER_CONFIG_FILE).is_file():
         hint = f"; it is a model or adapter, run: samzoo export {reference} -o PACKAGE"
     raise NotFoundError(
         f"{shown(reference)}: neither a package folder ({MANIFEST_FILE} missing) nor a model "
-        f"that ships with samzoo ({known}){hint or did_you_mean(reference, _known_names())}"
+        f"that ships with samzoo ({known})"
+        f"{hint or did_you_mean(reference, _known_names(ask=not problem))}{problem}"
     )
 
 
@@ -116,13 +121,13 @@ def _find_shipped(name: str) -> Path | None:
     return _real_folder(manifest) if manifest.is_file() else None
 
 
-def _known_names() -> list[str]:
-    """Return the names that a mistyped one may mean: shipped, pulled, or in an index."""
+def _known_names(*, ask: bool) -> list[str]:
+    """Return the names that a mistyped one may mean: shipped, pulled, or, to ``ask``, indexed."""
     names = [listed.name for listed in shipped()]
     names += [reference for package in cache.cached() for reference in package.references]
-    for location in locations():
+    for location in locations() if ask else ():
         with suppress(SamzooError):  # an index that fails is told by ``samzoo list``
-            names += [entry.name for entry in read_index(location)]
+            names += [entry.name for entry in read_index(location).models]
     return names
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from samzoo.runtime.budgets import MAX_JSON_BYTES
 from samzoo.runtime.engine.graph_contract import check_graphs
 from samzoo.runtime.errors import FormatError
-from samzoo.runtime.formats.files import MAX_JSON_BYTES
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
 from samzoo.runtime.formats.outputs import write_bytes
 from samzoo.zoo.downloads.downloadable import check_downloadable

@@ -1,7 +1,7 @@
-"""Changes to the manifest and card of an existing package.
+"""The card of an existing package, read, and written anew with a changed manifest.
 
-In: a package folder and a new manifest, for example with scores measured after the export. Out: the
-folder with its new manifest and card. All other files stay as they are.
+In: a package folder, and a new manifest, for example with scores measured after the export. Out:
+the card's text; or the folder with its new manifest and card, and all other files as they were.
 """
 
 from __future__ import annotations
@@ -9,11 +9,41 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from samzoo.runtime.budgets import MAX_CARD_BYTES
+from samzoo.runtime.errors import FormatError, StorageError
 from samzoo.runtime.formats.files import sha256_of
 from samzoo.runtime.formats.manifest import CARD_FILE, FileEntry, Manifest, read_entry
 from samzoo.runtime.formats.outputs import write_bytes
 
 from .card import render_card
+
+
+def read_card(folder: Path) -> str | None:
+    """Read the card of a package, possibly from a stranger.
+
+    Args:
+        folder: The package.
+
+    Returns:
+        The text; bytes that are not UTF-8 are replaced. None if there is no card.
+
+    Raises:
+        FormatError: The card is a link, which could show any file of this computer, or too large.
+        StorageError: It cannot be read.
+    """
+    path = folder / CARD_FILE
+    if path.is_symlink():
+        raise FormatError(f"{path}: is a link; packages hold plain files")
+    if not path.is_file():
+        return None
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_CARD_BYTES + 1)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if len(data) > MAX_CARD_BYTES:
+        raise FormatError(f"{path}: more than {MAX_CARD_BYTES} bytes, which is no model card")
+    return data.decode("utf-8", errors="replace")
 
 
 def update_package(folder: Path, manifest: Manifest) -> Manifest:

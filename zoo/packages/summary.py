@@ -50,6 +50,10 @@ def _field(value: object, key: str) -> str:
     return str(value.get(key, "")) if isinstance(value, Mapping) else ""
 
 
+def _is_score(value: object) -> bool:
+    return isinstance(value, int | float) and -1e30 < value < 1e30  # also false for NaN
+
+
 def _scores(manifest: Manifest) -> dict[str, float]:
     evaluations = manifest.metrics.get("evaluations")
     for entry in evaluations if isinstance(evaluations, list) else []:
@@ -60,6 +64,6 @@ def _scores(manifest: Manifest) -> dict[str, float]:
             return {
                 task: float(value["msa"])
                 for task, value in values.items()
-                if isinstance(value, Mapping) and isinstance(value.get("msa"), int | float)
+                if isinstance(value, Mapping) and _is_score(value.get("msa"))
             }
     return {}

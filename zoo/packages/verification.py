@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from samzoo.runtime.errors import SamzooError
+from samzoo.runtime.formats.fields import parse_json
 from samzoo.runtime.formats.manifest import (
     AIS_DECODER,
     DIGEST,
@@ -92,7 +93,7 @@ def _manifest(folder: Path, report: Report) -> Manifest | None:
         report.problems.append(str(error))
         return None
     data = path.read_bytes()
-    if DIGEST not in json.loads(data):
+    if DIGEST not in parse_json(data, where=str(path)):
         report.proved.append("manifest: read; it has no digest, so changes in it cannot be found")
     elif data != (json.dumps(manifest.to_json(), indent=2, allow_nan=False) + "\n").encode():
         report.problems.append(

@@ -10,7 +10,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Self
 
-from samzoo.runtime.errors import FormatError
+from samzoo.runtime.budgets import MAX_LAYERS
+from samzoo.runtime.errors import FormatError, shown
 
 MAX_IMAGE_SIZE = 4096
 """Largest side of an encoder's input, four times SAM's (own choice: configs are not trusted)."""
@@ -82,6 +83,19 @@ def check_positive(config: object, *names: str, where: str = "image_encoder") ->
         value = getattr(config, name)
         if any(number <= 0 for number in (value if isinstance(value, tuple) else (value,))):
             raise FormatError(f"{where}.{name}: must be positive, found {value}")
+
+
+def check_layers(config: object, *names: str, where: str = "image_encoder") -> None:
+    """Refuse more blocks, stages or heads than any network has: what lists them would never end.
+
+    Raises:
+        FormatError: Names the field, and what is allowed.
+    """
+    for name in names:
+        value = getattr(config, name)
+        numbers = value if isinstance(value, tuple) else (value,)
+        if max([*numbers, len(numbers)]) > MAX_LAYERS:
+            raise FormatError(f"{where}.{name}: found {shown(value)}, allowed is {MAX_LAYERS}")
 
 
 def check_sides(image_size: int, grid: int) -> None:

@@ -18,6 +18,7 @@ from .encoder import (
     AdaptFormerConfig,
     EncoderConfig,
     check_adaptformer,
+    check_layers,
     check_positive,
     check_sides,
 )
@@ -70,6 +71,12 @@ class TinyVitConfig(EncoderConfig):
             self, "image_size", "patch_kernel", "patch_stride", "embed_dims", "depths",
             "num_heads", "window_sizes", "strides", "mlp_ratio", "mbconv_expand_ratio",
         )  # fmt: skip
+        check_layers(self, "depths", "num_heads")
+        if max(self.window_sizes) > MAX_WINDOW:
+            raise FormatError(
+                f"image_encoder.window_sizes: found {list(self.window_sizes)}, allowed are sizes "
+                f"up to {MAX_WINDOW}"
+            )
         stages = len(self.embed_dims)
         for name, expected in (
             ("depths", stages), ("num_heads", stages), ("window_sizes", stages),

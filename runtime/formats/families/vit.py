@@ -14,6 +14,7 @@ from .encoder import (
     AdaptFormerConfig,
     EncoderConfig,
     check_adaptformer,
+    check_layers,
     check_positive,
     check_sides,
 )
@@ -45,6 +46,7 @@ class VitConfig(EncoderConfig):
             self, "image_size", "patch_size", "embed_dim", "depth", "num_heads", "mlp_ratio",
             "window_size",
         )  # fmt: skip
+        check_layers(self, "depth", "num_heads", "global_attn_indexes")
         if self.embed_dim % self.num_heads:
             raise FormatError(
                 f"image_encoder: embed_dim {self.embed_dim} is not a multiple of "

@@ -15,11 +15,16 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
+from samzoo.runtime.budgets import MAX_CHUNK_BYTES, MAX_CHUNKS
 from samzoo.runtime.errors import ImageError, SamzooError, shown
 from samzoo.runtime.formats.arrays import Array
 from samzoo.runtime.pixels.decoders import DECODER_ERRORS
 
 from .meaning import WHITE_IS_ZERO, YCBCR
+
+EXPANSION, SLACK = 2, 2**16
+"""Factor and bytes by which a segment that does not compress may grow (own choice: LZW grows by at
+most a half, Deflate by a thousandth)."""
 
 
 def decode_plane(
@@ -48,6 +53,37 @@ def decode_plane(
     decoded = [_decode_page(path, page).reshape(level.shape[outer:]) for page in pages.flat]
     together = np.stack(decoded).reshape(*pages.shape, *level.shape[outer:])
     return together[(*(slice(None) for _ in pages.shape), *index[outer:])]
+
+
+def check_segments(path: str, page: tifffile.TiffPage, *, mapped: bool) -> None:
+    """Refuse tiles or strips that are too large, too many, or larger than what they decode to.
+
+    Args:
+        path: The file.
+        page: The page whose segments are checked, before any of them is decoded.
+        mapped: The file is mapped and not decoded, so that a strip may be of any size.
+
+    Raises:
+        ImageError: A segment is one of these.
+    """
+    size = math.prod(page.chunks) * max(1, page.dtype.itemsize if page.dtype else 1)
+    count = math.prod(page.chunked)
+    if count > MAX_CHUNKS:
+        raise ImageError(
+            f"{path}: holds {count} tiles or strips, allowed are {MAX_CHUNKS}; export it again "
+            "with larger ones"
+        )
+    if size > MAX_CHUNK_BYTES and not mapped:
+        raise ImageError(
+            f"{path}: a tile or strip of {page.chunks} values has {size} bytes, allowed are "
+            f"{MAX_CHUNK_BYTES}; export it again in tiles"
+        )
+    stored = max(page.databytecounts, default=0)
+    if page.compression != 1 and stored > EXPANSION * size + SLACK:
+        raise ImageError(
+            f"{path}: a tile or strip of {size} bytes is compressed to {stored}, which would hold "
+            "more; the file is damaged, export it again"
+        )
 
 
 def check_pages(

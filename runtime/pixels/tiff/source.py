@@ -14,18 +14,19 @@ from typing import Any
 import numpy as np
 import tifffile
 
+from samzoo.runtime.budgets import MAX_PIXELS
 from samzoo.runtime.dependencies import require
 from samzoo.runtime.errors import ImageError, InputError, MissingDependencyError, shown
 from samzoo.runtime.formats.arrays import Array
 from samzoo.runtime.pixels.axes import Planes
 from samzoo.runtime.pixels.channel_names import names_in_tiff
-from samzoo.runtime.pixels.decoders import MAX_PIXELS, check_budget, decoding
+from samzoo.runtime.pixels.decoders import check_budget, check_plane, decoding
 from samzoo.runtime.pixels.orientation import TAG, orientation_of
 from samzoo.runtime.pixels.reader import Window
 from samzoo.runtime.pixels.source_spec import SourceSpec
 
 from .meaning import Meaning
-from .pages import check_pages, decode_plane, file_of
+from .pages import check_pages, check_segments, decode_plane, file_of
 
 MOST_LISTED = 12
 """Images that a message lists (own choice)."""
@@ -64,6 +65,8 @@ class TiffReader:
             self._stored_dtype = np.dtype(level.dtype)
             tag = file.series[self._series].keyframe.aspage().tags.get(TAG)
             self.orientation = orientation_of(None if tag is None else tag.value)
+            check_plane(spec.path, *self.planes.size)
+            check_segments(spec.path, level.keyframe.aspage(), mapped=_is_mapped(level))
             self._whole: Window = (0, 0, *self.planes.size)
             notes += check_pages(spec.path, level, self.planes.index(self._whole))
         self.notes: Sequence[str] = [*notes, *self._meaning.notes]

@@ -42,7 +42,7 @@ def test_damage_is_refused_by_name(data, change, message):
 
 
 def test_more_fields_than_any_graph_has_are_refused(data, monkeypatch):
-    monkeypatch.setattr(onnx_file, "MAX_FIELDS", 1000)
+    monkeypatch.setattr(onnx_file, "MAX_GRAPH_FIELDS", 1000)
     with pytest.raises(FormatError, match="more than 1000 fields"):
         summarise(data + field(7, field(5, field(4, 1) * 1000)), where="graph")
 

@@ -8,7 +8,7 @@ import pytest
 
 from samzoo.runtime.errors import FormatError
 from samzoo.runtime.formats.architecture import MaskDecoderConfig
-from samzoo.runtime.formats.fields import check_types, from_json, to_json
+from samzoo.runtime.formats.fields import check_types, from_json, parse_json, to_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,3 +67,48 @@ def test_a_field_that_is_written_if_set_is_left_out_at_its_default():
     assert to_json(MaskDecoderConfig(layer_norm_eps=1e-6))["layer_norm_eps"] == 1e-6
     with pytest.raises(FormatError, match=r"layer_norm_eps: must lie between 0 and 1, found 0"):
         MaskDecoderConfig(layer_norm_eps=0.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "Expecting value"),
+        ('{"a": 1, "a": 2}', "the key 'a' stands in one object twice"),
+        ("[" * 100_000, "nested too deeply"),
+        ("1" * 5000, "Exceeds the limit"),
+        ("NaN", "NaN is not a number in JSON"),
+        (b"\xff\xfe\x00", "decode"),
+    ],
+)
+def test_json_that_no_reader_should_see_is_refused(text, message):
+    with pytest.raises(FormatError, match=rf"(?s)a\.json: not a JSON file \(.*{message}"):
+        parse_json(text, where="a.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * 65 + "]" * 65, r"nested more than 64 deep"),
+        ("[" * 700 + "]" * 700, r"nested more than 64 deep"),
+        ('{"a":' * 700 + "1" + "}" * 700, r"'a\.a\..*nested more than 64 deep"),
+        (
+            '{"a": [1, {"b": 1%s}]}' % ("0" * 400),
+            r"a\[1\]\.b: expected a finite number, found 10+\.",
+        ),
+        (f'{{"a": {2**128 + 1}}}', r"a: expected a finite number, found 340"),
+        ('{"a": -1e999}', r"a: expected a finite number, found -inf"),
+    ],
+)
+def test_values_that_no_field_has_are_refused_by_field(text, message):
+    with pytest.raises(FormatError, match=rf"a\.json: .*{message}"):
+        parse_json(text, where="a.json")
+
+
+def test_json_within_its_budgets_is_read():
+    deep = "[" * 63 + "]" * 63
+    assert parse_json(f'{{"a": {2**128}, "b": -1.5, "c": {deep}}}', where="a")["a"] == 2**128
+
+
+def test_a_hundred_thousand_keys_take_no_time():
+    text = "{" + ", ".join(f'"{number}": 0' for number in range(100_000)) + "}"
+    assert len(parse_json(text, where="a")) == 100_000

@@ -243,9 +243,18 @@ def test_malformed_pickles_are_told(name):
 
 
 def test_steps_are_limited(monkeypatch):
-    monkeypatch.setattr(pickle_machine, "MAX_OPCODES", 100)
+    monkeypatch.setattr(pickle_machine, "MAX_PICKLE_OPCODES", 100)
     with pytest.raises(MalformedPickleError, match="more than 100 steps"):
         read(b"N0" * 60 + b"N.")
+
+
+def test_one_list_cannot_fill_dicts_again_and_again(monkeypatch):
+    """3 MB of such steps took hours."""
+    monkeypatch.setattr(pickle_machine, "MAX_PICKLE_ITEMS", 1000)
+    pairs = b"]" + b"q\x00(" + b"]q\x01(I1\nI2\ne" * 100 + b"e0"
+    call = b"ccollections\nOrderedDict\nh\x00\x85R0"
+    with pytest.raises(MalformedPickleError, match="dicts of more than 1000 items"):
+        read(pairs + call * 100 + b"N.")
 
 
 def test_depth_costs_no_recursion():

@@ -153,11 +153,30 @@ def changed(zoo, change):
     path.write_text(json.dumps(value))
 
 
+def test_another_format_is_refused(zoo):
+    for change, message in (
+        (lambda v: v["format"].update(version=9), "this samzoo reads up to 1; "),
+        (lambda v: v["format"].update(name="x"), "expected 'samzoo-index'"),
+    ):
+        changed(zoo, change)
+        with pytest.raises(FormatError, match=message):
+            read_index((zoo / "index.json").as_uri())
+
+
 WRONG = {
-    "another format": (lambda v: v["format"].update(name="x"), "expected 'samzoo-index'"),
-    "a newer version": (lambda v: v["format"].update(version=9), "this samzoo reads up to 1; "),
+    "no object": (lambda v: v["models"].append([1]), "expected an object, found [1]"),
+    "a text for a score": (
+        lambda v: v["models"].append(
+            {
+                **v["models"][0],
+                "name": "b",
+                "summary": {**v["models"][0]["summary"], "scores": {"ais": "good"}},
+            }
+        ),
+        "scores: 'ais': expected a number, found 'good'",
+    ),
     "a bad name": (lambda v: v["models"][0].update(name="../x"), "allowed are lower-case"),
-    "twice": (lambda v: v["models"].append(v["models"][0]), "is listed twice"),
+    "twice": (lambda v: v["models"].append(v["models"][0]), "'toy' is listed twice"),
     "another file": (lambda v: v["models"][0].update(manifest="x/other.json"), "must end with"),
     "an unknown field": (lambda v: v["models"][0].update(more=1), "more"),
     "no hash": (lambda v: v["models"][0].pop("sha256"), "sha256"),
@@ -165,16 +184,37 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("change", "message"), WRONG.values(), ids=WRONG)
-def test_a_wrong_index_is_refused(zoo, change, message):
-    changed(zoo, change)
-    with pytest.raises(FormatError, match=message):
-        read_index((zoo / "index.json").as_uri())
+def test_a_wrong_entry_is_told_and_skipped(zoo, monkeypatch, capsys, change, message):
+    def change_beside_another(value):
+        other = {**value["models"][0], "name": "other"}
+        change(value)
+        value["models"].append(other)
+
+    changed(zoo, change_beside_another)
+    index = read_index((zoo / "index.json").as_uri())
+    assert "other" in [entry.name for entry in index.models]
+    (told,) = index.bad.values()
+    assert told.startswith(f"file://{zoo}/index.json: models")
+    assert message in told
+    monkeypatch.setenv("SAMZOO_INDEX", str(zoo / "index.json"))
+    assert main(["list"]) == 0
+    captured = capsys.readouterr()
+    assert "other" in captured.out
+    assert message in captured.err
+
+
+def test_a_model_whose_entry_is_wrong_is_refused_by_name(zoo, monkeypatch):
+    changed(zoo, lambda v: v["models"][0].pop("sha256"))
+    monkeypatch.setenv("SAMZOO_INDEX", str(zoo / "index.json"))
+    with pytest.raises(FormatError, match="sha256"):
+        pull_from_index(name_of(zoo))
 
 
 def test_an_index_from_the_web_names_no_file_of_ours(zoo, server):
     changed(zoo, lambda v: v["models"][0].update(manifest="file:///etc/samzoo.json"))
-    with pytest.raises(FormatError, match="is not on the web"):
-        read_index(f"{server}/index.json")
+    index = read_index(f"{server}/index.json")
+    assert index.models == []
+    assert "is not on the web" in next(iter(index.bad.values()))
 
 
 def test_a_broken_index_hides_no_other_model(zoo, monkeypatch, capsys):
@@ -188,6 +228,16 @@ def test_a_broken_index_hides_no_other_model(zoo, monkeypatch, capsys):
 def test_an_unreachable_index_is_told(monkeypatch):
     with pytest.raises(StorageError, match="no connection"):
         read_index("http://127.0.0.1:1/index.json")
+
+
+def test_an_unreachable_index_costs_little_and_hides_nothing(zoo, monkeypatch):
+    """Each command waited 15 seconds for it, and then told nothing else."""
+    unreachable = "http://127.0.0.1:1/index.json"
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail(f"waits {seconds} s"))
+    monkeypatch.setenv("SAMZOO_INDEX", f"{unreachable};{zoo / 'index.json'}")
+    assert pull_from_index(name_of(zoo)).is_dir()
+    with pytest.raises(NotFoundError, match=r"'nothing': neither a package.* could say.*no conn"):
+        resolve("nothing")
 
 
 def test_an_unknown_name_is_told(zoo, monkeypatch):

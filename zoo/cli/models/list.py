@@ -44,14 +44,15 @@ def run(_: ListOptions) -> Result:
             notes.append(f"{error}; samzoo remove {name} deletes it")
     for location in locations():
         try:
-            entries = read_index(location)
+            index = read_index(location)
         except SamzooError as error:
             notes.append(str(error))
             continue
+        notes += index.bad.values()
         here = {row["name"] for row in rows}
         rows += [
             {"name": entry.name, **asdict(entry.summary), "from": location}
-            for entry in entries
+            for entry in index.models
             if entry.name not in here
         ]
     cells = [COLUMNS, *(tuple(_text(row[key]) for key in COLUMNS) for row in rows)]

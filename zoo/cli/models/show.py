@@ -25,9 +25,10 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(options: ShowOptions) -> Result:
     """Print a model's card; of a model that was not pulled, only what describes it is read."""
-    from samzoo.runtime.formats.manifest import CARD_FILE, Manifest
+    from samzoo.runtime.formats.manifest import Manifest
     from samzoo.zoo.downloads.retrieval import read_description
     from samzoo.zoo.hub.names import remote_place, resolve
+    from samzoo.zoo.packages.changes import read_card
 
     place = remote_place(options.reference)
     if place is not None:
@@ -39,8 +40,7 @@ def run(options: ShowOptions) -> Result:
         ]
     else:
         folder = resolve(options.reference)
-        manifest, card = Manifest.read(folder), folder / CARD_FILE
-        text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else None
+        manifest, text = Manifest.read(folder), read_card(folder)
         found, notes = {"folder": str(folder)}, []
     text = f"{manifest.name}: no card" if text is None else text
     # A card comes from a stranger: no control sequences for the terminal.

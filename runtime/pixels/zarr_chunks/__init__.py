@@ -1,0 +1,1 @@
+"""Compressed chunks of Zarr arrays from strangers, checked before they are decoded."""
