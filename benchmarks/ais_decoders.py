@@ -30,7 +30,7 @@ from samzoo.runtime.formats.architecture import LightDecoderConfig, UnetrDecoder
 from samzoo.runtime.formats.config import AisParameters
 from samzoo.training import read_annotated
 from samzoo.training.data.crops import CropSampler
-from samzoo.training.data.reading import prepare
+from samzoo.training.data.samples import prepare
 from samzoo.training.fit.thresholds import search_thresholds
 from samzoo.training.learning.objectives import distance_loss
 from samzoo.training.networks.ais_decoder import build_ais_decoder

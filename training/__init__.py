@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from samzoo.runtime.formats.adapter import read_adapter
 
     from .config import TrainConfig
-    from .data.reading import Annotated, read_annotated, split
+    from .data.annotated import Annotated
+    from .data.division import split
+    from .data.reading import read_annotated
     from .fit.loop import train
     from .methods import METHODS, get_method
     from .networks.graphs import TorchNetworks
@@ -38,7 +40,7 @@ __all__ = [
 
 _MODULES = {
     "METHODS": "samzoo.training.methods",
-    "Annotated": "samzoo.training.data.reading",
+    "Annotated": "samzoo.training.data.annotated",
     "Sam": "samzoo.training.networks.sam",
     "TorchNetworks": "samzoo.training.networks.graphs",
     "TrainConfig": "samzoo.training.config",
@@ -46,7 +48,7 @@ _MODULES = {
     "load_sam": "samzoo.training.networks.sam",
     "read_adapter": "samzoo.runtime.formats.adapter",
     "read_annotated": "samzoo.training.data.reading",
-    "split": "samzoo.training.data.reading",
+    "split": "samzoo.training.data.division",
     "train": "samzoo.training.fit.loop",
 }
 """The module of each public name."""

@@ -7,7 +7,7 @@ model was trained on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -93,21 +93,25 @@ def known_of(config: ModelConfig) -> Known | None:
     )
 
 
-def describe_training(images: Sequence[Array], *, object_diameter: float) -> dict[str, Any]:
+def describe_training(images: Iterable[Array], *, object_diameter: float) -> dict[str, Any]:
     """Describe training images, for ``ModelConfig.source["training"]``.
 
     Args:
-        images: At least one, ``(height, width)`` or ``(height, width, 3)``.
+        images: At least one, ``(height, width)`` or ``(height, width, 3)``; one at a time is held.
         object_diameter: Median diameter of their objects in model pixels.
 
     Returns:
         The record, as JSON.
     """
-    kinds = {_background(image) for image in images}
+    kinds: set[Background] = set()
+    colour = False
+    for image in images:
+        kinds.add(_background(image))
+        colour = colour or _has_colours(image)
     return asdict(
         Known(
             background=kinds.pop() if len(kinds) == 1 else None,
-            colour=any(map(_has_colours, images)),
+            colour=colour,
             object_diameter=round(float(object_diameter), 1),
         )
     )

@@ -80,10 +80,8 @@ def read_pair(
     """
     notes: list[str] = []
     image = read(image_path, notes=notes)
-    labels = read_annotation(label_path, ignore=meaning.ignore)
+    labels = read_labels_of(label_path, meaning)
     check_sizes(image, labels, image_where=f"the image {image_path}", label_where=str(label_path))
-    if meaning.split_components:
-        labels = split_components(labels)
     odd = doubts(labels, image, where=str(label_path))
     if check is not None:
         check(labels)
@@ -93,6 +91,23 @@ def read_pair(
         notes += with_notes(image)[1]
         survey.add(image, labels, odd=odd, notes=notes, name=image_path.name, edges=edges)
     return image, labels
+
+
+def read_labels_of(path: Path, meaning: LabelMeaning) -> Labels2D:
+    """Read the labels of a pair without doubting them, as is enough from the second time on.
+
+    Args:
+        path: The label file.
+        meaning: What its numbers mean.
+
+    Returns:
+        As from ``read_pair``.
+
+    Raises:
+        SamzooError: As from ``read_annotation``.
+    """
+    labels = read_annotation(path, ignore=meaning.ignore)
+    return split_components(labels) if meaning.split_components else labels
 
 
 def check_sizes(image: Array, labels: Labels2D, *, image_where: str, label_where: str) -> None:

@@ -9,7 +9,7 @@ Aiken, SIGMOD 2003). Parts that were rescaled or compressed again are not recogn
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,25 +54,31 @@ def windows_of(image: Array) -> NDArray[np.uint64]:
     return np.unique(np.concatenate(found)) if found else np.empty(0, np.uint64)
 
 
-def about_overlap(training: Sequence[Array], validation: Mapping[str, Array]) -> list[str]:
+def about_overlap(
+    training: Iterable[Array], validation: Iterable[tuple[str, Array]], *, pixels: int
+) -> list[str]:
     """Say if validation images share parts with training images, a few also mirrored or turned.
 
     Args:
-        training: The images that are learned.
-        validation: The images that validate, by name.
+        training: The images that are learned; one at a time is held, and numbers that are a 32th of
+            their pixels.
+        validation: The images that validate, with their names.
+        pixels: Pixels of all validation images.
 
     Returns:
         One sentence, or none.
     """
     learned = np.unique(np.concatenate([windows_of(image) for image in training]))
-    turned = sum(image.size for image in validation.values()) <= MOST_TURNED
-    shared = [
-        name for name, image in validation.items() if _is_known(image, learned, turned=turned)
-    ]
+    turned = pixels <= MOST_TURNED
+    count, shared = 0, []
+    for name, image in validation:
+        count += 1
+        if _is_known(image, learned, turned=turned):
+            shared.append(name)
     if not shared:
         return []
     return [
-        f"{len(shared)} of {len(validation)} validation images share parts with training images, "
+        f"{len(shared)} of {count} validation images share parts with training images, "
         f"as crops and overlapping tiles do ({', '.join(shared[:3])}): their scores are too good. "
         "Take images of other fields for validation"
     ]

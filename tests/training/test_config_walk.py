@@ -18,7 +18,7 @@ pytest.importorskip("torch")
 pytest.importorskip("lightning_fabric")
 pytestmark = pytest.mark.torch
 
-from samzoo.training.data.reading import Annotated  # noqa: E402
+from samzoo.training.data.annotated import Annotated  # noqa: E402
 from samzoo.training.fit.loop import train  # noqa: E402
 
 PLAIN = TrainConfig(

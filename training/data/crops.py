@@ -1,11 +1,11 @@
 """Training crops: windows of annotated images, drawn at random, mirrored and turned.
 
-In: ``Sample``, a whole image at the model's scale. Out: ``Crop``, the window that one step sees.
+In: a whole image at the model's scale. Out: ``Crop``, the window that one step sees.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from samzoo.runtime.images.geometry import Size, resize_image
 from samzoo.runtime.images.tiles import even_tiles
 
 from .groups import GroupedChoices, share_of
-from .reading import Sample
+from .samples import ScaledImage
 
 MIN_TRAINING_PIXELS = 25
 """Least size of a training object, or of a piece of it, at the model's scale. Source: micro-sam
@@ -96,7 +96,7 @@ class CropSampler:
 
     def __init__(
         self,
-        samples: Sequence[Sample],
+        samples: Sequence[ScaledImage],
         *,
         side: int,
         augmentation: str,
@@ -113,33 +113,39 @@ class CropSampler:
         self._jitter = scale_jitter
         self._fixed: tuple[GroupedChoices[CropKey], GroupedChoices[CropKey]] | None = None
         self._variants = VARIANTS[augmentation]
-        self._corners = [
-            (i, tile.outer[0], tile.outer[1])
-            for i, sample in enumerate(samples)
-            for tile in even_tiles(_shape(sample), side, side // 4)
-            if _has_object(_window(sample.labels, tile.outer[0], tile.outer[1], side))
-        ]
+        self._corners: list[tuple[int, int, int]] = []
+        self._empty_corners: list[tuple[int, int, int]] = []
+        empty = []
+        for i, sample in enumerate(samples):
+            labels = sample.labels  # asked for once, because it may come from a file
+            if (labels > 0).any():
+                self._corners += self._corners_of(i, labels, _has_object)
+            elif negatives:
+                empty.append(i)
+                self._empty_corners += self._corners_of(i, labels, _has_background)
         if not self._corners:
             raise ImageError(
                 f"no training image holds an object of {MIN_TRAINING_PIXELS} pixels or more at "
                 "the model's scale; check the label images and preprocessing.scale"
             )
-
-        empty = [
-            i for i, sample in enumerate(samples) if negatives and not (sample.labels > 0).any()
-        ]
-        self._empty_corners = [
-            (i, tile.outer[0], tile.outer[1])
-            for i, sample in ((i, samples[i]) for i in empty)
-            for tile in even_tiles(_shape(sample), side, side // 4)
-            if (_window(sample.labels, tile.outer[0], tile.outer[1], side) == 0).any()
-        ]
         self._groups = [sample.group for sample in samples]
         self._negative_share = min(MOST_NEGATIVE, share_of(empty, self._groups))
         self._choices = (
             GroupedChoices(self._corners, self._groups),
             GroupedChoices(self._empty_corners, self._groups),
         )
+
+    def _corners_of(
+        self, index: int, labels: Labels2D, usable: Callable[[Labels2D], bool]
+    ) -> list[tuple[int, int, int]]:
+        """Return the corners of windows that cover an image, where they hold what is needed."""
+        size = labels.shape[0], labels.shape[1]
+        tiles = even_tiles(size, self._side, self._side // 4)
+        return [
+            (index, y, x)
+            for y, x in (tile.outer[:2] for tile in tiles)
+            if usable(_window(labels, y, x, self._side))
+        ]
 
     def fix(self, count: int) -> None:
         """From now on draw from a fixed set, so that each crop is seen many times.
@@ -258,9 +264,9 @@ def _window(array: Array, y: int, x: int, side: int) -> Array:
     return array[..., y : y + side, x : x + side]
 
 
-def _shape(sample: Sample) -> Size:
-    return sample.labels.shape[0], sample.labels.shape[1]
-
-
 def _has_object(labels: Labels2D) -> bool:
     return bool(training_objects(labels))
+
+
+def _has_background(labels: Labels2D) -> bool:
+    return bool((labels == 0).any())

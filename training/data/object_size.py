@@ -13,26 +13,23 @@ import numpy as np
 
 from samzoo.runtime.errors import ImageError
 from samzoo.runtime.formats.config import MAX_SCALE, MIN_SCALE, Preprocessing
-from samzoo.runtime.images.label_arrays import (
-    equivalent_diameters,
-    median_object_diameter,
-    object_areas,
-)
+from samzoo.runtime.images.label_arrays import equivalent_diameters, median_object_diameter
 
-from .reading import Annotated, scaled_size
+from .annotated import AnnotatedImage
+from .samples import scaled_size
 
 MOST_CHANGE = 4.0
 """Largest factor between an image's own scale and that of all images (own choice: remains of
 annotation in an image would else enlarge it without bounds)."""
 
 
-def median_diameter(annotated: Sequence[Annotated]) -> float:
+def median_diameter(annotated: Sequence[AnnotatedImage]) -> float:
     """Return the objects' median diameter in image pixels.
 
     Raises:
         ImageError: There is no object.
     """
-    areas = np.concatenate([object_areas(a.labels) for a in annotated])
+    areas = np.concatenate([a.areas for a in annotated])
     if areas.size == 0:
         raise ImageError("no training image holds an object; check the label images")
     return median_object_diameter(areas)
@@ -40,7 +37,7 @@ def median_diameter(annotated: Sequence[Annotated]) -> float:
 
 def declared(
     preprocessing: Preprocessing,
-    annotated: Sequence[Annotated],
+    annotated: Sequence[AnnotatedImage],
     *,
     image_size: int,
     object_diameter: float,
@@ -72,7 +69,7 @@ def declared(
     if not by_image:
         return preprocessing
     seen = [
-        equivalent_diameters(object_areas(a.labels)) * _common_scale(a, preprocessing, image_size)
+        equivalent_diameters(a.areas) * _common_scale(a, preprocessing, image_size)
         for a in annotated
     ]
     median = float(np.median(np.concatenate(seen)))
@@ -80,7 +77,7 @@ def declared(
 
 
 def at_own_scale(
-    annotated: Annotated, preprocessing: Preprocessing, *, image_size: int
+    annotated: AnnotatedImage, preprocessing: Preprocessing, *, image_size: int
 ) -> Preprocessing:
     """Return the preprocessing at which an image's own median object has the declared diameter.
 
@@ -93,7 +90,7 @@ def at_own_scale(
         The same with the image's scale, at most ``MOST_CHANGE`` times larger or smaller than that
         of all images. Unchanged if no diameter is declared or the image has no object.
     """
-    areas = object_areas(annotated.labels)
+    areas = annotated.areas
     if preprocessing.object_diameter is None or not len(areas):
         return preprocessing
     own = preprocessing.object_diameter / median_object_diameter(areas)
@@ -102,6 +99,8 @@ def at_own_scale(
     return dataclasses.replace(preprocessing, scale=min(max(scale, MIN_SCALE), MAX_SCALE))
 
 
-def _common_scale(annotated: Annotated, preprocessing: Preprocessing, image_size: int) -> float:
-    shape = annotated.labels.shape
-    return scaled_size(shape, preprocessing.scale, image_size)[0] / float(shape[0])
+def _common_scale(
+    annotated: AnnotatedImage, preprocessing: Preprocessing, image_size: int
+) -> float:
+    size = annotated.size
+    return scaled_size(size, preprocessing.scale, image_size)[0] / float(size[0])

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from samzoo.training.config import TrainConfig
-from samzoo.training.data.reading import Annotated
+from samzoo.training.data.annotated import AnnotatedImage
 
 from .interrupts import interrupts_held_back
 from .readiness import LAST, check_settings
@@ -31,8 +31,8 @@ Report = Callable[[Status], None]
 def train(
     *,
     base: Path,
-    train_data: Sequence[Annotated],
-    val_data: Sequence[Annotated],
+    train_data: Sequence[AnnotatedImage],
+    val_data: Sequence[AnnotatedImage],
     method: str,
     config: TrainConfig,
     output: Path,

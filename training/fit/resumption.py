@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from samzoo.runtime.errors import FormatError, InputError, shown
-from samzoo.training.data.reading import Annotated, data_digest
+from samzoo.training.data.annotated import AnnotatedImage
 from samzoo.training.learning.precision import Precision
 
 from .state import read_progress
@@ -24,7 +24,7 @@ MOST_NAMED = 5
 
 
 def images_used(
-    train_data: Sequence[Annotated], val_data: Sequence[Annotated]
+    train_data: Sequence[AnnotatedImage], val_data: Sequence[AnnotatedImage]
 ) -> dict[str, list[list[str]]]:
     """Return name, digest and group of each image, for training and for validation.
 
@@ -32,7 +32,7 @@ def images_used(
     """
     roles = {"training": train_data, "validation": val_data}
     return {
-        role: [[a.name, data_digest([a]), *([a.group] if a.group else [])] for a in data]
+        role: [[a.name, a.digest, *([a.group] if a.group else [])] for a in data]
         for role, data in roles.items()
     }
 

@@ -28,14 +28,10 @@ from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 from samzoo.runtime.labels.contents import refuse_shared
 from samzoo.runtime.model import Model
 from samzoo.training.config import TrainConfig
+from samzoo.training.data.annotated import AnnotatedImage, contents, data_digest
 from samzoo.training.data.object_size import at_own_scale, median_diameter
 from samzoo.training.data.prefix_cache import PrefixCache, cache_identity
-from samzoo.training.data.reading import (
-    Annotated,
-    contents,
-    data_digest,
-    prepare,
-)
+from samzoo.training.data.samples import lazy_samples, scaled_size
 from samzoo.training.learning.allocation import keep_freed_memory
 from samzoo.training.learning.learner import Learner
 from samzoo.training.learning.precision import Precision, resolved_precision
@@ -63,8 +59,8 @@ class Run:
     def __init__(
         self,
         base: Path,
-        train_data: Sequence[Annotated],
-        val_data: Sequence[Annotated],
+        train_data: Sequence[AnnotatedImage],
+        val_data: Sequence[AnnotatedImage],
         method: str,
         config: TrainConfig,
         output: Path,
@@ -95,16 +91,16 @@ class Run:
         )
         self.method_settings = row.resolved(settings, self.base_config.architecture)
         preprocessing = self.sam.config.preprocessing
-        samples = [
-            prepare(a, self._preprocessing(a), self.sam.config.image_size) for a in train_data
-        ]
-        self.data_digest = data_digest(samples)
+        image_size = self.sam.config.image_size
+        self.preprocessings = [self._preprocessing(a) for a in train_data]
+        samples = lazy_samples(train_data, self.preprocessings, image_size)
+        self.data_digest = data_digest(train_data)
         self.val_data_digest = data_digest(val_data)
         factors = [
-            s.labels.shape[0] / a.labels.shape[0] for s, a in zip(samples, train_data, strict=True)
+            scaled_size(a.size, preprocessing.scale, image_size)[0] / a.size[0] for a in train_data
         ]
         self.images = describe_training(
-            [a.image for a in train_data],
+            (a.image for a in train_data),
             object_diameter=preprocessing.object_diameter
             or median_diameter(train_data) * float(np.median(factors)),
         )
@@ -166,6 +162,7 @@ class Run:
             "base": self.base_config.weights_digest,
             "method": (self.method, to_json(self.method_settings)),
             "data": self.data_digest,
+            "scales": [preprocessing.scale for preprocessing in self.preprocessings],
             "preprocessing": self.sam.config.preprocessing,
             "precision": self.precision,
             "jitter": self.config.intensity_jitter,
@@ -219,14 +216,14 @@ class Run:
                 f"{self.output / LOG}: cannot be written ({error.strerror or error})"
             ) from error
 
-    def _preprocessing(self, annotated: Annotated) -> Preprocessing:
+    def _preprocessing(self, annotated: AnnotatedImage) -> Preprocessing:
         """Return the preprocessing of an image, at its own scale if that is wanted."""
         common = self.sam.config.preprocessing
         if not self.config.scale_by_image:
             return common
         return at_own_scale(annotated, common, image_size=self.sam.config.image_size)
 
-    def _model(self, annotated: Annotated, *, cached: bool = False) -> Model:
+    def _model(self, annotated: AnnotatedImage, *, cached: bool = False) -> Model:
         """Return the model as it sees an image."""
         networks = TorchNetworks(
             self.sam,

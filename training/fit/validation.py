@@ -11,10 +11,9 @@ import numpy as np
 
 from samzoo.runtime.errors import ImageError, InputError
 from samzoo.runtime.evaluation.scoring import check_tasks, evaluate_image
-from samzoo.runtime.images.label_arrays import object_areas
 from samzoo.runtime.model import Model
 from samzoo.training.config import TrainConfig
-from samzoo.training.data.reading import Annotated
+from samzoo.training.data.annotated import AnnotatedImage
 
 
 def possible_tasks(config: TrainConfig) -> list[str]:
@@ -30,7 +29,7 @@ def possible_tasks(config: TrainConfig) -> list[str]:
     return tasks
 
 
-def check_validation_data(val_data: Sequence[Annotated], min_object_size: int) -> None:
+def check_validation_data(val_data: Sequence[AnnotatedImage], min_object_size: int) -> None:
     """Check before training that validation can run.
 
     Raises:
@@ -39,10 +38,10 @@ def check_validation_data(val_data: Sequence[Annotated], min_object_size: int) -
     """
     if not val_data:
         raise InputError("val_data: expected at least one image to validate on, got none")
-    if not any((a.labels > 0).any() for a in val_data):
+    if not any(len(a.areas) for a in val_data):
         raise ImageError("no validation image holds an object; scores need at least one")
     for a in val_data:
-        sizes = object_areas(a.labels)
+        sizes = a.areas
         if len(sizes) and not (sizes >= min_object_size).any():
             raise ImageError(
                 f"{a.name}: no object of at least {min_object_size} pixels to validate on; "
@@ -51,8 +50,8 @@ def check_validation_data(val_data: Sequence[Annotated], min_object_size: int) -
 
 
 def validate(
-    model_of: Callable[[Annotated], Model],
-    val_data: Sequence[Annotated],
+    model_of: Callable[[AnnotatedImage], Model],
+    val_data: Sequence[AnnotatedImage],
     tasks: Sequence[str],
     config: TrainConfig,
 ) -> dict[str, float]:

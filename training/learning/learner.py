@@ -26,7 +26,7 @@ from samzoo.training.config import TrainConfig
 from samzoo.training.data.augmentation import augmented
 from samzoo.training.data.crops import Crop, CropSampler, training_objects
 from samzoo.training.data.prefix_cache import PrefixCache
-from samzoo.training.data.reading import Sample
+from samzoo.training.data.samples import ScaledImage
 from samzoo.training.encoders.steps import frozen_steps, run_steps
 from samzoo.training.networks.acting import dropout_acting, statistics_learned, statistics_of
 from samzoo.training.networks.sam import Sam
@@ -69,7 +69,7 @@ class Learner:
         self,
         fabric: Fabric,
         sam: Sam,
-        samples: Sequence[Sample],
+        samples: Sequence[ScaledImage],
         *,
         config: TrainConfig,
         rng: np.random.Generator,

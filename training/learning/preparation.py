@@ -15,8 +15,8 @@ import torch
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.prefixes import AIS_DECODER_PREFIX
 from samzoo.training.config import TrainConfig
+from samzoo.training.data.annotated import AnnotatedImage
 from samzoo.training.data.object_size import declared
-from samzoo.training.data.reading import Annotated
 from samzoo.training.methods import Method, mask_decoder_lora
 from samzoo.training.methods.method import S
 from samzoo.training.networks.sam import Sam, load_sam
@@ -29,7 +29,7 @@ def finetunable(
     method: Method[S],
     settings: S,
     config: TrainConfig,
-    annotated: Sequence[Annotated],
+    annotated: Sequence[AnnotatedImage],
     precision: Precision,
 ) -> tuple[ModelConfig, Sam]:
     """Load the base, add an AIS decoder if the config has one, and attach the method.

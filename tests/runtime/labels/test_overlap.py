@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from samzoo.runtime.labels.overlap import FEWEST, about_overlap, windows_of
+from samzoo.runtime.labels import overlap
+from samzoo.runtime.labels.overlap import FEWEST, windows_of
+
+
+def about_overlap(training, validation):
+    pixels = sum(image.size for image in validation.values())
+    return overlap.about_overlap(iter(training), iter(validation.items()), pixels=pixels)
 
 
 def field(seed=0, shape=(300, 320), dtype=np.uint8):

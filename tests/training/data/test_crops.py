@@ -8,6 +8,7 @@ import tiny
 
 from samzoo.runtime.errors import ImageError
 from samzoo.runtime.formats.config import Preprocessing
+from samzoo.training.data.annotated import Annotated
 from samzoo.training.data.crops import (
     VARIANTS,
     Crop,
@@ -16,7 +17,7 @@ from samzoo.training.data.crops import (
     turn,
 )
 from samzoo.training.data.object_size import median_diameter
-from samzoo.training.data.reading import Annotated, Sample, prepare
+from samzoo.training.data.samples import Sample, prepare
 
 
 def annotated(seed=0, shape=(80, 96)):

@@ -8,13 +8,14 @@ import pytest
 from samzoo.runtime.errors import ImageError
 from samzoo.runtime.formats.config import Preprocessing
 from samzoo.runtime.images.label_arrays import equivalent_diameters, object_areas
+from samzoo.training.data.annotated import Annotated
 from samzoo.training.data.object_size import (
     MOST_CHANGE,
     at_own_scale,
     declared,
     median_diameter,
 )
-from samzoo.training.data.reading import Annotated, prepare
+from samzoo.training.data.samples import prepare
 
 
 def test_the_median_diameter_is_that_of_circles_of_the_objects_areas():

@@ -30,8 +30,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning_fabric")
 pytestmark = pytest.mark.torch
 
+from samzoo.training.data.annotated import Annotated  # noqa: E402
 from samzoo.training.data.object_size import median_diameter  # noqa: E402
-from samzoo.training.data.reading import Annotated  # noqa: E402
 from samzoo.training.fit import loop as fit  # noqa: E402
 from samzoo.training.fit.readiness import LAST  # noqa: E402
 from samzoo.training.fit.run import BEST, LOG, Run  # noqa: E402

@@ -11,7 +11,7 @@ from samzoo.runtime.errors import InputError
 pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-from samzoo.training.data.reading import Annotated  # noqa: E402
+from samzoo.training.data.annotated import Annotated  # noqa: E402
 from samzoo.training.fit.resumption import images_used, refuse_changes  # noqa: E402
 
 PATH = Path("run/last.safetensors")

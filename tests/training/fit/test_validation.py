@@ -11,7 +11,7 @@ from samzoo.training.config import TrainConfig
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-from samzoo.training.data.reading import Annotated  # noqa: E402
+from samzoo.training.data.annotated import Annotated  # noqa: E402
 from samzoo.training.fit.validation import check_validation_data, possible_tasks, validate  # noqa: E402
 
 

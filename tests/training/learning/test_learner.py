@@ -16,7 +16,8 @@ pytestmark = pytest.mark.torch
 
 from lightning_fabric import Fabric  # noqa: E402
 
-from samzoo.training.data.reading import Annotated, prepare  # noqa: E402
+from samzoo.training.data.annotated import Annotated  # noqa: E402
+from samzoo.training.data.samples import prepare  # noqa: E402
 from samzoo.training.learning.learner import Learner  # noqa: E402
 from samzoo.training.methods import get_method  # noqa: E402
 

@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning_fabric")
 pytestmark = pytest.mark.torch
 
-from samzoo.training.data.reading import Annotated  # noqa: E402
+from samzoo.training.data.annotated import Annotated  # noqa: E402
 from samzoo.training.fit import loop as fit  # noqa: E402
 from samzoo.training.fit.run import Run  # noqa: E402
 from samzoo.training.networks.sam import load_sam  # noqa: E402

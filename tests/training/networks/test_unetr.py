@@ -145,7 +145,7 @@ def test_the_exported_graph_computes_the_same(tmp_path, upsampling, mode):
 def test_it_trains_and_becomes_part_of_the_adapter(tmp_path, mode):
     pytest.importorskip("lightning_fabric")
     from samzoo.training import TrainConfig, read_adapter, train
-    from samzoo.training.data.reading import Annotated
+    from samzoo.training.data.annotated import Annotated
 
     base = tiny.write_base(tmp_path / "base", tiny.make_sam(tiny.make_config("vit", ais=False)))
     pairs = [tiny.make_cells((64, 64), seed) for seed in (0, 1)]
@@ -170,7 +170,7 @@ def test_it_trains_and_becomes_part_of_the_adapter(tmp_path, mode):
 def trained_statistics(tmp_path, base, decoder):
     """Running statistics of the first BatchNorm after two steps."""
     from samzoo.training import TrainConfig, read_adapter, train
-    from samzoo.training.data.reading import Annotated
+    from samzoo.training.data.annotated import Annotated
 
     pairs = [tiny.make_cells((64, 64), seed) for seed in (0, 1)]
     cells = [Annotated(image, labels, "cells") for image, labels in pairs]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import shlex
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -25,6 +27,7 @@ from samzoo.zoo.cli.verb import Result, Verb
 if TYPE_CHECKING:
     from samzoo.runtime.formats.config import ModelConfig
     from samzoo.runtime.labels.lists import Entry
+    from samzoo.training.data.annotated import AnnotatedImage
     from samzoo.training.fit.schedule import Status
 
 
@@ -106,7 +109,7 @@ def run(options: TrainOptions) -> Result:
     from samzoo.runtime.labels.overlap import about_overlap
     from samzoo.runtime.labels.survey import Survey
     from samzoo.training import TrainConfig, split
-    from samzoo.training.data.reading import read_entries
+    from samzoo.training.data.reading import open_annotated
     from samzoo.training.fit.loop import train
     from samzoo.training.fit.readiness import check_settings
     from samzoo.training.fit.schedule import Stopped
@@ -131,17 +134,23 @@ def run(options: TrainOptions) -> Result:
     chosen = chosen_plane(options)
     reader = partial(read_image, **chosen)
     listed, validating, table = _listed(options)
-    training = read_entries(listed, meaning=meaning, read=reader, survey=surveys["training"])
+    training: Sequence[AnnotatedImage] = open_annotated(
+        listed, meaning=meaning, read=reader, survey=surveys["training"]
+    )
     if validating is not None:
         surveys["validation"] = Survey()
-        validation = read_entries(
+        validation: Sequence[AnnotatedImage] = open_annotated(
             validating, meaning=meaning, read=reader, survey=surveys["validation"]
         )
     else:
         training, validation = split(training)
         if any(a.group for a in training):
             say(f"set aside for validation: {about(validation)}")
-    overlap = about_overlap([a.image for a in training], {a.name: a.image for a in validation})
+    overlap = about_overlap(
+        (a.image for a in training),
+        ((a.name, a.image) for a in validation),
+        pixels=sum(math.prod(a.size) for a in validation),
+    )
     for role, survey in surveys.items():
         for sentence in survey.sentences():
             say(f"{role}: {sentence}")
