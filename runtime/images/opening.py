@@ -16,7 +16,7 @@ from samzoo.runtime.pixels.decoders import check_budget
 from samzoo.runtime.pixels.kinds import kind_of, misnamed
 from samzoo.runtime.pixels.orientation import UPRIGHT
 from samzoo.runtime.pixels.pictures import picture_reader
-from samzoo.runtime.pixels.reader import ColourReader, Reader, TurnedReader
+from samzoo.runtime.pixels.reader import ColourReader, Reader, TurnedReader, Window
 from samzoo.runtime.pixels.source_spec import SourceSpec
 from samzoo.runtime.pixels.tiff.source import TiffReader
 from samzoo.runtime.pixels.zarr_source import ZarrReader, is_zarr
@@ -56,14 +56,19 @@ def open_reader(spec: SourceSpec, *, as_labels: bool = False) -> Reader:
 
 
 def read_plane(
-    spec: SourceSpec, *, as_labels: bool = False, notes: list[str] | None = None
+    spec: SourceSpec,
+    *,
+    as_labels: bool = False,
+    notes: list[str] | None = None,
+    window: Window | None = None,
 ) -> Array:
-    """Read one plane of an image file as a whole.
+    """Read one plane of an image file as a whole, or a window of it.
 
     Args:
         spec: As in ``open_reader``.
         as_labels: As in ``open_reader``.
         notes: Gets sentences for the user about what was read.
+        window: What to read; None for all.
 
     Returns:
         ``(height, width)``, or ``(height, width, 3)`` RGB, of any dtype.
@@ -72,10 +77,11 @@ def read_plane(
         SamzooError: As ``open_reader``; or the image has too many pixels.
     """
     with closing(open_reader(spec, as_labels=as_labels)) as reader:
-        check_budget(spec.path, reader.shape[0], reader.shape[1])
+        window = window or (0, 0, reader.shape[0], reader.shape[1])
+        check_budget(spec.path, window[2] - window[0], window[3] - window[1])
         if notes is not None:
             notes += reader.notes
-        return reader((0, 0, reader.shape[0], reader.shape[1]))
+        return reader(window)
 
 
 def stack_shape(spec: SourceSpec) -> tuple[int, ...]:

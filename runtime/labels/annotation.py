@@ -14,6 +14,7 @@ from samzoo.runtime.errors import ImageError
 from samzoo.runtime.formats.arrays import Array, Labels2D
 from samzoo.runtime.images.empty_channels import with_notes
 from samzoo.runtime.images.reading import read_image
+from samzoo.runtime.pixels.reader import Window
 
 from .alignment import Edges, turned_labels
 from .files import read_annotation
@@ -93,12 +94,13 @@ def read_pair(
     return image, labels
 
 
-def read_labels_of(path: Path, meaning: LabelMeaning) -> Labels2D:
+def read_labels_of(path: Path, meaning: LabelMeaning, *, window: Window | None = None) -> Labels2D:
     """Read the labels of a pair without doubting them, as is enough from the second time on.
 
     Args:
         path: The label file.
         meaning: What its numbers mean.
+        window: What to read; None for all.
 
     Returns:
         As from ``read_pair``.
@@ -106,7 +108,7 @@ def read_labels_of(path: Path, meaning: LabelMeaning) -> Labels2D:
     Raises:
         SamzooError: As from ``read_annotation``.
     """
-    labels = read_annotation(path, ignore=meaning.ignore)
+    labels = read_annotation(path, ignore=meaning.ignore, window=window)
     return split_components(labels) if meaning.split_components else labels
 
 

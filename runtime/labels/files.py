@@ -17,6 +17,7 @@ from samzoo.runtime.images.label_arrays import check_labels
 from samzoo.runtime.images.opening import read_plane
 from samzoo.runtime.pixels.decoders import decoding
 from samzoo.runtime.pixels.kinds import SUFFIXES
+from samzoo.runtime.pixels.reader import Window
 from samzoo.runtime.pixels.source_spec import SourceSpec
 
 from .shapes import advice_on_shapes
@@ -77,12 +78,15 @@ def read_labels(path: str | Path) -> Labels2D:
     return read_annotation(path)
 
 
-def read_annotation(path: str | Path, *, ignore: Collection[int] = ()) -> Labels2D:
-    """Read one label image, in which some ids may mean "not annotated".
+def read_annotation(
+    path: str | Path, *, ignore: Collection[int] = (), window: Window | None = None
+) -> Labels2D:
+    """Read one label image, in which some ids may mean "not annotated", or a window of it.
 
     Args:
         path: As for ``read_labels``.
         ignore: Ids that mean "not annotated", besides -1.
+        window: What to read; None for all. Very large ids are numbered anew in each window.
 
     Returns:
         As from ``read_labels``.
@@ -94,7 +98,12 @@ def read_annotation(path: str | Path, *, ignore: Collection[int] = ()) -> Labels
     """
     path = Path(path)
     is_numpy = _is_numpy(path)
-    array = _read_numpy(path) if is_numpy else read_plane(SourceSpec(str(path)), as_labels=True)
+    if is_numpy:
+        array = _read_numpy(path)
+        y0, x0, y1, x1 = window or (0, 0, *array.shape[:2])
+        array = array[y0:y1, x0:x1]
+    else:
+        array = read_plane(SourceSpec(str(path)), as_labels=True, window=window)
     _refuse_wrapped(array, ignore, path)
     return check_labels(array, where=str(path), ignored_allowed=True, ignore=ignore)
 

@@ -68,7 +68,8 @@ def about_overlap(
     Returns:
         One sentence, or none.
     """
-    learned = np.unique(np.concatenate([windows_of(image) for image in training]))
+    found = [windows_of(image) for image in training]
+    learned = np.unique(np.concatenate(found)) if found else np.empty(0, np.uint64)
     turned = pixels <= MOST_TURNED
     count, shared = 0, []
     for name, image in validation:

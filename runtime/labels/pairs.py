@@ -12,6 +12,7 @@ from pathlib import Path
 
 from samzoo.runtime.errors import ImageError, NotFoundError
 from samzoo.runtime.images.reading import list_images
+from samzoo.runtime.pixels.zarr_source import is_zarr
 
 from .files import LABEL_FILE_SUFFIXES
 from .shapes import advice_on_folder
@@ -49,7 +50,7 @@ def match_pairs(
     (``ä``) are alike in both forms, and so are upper and lower case where no other name fits.
 
     Args:
-        images: A folder of images, or one file.
+        images: A folder of images, or one file; an OME-Zarr is a file.
         labels: A folder of label images, or one file; possibly the folder of the images, if the
             labels' names have such an ending. Two single files match whatever their names are.
         lonely: Gets a sentence for each file without a partner, which is left out then.
@@ -66,11 +67,12 @@ def match_pairs(
     for path in (images, labels):
         if not path.exists():
             raise NotFoundError(f"{path}: no such file or folder")
-    if images.is_file() and labels.is_file():
+    single = [path.is_file() or is_zarr(path) for path in (images, labels)]
+    if all(single):
         if images.samefile(labels):
             raise ImageError(f"{images}: is given both as image and as labels")
         return [(images, labels)]
-    if images.is_file() or labels.is_file():
+    if any(single):
         raise ImageError(f"{images} and {labels}: give two folders or two files, not one of each")
     if images.samefile(labels):
         image_files, label_files = _told_apart(images)

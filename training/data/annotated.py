@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from samzoo.runtime.errors import ImageError
 from samzoo.runtime.formats.arrays import Array, Labels2D
+from samzoo.runtime.formats.config import Preprocessing
 from samzoo.runtime.formats.digest import json_digest, weights_digest
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.label_arrays import object_areas
@@ -65,6 +66,9 @@ class AnnotatedImage(Protocol):
     def digest(self) -> str:
         """Digest of image and labels."""
 
+    def limits(self, preprocessing: Preprocessing) -> tuple[float, float] | None:
+        """Return the values that become 0 and 255; None if the image is whole and has its own."""
+
 
 @dataclass(frozen=True)
 class Annotated:
@@ -103,6 +107,9 @@ class Annotated:
     def digest(self) -> str:
         """Digest of image and labels."""
         return pair_digest(self.image, self.labels)
+
+    def limits(self, preprocessing: Preprocessing) -> None:
+        """Return None: the image is whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +173,9 @@ class AnnotatedFile:
         refuse_changes(self.entry.labels, self.stamps[1])
         return read_labels_of(self.entry.labels, self.meaning)
 
+    def limits(self, preprocessing: Preprocessing) -> None:
+        """Return None: the image is whole."""
+
 
 @dataclass(frozen=True)
 class AnnotatedPart:
@@ -221,6 +231,10 @@ class AnnotatedPart:
     def digest(self) -> str:
         """Digest of the part and its labels."""
         return pair_digest(self.image, self.labels)
+
+    def limits(self, preprocessing: Preprocessing) -> tuple[float, float] | None:
+        """Return those of the whole image if it has any, else None."""
+        return self.whole.limits(preprocessing)
 
 
 def refuse_changes(path: Path, stamp: str) -> None:

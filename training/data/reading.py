@@ -1,15 +1,17 @@
 """Annotated images, read from files and checked.
 
-In: image and label files. Out: ``Annotated``, in memory, or ``AnnotatedFile``, on the disk.
+In: image and label files. Out: ``Annotated``, in memory, or ``AnnotatedFile`` and regions of large
+images, on the disk.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from samzoo.runtime.errors import ImageError, SamzooError, all_bad
-from samzoo.runtime.formats.arrays import Array, Labels2D
 from samzoo.runtime.images.label_arrays import object_areas
 from samzoo.runtime.images.reading import read_image
 from samzoo.runtime.labels.annotation import AS_NUMBERED, LabelMeaning, ReadImage, read_pair
@@ -17,7 +19,8 @@ from samzoo.runtime.labels.lists import Entry, entries, of_part
 from samzoo.runtime.labels.survey import Survey
 from samzoo.runtime.pixels.source_spec import identity
 
-from .annotated import Annotated, AnnotatedFile, pair_digest
+from .annotated import Annotated, AnnotatedFile, AnnotatedImage, pair_digest
+from .regions import open_large, regions_of
 
 
 def read_annotated(
@@ -54,25 +57,32 @@ def read_annotated(
     listed = entries(images, labels, split=split)
     if part is not None:
         listed = of_part(listed, part)
-    return [
-        Annotated(image, labels, entry.name, content, entry.group)
-        for entry, image, labels, content in _each(listed, meaning, read, survey or Survey())
-    ]
+    survey = survey or Survey()
+    found: list[Annotated] = []
+
+    def read_one(entry: Entry) -> None:
+        pair = read_pair(entry.image, entry.labels, meaning=meaning, read=read, survey=survey)
+        found.append(Annotated(*pair, entry.name, survey.contents[-1], entry.group))
+
+    _for_each(listed, read_one)
+    return found
 
 
 def open_annotated(
     listed: Sequence[Entry],
     *,
     meaning: LabelMeaning = AS_NUMBERED,
-    read: ReadImage = read_image,
+    choice: Mapping[str, Any] | None = None,
     survey: Survey | None = None,
-) -> list[AnnotatedFile]:
+) -> list[AnnotatedImage]:
     """Read and check annotated images one after the other, and keep none of them in memory.
+
+    Of a large image each region is an annotated image, see ``regions.py``.
 
     Args:
         listed: The images.
         meaning: As for ``read_annotated``.
-        read: As for ``read_annotated``.
+        choice: Level, series, channel and plane of the images, as ``read_image`` takes them.
         survey: As for ``read_annotated``.
 
     Returns:
@@ -81,33 +91,39 @@ def open_annotated(
     Raises:
         SamzooError: As from ``read_annotated``.
     """
-    survey = survey or Survey()
-    return [
-        AnnotatedFile(
-            entry=entry, meaning=meaning, read=read, content=content,
-            size=(labels.shape[0], labels.shape[1]), areas=object_areas(labels),
-            digest=pair_digest(image, labels),
-            stamps=(identity(entry.image), identity(entry.labels)),
+    survey, choice = survey or Survey(), choice or {}
+    read = partial(read_image, **choice)
+    found: list[AnnotatedImage] = []
+
+    def open_one(entry: Entry) -> None:
+        large = open_large(entry, meaning, choice)
+        if large is not None:
+            found.extend(regions_of(large, survey))
+            return
+        image, labels = read_pair(
+            entry.image, entry.labels, meaning=meaning, read=read, survey=survey
         )
-        for entry, image, labels, content in _each(listed, meaning, read, survey)
-    ]  # fmt: skip
+        found.append(
+            AnnotatedFile(
+                entry=entry, meaning=meaning, read=read, content=survey.contents[-1],
+                size=(labels.shape[0], labels.shape[1]), areas=object_areas(labels),
+                digest=pair_digest(image, labels),
+                stamps=(identity(entry.image), identity(entry.labels)),
+            )
+        )  # fmt: skip
+
+    _for_each(listed, open_one)
+    return found
 
 
-def _each(
-    listed: Sequence[Entry], meaning: LabelMeaning, read: ReadImage, survey: Survey
-) -> Iterator[tuple[Entry, Array, Labels2D, str]]:
-    """Yield what is listed with image, labels and the image's identity; bad ones raise at the end.
-
-    All bad ones are named at once, before the training begins.
-    """
+def _for_each(listed: Sequence[Entry], use: Callable[[Entry], None]) -> None:
+    """Use each listed image; all bad ones are named at once, before the training begins."""
     errors: list[SamzooError] = []
     for entry in listed:
         try:
-            pair = read_pair(entry.image, entry.labels, meaning=meaning, read=read, survey=survey)
+            use(entry)
         except SamzooError as error:
             errors.append(error)
-            continue
-        yield entry, *pair, survey.contents[-1]
     if len(errors) == 1:
         raise errors[0]
     if errors:

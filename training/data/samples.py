@@ -88,8 +88,11 @@ class LazySample:
         """``(height, width, 3)`` in 0..255."""
 
         def compute() -> Array:
-            image = without_empty_channels(self._annotated.image)
-            return resize_image(to_0_255(image, self._preprocessing), self._size)
+            image = self._annotated.image
+            limits = self._annotated.limits(self._preprocessing)
+            if limits is None:
+                image = without_empty_channels(image)
+            return resize_image(to_0_255(image, self._preprocessing, limits), self._size)
 
         return self._recent.get(self._number, "image", compute)
 

@@ -31,6 +31,7 @@ from samzoo.training.config import TrainConfig
 from samzoo.training.data.annotated import AnnotatedImage, contents, data_digest
 from samzoo.training.data.object_size import at_own_scale, median_diameter
 from samzoo.training.data.prefix_cache import PrefixCache, cache_identity
+from samzoo.training.data.regions import fewer_regions
 from samzoo.training.data.samples import lazy_samples, scaled_size
 from samzoo.training.learning.allocation import keep_freed_memory
 from samzoo.training.learning.learner import Learner
@@ -100,7 +101,7 @@ class Run:
             scaled_size(a.size, preprocessing.scale, image_size)[0] / a.size[0] for a in train_data
         ]
         self.images = describe_training(
-            (a.image for a in train_data),
+            (a.image for a in fewer_regions(train_data)),
             object_diameter=preprocessing.object_diameter
             or median_diameter(train_data) * float(np.median(factors)),
         )

@@ -7,7 +7,6 @@ import math
 import shlex
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -103,7 +102,6 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(options: TrainOptions) -> Result:
     """Finetune a base."""
-    from samzoo.runtime.images.reading import read_image
     from samzoo.runtime.labels.annotation import LabelMeaning
     from samzoo.runtime.labels.lists import about
     from samzoo.runtime.labels.overlap import about_overlap
@@ -132,24 +130,23 @@ def run(options: TrainOptions) -> Result:
     meaning = LabelMeaning(split_components=options.split_components, ignore=options.ignore)
     surveys = {"training": Survey()}
     chosen = chosen_plane(options)
-    reader = partial(read_image, **chosen)
     listed, validating, table = _listed(options)
     training: Sequence[AnnotatedImage] = open_annotated(
-        listed, meaning=meaning, read=reader, survey=surveys["training"]
+        listed, meaning=meaning, choice=chosen, survey=surveys["training"]
     )
     if validating is not None:
         surveys["validation"] = Survey()
         validation: Sequence[AnnotatedImage] = open_annotated(
-            validating, meaning=meaning, read=reader, survey=surveys["validation"]
+            validating, meaning=meaning, choice=chosen, survey=surveys["validation"]
         )
     else:
         training, validation = split(training)
         if any(a.group for a in training):
             say(f"set aside for validation: {about(validation)}")
     overlap = about_overlap(
-        (a.image for a in training),
-        ((a.name, a.image) for a in validation),
-        pixels=sum(math.prod(a.size) for a in validation),
+        (a.image for a in training if a.content),  # not of regions of large images
+        ((a.name, a.image) for a in validation if a.content),
+        pixels=sum(math.prod(a.size) for a in validation if a.content),
     )
     for role, survey in surveys.items():
         for sentence in survey.sentences():
