@@ -33,6 +33,7 @@ from samzoo.training.data.object_size import at_own_scale, median_diameter
 from samzoo.training.data.prefix_cache import PrefixCache, cache_identity
 from samzoo.training.data.regions import fewer_regions
 from samzoo.training.data.samples import lazy_samples, scaled_size
+from samzoo.training.data.spill import SpilledArrays
 from samzoo.training.learning.allocation import keep_freed_memory
 from samzoo.training.learning.learner import Learner
 from samzoo.training.learning.precision import Precision, resolved_precision
@@ -289,7 +290,9 @@ class Run:
         if self.config.search_ais and self.config.ais_decoder is not None:
             size = self.config.min_object_size  # the search counts the same objects as validation
             common = self.sam.config.preprocessing.scale
-            maps, truths, factors = [], [], []
+            folder = self.output / CACHE
+            maps, truths = SpilledArrays(folder / "maps"), SpilledArrays(folder / "truths")
+            factors = []
             for a in self.val_data:
                 model = self._model(a)
                 own = model.config.preprocessing.scale
