@@ -320,7 +320,7 @@ def test_an_interrupt_of_the_threshold_search_keeps_the_state_of_the_last_step(
 ):
     """The weights are the best ones by then, not those of the last step."""
 
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("samzoo.training.fit.thresholds.SMOOTHINGS", (1.0,))
