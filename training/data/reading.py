@@ -77,7 +77,7 @@ def open_annotated(
 ) -> list[AnnotatedImage]:
     """Read and check annotated images one after the other, and keep none of them in memory.
 
-    Of a large image each region is an annotated image, see ``regions.py``.
+    The regions of a large image are annotated images each, see ``regions.py``.
 
     Args:
         listed: The images.

@@ -344,7 +344,7 @@ def test_with_an_average_that_is_what_is_written(train, tmp_path):
 def test_the_thresholds_found_become_the_adapters(train, tmp_path, monkeypatch):
     monkeypatch.setattr("samzoo.training.fit.thresholds.SMOOTHINGS", (1.0,))
     found = AisParameters(center_distance_threshold=0.3, min_size=12)
-    monkeypatch.setattr("samzoo.training.fit.run.search_thresholds", lambda *_: (found, 0.9))
+    monkeypatch.setattr("samzoo.training.fit.run.search_thresholds", lambda *_, **__: (found, 0.9))
     assert train(search_ais=True, epochs=1)["ais"] == 0.9
     assert read_adapter(tmp_path / "run")[0].ais == found
 
