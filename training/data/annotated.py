@@ -109,7 +109,7 @@ class Annotated:
         return pair_digest(self.image, self.labels)
 
     def limits(self, preprocessing: Preprocessing) -> None:
-        """Return None: the image is whole."""
+        """See ``AnnotatedImage``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +174,7 @@ class AnnotatedFile:
         return read_labels_of(self.entry.labels, self.meaning)
 
     def limits(self, preprocessing: Preprocessing) -> None:
-        """Return None: the image is whole."""
+        """See ``AnnotatedImage``."""
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ class AnnotatedPart:
         return pair_digest(self.image, self.labels)
 
     def limits(self, preprocessing: Preprocessing) -> tuple[float, float] | None:
-        """Return those of the whole image if it has any, else None."""
+        """See ``AnnotatedImage``."""
         return self.whole.limits(preprocessing)
 
 
