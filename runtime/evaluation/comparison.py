@@ -14,6 +14,7 @@ import numpy as np
 
 from samzoo.runtime.formats.arrays import Labels2D
 
+from .boundaries import boundary_errors
 from .matching import Matches, match_objects
 from .metrics import foreground_dice, segmentation_accuracies
 
@@ -37,6 +38,11 @@ class Comparison:
     def matches(self) -> Matches:
         """The objects that match true ones; see ``match_objects``."""
         return match_objects(self.labels, self.truth)
+
+    @cached_property
+    def boundary_errors(self) -> list[float]:
+        """The distances of outlines in pixels; see ``boundaries.boundary_errors``."""
+        return boundary_errors(self.labels, self.truth)
 
     @cached_property
     def accuracies(self) -> dict[str, float]:

@@ -33,7 +33,8 @@ class ImageScores(TypedDict):
 
     ``content`` is from ``content_identity``. ``group`` and ``stratum`` are empty if unknown, and
     ``classes``, in the order of the objects, too. ``matches`` has the counts of ``Matches`` for
-    each task, ``orientations`` eight scores of the task ``ais`` if they were asked for.
+    each task, ``boundary_errors`` a distance in pixels for each object that was found,
+    ``orientations`` eight scores of the task ``ais`` if they were asked for.
     """
 
     image: str
@@ -46,6 +47,7 @@ class ImageScores(TypedDict):
     n_removed: int
     scores: Scores
     matches: dict[str, dict[str, Sequence[float]]]
+    boundary_errors: dict[str, list[float]]
     orientations: list[ViewScores]
 
 
@@ -97,6 +99,15 @@ def precision_scores(rows: Sequence[ImageScores]) -> Scores:
         )
         for task in counted_rows(rows)[0]["scores"]
     }  # fmt: skip
+
+
+def mean_boundary_errors(rows: Sequence[ImageScores]) -> dict[str, float | None]:
+    """Return the mean over all found objects, in pixels, by task; None where none was found."""
+    found = {}
+    for task in counted_rows(rows)[0]["scores"]:
+        errors = [error for row in rows for error in row["boundary_errors"].get(task, [])]
+        found[task] = float(np.mean(errors)) if errors else None
+    return found
 
 
 def merged_scores(mean: Scores, ap: Scores) -> Scores:

@@ -31,6 +31,7 @@ from .report import (
     Scores,
     about_negatives,
     matches_in_json,
+    mean_boundary_errors,
     mean_scores,
     merged_scores,
     negatives,
@@ -59,8 +60,9 @@ class Report(TypedDict):
     """The result of ``evaluate``, ready for JSON.
 
     ``controls`` has sentences on those that win, ``intervals`` both ends of the 95 % interval of
-    each score, from draws of the ``n_groups`` groups. ``strata``, ``classes`` and ``orientations``
-    are empty where nothing is known or asked.
+    each score, from draws of the ``n_groups`` groups. ``boundary_error`` is in pixels, the mean
+    over all objects that were found. ``strata``, ``classes`` and ``orientations`` are empty where
+    nothing is known or asked.
     """
 
     settings: dict[str, Any]
@@ -69,6 +71,7 @@ class Report(TypedDict):
     n_objects: int
     mean: Scores
     ap: Scores
+    boundary_error: dict[str, float | None]
     controls: list[str]
     intervals: Intervals
     n_groups: int
@@ -204,6 +207,7 @@ def evaluate(
             classes=kept, n_objects=n_objects, n_removed=len(areas) - n_objects,
             scores={task: scores_of(each) for task, each in compared.items()},
             matches={task: matches_in_json(each.matches) for task, each in compared.items()},
+            boundary_errors={task: each.boundary_errors for task, each in compared.items()},
             orientations=turned_scores(model, image, truth, compared["ais"])
             if orientations else [],
         )  # fmt: skip
@@ -225,6 +229,7 @@ def evaluate(
         n_objects=sum(row["n_objects"] for row in rows),
         mean=mean,
         ap=ap,
+        boundary_error=mean_boundary_errors(rows),
         controls=about_controls(merged_scores(mean, ap)),
         intervals=score_intervals(rows),
         n_groups=group_numbers(rows)[1],

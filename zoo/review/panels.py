@@ -17,9 +17,13 @@ SIDE = 512
 
 MOST_ENLARGED = 4
 
-TRUTH, FOUND, BOTH = (86, 180, 233), (230, 159, 0), (255, 255, 255)
-"""Colours of the outlines of the truth, of what was found, and where both lie on each other; those
-of ``overlay.PALETTE`` that colour-blind people tell apart best."""
+TRUTH, FOUND, BOTH = (86, 180, 233), (230, 159, 0), (0, 190, 110)
+"""Colours of the outlines of the truth, of what was found, and where both lie on each other:
+blue and orange of ``overlay.PALETTE``, which colour-blind people tell apart, and a green that
+stands out from bright and dark pixels alike."""
+
+BRIGHTNESS = 0.8
+"""Factor on the image, so that outlines stand out from it (own choice)."""
 
 TINT = 0.35
 """Share of the colour inside objects without partner (own choice: the image stays visible)."""
@@ -43,7 +47,7 @@ def draw_panel(image: Array, truth: Labels2D, labels: Labels2D) -> Picture:
     missed = _without_partner(truth, match_objects(labels, truth).ious)
     wrong = _without_partner(labels, match_objects(truth, labels).ious)
     rows, columns = _places(truth.shape)
-    picture = visible(image)[rows][:, columns].astype(np.float32)
+    picture = BRIGHTNESS * visible(image)[rows][:, columns].astype(np.float32)
     picture = np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture
     true, found = np.maximum(truth, 0)[rows][:, columns], labels[rows][:, columns]
     picture[truth[rows][:, columns] < 0] *= 0.4

@@ -21,7 +21,7 @@ from samzoo.runtime.formats.arrays import Array, Labels2D
 from samzoo.runtime.formats.files import write_json
 from samzoo.runtime.formats.outputs import write_bytes, write_folder
 
-from .panels import BOTH, FOUND, SIDE, TRUTH, Picture, draw_panel
+from .panels import BOTH, FOUND, TRUTH, draw_panel
 
 MARKER = "samzoo-pictures.json"
 """The file that marks a folder as written by samzoo, so that ``--force`` may replace it."""
@@ -31,8 +31,8 @@ SHEET = "worst.png"
 IN_SHEET = 12
 """Images in the sheet (own choice)."""
 
-CAPTION = 16
-"""Height of a caption in pixels."""
+TILE, GAP, CAPTION = 400, 8, 16
+"""Longest side of a picture in the sheet, space around it, and height of a caption, in pixels."""
 
 STYLE = """
 body { margin: 1rem auto; max-width: 120rem; padding: 0 1rem; background: #111; color: #eee;
@@ -163,23 +163,26 @@ def _sheet(ordered: Sequence[_Shown]) -> Any:
     """Draw the pictures of a few images in rows, with captions."""
     from PIL import Image, ImageDraw
 
-    tiles: list[tuple[str, Picture]] = []
+    tiles: list[tuple[str, Any]] = []
     for shown in ordered:
         for model, (path, scores) in shown.panels.items():
             name = f"{Path(shown.row['image']).name}  {model}  msa {scores['msa']:.3f}"
             with Image.open(path) as file:
-                file.thumbnail((SIDE // 2, SIDE // 2))
-                tiles.append((name, np.array(file)))
+                file.thumbnail((TILE, TILE))
+                tiles.append((name, file.copy()))
     models = max((len(shown.panels) for shown in ordered), default=1)
     across = models * max(1, 4 // models)
-    step = SIDE // 2 + 8
-    down = -(-len(tiles) // across)
-    sheet = Image.new("RGB", (across * step, max(1, down) * (step + CAPTION)), (17, 17, 17))
-    drawing = ImageDraw.Draw(sheet)
-    for index, (name, picture) in enumerate(tiles):
-        x, y = index % across * step, index // across * (step + CAPTION)
-        drawing.text((x + 2, y + 2), _fitting(name, drawing, step - 4), fill=(238, 238, 238))
-        sheet.paste(Image.fromarray(picture), (x, y + CAPTION))
+    lines = [tiles[start : start + across] for start in range(0, len(tiles), across)]
+    heights = [CAPTION + GAP + max(tile.height for _, tile in line) for line in lines]
+    size = (across * (TILE + GAP), max(CAPTION, sum(heights)))
+    sheet = Image.new("RGB", size, (17, 17, 17))
+    drawing, y = ImageDraw.Draw(sheet), 0
+    for line, height in zip(lines, heights, strict=True):
+        for place, (name, tile) in enumerate(line):
+            x = place * (TILE + GAP)
+            drawing.text((x + 2, y + 2), _fitting(name, drawing, TILE), fill=(238, 238, 238))
+            sheet.paste(tile, (x, y + CAPTION))
+        y += height
     return sheet
 
 

@@ -26,7 +26,7 @@ def report_lines(report: Report) -> list[str]:
         report: The report.
     """
     return [
-        *table_lines(report["mean"], report["ap"], report["intervals"]),
+        *table_lines(report["mean"], report["ap"], report["intervals"], report["boundary_error"]),
         *stratum_lines(report["strata"]),
         *class_lines(report["classes"]),
         *orientation_lines(report["orientations"]),
@@ -51,24 +51,30 @@ def difference_lines(differences: Sequence[Mapping[str, Any]]) -> list[str]:
     ]  # fmt: skip
 
 
-def table_lines(mean: Scores, ap: Scores, intervals: Intervals) -> list[str]:
-    """Write a row for each task: means over images, average precision, and intervals.
+def table_lines(
+    mean: Scores, ap: Scores, intervals: Intervals, boundary: Mapping[str, float | None]
+) -> list[str]:
+    """Write a row for each task: means over images, average precision, outlines, and intervals.
 
     Args:
         mean: ``Report["mean"]``.
         ap: ``Report["ap"]``.
         intervals: ``Report["intervals"]``; without any there are no columns for them.
+        boundary: ``Report["boundary_error"]``, in pixels.
 
     Returns:
         The header, and a line for each task.
     """
     width = max(10, *map(len, mean))
     columns = [f"{name:>6}" for name in (*METRICS, *SHOWN_PRECISIONS)]
+    columns += [f"{'edge px':>7}"]
     columns += [f"{f'{name} 95 %':>11}" for name in WITH_INTERVAL if intervals]
     lines = [_line(f"{'task':{width}}", columns)]
     for task, scores in mean.items():
         cells = [f"{scores[name]:6.3f}" for name in METRICS]
         cells += [f"{ap[task][name]:6.3f}" for name in SHOWN_PRECISIONS]
+        error = boundary[task]
+        cells += [f"{'-' if error is None else f'{error:.2f}':>7}"]
         ends = [intervals[task][name] for name in WITH_INTERVAL if intervals]
         cells += [f"{low:.3f}-{high:.3f}" for low, high in ends]
         lines.append(_line(f"{task:{width}}", cells))

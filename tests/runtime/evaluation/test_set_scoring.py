@@ -79,6 +79,12 @@ def test_a_report_holds_means_rows_counts_and_settings(tmp_path):
     assert told == [("one.png: box: objects", 4, 4), ("two.png: box: objects", 2, 2)]
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert report["settings"]["min_object_size"] == 120
+    assert report["boundary_error"] == {
+        "ais": 0.0,
+        "box": 0.0,
+        CONTROL_TASK: pytest.approx(1, abs=1),
+    }
+    assert rows[0]["boundary_errors"]["ais"] == [0.0] * 4
 
 
 def test_images_without_objects_stay_out_of_the_means_and_are_counted(tmp_path):

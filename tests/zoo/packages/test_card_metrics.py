@@ -42,7 +42,7 @@ def test_a_new_metric_is_in_report_table_card_and_header(
     arguments += ["--tasks", "ais,box", "--model", package, "-o", tmp_path / "report.json"]
     assert main([str(argument) for argument in arguments]) == 0
     assert capsys.readouterr().out.split("\n")[0].split() == [
-        "task", *METRICS, *SHOWN_PRECISIONS
+        "task", *METRICS, *SHOWN_PRECISIONS, "edge", "px"
     ]  # fmt: skip
     scores = json.loads((tmp_path / "report.json").read_text())["mean"]
     assert scores["ais"][share_found] > 0

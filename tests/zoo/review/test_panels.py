@@ -16,7 +16,7 @@ def colours(picture):
     return {tuple(each) for each in picture.reshape(-1, 3).tolist()}
 
 
-def test_equal_outlines_are_white_and_others_have_the_colours_of_the_legend():
+def test_equal_outlines_are_green_and_others_have_the_colours_of_the_legend():
     truth = square(5, 5)
     image = truth * 100
     found = colours(draw_panel(image, truth, truth))

@@ -17,7 +17,7 @@ def row(name, score):
     return ImageScores(
         image=f"in/{name}", labels="", content="", group="field <1>", stratum="", classes=[],
         n_objects=1, n_removed=0, scores={"ais": dict.fromkeys(METRICS, score)}, matches={},
-        orientations=[],
+        boundary_errors={}, orientations=[],
     )  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def test_the_page_shows_each_model_and_the_worst_image_first(pictures, tmp_path)
     assert files == {"index.html", SHEET, MARKER, *(f"000{i}-{j}.png" for i in range(3)
                                                    for j in range(2))}  # fmt: skip
     with Image.open(tmp_path / "page" / SHEET) as sheet:
-        assert sheet.size == (4 * 264, 2 * 280)
+        assert sheet.size == (4 * 408, 2 * (80 + 24))
 
 
 def test_only_an_older_page_is_replaced(pictures, tmp_path):

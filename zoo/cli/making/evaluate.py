@@ -36,9 +36,8 @@ if TYPE_CHECKING:
 
 
 TOLD = (
-    "read", "mean", "ap", "intervals", "n_groups", "controls", "strata", "classes",
-    "orientations", "negatives", "n_images",
-    "n_left_out", "left_out",
+    "read", "mean", "ap", "boundary_error", "intervals", "n_groups", "controls", "strata",
+    "classes", "orientations", "negatives", "n_images", "n_left_out", "left_out",
 )  # fmt: skip
 """What ``--json`` tells of a report; the rest is in the file."""
 
