@@ -2,24 +2,50 @@
 
 In: paths, and what to write there. Out: the same paths, replaced in one step. Paths that may not
 be overwritten are refused before any work is done.
+
+What is being written has a temporary name beside its own, and a lock while its process lives. What
+a killed process leaves has none, and the next process that writes into the folder deletes it.
 """
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import os
+import re
+import secrets
 import shutil
-import tempfile
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from samzoo.runtime.errors import NotFoundError, OutputExistsError, StorageError, WriteError
+
+if sys.platform != "win32":
+    import fcntl
 
 MARKER_FILES = (
     "config.json", "adapter_config.json", "samzoo.json", "samzoo-gallery.json",
     "samzoo-pictures.json", "zarr.json",
 )  # fmt: skip
 """A folder with one of these files is an artefact of samzoo, which ``--force`` may replace."""
+
+TEMPORARY = re.compile(r"\..+\.\d{1,7}\.part(\.[^.]+)?")
+"""Names of what is being written: a dot, the name, a number, ``.part``, and the suffix."""
+
+PREVIOUS = ".previous"
+"""End of the hidden name that an old folder has while a new one takes its place, where the system
+cannot exchange the two."""
+
+_AT_FDCWD, _EXCHANGE = -100, 2
+"""Arguments of Linux's ``renameat2``: the working folder, ``RENAME_EXCHANGE``. Source: Linux,
+``fcntl.h``, ``linux/fs.h``."""
+
+_MOST_SYNCED = 1000
+"""Files of a new folder that are flushed to the disk one by one; for more, all disks are (own
+choice)."""
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -41,9 +67,12 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: The disk is full or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    temporary = path
+    lock: int | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
+        _clean(str(path.parent))
+        temporary, lock = _begin(path.parent, path.stem, path.suffix, folder=False)
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
@@ -54,8 +83,77 @@ def replacing(path: Path) -> Iterator[Path]:
             raise
         raise WriteError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
-        with suppress(OSError):  # the folder itself may be unusable
-            temporary.unlink(missing_ok=True)
+        if lock is not None:
+            with suppress(OSError):  # the folder itself may be unusable
+                temporary.unlink(missing_ok=True)
+            os.close(lock)
+
+
+def is_temporary(path: Path) -> bool:
+    """Tell whether a file or folder is one that a process was writing."""
+    return TEMPORARY.fullmatch(path.name) is not None
+
+
+def _begin(parent: Path, stem: str, suffix: str, *, folder: bool) -> tuple[Path, int]:
+    """Make a temporary file or folder that nobody else has, and lock it."""
+    while True:
+        path = parent / f".{stem}.{secrets.randbelow(10**7):07d}.part{suffix}"
+        try:
+            if folder:
+                path.mkdir()
+                lock = os.open(path, os.O_RDONLY) if os.name != "nt" else os.dup(2)
+            else:
+                lock = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+        except FileExistsError:
+            continue
+        if _lock(lock) and path.exists():  # nobody cleaned it before it was locked
+            return path, lock
+        os.close(lock)
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock an open file or folder, unless another process or thread has locked it."""
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
+
+@functools.cache
+def _clean(folder: str) -> None:
+    """Delete what killed processes left in a folder; once in a process, since folders can be large.
+
+    Windows has no such locks, and keeps them.
+    """
+    if sys.platform == "win32":
+        return
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in [each for each in entries if TEMPORARY.fullmatch(each.name)]:
+            with suppress(OSError):
+                descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW)
+                try:
+                    if not _lock(descriptor):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        shutil.rmtree(entry.path, ignore_errors=True)
+                    else:
+                        os.unlink(entry.path)
+                finally:
+                    os.close(descriptor)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those around it; each stays after a crash."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -66,6 +164,23 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sync_tree(folder: Path) -> None:
+    """Flush a new folder with all that is in it to the disk.
+
+    Raises:
+        OSError: The disk failed.
+    """
+    if os.name == "nt":
+        return
+    found = [path for path in folder.rglob("*") if not path.is_symlink()]
+    if len(found) > _MOST_SYNCED:
+        os.sync()
+        return
+    for path in found:
+        _sync_folder(path)  # a file's handle does as well
+    _sync_folder(folder)
 
 
 def check_output(path: Path, *, force: bool, inputs: Sequence[Path] = ()) -> None:
@@ -80,6 +195,7 @@ def check_output(path: Path, *, force: bool, inputs: Sequence[Path] = ()) -> Non
     Raises:
         OutputExistsError: ``path`` exists and ``force`` is false, or it is one of the inputs.
     """
+    recover(path)
     for given in inputs:
         original = Path(os.path.realpath(given))  # unlike resolve, no error for a loop of links
         if Path(os.path.realpath(path)) in (original, *original.parents):
@@ -122,33 +238,87 @@ def write_folder(path: Path, fill: Callable[[Path], None], *, force: bool) -> No
         StorageError: The disk is full or the folder cannot be written.
     """
     check_output_folder(path, force=force)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be written ({error.strerror or error})") from error
-    try:
+    with new_folder(path) as temporary:
         fill(temporary)
-        temporary.chmod(0o755)
-        _swap_in(temporary, path)
+
+
+@contextmanager
+def new_folder(path: Path, *, beside: Path | None = None) -> Iterator[Path]:
+    """Give a temporary folder, and move it to ``path`` when the block succeeds.
+
+    Args:
+        path: The folder to make or replace.
+        beside: The folder that holds the temporary one, on the same disk; by default that of
+            ``path``.
+
+    Raises:
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    parent = beside or path.parent
+    temporary = path
+    lock: int | None = None
+    try:
+        make_folder(path.parent)
+        _clean(str(parent))
+        temporary, lock = _begin(parent, path.name, "", folder=True)
+        yield temporary
+        sync_tree(temporary)
+        swap_in(temporary, path)
+        _sync_folder(path.parent)
     except OSError as error:
         if isinstance(error, (StorageError, NotFoundError)):
             raise
-        raise StorageError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise WriteError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if lock is not None:
+            shutil.rmtree(temporary, ignore_errors=True)  # or what it was exchanged for
+            os.close(lock)
 
 
-def _swap_in(folder: Path, path: Path) -> None:
-    """Move a complete folder to ``path``; put the old one back if that fails."""
+def swap_in(folder: Path, path: Path) -> None:
+    """Move a complete folder to ``path``, never missing; ``folder`` becomes the old one.
+
+    Raises:
+        OSError: It cannot be moved.
+    """
     if not path.exists():
         os.replace(folder, path)
-        return
-    previous = folder.with_name(folder.name + ".old")
-    os.replace(path, previous)
+    elif not _exchange(folder, path):
+        previous = _previous(path)
+        shutil.rmtree(previous, ignore_errors=True)
+        os.replace(path, previous)
+        try:
+            os.replace(folder, path)
+        except BaseException:
+            os.replace(previous, path)
+            raise
+        shutil.rmtree(previous, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two names change places in one step; False where the system cannot."""
     try:
-        os.replace(folder, path)
-    except BaseException:
-        os.replace(previous, path)
-        raise
-    shutil.rmtree(previous, ignore_errors=True)
+        library: Any = ctypes.CDLL(None)
+        if sys.platform == "darwin":
+            done = library.renamex_np(os.fsencode(one), os.fsencode(other), _EXCHANGE)
+        else:
+            done = library.renameat2(
+                _AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _EXCHANGE
+            )
+    except (AttributeError, OSError, TypeError):  # another system, or an old one
+        return False
+    return bool(done == 0)
+
+
+def _previous(path: Path) -> Path:
+    return path.with_name(f".{path.name}{PREVIOUS}")
+
+
+def recover(path: Path) -> None:
+    """Put back an old folder whose replacement a crash has stopped between two renames."""
+    previous = _previous(path)
+    with suppress(OSError, ValueError):  # a path without a name
+        if previous.is_dir() and not path.exists():
+            os.replace(previous, path)
+        elif previous.is_dir():
+            shutil.rmtree(previous, ignore_errors=True)

@@ -73,7 +73,7 @@ class WorkFolder:
                 )
             if not different:
                 return True
-        left = self.folder.iterdir() if self.folder.exists() else ()
+        left = [*self.folder.iterdir()] if self.folder.is_dir() else []
         if any(not path.name.startswith(".") for path in left):  # hidden: of a killed run
             raise InputError(f"{self.folder}: is in the way; remove it or choose another output")
         self._make(self.folder)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from samzoo.runtime.dependencies import require
 from samzoo.runtime.errors import InputError, OutputExistsError, StorageError
 from samzoo.runtime.formats.arrays import Progress
-from samzoo.runtime.formats.outputs import check_output_folder, write_folder
+from samzoo.runtime.formats.outputs import check_output_folder, new_folder, write_folder
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.opening import stack_shape
 from samzoo.runtime.images.origin import RECORD, LabelFacts
@@ -182,21 +181,25 @@ def _attach(
     attributes = parent.attrs.asdict()
     version = DEFAULT_VERSION if "ome" in attributes else "0.4"
     layout, planes = _layout_of(attributes, spec, version, _chunk(labels))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Beside the image, so that nothing half-written ever lies in the user's data.
+    outside = image.resolve().parent
+    beside = outside if os.access(outside, os.W_OK) and _on_one_disk(outside, image) else None
     try:
         names = parent.require_group(LABELS)
-        group = make_group(str(temporary), version)
-        _write_labels(group, layout, planes, spec.plane or 0, labels, progress, facts)
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
+        with new_folder(path, beside=beside) as temporary:
+            group = make_group(str(temporary), version)
+            _write_labels(group, layout, planes, spec.plane or 0, labels, progress, facts)
         inside = names.attrs.asdict()
         listed = list(inside.get("ome", inside).get("labels", []))
         _set_names(names, version, sorted({*listed, path.name}))
     except OSError as error:
+        if isinstance(error, StorageError):
+            raise
         raise StorageError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _on_one_disk(one: Path, other: Path) -> bool:
+    return one.stat().st_dev == other.stat().st_dev
 
 
 def _layout_of(

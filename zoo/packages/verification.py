@@ -24,6 +24,7 @@ from samzoo.runtime.formats.manifest import (
     Manifest,
     read_entry,
 )
+from samzoo.runtime.formats.outputs import is_temporary
 from samzoo.runtime.loading import load
 from samzoo.runtime.model import Model
 from samzoo.zoo.graphs.contracts import check_graph
@@ -122,6 +123,12 @@ def _check_names(folder: Path, manifest: Manifest, report: Report) -> None:
             found.add(file.relative_to(folder).as_posix())
             if file.stat().st_nlink > 1:
                 report.problems.append(f"{file}: is a hard link; packages hold plain files")
+    for name in sorted(name for name in found if is_temporary(folder / name)):
+        report.problems.append(
+            f"{folder / name}: was left by a samzoo that was stopped; samzoo card {folder} deletes "
+            "it, and completes what it had begun"
+        )
+        found.discard(name)
     report.problems += [
         f"{folder / name}: not listed in {MANIFEST_FILE}; remove it or fetch the package again"
         for name in sorted(found - set(listed) - {MANIFEST_FILE})

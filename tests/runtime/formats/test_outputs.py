@@ -2,15 +2,19 @@
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from samzoo.runtime.errors import OutputExistsError, StorageError
+from samzoo.runtime.formats import outputs
 from samzoo.runtime.formats.files import read_json, write_json
 from samzoo.runtime.formats.outputs import (
     check_output,
     check_output_folder,
+    new_folder,
     replacing,
     write_bytes,
     write_folder,
@@ -140,6 +144,7 @@ def test_a_folder_that_could_not_be_filled_leaves_the_older_one(tmp_path, error)
 
 def test_a_folder_that_could_not_be_moved_leaves_the_older_one(tmp_path, monkeypatch):
     write_folder(tmp_path / "out", fill, force=False)
+    monkeypatch.setattr(outputs, "_exchange", lambda *_: False)  # as on other systems
     real, calls = os.replace, []
 
     def replace(source, target):
@@ -153,4 +158,111 @@ def test_a_folder_that_could_not_be_moved_leaves_the_older_one(tmp_path, monkeyp
     with pytest.raises(StorageError, match="No space left"):
         write_folder(tmp_path / "out", lambda folder: fill(folder), force=True)
     assert read_json(tmp_path / "out" / "config.json") == {"new": True}
+    assert names_in(tmp_path) == ["out"]
+
+
+def mode(path):
+    return path.stat().st_mode & 0o777
+
+
+def test_the_umask_is_kept(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_bytes(tmp_path / "a.bin", b"x")
+        write_folder(tmp_path / "out", fill, force=False)
+    finally:
+        os.umask(before)
+    assert (mode(tmp_path / "a.bin"), mode(tmp_path / "out")) == (0o640, 0o750)
+
+
+def half_written(folder, name="a"):
+    """What a killed process leaves: a file and a folder with temporary names, without locks."""
+    (folder / f".{name}.1234567.part.bin").write_bytes(b"half")
+    (folder / f".{name}.12.part").mkdir()
+    (folder / f".{name}.12.part" / "config.json").write_text("{")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
+def test_what_a_killed_process_left_is_deleted_at_the_next_write(tmp_path):
+    half_written(tmp_path)
+    (tmp_path / ".hidden.part").write_text("the user's")
+    (tmp_path / "a.1234567.part.bin").write_text("the user's")
+    outputs._clean.cache_clear()
+    write_bytes(tmp_path / "b.bin", b"x")
+    assert names_in(tmp_path) == [".hidden.part", "a.1234567.part.bin", "b.bin"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
+def test_what_another_writes_now_is_left_alone(tmp_path):
+    with replacing(tmp_path / "a.bin") as ours, new_folder(tmp_path / "out") as folder:
+        ours.write_bytes(b"half")
+        outputs._clean.cache_clear()
+        write_bytes(tmp_path / "b.bin", b"x")
+        assert ours.read_bytes() == b"half"
+        assert folder.is_dir()
+    assert names_in(tmp_path) == ["a.bin", "b.bin", "out"]
+
+
+def test_a_link_with_a_temporary_name_is_never_followed(tmp_path, monkeypatch):
+    victim = tmp_path / "victim"
+    victim.write_text("safe")
+    (tmp_path / ".a.0000007.part.bin").symlink_to(victim)
+    numbers = iter([7, 7, 8])
+    monkeypatch.setattr("secrets.randbelow", lambda _: next(numbers))
+    outputs._clean(str(tmp_path))
+    write_bytes(tmp_path / "a.bin", b"x")
+    assert victim.read_text() == "safe"
+
+
+def killed_while_replacing(folder, where):
+    """Run a replacement in another process that is killed at the call ``where`` of ``os``."""
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from samzoo.runtime.formats import outputs\n"
+        "def die(*_, **__):\n"
+        "    os.kill(os.getpid(), 9)\n"
+        f"{where}\n"
+        "def fill(folder):\n"
+        "    (folder / 'config.json').write_text('new')\n"
+        "outputs.write_folder(Path(sys.argv[1]), fill, force=True)\n"
+    )
+    return subprocess.run([sys.executable, "-c", code, str(folder)], check=False).returncode
+
+
+POINTS = {
+    "before the exchange": "outputs._exchange = die",
+    "after it": "outputs.shutil.rmtree = die",
+    "without an exchange, before": "outputs._exchange = lambda *_: False; outputs.os.replace = die",
+    "without an exchange, between": (
+        "outputs._exchange = lambda *_: False\n"
+        "real, done = os.replace, []\n"
+        "def replace(*each):\n"
+        "    done and die()\n"
+        "    done.append(real(*each))\n"
+        "outputs.os.replace = replace"
+    ),
+}
+
+
+def filled_with(text):
+    def write(folder: Path) -> None:
+        (folder / "config.json").write_text(text)
+
+    return write
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kills with SIGKILL")
+@pytest.mark.parametrize("where", POINTS.values(), ids=POINTS)
+def test_a_replacement_that_is_killed_loses_nothing(tmp_path, where):
+    path = tmp_path / "out"
+    write_folder(path, filled_with("old"), force=False)
+    assert killed_while_replacing(path, where) == -9
+    if "real, done" not in where:  # elsewhere the folder is there all the time
+        assert (path / "config.json").read_text() in ("old", "new")
+    outputs._clean.cache_clear()
+    check_output_folder(path, force=True)  # what the next command does first
+    assert (path / "config.json").read_text() in ("old", "new")
+    write_folder(path, filled_with("newer"), force=True)
+    assert (path / "config.json").read_text() == "newer"
     assert names_in(tmp_path) == ["out"]
