@@ -10,7 +10,6 @@ first scale counts at which nearly all foreground falls into objects.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,9 +38,9 @@ ACROSS = 4
 """Objects of the diameter that the first look expects which fit side by side into the image, at
 least (own choice: fewer give no median)."""
 
-DIVIDED = 0.8
-"""Share of the foreground in objects from which a scale is fine enough (own choice, on validation
-images of DSB 2018)."""
+DIVIDED = 0.65
+"""Share of the foreground in objects from which a scale is fine enough (own choice, see
+``docs/decisions/0028-object-size-from-the-image.md``)."""
 
 FEWEST = 3
 """Objects without which a look says nothing (own choice)."""
@@ -55,6 +54,10 @@ median of 25 is within 7 % of that of all)."""
 
 CLOSE = 1.2
 """Ratio to the trained diameter within which objects are measured well (own choice)."""
+
+STEADY = 1.5
+"""Ratio to the trained diameter beyond which a look at the objects' own scale contradicts them
+(own choice)."""
 
 SMALLEST = 0.25
 """Diameters below this share of the trained one are specks (own choice)."""
@@ -109,25 +112,20 @@ def estimate_diameter(
     assert trained is not None
     looks = _Looks(networks, config, pixels, limits, trained, progress)
     own = trained / model_pixels(config, pixels.size)
-    found: _Look | None = None
-    coarser = False
     for power in range(COARSEST, FINEST - 1, -1):
         expected = own * 2.0**power
         if expected * ACROSS > min(pixels.size) and power > FINEST:
             continue
         found = looks.at(expected)
-        if found.divided:
-            break
-        coarser = True
-    if found is None or not found.divided:
-        return Estimate(None, 0, looks.tiles)
-    if coarser:
-        between = looks.at(found.expected * math.sqrt(2))
-        found = between if between.divided else found
-    if not found.close or not (found.whole or len(found.diameters) >= ENOUGH):
-        again = looks.at(found.median, wanted=ENOUGH)
-        found = again if again.divided else found
-    return Estimate(found.median, len(found.diameters), looks.tiles)
+        if not found.divided:
+            continue
+        if not found.near(CLOSE) or not (found.whole or len(found.diameters) >= ENOUGH):
+            again = looks.at(found.median, wanted=ENOUGH)
+            if again.share < DIVIDED or (again.divided and not again.near(STEADY)):
+                continue  # it contradicts: what was found is no object of this size
+            found = again if again.divided else found
+        return Estimate(found.median, len(found.diameters), looks.tiles)
+    return Estimate(None, 0, looks.tiles)
 
 
 @dataclass(frozen=True)
@@ -160,9 +158,8 @@ class _Look:
     def median(self) -> float:
         return float(np.median(self.diameters))
 
-    @property
-    def close(self) -> bool:
-        return 1 / CLOSE <= self.median / self.expected <= CLOSE
+    def near(self, ratio: float) -> bool:
+        return 1 / ratio <= self.median / self.expected <= ratio
 
 
 class _Looks:
@@ -221,7 +218,8 @@ class _Looks:
         self.tiles += 1
         if self._progress is not None:
             self._progress("size", self.tiles, 0)
-        labels = segment_from_maps(*maps, parameters=config.ais)
+        every = replace(config.ais, min_size=0)  # an object that is left out has a size, too
+        labels = segment_from_maps(*maps, parameters=every)
         return maps[0] > config.ais.foreground_threshold, labels
 
 
