@@ -1,0 +1,77 @@
+"""Scores of a report on a package's card."""
+
+import json
+
+import pytest
+
+from samzoo.runtime.errors import FormatError, InputError
+from samzoo.runtime.evaluation.comparison import METRICS
+from samzoo.runtime.formats.manifest import Manifest
+from samzoo.zoo.packages.card import render_card
+from samzoo.zoo.review.card_entry import with_report
+
+
+@pytest.fixture
+def manifest(toy_config):
+    return Manifest(name="toy", model=toy_config(), files=(), metrics={"tools": {}})
+
+
+def report(score=0.5, **fields):
+    scores = {"ais": score, "otsu": 0.6}
+    return {
+        "weights_digest": "sha256:toy", "n_objects": 4, "n_images": 2, "n_groups": 2,
+        "n_left_out": 0, "command": "samzoo evaluate -o r.json",
+        "mean": {task: dict.fromkeys(METRICS, value) for task, value in scores.items()},
+        "ap": {task: {"ap50": value, "ap75": value, "ap": value, "ap55": 1}
+               for task, value in scores.items()},
+        "intervals": {"ais": {"msa": [0.4, 0.6], "sa50": [0, 1], "ap": [0.3, 0.7]}},
+        **fields,
+    }  # fmt: skip
+
+
+def test_the_card_shows_scores_intervals_and_the_control_that_wins(manifest):
+    found = with_report(manifest, report(), data="my cells", where="r.json")
+    assert set(found.metrics) == {"tools", "evaluations"}
+    card = render_card(found)
+    assert "**this model** on my cells, all images (4 objects)." in card
+    assert "over 2 images, taken as independent: ais msa 0.400 to 0.600, ais ap 0.300 to" in card
+    assert f"| task | {' | '.join(METRICS)} | ap50 | ap75 | ap |" in card
+    assert "does not beat the control otsu in the task ais: msa 0.500 against 0.600" in card
+    assert "does not beat" not in render_card(
+        with_report(manifest, report(0.7), data="my cells", where="r.json")
+    )
+
+
+def test_newer_scores_on_the_same_data_and_part_replace_older_ones(manifest):
+    for score, part in ((0.1, "test"), (0.2, "val"), (0.3, "test")):
+        manifest = with_report(manifest, report(score, part=part), data="d", where="r.json")
+    kept = manifest.metrics["evaluations"]
+    assert [(each["split"], each["scores"]["ais"]["msa"]) for each in kept] == [
+        ("val", 0.2), ("test", 0.3),
+    ]  # fmt: skip
+
+
+def test_of_several_models_the_packages_own_is_taken(manifest):
+    both = {"models": [report(0.1, weights_digest="sha256:other"), report(0.4)]}
+    (entry,) = with_report(manifest, both, data="d", where="r.json").metrics["evaluations"]
+    assert entry["scores"]["ais"]["msa"] == 0.4
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "message"),
+    [
+        ({"weights_digest": "sha256:other"}, InputError, "is about the weights sha256:other"),
+        ({"mean": {"ais": {"msa": "high"}}}, FormatError, "not as samzoo evaluate writes them"),
+        ({"intervals": {"ais": 3}}, FormatError, "not as samzoo evaluate writes them"),
+    ],
+)
+def test_other_reports_are_refused(manifest, changed, error, message):
+    with pytest.raises(error, match=message):
+        with_report(manifest, report(**changed), data="d", where="r.json")
+
+
+def test_a_report_of_an_older_version_is_refused(manifest):
+    old = report()
+    del old["ap"]
+    with pytest.raises(FormatError, match="has no field 'ap'"):
+        with_report(manifest, json.loads(json.dumps(old)), data="d", where="r.json")
