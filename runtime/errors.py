@@ -97,6 +97,15 @@ def shown(value: object, *, limit: int = 200) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
+def printable(text: str) -> str:
+    r"""Replace what a terminal would obey, such as colours and titles, in a text from a stranger.
+
+    >>> printable("a\x1b[31m\tb")
+    'a\ufffd[31m\tb'
+    """
+    return "".join(each if each.isprintable() or each in "\n\t" else "\ufffd" for each in text)
+
+
 def all_bad(what: str, messages: Sequence[str]) -> str:
     """Join the messages of several files in one, so that a person can mend all of them at once.
 

@@ -22,6 +22,7 @@ from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.manifest import AIS_DECODER, ENCODER, MASK_DECODER
 
 from .graph_contract import INPUTS, MULTIMASK_INPUT, OUTPUTS, check_graph
+from .interruption import stoppable
 from .memory_pool import share_memory
 from .networks import MULTIMASK_OUTPUT
 from .providers import (
@@ -142,8 +143,10 @@ class OnnxNetworks:
     def _run(self, role: str, feed: dict[str, Array]) -> list[Any]:
         check_optional_inputs(self._provider, feed.keys() - set(INPUTS[role]), role=role)
         session = self._session(role)
+        options = import_onnxruntime().RunOptions()
         try:
-            result: list[Any] = session.run(list(OUTPUTS[role]), feed)
+            with stoppable(options):
+                result: list[Any] = session.run(list(OUTPUTS[role]), feed, options)
         except Exception as error:  # onnxruntime's error classes share no public base
             raise FormatError(f"{self._where(role)}: failed while running ({error})") from error
         return result

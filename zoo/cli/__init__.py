@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from samzoo.runtime.errors import InputError, MissingDependencyError, NotFoundError
+from samzoo.runtime.errors import InputError, MissingDependencyError, NotFoundError, printable
 
 from .environment import check_environment
 from .parser import parse
@@ -38,11 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(stop.code or 0)
     try:
         check_environment(os.environ)
-        with _termination_interrupts():
+        with _interrupts_are_answered():
             result = call.verb.run(call.options)
     except KeyboardInterrupt as stop:
         hint = f"; {stop}" if str(stop) else ""
-        print(f"samzoo: interrupted{hint}", file=sys.stderr)
+        _tell(f"interrupted{hint}")
         return 130
     except Exception as error:
         if call.debug:
@@ -51,17 +51,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _print_result(result, as_json=call.json)
 
 
+PATIENCE = 2.0
+"""Seconds after which an interrupt ends the process, although a library has not returned to Python
+(own choice). What it was writing has a temporary name, which the next command deletes."""
+
+
 @contextmanager
-def _termination_interrupts() -> Iterator[None]:
-    """Treat termination, as of a batch job, as an interrupt, so that training saves its state."""
-    if threading.current_thread() is not threading.main_thread():  # which alone gets signals
+def _interrupts_are_answered() -> Iterator[None]:
+    """Treat termination, as of a batch job, as an interrupt, and answer both while libraries work.
+
+    Python runs its handlers only between its own steps. A thread that waits for the signal's number
+    in a pipe hears of it at once: it stops onnxruntime, and at last the process. Training has
+    handlers of its own while it takes a step, and is left to save its state.
+    """
+    if threading.current_thread() is not threading.main_thread() or os.name == "nt":
         yield
         return
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    answered = threading.Event()
+
+    def interrupt(number: int, frame: object) -> None:
+        answered.set()
+        raise KeyboardInterrupt
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.signal(number, interrupt) for number in numbers}
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+    def watch() -> None:
+        while (number := os.read(reader, 1)) != b"":
+            if number[0] not in numbers or signal.getsignal(number[0]) is not interrupt:
+                continue
+            if "samzoo.runtime.engine.interruption" in sys.modules:
+                sys.modules["samzoo.runtime.engine.interruption"].stop_runs()
+            if not answered.wait(PATIENCE) and signal.getsignal(number[0]) is interrupt:
+                os.write(2, b"samzoo: interrupted\n")
+                os._exit(130)
+        os.close(reader)
+
+    threading.Thread(target=watch, daemon=True).start()
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        signal.set_wakeup_fd(wakeup)
+        os.close(writer)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _print_result(result: Result, *, as_json: bool) -> int:
@@ -71,11 +107,14 @@ def _print_result(result: Result, *, as_json: bool) -> int:
     code, if some of it failed.
     """
     for note in result.get("notes", ()):
-        print(f"samzoo: {note}", file=sys.stderr)
+        _tell(note)
     shown = {key: value for key, value in result.items() if key not in ("text", "exit")}
     try:
         if as_json or result["text"]:
-            print(json.dumps(shown) if as_json else result["text"], flush=True)
+            text = result["text"]
+            if not as_json and sys.stdout.isatty():  # a pipe gets the path as it is
+                text = printable(text)
+            print(json.dumps(shown) if as_json else text, flush=True)
     except BrokenPipeError:
         # The reader has closed the pipe, as `| head` does, and the work is done. Python would
         # report an error when it flushes the rest at exit, so the rest is discarded.
@@ -88,20 +127,25 @@ def _print_result(result: Result, *, as_json: bool) -> int:
 
 def _report(error: Exception) -> int:
     if isinstance(error, (InputError, MissingDependencyError, NotFoundError)):
-        print(f"samzoo: {error}", file=sys.stderr)
+        _tell(str(error))
         return 2
     if isinstance(error, OSError):
-        print(f"samzoo: {error}", file=sys.stderr)
+        _tell(str(error))
         return 3
     if faults := _installation_faults(error):
-        print(*(f"samzoo: {fault}" for fault in faults), sep="\n", file=sys.stderr)
+        for fault in faults:
+            _tell(fault)
         return 2
-    print(
-        f"samzoo: internal error ({type(error).__name__}: {error}); "
-        "please report it with the output of the same command with --debug",
-        file=sys.stderr,
+    _tell(
+        f"internal error ({type(error).__name__}: {error}); "
+        "please report it with the output of the same command with --debug"
     )
     return 1
+
+
+def _tell(line: str) -> None:
+    """Tell a person something on stderr; names from strangers may hold control sequences."""
+    print(printable(f"samzoo: {line}"), file=sys.stderr)
 
 
 def _installation_faults(error: Exception) -> list[str]:

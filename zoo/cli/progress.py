@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from samzoo.runtime.errors import printable
+
 if TYPE_CHECKING:
     from samzoo.runtime.formats.arrays import Progress
 
 
 def say(line: str) -> None:
     """Tell a person something on stderr before the result is there."""
-    sys.stderr.write(f"samzoo: {line}\n")
+    sys.stderr.write(printable(f"samzoo: {line}\n"))
     sys.stderr.flush()
 
 

@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote
 
 from samzoo.runtime.errors import FormatError, NotFoundError, StorageError, shown
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
-from samzoo.runtime.formats.outputs import write_bytes
+from samzoo.runtime.formats.outputs import swap_in, sync_tree, write_bytes
 
 from .file_lock import locked
 
@@ -128,9 +128,9 @@ def install(folder: Path, key: str) -> Path:
     target = model_folder(key)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():  # only where somebody damaged it: complete ones are not pulled again
-            shutil.rmtree(target)
-        os.replace(folder, target)
+        sync_tree(folder)
+        swap_in(folder, target)
+        shutil.rmtree(folder, ignore_errors=True)  # what was there, damaged
     except OSError as error:
         raise StorageError(f"{target}: cannot be written ({error.strerror or error})") from error
     return target

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from samzoo.runtime.budgets import MAX_CARD_BYTES, MAX_JSON_BYTES
 from samzoo.runtime.engine.graph_contract import check_graphs
-from samzoo.runtime.errors import FormatError, StorageError, shown
+from samzoo.runtime.errors import FormatError, SamzooError, StorageError, shown
 from samzoo.runtime.formats.arrays import Progress
-from samzoo.runtime.formats.manifest import CARD_FILE, MANIFEST_FILE, Manifest
-from samzoo.runtime.formats.outputs import write_bytes
+from samzoo.runtime.formats.files import sha256_of
+from samzoo.runtime.formats.manifest import CARD_FILE, MANIFEST_FILE, FileEntry, Manifest
+from samzoo.runtime.formats.outputs import replacing, write_bytes
 
 from . import cache
 from .documents import read_document
@@ -66,10 +67,42 @@ def pull_package(place: Place, reference: str, *, progress: Progress | None = No
     report: Progress = progress or (lambda stage, done, total: None)
     with locked(cache.lock_file(place.key), waiting=lambda: report("wait for another pull", 0, 0)):
         folder = cache.model_folder(place.key)
-        if not (folder / MANIFEST_FILE).is_file():
+        if not is_whole(folder):
+            _keep_good_files(folder, cache.partial_folder(place.key) / "files")
             folder = cache.install(_fetched(place, report), place.key)
         cache.remember(reference, place.key)
     return folder
+
+
+def is_whole(folder: Path) -> bool:
+    """Tell whether a package in the cache has all the bytes that its manifest lists."""
+    try:
+        manifest = Manifest.read(folder)
+    except SamzooError:
+        return False
+    return all(_is_good(folder, entry) for entry in manifest.files)
+
+
+def _is_good(folder: Path, entry: FileEntry) -> bool:
+    path = folder / entry.path
+    try:
+        plain = path.is_file() and not path.is_symlink()
+        return plain and path.stat().st_size == entry.size and sha256_of(path) == entry.sha256
+    except OSError:
+        return False
+
+
+def _keep_good_files(folder: Path, content: Path) -> None:
+    """Give the undamaged files of a damaged package to its next download."""
+    try:
+        manifest = Manifest.read(folder)
+    except SamzooError:
+        return
+    for entry in manifest.files:
+        target = content / entry.path
+        if _is_good(folder, entry) and not target.exists():
+            with replacing(target) as temporary:
+                shutil.copyfile(folder / entry.path, temporary)
 
 
 def _fetched(place: Place, report: Progress) -> Path:

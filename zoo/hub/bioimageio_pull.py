@@ -14,11 +14,11 @@ from pathlib import Path
 from samzoo.runtime.dependencies import require
 from samzoo.runtime.errors import FormatError
 from samzoo.runtime.formats.arrays import Progress
-from samzoo.runtime.formats.manifest import MANIFEST_FILE
 from samzoo.zoo.checkpoints.conversion import convert
 from samzoo.zoo.checkpoints.reading import read_state_dicts
 from samzoo.zoo.downloads import cache
 from samzoo.zoo.downloads.file_lock import locked
+from samzoo.zoo.downloads.retrieval import is_whole
 
 from .bioimageio_rdf import Rdf, read_rdf
 from .bioimageio_source import BIOIMAGEIO_PREFIX, Found, find_model, is_zip
@@ -63,7 +63,7 @@ def pull_from_bioimageio(reference: str, *, progress: Progress | None = None) ->
             require(needed, extra="export")
     with locked(cache.lock_file(found.key), waiting=lambda: report("wait for another pull", 0, 0)):
         folder = cache.model_folder(found.key)
-        if not (folder / MANIFEST_FILE).is_file():
+        if not is_whole(folder):
             partial = cache.partial_folder(found.key)
             make = _exported if rdf.package is None else _unpacked
             folder = cache.install(make(found, rdf, partial, report), found.key)

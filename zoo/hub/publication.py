@@ -101,8 +101,10 @@ def _to_hub(
     try:
         head, there = _state(hub, api, repository, tag)
         if dry_run:
-            text = f"{reference}: {len(paths)} files would be published"
-            return {**result, "text": text}
+            sizes = {path: (folder / path).stat().st_size for path in paths}
+            lines = [f"  {path}  {size} bytes" for path, size in sizes.items()]
+            text = f"{reference}: {len(paths)} files would be published, and nothing else:"
+            return {**result, "sizes": sizes, "text": "\n".join([text, *lines])}
         if head is None:
             api.create_repo(repository, repo_type="model", exist_ok=True)
             head, there = _state(hub, api, repository, tag)

@@ -6,10 +6,12 @@ In: a manifest without files, and the files or functions that write them. Out: t
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.files import sha256_of
 from samzoo.runtime.formats.manifest import CARD_FILE, FileEntry, Manifest
 from samzoo.runtime.formats.outputs import write_bytes, write_folder
@@ -56,7 +58,7 @@ def write_package(
     def write(folder: Path) -> None:
         for path, file in content.items():
             write_bytes(folder / path, file.data)
-        final = fill(folder) or manifest
+        final = without_local_paths(fill(folder) or manifest)
         write_bytes(folder / CARD_FILE, render_card(final).encode())
         known = {path: PackageFile(b"", role) for path, role in (roles or {}).items()}
         _with_files(final, folder, {**content, **known}).write(folder)
@@ -82,6 +84,33 @@ def _with_files(manifest: Manifest, folder: Path, content: Mapping[str, PackageF
         for name, path in paths.items()
     ]
     return dataclasses.replace(manifest, files=tuple(entries))
+
+
+LOCAL = re.compile(r"(?:/|~|\\\\|[A-Za-z]:[\\/])[^\n]*")
+"""Texts that are paths on somebody's computer."""
+
+
+def without_local_paths(manifest: Manifest) -> Manifest:
+    """Return the manifest with names in place of local paths in what its models' sources say.
+
+    A path such as ``/home/ada/patients/...`` says more than its owner wants to publish.
+    """
+
+    def named(model: ModelConfig) -> ModelConfig:
+        return dataclasses.replace(model, source=_named(model.source))
+
+    entries = [dataclasses.replace(each, model=named(each.model)) for each in manifest.adapters]
+    return dataclasses.replace(manifest, model=named(manifest.model), adapters=tuple(entries))
+
+
+def _named(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _named(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_named(item) for item in value]
+    if isinstance(value, str) and LOCAL.fullmatch(value):
+        return re.split(r"[\\/]", value.rstrip("\\/"))[-1]
+    return value
 
 
 def with_measured(

@@ -438,6 +438,9 @@ def test_a_closed_stdout_while_printing_is_no_error(run, monkeypatch):
         def flush(self):
             raise BrokenPipeError
 
+        def isatty(self):
+            return False
+
         def fileno(self):
             raise ValueError
 
@@ -484,3 +487,37 @@ def test_exporting_and_converting_without_torch_name_the_extra(folder, toy_adapt
     assert "[train]" in done.stderr
     assert "Traceback" not in done.stderr
     assert names_in(folder) == ["cells.tif", "sam.pth"]
+
+
+def test_what_strangers_wrote_is_never_obeyed_by_the_terminal(capsys, tmp_path):
+    path = tmp_path / "a\x1b]0;owned\x07\u202eb.tif"
+    path.write_bytes(b"no image")
+    assert main(["segment", str(path), "-o", str(tmp_path / "labels.tif")]) == 2
+    told = capsys.readouterr().err
+    assert "\x1b" not in told
+    assert "\u202e" not in told
+    assert "\ufffd]0;owned" in told or "\\x1b]0;owned" in told
+
+
+STUCK = """
+import hashlib, sys
+from samzoo.zoo.cli import _interrupts_are_answered
+with _interrupts_are_answered():
+    print("ready", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)  # returns to Python after minutes
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_library_that_does_not_return_is_interrupted(number):
+    """It took minutes, and a batch system kills after some seconds."""
+    with subprocess.Popen(
+        [sys.executable, "-c", STUCK], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told == "samzoo: interrupted\n"

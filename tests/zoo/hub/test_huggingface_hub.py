@@ -86,6 +86,30 @@ def test_it_is_pulled_once_and_works_offline_afterwards(hub, package):
     assert resolve(f"hf:lab/cells@{folder.name[-40:]}") == folder
 
 
+@pytest.mark.parametrize("damage", ["flip", "cut", "gone", "link", "manifest"])
+def test_pull_heals_what_is_damaged_in_the_cache(hub, package, damage):
+    """It said that all was well, while every use said: fetch it again."""
+    hub.put("lab/cells", package)
+    folder = pull_from_hub("hf:lab/cells")
+    path = folder / ("samzoo.json" if damage == "manifest" else "big.bin")
+    data = path.read_bytes()
+    if damage in ("gone", "link"):
+        path.unlink()
+    if damage == "link":
+        path.symlink_to(package / "big.bin")
+    if damage in ("flip", "manifest"):
+        path.write_bytes(data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
+    if damage == "cut":
+        path.write_bytes(data[:-9])
+    asked = len(hub.log)
+    assert pull_from_hub("hf:lab/cells") == folder
+    assert contents(folder) == contents(package)
+    assert not path.is_symlink()
+    fetched = {address.rsplit("/", 1)[-1] for _, address, _ in hub.log[asked:]}
+    assert damage == "manifest" or "encoder.onnx" not in fetched  # only what was bad
+    assert "big.bin" in fetched or damage == "manifest"
+
+
 def test_a_branch_is_asked_anew_by_pull(hub, package):
     hub.put("lab/cells", package)
     first = pull_from_hub("hf:lab/cells")
@@ -373,7 +397,9 @@ def test_a_version_is_published_once(hub, nuclei):
 def test_a_dry_run_publishes_nothing(hub, nuclei):
     done = publish(nuclei, "--to", "huggingface:lab/nuclei", "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert "files would be published" in done.stdout
+    assert "files would be published, and nothing else:" in done.stdout
+    listed = {line.split()[0] for line in done.stdout.splitlines()[1:]}
+    assert listed == set(contents(nuclei))
     assert hub.repositories == {}
 
 

@@ -156,9 +156,10 @@ def run(options: TrainOptions) -> Result:
     read = {role: survey.facts() for role, survey in surveys.items()}
     bar, notes = TrainingBar(), list[str]()
     data = {
-        "images": str(options.images),
-        **({"labels": str(options.labels)} if options.labels is not None else {}),
-        **({"split": str(table)} if table is not None else {}),
+        # Names alone, since this is published; the images' digests say which they were.
+        "images": options.images.resolve().name,
+        **({"labels": options.labels.resolve().name} if options.labels is not None else {}),
+        **({"split": table.resolve().name} if table is not None else {}),
         "split_components": meaning.split_components, "ignore": list(meaning.ignore), "read": read,
         **{name: value for name, value in chosen.items() if value is not None},
     }  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from samzoo.runtime.errors import SamzooError
+from samzoo.runtime.errors import SamzooError, printable
 from samzoo.zoo.cli.verb import Result, Verb
 from samzoo.zoo.reports.columns import text_table
 
@@ -68,8 +68,8 @@ def run(_: ListOptions) -> Result:
 def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         value = " ".join(f"{task} {score:.2f}" for task, score in value.items())
-    # Names come from strangers: no control sequences for the terminal.
-    return "".join(c if c.isprintable() else "\ufffd" for c in str(value))
+    # Names come from strangers, and a row is one line.
+    return printable(str(value)).replace("\n", " ")
 
 
 VERB = Verb(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from dataclasses import dataclass
 
+from samzoo.runtime.errors import printable
 from samzoo.runtime.formats.fields import to_json
 from samzoo.zoo.cli.verb import Result, Verb
 
@@ -43,9 +44,7 @@ def run(options: ShowOptions) -> Result:
         manifest, text = Manifest.read(folder), read_card(folder)
         found, notes = {"folder": str(folder)}, []
     text = f"{manifest.name}: no card" if text is None else text
-    # A card comes from a stranger: no control sequences for the terminal.
-    text = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
-    result = {"text": text, **found, "manifest": to_json(manifest)}
+    result = {"text": printable(text), **found, "manifest": to_json(manifest)}
     return {**result, "notes": notes} if notes else result
 
 
