@@ -194,6 +194,23 @@ def load_weights(sam: nn.Module, tensors: Mapping[str, Any], *, where: str) -> N
     sam.load_state_dict(state)
 
 
+def held_once(module: nn.Module, tensors: Mapping[str, Any]) -> Tensors:
+    """Return the weights that a module was loaded with, without a second copy in memory.
+
+    Args:
+        module: Holds them, on the CPU.
+        tensors: The weights by name.
+
+    Returns:
+        The same by name; those of the module's dtype are the module's own memory.
+    """
+    state = {name: value.detach().numpy() for name, value in module.state_dict().items()}
+    return {
+        name: state[name] if state[name].dtype == value.dtype else value
+        for name, value in tensors.items()
+    }
+
+
 def weights_of(module: nn.Module) -> Tensors:
     """Return a module's state dict as numpy arrays (copies), by name."""
     return {

@@ -147,7 +147,7 @@ def export(
         software=software_versions(),
     )
     require("torch", extra="export")
-    from samzoo.training.networks.sam import Sam, load_weights
+    from samzoo.training.networks.sam import Sam, held_once, load_weights
 
     if chosen and precision != "fp32":
         logger.warning(
@@ -157,6 +157,7 @@ def export(
     sam = Sam(config)
     load_weights(sam, tensors, where=str(source))
     sam.eval()
+    tensors = held_once(sam, tensors)
     roles = {f"onnx/{role}.onnx": role for role in graph_roles(sam)}
     step = _Steps(progress, len(roles) + 1 + weights + len(chosen))
 

@@ -198,3 +198,20 @@ def test_layer_norm_eps_acts_in_the_layers_of_the_mask_decoder_alone():
     assert norms.pop("transformer.norm_final_attn") == 1e-5
     assert norms
     assert set(norms.values()) == {1e-6}
+
+
+def test_weights_are_held_once():
+    from samzoo.training.networks.sam import held_once, load_weights, weights_of
+
+    sam = tiny.make_sam()
+    given = weights_of(sam)
+    half = "mask_decoder.iou_token.weight"
+    given[half] = given[half].astype(np.float16)
+    load_weights(sam, given, where="test")
+    found = held_once(sam, given)
+    assert found.keys() == given.keys()
+    state = sam.state_dict()
+    for name, value in found.items():
+        assert value.dtype == given[name].dtype
+        np.testing.assert_array_equal(value, given[name])
+        assert np.shares_memory(value, state[name].numpy()) == (name != half)

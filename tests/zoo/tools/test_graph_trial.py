@@ -36,6 +36,17 @@ def test_every_kind_of_files_is_fed_as_its_tool_does(exported, ours, target, can
     assert 0.97 <= mean_iou(found, ours) <= 1
 
 
+def test_embeddings_that_tools_share_keep_no_session_s_memory(exported):
+    """An output of onnxruntime's own would, until the end of the export."""
+    shared: dict[str, list[np.ndarray]] = {}
+    path = ToolPath(name="osam", graphs=True)
+    GraphTrial(exported.folder / "osam", path, shared).masks(
+        example_image((192, 256)), example_points((192, 256))
+    )
+    assert shared
+    assert all(value.flags.owndata for values in shared.values() for value in values)
+
+
 def test_graphs_stretch_low_contrast_themselves(exported):
     trial = GraphTrial(exported.folder / "osam", ToolPath(name="osam", graphs=True))
     points = example_points(SIZE)

@@ -86,7 +86,8 @@ def predicted(
     run = pipeline.predict_sample_with_blocking if in_blocks else (
         pipeline.predict_sample_without_blocking
     )  # fmt: skip
-    return {str(name): value.to_numpy() for name, value in run(sample).members.items()}
+    # Copies, since an output of onnxruntime keeps all memory of its session.
+    return {str(name): np.array(value.to_numpy()) for name, value in run(sample).members.items()}
 
 
 def _pipeline(model: Any, weights: Weights) -> Any:
