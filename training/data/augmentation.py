@@ -27,7 +27,7 @@ from .crops import Crop, training_objects
 Pixels = NDArray[np.float32]
 """Intensities in 0..1, ``(height, width, channels)``, with one channel for a grey crop."""
 
-CONTRAST = (0.15, 1.5)
+CONTRAST = (0.25, 1.5)
 """Range of the factor on intensities, drawn on a log scale; above 1, bright pixels saturate. An
 outlier that moves the upper limit makes the rest that dim."""
 
