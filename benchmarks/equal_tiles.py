@@ -33,7 +33,7 @@ def keep_maps(folder: Path) -> None:
     def encode_later(networks: OnnxNetworks, image: Any) -> Any:
         number = next(numbers)
         waiting[number] = image
-        grid = networks._mask_side // 4
+        grid = networks._config.grid
         return np.full((1, EMBEDDING_CHANNELS, grid, grid), number, np.float32)
 
     @functools.cache
