@@ -30,7 +30,16 @@ FLOORS = {
         "large",
         "batch",
     ),
-    "training": ("config", "methods", "encoders", "networks", "data", "learning", "fit"),
+    "training": (
+        "config",
+        "methods",
+        "encoders",
+        "networks",
+        "data",
+        "learning",
+        "planning",
+        "fit",
+    ),
     "zoo": (
         "checkpoints",
         "exchange",

@@ -15,7 +15,21 @@ TIMES = ("seconds", "data")
 LOGS = ("log.jsonl", "last.safetensors", "best.safetensors")
 """Files of a run that hold times."""
 
+MEASURED = ("machine", "memory", "first_seconds", "seconds")
+"""Keys of a plan that tell of the machine."""
+
 MAKING_WAYS = [
+    Way("plan", "one method", "plan --base base --method lora --config quick.toml --json", {
+        "--base": Refused("--base lora", "lora/config.json", "plan"),
+        "--method": Changes("--method freeze_encoder", "plan --base base --json "
+                            "--config plain.toml", other="--method full"),
+        "--config": Changes("--config slower.toml", "plan --base base --method lora --json",
+                            other="--config quick.toml"),
+        "--ais-decoder": Changes("--ais-decoder none"),
+        "--image-size": Changes("--image-size 96"),
+        "--batch-size": Changes("--batch-size 2"),
+        "--objects": Changes("--objects 7"),
+    }, needs=TRAINING, echoes=MEASURED),
     Way("methods", "the table", "methods", {
         "--arch": Changes("--arch vit_t"), "--markdown": Changes("--markdown"),
     }),

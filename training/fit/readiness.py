@@ -15,15 +15,12 @@ from samzoo.runtime.formats.folders import CONFIG_FILE, WEIGHTS_FILE
 from samzoo.runtime.formats.tensor_files import TensorFile
 from samzoo.training.config import TrainConfig
 from samzoo.training.methods import get_method
+from samzoo.training.methods.method import FROZEN_SHARE
 
 from .validation import possible_tasks
 
 LAST = "checkpoints/last.safetensors"
 """The checkpoint of a run's last whole step, from which it resumes."""
-
-FROZEN_SHARE = 0.5
-"""Part of the encoder's blocks that must be frozen at its start so that crops are cached (own
-choice: less saves little, and a fixed set of crops shows a model less)."""
 
 
 def check_settings(

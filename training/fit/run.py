@@ -39,11 +39,12 @@ from samzoo.training.learning.learner import Learner
 from samzoo.training.learning.precision import Precision, resolved_precision
 from samzoo.training.learning.preparation import finetunable
 from samzoo.training.methods import get_method, mask_decoder_lora
+from samzoo.training.methods.method import FROZEN_SHARE
 from samzoo.training.networks.graphs import TorchNetworks
 from samzoo.training.networks.sam import weights_of
 
 from .average import WeightAverage
-from .readiness import FROZEN_SHARE, LAST
+from .readiness import LAST
 from .resumption import images_used, refuse_changes, stored_settings
 from .schedule import History, fraction_done, learning_rate_factor
 from .state import load_state, read_progress, save_state

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from samzoo.runtime.errors import FormatError, shown
-from samzoo.runtime.formats.files import read_metadata, read_tensors, write_tensors
+from samzoo.runtime.formats.files import read_metadata, read_tensors
+from samzoo.runtime.formats.tensor_files import TensorInfo, stream_tensors
 
 FORMAT_VERSION = 1
 
@@ -56,7 +57,9 @@ def save_state(
         "rng": rng.bit_generator.state,
         "progress": dict(progress),
     }
-    write_tensors(path, tensors, {"samzoo": json.dumps(description)})
+    # One tensor at a time: a copy of all of them would be the most that a run needs.
+    info = {name: TensorInfo(value.dtype.name, value.shape) for name, value in tensors.items()}
+    stream_tensors(path, tensors, info, {"samzoo": json.dumps(description)})
 
 
 def read_progress(path: Path) -> dict[str, Any]:

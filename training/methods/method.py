@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound="DataclassInstance")
 """The settings of a method."""
 
+FROZEN_SHARE = 0.5
+"""Part of the encoder's blocks that must be frozen at its start so that crops are cached (own
+choice: less saves little, and a fixed set of crops shows a model less)."""
+
 Attach = Callable[["nn.Module", Architecture, S], None]
 Fold = Callable[[Mapping[str, NDArray[Any]], Mapping[str, NDArray[Any]], Architecture, S], Tensors]
 Extended = Callable[[Architecture, S], Architecture]

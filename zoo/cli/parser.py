@@ -35,6 +35,7 @@ VERBS = {
     "verify": "models.verify",
     "remove": "models.remove",
     "gallery": "models.gallery",
+    "plan": "making.plan",
     "methods": "making.methods",
     "train": "making.train",
     "evaluate": "making.evaluate",

@@ -16,8 +16,8 @@ TABLE = {
     "images": ["segment", "prompt", "embed"],
     "models": ["list", "show", "pull", "verify", "remove", "gallery"],
     "making models": [
-        "methods", "train", "evaluate", "merge", "sum", "export", "share", "card", "index",
-        "publish",
+        "plan", "methods", "train", "evaluate", "merge", "sum", "export", "share", "card",
+        "index", "publish",
     ],
     "other tools' files": ["convert", "adapter read", "adapter write", "doctor"],
 }  # fmt: skip
