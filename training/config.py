@@ -260,12 +260,7 @@ class TrainConfig:
             NotFoundError: There is neither a preset nor a file of that name.
             FormatError: The file is not TOML, or a key is unknown, or a value is out of range.
         """
-        path = PRESETS / f"{name_or_path}.toml"
-        if not name_or_path.isidentifier() or not path.is_file():
-            path = Path(name_or_path)
-        if not path.is_file():
-            known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.toml")))
-            raise NotFoundError(f"{name_or_path}: neither a file nor a preset; presets: {known}")
+        path = config_file(name_or_path)
         size = path.stat().st_size
         if size > MAX_TOML_BYTES:
             raise FormatError(f"{path}: {size} bytes is too large for a training config")
@@ -277,3 +272,18 @@ class TrainConfig:
             raise FormatError(f"{path}: not a TOML file ({error})") from error
         check_values(value, where=str(path))
         return from_json(cls, value, where=str(path))
+
+
+def config_file(name_or_path: str) -> Path:
+    """Return the file of a preset, or the path that was given.
+
+    Raises:
+        NotFoundError: There is neither a preset nor a file of that name.
+    """
+    path = PRESETS / f"{name_or_path}.toml"
+    if not name_or_path.isidentifier() or not path.is_file():
+        path = Path(name_or_path)
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.toml")))
+        raise NotFoundError(f"{name_or_path}: neither a file nor a preset; presets: {known}")
+    return path

@@ -9,6 +9,7 @@ merge reads them without torch.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ from .tensor_files import TensorFile
 
 ADAPTER_FORMAT, ADAPTER_VERSION = "samzoo-adapter", 1
 ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE = "adapter_config.json", "adapter_model.safetensors"
+
+NEXT_CONFIG_FILE = "adapter_config.next.json"
+"""The config of weights that are being written; a crash may leave it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +62,23 @@ class AdapterConfig:
 
 
 def write_adapter(folder: Path, config: AdapterConfig, tensors: Tensors) -> None:
-    """Write both files into an existing folder, the config last: it is the commit point.
+    """Write both files into an existing folder, over those of an older adapter, too.
+
+    The config is written twice, before the weights as ``adapter_config.next.json``. So a crash
+    between the two files leaves a whole adapter: the new one; see ``open_adapter``.
 
     Raises:
         StorageError: The disk is full or the folder cannot be written.
     """
-    write_tensors(folder / ADAPTER_WEIGHTS_FILE, tensors, {"format": ADAPTER_FORMAT})
-    digest = weights_digest(tensors)
-    write_adapter_config(folder / ADAPTER_CONFIG_FILE, replace(config, adapter_digest=digest))
+    config = replace(config, adapter_digest=weights_digest(tensors))
+    following = folder / NEXT_CONFIG_FILE
+    try:
+        write_adapter_config(following, config)
+        write_tensors(folder / ADAPTER_WEIGHTS_FILE, tensors, {"format": ADAPTER_FORMAT})
+        write_adapter_config(folder / ADAPTER_CONFIG_FILE, config)
+    finally:
+        with suppress(OSError):
+            following.unlink(missing_ok=True)
 
 
 def write_adapter_config(path: Path, config: AdapterConfig) -> None:
@@ -134,6 +147,10 @@ def open_adapter(folder: Path) -> tuple[AdapterConfig, TensorFile]:
     check_floating(tensors.info, where=str(tensors.path))
     digest = weights_digest(tensors)
     if digest != config.adapter_digest:
+        if (folder / NEXT_CONFIG_FILE).is_file():  # writing was cut off
+            following = read_adapter_config(folder / NEXT_CONFIG_FILE)
+            if digest == following.adapter_digest:
+                return following, tensors
         raise FormatError(
             f"{path}: adapter_digest is {shown(config.adapter_digest)}, but "
             f"{ADAPTER_WEIGHTS_FILE} has {digest}; the files do not belong together"

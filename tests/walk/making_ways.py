@@ -12,7 +12,7 @@ VALIDATION = "--val-images other.tif --val-labels other_truth.tif"
 TRAINING = ("torch", "lightning_fabric")
 TIMES = ("seconds", "data")
 """Keys of an adapter's config that time a run or repeat what was asked for."""
-LOGS = ("log.jsonl", "last.safetensors", "best.safetensors")
+LOGS = ("log.jsonl", "metrics.csv", "last.safetensors", "best.safetensors")
 """Files of a run that hold times."""
 
 MEASURED = ("machine", "memory", "first_seconds", "seconds")
@@ -77,6 +77,7 @@ MAKING_WAYS = [
                             "--config plain.toml", other="--method lora"),
         "--config": Changes("--config slower.toml", f"{TRAIN} {VALIDATION} -o run",
                             other="--config quick.toml"),
+        "--show-config": Changes("--show-config laptop"),
         "--ais-decoder": Changes("--ais-decoder none"),
         "--epochs": Changes("--epochs 2"),
             "--max-minutes": Changes("--max-minutes 5"),

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,14 @@ from samzoo.training.networks.graphs import TorchNetworks
 from samzoo.training.networks.sam import weights_of
 
 from .average import WeightAverage
+from .curves import write_course
 from .readiness import LAST
 from .resumption import images_used, refuse_changes, stored_settings
 from .schedule import History, fraction_done, learning_rate_factor
 from .state import load_state, read_progress, save_state
 from .thresholds import placements, search_thresholds
-from .validation import possible_tasks, validate
+from .validation import judged, possible_tasks, validate
+from .worst import write_worst
 
 BEST, LOG = "checkpoints/best.safetensors", "log.jsonl"
 
@@ -218,6 +221,7 @@ class Run:
             raise StorageError(
                 f"{self.output / LOG}: cannot be written ({error.strerror or error})"
             ) from error
+        write_course(self.output / LOG)
 
     def _preprocessing(self, annotated: AnnotatedImage) -> Preprocessing:
         """Return the preprocessing of an image, at its own scale if that is wanted."""
@@ -226,14 +230,17 @@ class Run:
             return common
         return at_own_scale(annotated, common, image_size=self.sam.config.image_size)
 
-    def _model(self, annotated: AnnotatedImage, *, cached: bool = False) -> Model:
+    def _model(
+        self, annotated: AnnotatedImage, *, ais: AisParameters | None = None, cached: bool = False
+    ) -> Model:
         """Return the model as it sees an image."""
         networks = TorchNetworks(
             self.sam,
             autocast=self.fabric.autocast,
             encode=self.learner.encode_known if cached and self._cached else None,
         )
-        config = at_scale(self.sam.config, self._preprocessing(annotated).scale)
+        config = self.sam.config if ais is None else replace(self.sam.config, ais=ais)
+        config = at_scale(config, self._preprocessing(annotated).scale)
         return Model(config, RememberedEncoder(networks))
 
     # -- files ---------------------------------------------------------------------------------
@@ -305,6 +312,9 @@ class Run:
                     factors.append(common / own if common and own else 1.0)
             ais, best["ais"] = search_thresholds(maps, truths, ais, factors=factors)
         self._write_adapter(ais, best, finished=True)
+        task = self.tasks[0]
+        found = judged(partial(self._model, ais=ais, cached=True), self.val_data, task, self.config)
+        write_worst(self.output, found, task=task)
         shutil.rmtree(self.output / CACHE, ignore_errors=True)
         return best
 

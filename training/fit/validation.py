@@ -10,10 +10,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from samzoo.runtime.errors import ImageError, InputError
-from samzoo.runtime.evaluation.scoring import check_tasks, evaluate_image
+from samzoo.runtime.evaluation.comparison import scores_of
+from samzoo.runtime.evaluation.scoring import check_tasks, compare_image, evaluate_image
 from samzoo.runtime.model import Model
 from samzoo.training.config import TrainConfig
 from samzoo.training.data.annotated import AnnotatedImage
+
+from .worst import MOST, Judged
 
 
 def possible_tasks(config: TrainConfig) -> list[str]:
@@ -82,3 +85,39 @@ def validate(
                 by_task[task].append(found["msa"])
     means = {task: float(np.mean(values)) for task, values in by_task.items()}
     return {**means, "score": float(np.mean(list(means.values())))}
+
+
+def judged(
+    model_of: Callable[[AnnotatedImage], Model],
+    val_data: Sequence[AnnotatedImage],
+    task: str,
+    config: TrainConfig,
+) -> list[Judged]:
+    """Segment validation images again, to look at them.
+
+    Args:
+        model_of: As in ``validate``.
+        val_data: As in ``validate``.
+        task: One of the tasks.
+        config: As in ``validate``.
+
+    Returns:
+        What was found in the images with the lowest mSA, as many as a sheet has.
+    """
+    found: list[Judged] = []
+    for a in val_data:
+        compared = compare_image(
+            model_of(a),
+            a.image,
+            a.labels,
+            tasks=[task],
+            seed=config.seed,
+            min_object_size=config.min_object_size,
+        )
+        if task in compared:  # an image without objects has no prompted task
+            each = compared[task]
+            score = scores_of(each)["msa"]
+            found.append(Judged(a.name, a.image, each.truth, each.labels, score))
+            # No more than a sheet has stay in memory.
+            found = sorted(found, key=lambda judged: judged.score)[:MOST]
+    return found

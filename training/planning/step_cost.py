@@ -62,7 +62,7 @@ class StepCost:
     """The cost of a step, and of what lies between steps.
 
     Attributes:
-        weights: Bytes of all weights.
+        weights: Bytes of all weights as they are read.
         trained: Bytes of the trained weights.
         peak: Most bytes in use during a step: weights, the optimiser's moments, gradients and
             intermediate results.
@@ -102,7 +102,7 @@ def step_cost(
     ledger = Ledger()
     with FakeTensorMode(allow_non_fake_inputs=True), ledger:
         sam, saved = _finetunable(base, row, settings, config)
-        weights = ledger.live - saved
+        weights = ledger.live  # as they are read, before any of them is packed
         trained = [p for p in sam.parameters() if p.requires_grad]
         kept = [
             torch.zeros_like(p) for p in trained for _ in range(MOMENTS + bool(config.ema_decay))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -71,14 +72,27 @@ def step_lines() -> Iterator[Progress]:
         yield tell
 
 
+LINE_EVERY = 30.0
+"""Seconds between lines of training without a terminal (own choice)."""
+
+
 class TrainingBar:
-    """Draws a training run's ``Status``: steps, loss, score, best score, time left."""
+    """Draws a training run's ``Status``: steps, loss, score, best score, time left.
+
+    Without a terminal it writes lines instead: for the first step, for each new score, and
+    otherwise every ``LINE_EVERY`` seconds.
+    """
 
     def __init__(self) -> None:
         self._bar: Any = None
+        self._told_at: float | None = None
+        self._told_epoch = 0
 
     def __call__(self, status: Any) -> None:
         """Draw a status of ``samzoo.training.fit.loop``."""
+        if not sys.stderr.isatty():
+            self._tell(status)
+            return
         if self._bar is None:
             from tqdm import tqdm
 
@@ -87,20 +101,45 @@ class TrainingBar:
                 total=status.total,
                 initial=status.step - 1,
                 file=sys.stderr,
-                disable=None,
                 bar_format="{desc} {bar} {n_fmt}/{total_fmt} [{elapsed}{postfix}]",
             )
-        fields = {"loss": f"{status.loss:.3f}"}
-        if status.score is not None:
-            fields["score"] = f"{status.score:.3f}"
-        if status.best is not None:  # forgotten when corrections begin
-            fields["best"] = f"{status.best:.3f}"
-        minutes, seconds = divmod(int(status.seconds_left), 60)
-        fields["left"] = f"{minutes}:{seconds:02d}"
         self._bar.n = status.step
-        self._bar.set_postfix(fields)
+        self._bar.set_postfix(_numbers(status))
+
+    def _tell(self, status: Any) -> None:
+        now = time.monotonic()
+        new = self._told_at is None or status.epoch != self._told_epoch
+        if not new and self._told_at is not None and now - self._told_at < LINE_EVERY:
+            return
+        self._told_at, self._told_epoch = now, status.epoch
+        numbers = ", ".join(f"{name} {value}" for name, value in _numbers(status).items())
+        say(
+            f"epoch {status.epoch} of {status.epochs}, step {status.step} of {status.total}: "
+            f"{numbers}"
+        )
 
     def close(self) -> None:
         """End the bar and leave it on the screen."""
         if self._bar is not None:
             self._bar.close()
+
+
+def _numbers(status: Any) -> dict[str, str]:
+    fields = {"loss": f"{status.loss:.3f}"}
+    if status.score is not None:
+        fields["score"] = f"{status.score:.3f}"
+    if status.best is not None:  # forgotten when corrections begin
+        fields["best"] = f"{status.best:.3f}"
+    fields["left"] = clock(status.seconds_left)
+    return fields
+
+
+def clock(seconds: float) -> str:
+    """Format a time as minutes and seconds, or as hours, minutes and seconds.
+
+    >>> clock(75), clock(3725)
+    ('1:15', '1:02:05')
+    """
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

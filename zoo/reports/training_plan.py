@@ -134,7 +134,7 @@ def _foot(rows: Sequence[Forecast], chosen: tuple[str, str] | None, *, one: bool
         return told
     if chosen is None:
         return [*told, "No method fits: take fewer objects, one crop in a batch, or a smaller "
-                "image size (samzoo convert BASE --image-size)."]  # fmt: skip
+                "image size (samzoo convert BASE --image-size 512 -o SMALLER)."]  # fmt: skip
     return [*told, f"Take --method {chosen[0]}: {chosen[1]}."]
 
 

@@ -1,6 +1,8 @@
 """The adapter folder: what is written is read, and what does not belong together is refused."""
 
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from samzoo.runtime.errors import FormatError, NotFoundError
 from samzoo.runtime.formats.adapter import (
     ADAPTER_CONFIG_FILE,
     ADAPTER_WEIGHTS_FILE,
+    NEXT_CONFIG_FILE,
     AdapterConfig,
     adapter_tensors,
     is_adapter,
@@ -77,6 +80,22 @@ def test_weights_of_another_adapter_are_refused(folder):
     write_tensors(folder / ADAPTER_WEIGHTS_FILE, {n: v + 1 for n, v in TENSORS.items()}, {})
     with pytest.raises(FormatError, match=r"adapter_digest is .* do not belong together"):
         read_adapter(folder)
+
+
+def test_a_crash_between_the_two_files_leaves_the_new_adapter(folder, tmp_path):
+    """Before the weights are there the old one is whole, after that the new one."""
+    newer = {name: value + 1 for name, value in TENSORS.items()}
+    (other := tmp_path / "other").mkdir()
+    write_adapter(other, replace(CONFIG, method="full"), newer)
+    shutil.copy(other / ADAPTER_CONFIG_FILE, folder / NEXT_CONFIG_FILE)
+    assert read_adapter(folder)[0].method == "lora"
+    shutil.copy(other / ADAPTER_WEIGHTS_FILE, folder)
+    config, tensors = read_adapter(folder)
+    assert config.method == "full"
+    np.testing.assert_array_equal(tensors[next(iter(newer))], newer[next(iter(newer))])
+    write_adapter(folder, CONFIG, TENSORS)  # and the next one cleans up
+    assert not (folder / NEXT_CONFIG_FILE).exists()
+    assert read_adapter(folder)[0].method == "lora"
 
 
 def test_a_newer_version_asks_for_an_upgrade(folder):

@@ -15,7 +15,10 @@ class Terminal(io.StringIO):
 
 
 def status(step, **fields):
-    values = {"score": None, "best": None, "seconds_left": 75.0, "loss": 0.5, "total": 10}
+    values = {
+        "score": None, "best": None, "seconds_left": 75.0, "loss": 0.5, "total": 10, "epoch": 1,
+        "epochs": 2,
+    }  # fmt: skip
     return SimpleNamespace(step=step, **{**values, **fields})
 
 
@@ -31,10 +34,26 @@ def test_nothing_is_drawn_where_stderr_is_no_terminal(capsys):
     bar = ProgressBar()
     bar("embed", 1, 2)
     bar.close()
-    training = TrainingBar()
-    training(status(1))
-    training.close()
     assert capsys.readouterr() == ("", "")
+
+
+def test_without_a_terminal_training_tells_the_first_step_each_epoch_and_every_half_minute(
+    capsys, monkeypatch
+):
+    times = iter([0.0, 10.0, 20.0, 40.0, 80.0])
+    monkeypatch.setattr("samzoo.zoo.cli.progress.time.monotonic", lambda: next(times))
+    training = TrainingBar()
+    for each in (
+        status(1), status(2), status(5, score=0.61, best=0.65, epoch=2),
+        status(6, score=0.61, best=0.65, epoch=2), status(7, score=0.61, best=0.65, epoch=2),
+    ):  # fmt: skip
+        training(each)
+    training.close()
+    assert capsys.readouterr().err.splitlines() == [
+        "samzoo: epoch 1 of 2, step 1 of 10: loss 0.500, left 1:15",
+        "samzoo: epoch 2 of 2, step 5 of 10: loss 0.500, score 0.610, best 0.650, left 1:15",
+        "samzoo: epoch 2 of 2, step 7 of 10: loss 0.500, score 0.610, best 0.650, left 1:15",
+    ]
 
 
 def test_long_steps_are_told_without_a_terminal_too(capsys):

@@ -41,7 +41,7 @@ def add_options(parser: ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--image-size", type=int, metavar="PIXELS",
-        help="side of the encoder's input, as samzoo convert BASE --image-size would make it",
+        help="side of the encoder's input, if samzoo convert changes it",
     )  # fmt: skip
     parser.add_argument(
         "--batch-size", type=int, metavar="N", help="crops in a batch, instead of the config's"

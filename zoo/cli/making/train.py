@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import shlex
-from argparse import ArgumentParser
-from collections.abc import Sequence
+import sys
+from argparse import Action, ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.labels.tables import is_table
@@ -20,7 +22,7 @@ from samzoo.zoo.cli.options import (
     add_plane,
     chosen_plane,
 )
-from samzoo.zoo.cli.progress import TrainingBar, say
+from samzoo.zoo.cli.progress import TrainingBar, clock, say
 from samzoo.zoo.cli.verb import Result, Verb
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class TrainOptions:
     base: Path
     method: str
     config: str
+    show_config: None
     ais_decoder: Literal["light", "unetr", "none"] | None
     seed: int | None
     level: int | None
@@ -79,6 +82,10 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--config", default="laptop", metavar="FILE.toml",
         help="file with the settings, or a preset: laptop (default), paper",
+    )  # fmt: skip
+    parser.add_argument(
+        "--show-config", action=_ShowConfig, metavar="FILE.toml",
+        help="print a preset or file of settings with its comments, and do nothing else",
     )  # fmt: skip
     parser.add_argument(
         "--ais-decoder", choices=("light", "unetr", "none"),
@@ -175,8 +182,21 @@ def run(options: TrainOptions) -> Result:
         bar.close()
     return {
         "text": str(output), "adapter": str(output), "validation": scores, "read": read,
-        "notes": notes,
+        "notes": [*notes, _what_came_out(output, scores)],
     }  # fmt: skip
+
+
+def _what_came_out(output: Path, scores: Mapping[str, float]) -> str:
+    """Say in one line the score, the time, where the pictures are, and the next command."""
+    from samzoo.runtime.formats.adapter import ADAPTER_CONFIG_FILE, read_adapter_config
+
+    trained = read_adapter_config(output / ADAPTER_CONFIG_FILE).source["training"]
+    by_task = ", ".join(f"{task} {score:.2f}" for task, score in scores.items() if task != "score")
+    return (
+        f"validation score {scores['score']:.2f} ({by_task}) after {trained['steps']} steps and "
+        f"{clock(trained['seconds'])}; look at curves.png and worst.png in {output}; "
+        f"use it: samzoo merge {shlex.quote(str(output))} -o model"
+    )
 
 
 def _listed(options: TrainOptions) -> tuple[list[Entry], list[Entry] | None, Path | None]:
@@ -252,6 +272,25 @@ def _check_decoder(options: TrainOptions, base: ModelConfig) -> None:
         f"--ais-decoder: found {wanted!r}, but the base {options.base} has an AIS decoder of the "
         f"kind {own.type!r}, which training continues; omit the option"
     )
+
+
+class _ShowConfig(Action):
+    """Prints a config with its comments and ends, whatever else is missing."""
+
+    def __call__(
+        self, parser: ArgumentParser, namespace: Namespace, values: Any, option: str | None = None
+    ) -> None:
+        from samzoo.runtime.errors import NotFoundError
+        from samzoo.training.config import config_file
+
+        try:
+            text = config_file(values).read_text(encoding="utf-8")
+        except (NotFoundError, OSError, UnicodeDecodeError) as error:
+            parser.error(f"argument {option}: {error}")
+        if getattr(namespace, "json", False):
+            text = json.dumps({"config": text}) + "\n"
+        sys.stdout.write(text)
+        parser.exit()
 
 
 VERB = Verb(

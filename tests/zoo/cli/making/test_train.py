@@ -188,3 +188,27 @@ def test_a_time_limit_says_that_it_cut_the_run_short_and_more_time_goes_on(comma
 def test_ends_out_of_range_are_refused(command, capsys, words, message):
     assert main([*command, *words]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_end_says_the_score_the_time_and_the_next_command(command, capsys):
+    assert main([*command, "--epochs", "1"]) == 0
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told.startswith("samzoo: validation score 0.")
+    assert " after 2 steps and 0:" in told
+    assert told.endswith("; use it: samzoo merge 'my run' -o model")
+    for name in ("curves.png", "worst.png", "metrics.csv"):
+        assert (Path("my run") / name).is_file()
+
+
+def test_a_config_is_shown_with_its_comments_and_nothing_else_is_needed(capsys, tmp_path):
+    assert main(["train", "--show-config", "laptop"]) == 0
+    shown, errors = capsys.readouterr()
+    assert errors == ""
+    assert shown.startswith("# One annotated image")
+    assert "epochs = 5\n" in shown
+    assert main(["train", "--json", "--show-config", "laptop"]) == 0
+    assert json.loads(capsys.readouterr().out)["config"] == shown
+    assert main(["train", "--show-config", "labtop"]) == 2
+    out, errors = capsys.readouterr()
+    assert out == ""
+    assert "labtop: neither a file nor a preset; presets: laptop, paper" in errors
