@@ -20,7 +20,7 @@ from samzoo.training.methods.counts import count_trainable
 from samzoo.training.methods.method import FROZEN_SHARE
 
 from .machine import Machine
-from .step_cost import StepCost, step_cost
+from .step_cost import StepCost, cost_of_step
 
 LOADED = 3
 """Copies of all weights while a base is read: the file's, the base's and the model's."""
@@ -64,7 +64,7 @@ class Forecast:
     seconds: float | None
 
 
-def forecast(
+def forecast_of(
     base: ModelConfig,
     method: str,
     config: TrainConfig,
@@ -89,13 +89,13 @@ def forecast(
     settings = row.resolved(row.settings(config.hyperparameters, where="config"), base.architecture)
     share = row.frozen_share(settings, base.architecture)
     stored = share >= FROZEN_SHARE and config.cached_crops > 0
-    cost = step_cost(base, row, settings, config, precision=precision, stored=stored)
+    cost = cost_of_step(base, row, settings, config, precision=precision, stored=stored)
     memory, there = needed(cost, machine), machine.free + machine.resident
     less: int | None = None
     if memory > there and not config.recompute_blocks:
         again = dataclasses.replace(config, recompute_blocks=True)
         less = needed(
-            step_cost(base, row, settings, again, precision=precision, stored=stored), machine
+            cost_of_step(base, row, settings, again, precision=precision, stored=stored), machine
         )
     decoder = config.ais_decoder and (base.architecture.ais_decoder or config.ais_decoder)
     counts = count_trainable(row, base.architecture, settings, decoder or LightDecoderConfig())

@@ -33,7 +33,7 @@ class Machine:
 
     Attributes:
         device: ``cpu``, ``cuda`` or ``mps``.
-        name: Of the device, for a person.
+        name: The device, in words.
         memory: Bytes of the device's memory in all.
         free: Bytes that are free now.
         resident: Bytes of this memory that the process takes before it has any model.

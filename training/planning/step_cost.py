@@ -9,6 +9,7 @@ encoder, the trained ones, the prompt rounds, the AIS decoder, and the way back.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from samzoo.training.config import TrainConfig
 from samzoo.training.encoders.steps import frozen_steps, run_steps
 from samzoo.training.learning.objectives import distance_loss, mask_loss
 from samzoo.training.learning.precision import Precision
-from samzoo.training.methods import Method, mask_decoder_lora
+from samzoo.training.methods import Method, get_method, mask_decoder_lora
 from samzoo.training.networks.acting import dropout_acting
 from samzoo.training.networks.sam import Sam
 
@@ -77,7 +78,7 @@ class StepCost:
     rest: Work
 
 
-def step_cost(
+def cost_of_step(
     base: ModelConfig,
     row: Method[Any],
     settings: Any,
@@ -250,8 +251,6 @@ def _finetunable(
     Returns:
         The model, and how many bytes its weights take less than here, because they are packed.
     """
-    import dataclasses
-
     architecture = base.architecture
     if architecture.ais_decoder is None or config.ais_decoder is None:
         architecture = dataclasses.replace(architecture, ais_decoder=config.ais_decoder)
@@ -262,8 +261,6 @@ def _finetunable(
     if row.quantized is None:
         row.attach(sam.image_encoder, architecture, settings)
     else:
-        from samzoo.training.methods import get_method
-
         linears = [m for m in sam.image_encoder.modules() if type(m) is nn.Linear]
         sizes = [layer.weight.numel() * layer.weight.element_size() for layer in linears]
         # One weight is unpacked at a time.

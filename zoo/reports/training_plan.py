@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from samzoo.training.planning.machine import Machine
 
 
-def training_plan(
+def plan_of_training(
     base: Path, config: TrainConfig, *, method: str | None = None, image_size: int | None = None
 ) -> dict[str, Any]:
     """Forecast what training needs on this machine.
@@ -60,11 +60,11 @@ def training_plan(
         base_config = _resized(base_config, image_size)
     require_installed("torch", extra="train")
     require_installed("lightning_fabric", extra="train")
-    from samzoo.training.planning.forecast import forecast, recommended
+    from samzoo.training.planning.forecast import forecast_of, recommended
     from samzoo.training.planning.machine import this_machine
 
     machine = this_machine()
-    rows = [forecast(base_config, name, config, machine) for name in names]
+    rows = [forecast_of(base_config, name, config, machine) for name in names]
     chosen = recommended(rows, machine)
     return {
         "text": "\n".join([*_head(base_config, config, machine), "", _table(rows), "",

@@ -11,7 +11,7 @@ from samzoo.training.config import TrainConfig
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-from samzoo.training.planning.forecast import forecast, needed, recommended  # noqa: E402
+from samzoo.training.planning.forecast import forecast_of, needed, recommended  # noqa: E402
 from samzoo.training.planning.machine import Machine  # noqa: E402
 from samzoo.training.planning.step_cost import StepCost, Work  # noqa: E402
 
@@ -26,7 +26,8 @@ BASE = tiny.make_config("vit", ais=False)
 @pytest.fixture(scope="module")
 def rows():
     return {
-        name: forecast(BASE, name, CONFIG, CPU) for name in ("freeze_encoder", "late_full", "full")
+        name: forecast_of(BASE, name, CONFIG, CPU)
+        for name in ("freeze_encoder", "late_full", "full")
     }
 
 
@@ -40,7 +41,7 @@ def test_a_stored_part_is_computed_for_new_crops_alone(rows):
     for name in ("freeze_encoder", "late_full"):
         assert 0 < rows[name].seconds < rows[name].first_seconds
     assert rows["full"].seconds == rows["full"].first_seconds
-    unstored = forecast(BASE, "late_full", dataclasses.replace(CONFIG, cached_crops=0), CPU)
+    unstored = forecast_of(BASE, "late_full", dataclasses.replace(CONFIG, cached_crops=0), CPU)
     assert unstored.seconds == unstored.first_seconds
 
 
@@ -52,7 +53,7 @@ def test_counts_are_those_of_the_table_of_methods(rows):
     counts = count_trainable(method, BASE.architecture, method.defaults, tiny.AIS_DECODER)
     assert rows["full"].trainable == counts.trainable_with_ais_decoder
     prompts = dataclasses.replace(CONFIG, ais_decoder=None, validation_tasks=("box",))
-    assert forecast(BASE, "full", prompts, CPU).trainable == counts.trainable
+    assert forecast_of(BASE, "full", prompts, CPU).trainable == counts.trainable
 
 
 def test_what_does_not_fit_is_tried_with_recomputed_blocks(rows):
@@ -60,7 +61,7 @@ def test_what_does_not_fit_is_tried_with_recomputed_blocks(rows):
     assert full.fits
     assert full.memory_recomputed is None
     low = dataclasses.replace(CPU, free=full.model_memory - 1)
-    short = forecast(BASE, "full", CONFIG, low)
+    short = forecast_of(BASE, "full", CONFIG, low)
     assert not short.fits
     assert short.memory_recomputed is not None
     assert short.memory_recomputed <= short.memory
@@ -87,4 +88,4 @@ def test_what_does_not_fit_is_not_recommended(rows):
 
 def test_settings_are_checked():
     with pytest.raises(FormatError, match="rank"):
-        forecast(BASE, "lora", dataclasses.replace(CONFIG, hyperparameters={"rank": 0}), CPU)
+        forecast_of(BASE, "lora", dataclasses.replace(CONFIG, hyperparameters={"rank": 0}), CPU)

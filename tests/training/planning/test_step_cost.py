@@ -18,7 +18,7 @@ pytestmark = pytest.mark.torch
 from samzoo.training.data.reading import Annotated  # noqa: E402
 from samzoo.training.fit.run import Run  # noqa: E402
 from samzoo.training.planning.ledger import Ledger  # noqa: E402
-from samzoo.training.planning.step_cost import step_cost  # noqa: E402
+from samzoo.training.planning.step_cost import cost_of_step  # noqa: E402
 
 CONFIG = TrainConfig(
     epochs=1,
@@ -66,7 +66,7 @@ def real_peak(base, method, config, folder):
 
 def planned(base, method, config, **options):
     row = get_method(method)
-    return step_cost(
+    return cost_of_step(
         ModelConfig.read(base / "config.json"), row, row.settings(config.hyperparameters), config,
         **options,
     )  # fmt: skip

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.torch
 
 from samzoo.training.planning import machine  # noqa: E402
 from samzoo.training.planning.forecast import Forecast  # noqa: E402
-from samzoo.zoo.reports.training_plan import gigabytes, training_plan  # noqa: E402
+from samzoo.zoo.reports.training_plan import gigabytes, plan_of_training  # noqa: E402
 
 CONFIG = TrainConfig(n_objects=2, n_sub_iteration=2, ais_decoder=tiny.AIS_DECODER)
 GB = 2**30
@@ -39,8 +39,8 @@ def test_all_methods_have_a_row_and_one_is_recommended(base, monkeypatch):
     def quick(config, method, *_):
         return Forecast(method, 10**6, 2 * GB, GB, True, None, True, 1.0, 0.5)
 
-    monkeypatch.setattr(module, "forecast", quick)
-    plan = training_plan(base, CONFIG)
+    monkeypatch.setattr(module, "forecast_of", quick)
+    plan = plan_of_training(base, CONFIG)
     assert len(plan["methods"]) == 13
     assert plan["recommended"] == "freeze_encoder"
     assert "Take --method freeze_encoder" in plan["text"]
@@ -48,7 +48,7 @@ def test_all_methods_have_a_row_and_one_is_recommended(base, monkeypatch):
 
 
 def test_one_method_is_not_recommended_but_planned(base):
-    plan = training_plan(base, CONFIG, method="lora")
+    plan = plan_of_training(base, CONFIG, method="lora")
     (row,) = plan["methods"]
     assert row["method"] == "lora"
     assert plan["recommended"] is None
@@ -56,30 +56,30 @@ def test_one_method_is_not_recommended_but_planned(base):
 
 
 def test_what_does_not_fit_is_said(base, short_of_memory):
-    plan = training_plan(base, CONFIG, method="full")
+    plan = plan_of_training(base, CONFIG, method="full")
     assert "no, nor with recompute_blocks (" in plan["text"]
     assert "unknown" in plan["text"]  # seconds
 
 
 def test_another_image_size_takes_another_memory(base):
     small, large = (
-        training_plan(base, CONFIG, method="lora", image_size=size) for size in (64, 96)
+        plan_of_training(base, CONFIG, method="lora", image_size=size) for size in (64, 96)
     )
     assert large["image_size"] == 96
     assert large["methods"][0]["model_memory"] > small["methods"][0]["model_memory"]
     with pytest.raises(InputError, match="image size"):
-        training_plan(base, CONFIG, image_size=65)
+        plan_of_training(base, CONFIG, image_size=65)
 
 
 def test_hyperparameters_need_their_method(base):
     config = dataclasses.replace(CONFIG, hyperparameters={"rank": 2})
     with pytest.raises(InputError, match="name it with --method"):
-        training_plan(base, config)
-    assert training_plan(base, config, method="lora")["methods"]
+        plan_of_training(base, config)
+    assert plan_of_training(base, config, method="lora")["methods"]
 
 
 def test_a_base_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(NotFoundError):
-        training_plan(tmp_path / "none", CONFIG)
+        plan_of_training(tmp_path / "none", CONFIG)
     with pytest.raises(InputError, match="did you mean 'lora'"):
-        training_plan(tmp_path / "none", CONFIG, method="lroa")
+        plan_of_training(tmp_path / "none", CONFIG, method="lroa")

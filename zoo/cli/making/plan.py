@@ -54,7 +54,7 @@ def add_options(parser: ArgumentParser) -> None:
 def run(options: PlanOptions) -> Result:
     """Say what training will need."""
     from samzoo.training import TrainConfig
-    from samzoo.zoo.reports.training_plan import training_plan
+    from samzoo.zoo.reports.training_plan import plan_of_training
 
     config = TrainConfig.read(options.config)
     config = dataclasses.replace(
@@ -64,7 +64,9 @@ def run(options: PlanOptions) -> Result:
     )
     if options.ais_decoder is not None:
         config = config.with_ais_decoder(options.ais_decoder)
-    return training_plan(options.base, config, method=options.method, image_size=options.image_size)
+    return plan_of_training(
+        options.base, config, method=options.method, image_size=options.image_size
+    )
 
 
 VERB = Verb(

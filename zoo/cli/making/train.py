@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from samzoo.runtime.errors import InputError
+from samzoo.runtime.errors import InputError, NotFoundError
 from samzoo.runtime.labels.tables import is_table
 from samzoo.zoo.cli.options import (
     NO_SPLIT,
@@ -280,7 +280,6 @@ class _ShowConfig(Action):
     def __call__(
         self, parser: ArgumentParser, namespace: Namespace, values: Any, option: str | None = None
     ) -> None:
-        from samzoo.runtime.errors import NotFoundError
         from samzoo.training.config import config_file
 
         try:
