@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning_fabric")
 pytestmark = pytest.mark.torch
 
-from samzoo.training.data.reading import Annotated  # noqa: E402
+from samzoo.training.data.annotated import Annotated  # noqa: E402
 from samzoo.training.fit.run import Run  # noqa: E402
 from samzoo.training.planning.ledger import Ledger  # noqa: E402
 from samzoo.training.planning.step_cost import cost_of_step  # noqa: E402
