@@ -5,8 +5,10 @@ In: a zip from a stranger. Out: its description and single files, copied out one
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -15,7 +17,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from samzoo.runtime.budgets import MAX_FILE_BYTES, MAX_FILES, MAX_PACKAGE_BYTES
-from samzoo.runtime.errors import FormatError, NotFoundError, StorageError, shown
+from samzoo.runtime.errors import (
+    FormatError,
+    NotFoundError,
+    SamzooError,
+    StorageError,
+    shown,
+)
 from samzoo.runtime.formats.manifest import FileEntry, check_relative
 
 RDF_NAMES = ("rdf.yaml", "bioimageio.yaml")
@@ -50,10 +58,15 @@ def open_package(path: Path) -> Iterator[Package]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield Package(archive, _checked(archive, path))
-    # All errors that zipfile raises on damaged archives.
+    except SamzooError:
+        raise
+    # All errors that zipfile raises on damaged archives; it also looks where they send it.
     except (
-        zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, LookupError,
+        zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, RuntimeError, EOFError,
+        LookupError, OverflowError, ValueError, OSError,
     ) as error:  # fmt: skip
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise StorageError(f"{path}: cannot be read ({error.strerror or error})") from error
         raise FormatError(f"{path}: a damaged archive ({error}); fetch it again") from error
 
 
