@@ -16,7 +16,8 @@ from .matching import named_precisions, precisions
 from .report import ImageScores, Intervals, counted_rows
 
 RESAMPLES = 2000
-"""Own choice: the ends of an interval move by less than 0.005 with the seed on 22 groups."""
+"""Own choice: with 20 seeds, the ends of the intervals of mSA and AP of a control on 22 groups lie
+within 0.013 of each other, while the intervals are 0.14 to 0.18 wide."""
 
 SEED = 0
 
