@@ -191,6 +191,7 @@ class Model(Switchable):
         tile_shape: Size | None = None,
         halo: Size | None = None,
         placements: int = 1,
+        average: int = 1,
         mode: Mode = "ais",
         parameters: AisParameters | AmgParameters | ApgParameters | None = None,
         progress: Progress | None = None,
@@ -209,6 +210,9 @@ class Model(Switchable):
             placements: Number of placements of the tiles on the image, 1 to 16, for ``ais``: the
                 maps are averaged over them. It takes as many times as long, and labels depend less
                 on where the tiles lie.
+            average: In how many orientations (mirrored, turned by quarters) the model sees each
+                tile, 1, 2, 4 or 8, for ``ais``: the maps are averaged over them. It takes as many
+                times as long, and labels depend less on how the image lies.
             mode: ``ais`` floods the AIS decoder's maps from their seeds; ``apg`` prompts a point in
                 each seed; ``amg`` prompts a grid of points and needs no AIS decoder.
             parameters: Thresholds of the mode; the model's own for ``ais``, the defaults of
@@ -225,7 +229,7 @@ class Model(Switchable):
         Raises:
             InputError: The mode is unknown, the mode needs an AIS decoder and the model has none,
                 the parameters belong to another mode, the package is too old for the mode, or an
-                option of tiles or placements is given where it would not be used.
+                option of tiles, placements or orientations is given where it would not be used.
             ImageError: The image cannot be used.
             ShapeError: A tile with its halo does not fit the model's field of view.
 
@@ -241,8 +245,8 @@ class Model(Switchable):
         """
         return segment_image(
             self.networks, self.config, image, diameter=diameter, tile_shape=tile_shape,
-            halo=halo, placements=placements, mode=mode, parameters=parameters, progress=progress,
-            notes=notes,
+            halo=halo, placements=placements, average=average, mode=mode, parameters=parameters,
+            progress=progress, notes=notes,
         )  # fmt: skip
 
     @with_one_adapter

@@ -11,14 +11,24 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
-from samzoo.runtime.engine.encoding import encode_tiles
+from samzoo.runtime.engine.encoding import encode_window
 from samzoo.runtime.engine.networks import Networks
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.architecture import AIS_CHANNELS
 from samzoo.runtime.formats.arrays import Array, Float3D, Progress
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.images.geometry import input_size, interpolate
-from samzoo.runtime.images.tiles import Tile
+from samzoo.runtime.images.intensity import intensity_limits, to_0_255
+from samzoo.runtime.images.tiles import Tile, whole
+
+AVERAGES = (1, 2, 4, 8)
+"""Numbers of orientations over which maps can be averaged: so many are closed under turning."""
+
+ORIENTATIONS = (
+    (False, 0), (False, 2), (True, 0), (True, 2), (False, 1), (False, 3), (True, 1), (True, 3),
+)  # fmt: skip
+"""The eight orientations: mirrored left to right or not, then quarter turns. The first 2 are closed
+under turning by 180 degrees, the first 4 also under mirroring along rows and columns."""
 
 
 def decode_maps(networks: Networks, config: ModelConfig, embeddings: ImageEmbeddings) -> Float3D:
@@ -39,44 +49,87 @@ def decode_maps(networks: Networks, config: ModelConfig, embeddings: ImageEmbedd
     return maps
 
 
-def placed_maps(
+def averaged_maps(
     networks: Networks,
     config: ModelConfig,
     image: Array,
     placements: Sequence[list[Tile]],
+    average: int,
     progress: Progress | None,
 ) -> Float3D:
-    """Average the AIS maps of an image over several placements of its tiles.
+    """Average the AIS maps of an image over several placements and orientations of its tiles.
 
     Args:
         networks: The model's networks.
         config: The model's config.
         image: Checked, ``(height, width)`` or ``(height, width, 3)``.
         placements: From ``encoding.choose_placements``.
-        progress: Called with ("embed", tiles done, tiles in all).
+        average: Orientations, one of ``AVERAGES``.
+        progress: Called with ("embed", tiles done, tiles in all), each tile once an orientation.
 
     Returns:
         As ``decode_maps``.
     """
-    total = sum(map(len, placements))
-    done = 0
+    limits = intensity_limits(image, config.preprocessing)
+    done, total = 0, average * sum(map(len, placements))
 
-    def report(stage: str, here: int, _: int) -> None:
-        if progress is not None:
-            progress(stage, done + here, total)
-
-    def maps() -> Iterator[Float3D]:
+    def maps_of(tiles: list[Tile]) -> Float3D:
         nonlocal done
-        for tiles in placements:
-            embeddings = encode_tiles(networks, config, image, tiles, report)
-            yield decode_maps(networks, config, embeddings)
-            done += len(tiles)
+        maps = np.zeros((len(AIS_CHANNELS), *image.shape[:2]), np.float32)
+        for tile in tiles:
+            (top, left, bottom, right), (y0, x0, y1, x1) = tile.outer, tile.inner
+            pixels = to_0_255(image[top:bottom, left:right], config.preprocessing, limits)
+            maps[:, y0:y1, x0:x1] = oriented_maps(networks, config, pixels, tile, average)
+            done += average
+            if progress is not None:
+                progress("embed", done, total)
+        return maps
 
-    return mean_maps(maps())
+    return mean_maps(maps_of(tiles) for tiles in placements)
+
+
+def oriented_maps(
+    networks: Networks, config: ModelConfig, pixels: Array, tile: Tile, average: int
+) -> Float3D:
+    """Encode and decode one tile as it lies, mirrored and turned, and average its maps.
+
+    Args:
+        networks: The model's networks.
+        config: The model's config.
+        pixels: From ``to_0_255``, ``(height, width, 3)`` of the tile's outer window.
+        tile: The tile's windows.
+        average: Orientations, one of ``AVERAGES``; 1 is the tile as it lies.
+
+    Returns:
+        As ``tile_maps``.
+    """
+    (y, x), (y0, x0, y1, x1) = tile.outer[:2], tile.inner
+
+    def each() -> Iterator[Float3D]:
+        for mirrored, turns in ORIENTATIONS[:average]:
+            seen = np.rot90(pixels[:, ::-1] if mirrored else pixels, turns)
+            value = encode_window(networks, config, np.ascontiguousarray(seen))[0]
+            [all_of_it] = whole((seen.shape[0], seen.shape[1]))
+            maps = np.rot90(tile_maps(networks, config, value, all_of_it), -turns, (1, 2))
+            maps = maps[:, :, ::-1] if mirrored else maps
+            yield maps[:, y0 - y : y1 - y, x0 - x : x1 - x]
+
+    return mean_maps(each())
+
+
+def check_average(average: int) -> None:
+    """Refuse a number of orientations that is not one of ``AVERAGES``.
+
+    Raises:
+        InputError: It is another number.
+    """
+    if average not in AVERAGES:
+        allowed = ", ".join(map(str, AVERAGES))
+        raise InputError(f"average: found {average}, allowed are {allowed}")
 
 
 def mean_maps(maps: Iterable[Float3D]) -> Float3D:
-    """Average maps of one window that were computed at several placements of the tiles.
+    """Average maps of one window: of several placements of the tiles, or several orientations.
 
     Args:
         maps: At least one. The first is overwritten and returned.

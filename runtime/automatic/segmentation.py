@@ -28,7 +28,7 @@ from .ais import segment_from_maps
 from .amg import AmgParameters, segment_by_grid
 from .apg import ApgParameters, segment_by_seeds
 from .doubts import image_doubts, label_doubts
-from .maps import decode_maps, placed_maps, require_ais
+from .maps import averaged_maps, check_average, decode_maps, require_ais
 from .modes import Mode, Parameters, parameters_of
 from .sizing import scale_of_array
 
@@ -42,6 +42,7 @@ def segment_image(
     tile_shape: Size | None,
     halo: Size | None,
     placements: int,
+    average: int,
     mode: Mode,
     parameters: Parameters | None,
     progress: Progress | None,
@@ -57,6 +58,7 @@ def segment_image(
         tile_shape: As in ``Model.segment``.
         halo: As in ``Model.segment``.
         placements: As in ``Model.segment``.
+        average: As in ``Model.segment``.
         mode: As in ``Model.segment``.
         parameters: As in ``Model.segment``.
         progress: As in ``Model.segment``.
@@ -82,6 +84,9 @@ def segment_image(
         require_ais(config)
     if placements != 1 and (mode != "ais" or isinstance(image, ImageEmbeddings)):
         raise InputError("more than one placement is for images and the mode ais")
+    check_average(average)
+    if average != 1 and (mode != "ais" or isinstance(image, ImageEmbeddings)):
+        raise InputError("average: is for images and the mode ais; omit it")
     maps: Float3D | None = None
     if not isinstance(image, ImageEmbeddings):
         image = without_empty_channels(check_image(image))
@@ -96,9 +101,9 @@ def segment_image(
             notes += unused_tiling(config, size, tile_shape, halo, placements)
         if is_constant(image):
             return np.zeros(size, np.int32)
-        if placements != 1 and isinstance(chosen, AisParameters):
+        if (placements, average) != (1, 1) and isinstance(chosen, AisParameters):
             grids = choose_placements(config, size, tile_shape, halo, placements)
-            maps = placed_maps(networks, config, image, grids, progress)
+            maps = averaged_maps(networks, config, image, grids, average, progress)
             labels = segment_from_maps(*maps, parameters=chosen)
             if notes is not None:
                 notes += label_doubts(labels, config, foreground=maps[0])

@@ -58,6 +58,7 @@ def segment_file(
     tile_shape: Size | None = None,
     halo: Size | None = None,
     placements: int = 1,
+    average: int = 1,
     level: int | None = None,
     series: int | None = None,
     channel: int | str | None = None,
@@ -93,6 +94,7 @@ def segment_file(
         tile_shape: (height, width) of the model's tiles; by default as few as cover the image.
         halo: (height, width) of least context around each tile.
         placements: How often the tiles are laid on the image, 1 to 16; their maps are averaged.
+        average: As in ``Model.segment``.
         level: Which level of a pyramid; 0 is full size.
         series: Which image of a TIFF with several.
         channel: Which channel: its number, its name in the file, or ``red``, ``green``, ``blue``.
@@ -144,6 +146,7 @@ def segment_file(
         tile_shape=tile_shape,
         halo=halo,
         placements=placements,
+        average=average,
         level=level,
         series=series,
         channel=channel,
@@ -205,6 +208,7 @@ def _whole(model: Model, task: FileTask, progress: Progress | None) -> Segmented
         tile_shape=task.tile_shape,
         halo=task.halo,
         placements=task.placements,
+        average=task.average,
         mode=task.mode,
         parameters=task.parameters_for(model.config.ais),
         progress=progress,
@@ -235,6 +239,7 @@ def _in_pieces(model: Model, task: FileTask, progress: Progress | None) -> Segme
             tile_shape=task.tile_shape,
             halo=task.halo,
             placements=task.placements,
+            average=task.average,
             diameter=task.diameter,
             parameters=task.parameters,
             thresholds=task.thresholds or {},

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
+from samzoo.runtime.automatic.maps import check_average
 from samzoo.runtime.automatic.modes import Mode, Parameters, parameters_of
 from samzoo.runtime.engine.object_scale import Diameter
 from samzoo.runtime.errors import InputError, SamzooError
@@ -54,6 +55,7 @@ class FileTask:
         tile_shape: (height, width) of the model's tiles.
         halo: (height, width) of least context around each tile.
         placements: How often the tiles are laid on the image.
+        average: In how many orientations a tile is seen.
         level: Which level of a pyramid.
         series: Which image of a file with several.
         channel: Which channel, by number, by its name in the file, or by colour.
@@ -77,6 +79,7 @@ class FileTask:
     tile_shape: Size | None = None
     halo: Size | None = None
     placements: int = 1
+    average: int = 1
     level: int | None = None
     series: int | None = None
     channel: int | str | None = None
@@ -156,7 +159,8 @@ class FileTask:
         """Refuse options that exclude each other, whatever the file.
 
         Raises:
-            InputError: Two options exclude each other, or one needs another.
+            InputError: Two options exclude each other, one needs another, or a number is not
+                allowed.
         """
         if self.stack is not None and self.stack not in get_args(Kind):
             raise InputError(
@@ -173,6 +177,7 @@ class FileTask:
             )
         if self.parameters is not None and self.thresholds:
             raise InputError("give either parameters or thresholds, not both")
+        check_average(self.average)
         if self.scheduler and self.workers:
             raise InputError("give either --scheduler or --workers, not both")
         if any(getattr(self, name) is not None for name in PIECEWISE):

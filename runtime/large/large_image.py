@@ -82,6 +82,7 @@ def _segment(
         tile_shape=request.tile_shape,
         halo=request.halo,
         placements=request.placements,
+        average=request.average,
         block=request.block,
         margin=request.margin,
     )

@@ -45,6 +45,7 @@ class Job:
         tile_shape: (height, width) of the model's tiles.
         halo: (height, width) of the context around the tiles.
         placements: Number of placements of the tiles.
+        average: Number of orientations of each tile.
         block: Side of a block of pixels, see ``plan.py``.
         margin: Pixels around a block, see ``plan.py``.
     """
@@ -58,6 +59,7 @@ class Job:
     tile_shape: Size | None = None
     halo: Size | None = None
     placements: int = 1
+    average: int = 1
     block: int = BLOCK
     margin: int = MARGIN
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from samzoo.runtime.automatic.maps import mean_maps, tile_maps
-from samzoo.runtime.engine.encoding import encode_window
+from samzoo.runtime.automatic.maps import mean_maps, oriented_maps
 from samzoo.runtime.formats.architecture import AIS_CHANNELS
 from samzoo.runtime.formats.arrays import Float3D
 from samzoo.runtime.images.intensity import to_0_255
@@ -38,9 +37,11 @@ def compute_maps(context: Context, index: int) -> None:
     pixels = to_0_255(context.source.read(outer), model.config.preprocessing, limits)
     maps = _empty(window)
     for tile in unit:
-        embeddings = encode_window(model.networks, model.config, pixels[part(tile.outer, outer)])
         rows, columns = part(tile.inner, window)
-        maps[:, rows, columns] = tile_maps(model.networks, model.config, embeddings[0], tile)
+        maps[:, rows, columns] = oriented_maps(
+            model.networks, model.config, pixels[part(tile.outer, outer)], tile,
+            context.job.average,
+        )  # fmt: skip
     context.work.write(STEP, index, {"maps": maps})
 
 

@@ -23,7 +23,7 @@ def compute_plane(context: Context, index: int) -> None:
         image = source.read((0, 0, *source.size))
     labels = context.model.segment(
         image, tile_shape=job.tile_shape, halo=job.halo, placements=job.placements,
-        parameters=job.ais,
+        average=job.average, parameters=job.ais,
     )  # fmt: skip
     arrays: Arrays = {"labels": labels}
     context.work.write(STEP, index, arrays, compressed=True)

@@ -44,6 +44,7 @@ class Request:
         tile_shape: (height, width) of the model's tiles; by default as few as cover the image.
         halo: (height, width) around each tile.
         placements: How often the tiles are laid on the image; their maps are averaged.
+        average: In how many orientations a tile is seen; their maps are averaged.
         diameter: Median diameter of the objects, in pixels or ``auto``; None leaves the scale at
             which the model was opened.
         parameters: Thresholds of AIS; by default the model's own, at the scale used.
@@ -64,6 +65,7 @@ class Request:
     tile_shape: Size | None = None
     halo: Size | None = None
     placements: int = 1
+    average: int = 1
     diameter: Diameter = None
     parameters: AisParameters | None = None
     thresholds: Mapping[str, Any] = field(default_factory=dict)
@@ -165,6 +167,7 @@ def base_state(request: Request, source: ImageSource) -> dict[str, Any]:
         "tile_shape": None if request.tile_shape is None else list(request.tile_shape),
         "halo": None if request.halo is None else list(request.halo),
         "placements": request.placements,
+        "average": request.average,
         "block": [request.block, request.margin],
     }
 

@@ -103,6 +103,7 @@ def segment_stack(
             tile_shape=request.tile_shape,
             halo=request.halo,
             placements=request.placements,
+            average=request.average,
         )
         context = open_context(job, request.model, source)
         run_step(context, STEP, count, request.executor, progress)

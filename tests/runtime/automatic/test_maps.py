@@ -1,11 +1,12 @@
-"""Maps averaged over placements of the tiles, by networks that see another map in every tile."""
+"""Maps averaged over placements and orientations of the tiles, by networks that lean to a side."""
 
 import numpy as np
 import pytest
 
-from samzoo.runtime.automatic.maps import placed_maps
+from samzoo.runtime.automatic.maps import AVERAGES, ORIENTATIONS, averaged_maps
 from samzoo.runtime.engine.encoding import choose_placements, encode_tiles
 from samzoo.runtime.errors import InputError
+from samzoo.runtime.labels.views import eight_views
 
 
 @pytest.fixture
@@ -13,9 +14,9 @@ def image(rng):
     return rng.integers(0, 256, (150, 170)).astype(np.uint8)
 
 
-def maps(model, image, placements, tile_shape=None):
+def maps(model, image, placements, tile_shape=None, *, average=1):
     found = choose_placements(model.config, image.shape, tile_shape, None, placements)
-    return placed_maps(model.networks, model.config, image, found, None)
+    return averaged_maps(model.networks, model.config, image, found, average, None)
 
 
 @pytest.mark.parametrize("tile_shape", [None, (40, 32)])
@@ -66,3 +67,61 @@ def test_other_modes_and_embeddings_have_one_placement(toy_model, image):
     for given, mode in ((image, "amg"), (image, "apg"), (toy_model.embed(image), "ais")):
         with pytest.raises(InputError, match="is for images and the mode ais"):
             toy_model.segment(given, mode=mode, placements=2)
+
+
+def oriented(image, mirrored, turns):
+    return np.rot90(image[..., ::-1] if mirrored else image, turns, (-2, -1))
+
+
+def back(maps, mirrored, turns):
+    found = np.rot90(maps, -turns, (-2, -1))
+    return found[..., ::-1] if mirrored else found
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (40, 57), (128, 128)])  # one tile, and three each way
+@pytest.mark.parametrize("average", AVERAGES)
+def test_averaged_maps_are_the_mean_of_those_of_the_image_as_it_may_lie(
+    leaning_model, rng, shape, average
+):
+    model = leaning_model()
+    image = rng.integers(0, 256, shape).astype(np.uint8)
+    each = [back(maps(model, oriented(image, *how), 1), *how) for how in ORIENTATIONS[:average]]
+    found = maps(model, image, 1, average=average)
+    np.testing.assert_allclose(found, np.mean(each, axis=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("average", AVERAGES)
+def test_as_many_orientations_as_are_averaged_give_the_same_maps(leaning_model, rng, average):
+    model = leaning_model()
+    image = rng.integers(0, 256, (128, 128)).astype(np.uint8)
+    first = maps(model, image, 1, average=average)
+    for how in ORIENTATIONS[:average]:
+        turned = maps(model, oriented(image, *how), 1, average=average)
+        np.testing.assert_allclose(back(turned, *how), first, atol=1e-5)
+    assert average == 1 or not np.allclose(first, maps(model, image, 1), atol=0.01)
+
+
+def test_orientations_are_the_eight_ways_in_which_an_image_may_lie():
+    image = np.arange(6).reshape(2, 3)
+    found = {oriented(image, *how).tobytes() for how in ORIENTATIONS}
+    assert found == {view.tobytes() for view in eight_views(image)}
+
+
+def test_placements_and_orientations_are_averaged_together(leaning_model, image):
+    model, calls = leaning_model(), []
+    model.segment(image, placements=2, average=4, progress=lambda *call: calls.append(call))
+    tiles = sum(map(len, choose_placements(model.config, image.shape, None, None, 2)))
+    assert len(model.networks.images) == 4 * tiles
+    assert calls == [("embed", done, 4 * tiles) for done in range(4, 4 * tiles + 1, 4)]
+
+
+@pytest.mark.parametrize("average", [0, 3, -1, 16])
+def test_other_numbers_of_orientations_are_refused(toy_model, image, average):
+    with pytest.raises(InputError, match=f"average: found {average}, allowed are 1, 2, 4, 8"):
+        toy_model.segment(image, average=average)
+
+
+def test_other_modes_and_embeddings_have_one_orientation(toy_model, image):
+    for given, mode in ((image, "amg"), (image, "apg"), (toy_model.embed(image), "ais")):
+        with pytest.raises(InputError, match="average: is for images and the mode ais"):
+            toy_model.segment(given, mode=mode, average=2)

@@ -53,6 +53,16 @@ def test_placements_give_what_they_give_in_the_whole_image(
     assert not np.array_equal(labels, model.segment(image, tile_shape=tile_shape))
 
 
+def test_averages_give_what_they_give_in_the_whole_image(cells, make_request, leaning_model):
+    image = cells((210, 233), seed=5)
+    request = make_request(image, average=4)
+    model = leaning_model(request.model.config)
+    segment_large(dataclasses.replace(request, model=model))
+    labels = tifffile.imread(request.output)
+    np.testing.assert_array_equal(labels, model.segment(image, average=4))
+    assert not np.array_equal(labels, model.segment(image))
+
+
 def test_other_placements_are_not_gone_on_with(cells, make_request):
     image = cells((200, 200))
     with pytest.raises(KeyboardInterrupt):

@@ -41,6 +41,7 @@ def test_the_image_itself_is_never_the_output(tmp_path):
 
 CHANGES = {
     "placements": {"placements": 2},
+    "average": {"average": 2},
     "tile_shape": {"tile_shape": (40, 40)},
     "halo": {"halo": (8, 8)},
     "block": {"block": 64},

@@ -38,6 +38,7 @@ class SegmentOptions:
     boundary_threshold: float | None
     min_size: int | None
     placements: int
+    average: int
     level: int | None
     series: int | None
     channel: str | None
@@ -113,6 +114,11 @@ def _add_tiles(parser: ArgumentParser) -> None:
         "--placements", type=int, default=1, metavar="N",
         help="average over N placements of the tiles, which is more stable but takes N times as "
         "long (default: 1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--average", type=int, default=1, metavar="N",
+        help="average over 1, 2, 4 or 8 orientations of each tile (mirrored, turned), which is "
+        "steadier but takes N times as long (default: 1)",
     )  # fmt: skip
 
 
@@ -221,6 +227,7 @@ def _task(
         tile_shape=options.tile_shape,
         halo=options.halo,
         placements=options.placements,
+        average=options.average,
         level=options.level,
         series=options.series,
         channel=options.channel,

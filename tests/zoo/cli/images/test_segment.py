@@ -182,6 +182,14 @@ def test_placements_are_passed_on(segment, stack):
         assert (status, "allowed are 1 to 16" in errors) == (2, True)
 
 
+def test_averages_are_passed_on(segment, stack):
+    tifffile.imwrite("stack.tif", stack, metadata={"axes": "ZYX"})
+    for image, more in (("cells.tif", ()), ("stack.tif", ("--stack", "frames"))):
+        assert segment(image, "-o", "a.tif", "--average", 2, "--force", *more)[0] == 0
+        status, _, errors = segment(image, "-o", "c.tif", "--average", 3, *more)
+        assert (status, "average: found 3, allowed are 1, 2, 4, 8" in errors) == (2, True)
+
+
 def test_frames_and_planes_are_numbered_apart(segment, stack):
     tifffile.imwrite("stack.tif", stack, metadata={"axes": "TYX"})
     status, result, _ = segment("stack.tif", "-o", "frames.tif", "--stack", "frames")
