@@ -20,7 +20,7 @@ from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.images.intensity import is_constant
 from samzoo.runtime.images.label_arrays import median_object_diameter, object_areas
 
-from .value_range import FEW_VALUES, STRIDE, range_doubts
+from .value_range import FEW_VALUES, STRIDE, left_out, range_doubts
 
 BRIGHT = 0.4
 """Median intensity, between the image's 0.1 and 99.9 percentiles, above which a background is
@@ -130,9 +130,9 @@ def image_doubts(image: Array, config: ModelConfig) -> list[str]:
     if is_constant(image):
         return [f"all pixels of the image have the value {image.min()}, so it shows nothing"]
     known = known_of(config)
-    found = []
+    picture, found = left_out(image, config.preprocessing)
     if known is not None and known.background is not None:
-        background = _background(image)
+        background = _background(picture)
         if background != known.background:
             found.append(
                 f"the background is {background}, and the model was trained on objects on a "

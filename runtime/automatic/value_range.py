@@ -8,6 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from samzoo.runtime.formats.arrays import Array
+from samzoo.runtime.formats.config import Preprocessing
+from samzoo.runtime.images.intensity import intensity_limits
+from samzoo.runtime.images.outliers import whole_box
 
 LOWEST = 0.1
 """Share of the range from minimum to maximum below which all but 0.1 % of the pixels lie, if a few
@@ -33,6 +36,40 @@ def range_doubts(image: Array, intensity: str) -> list[str]:
         Sentences without a full stop.
     """
     return [*_extremes(image, intensity), *_wrapped(image)]
+
+
+def left_out(image: Array, preprocessing: Preprocessing) -> tuple[Array, list[str]]:
+    """Leave out what has no part in the percentiles of an image, and say so.
+
+    Args:
+        image: ``(height, width)`` or ``(height, width, 3)``, finite.
+        preprocessing: How the model takes values.
+
+    Returns:
+        The picture inside its border, in which outliers have the highest value of the rest; and
+        sentences without a full stop.
+    """
+    if preprocessing.intensity != "percentile":
+        return image, []
+    y0, x0, y1, x1 = whole_box(image)
+    picture, found = image[y0:y1, x0:x1], []
+    if picture.shape != image.shape:
+        share = 1 - picture.size / image.size
+        found.append(
+            f"a border of the value {image.min():g} ({share:.0%} of the image) was left out of the "
+            "statistics of its intensities"
+        )
+    start = intensity_limits(image, preprocessing).outliers
+    if start < np.inf:
+        rest = picture[picture < start]
+        found.append(
+            f"{1 - rest.size / picture.size:.1%} of the pixels are far brighter than all others "
+            f"({start:.5g} and more; the others are at most {rest.max():g}): they were left out of "
+            "the statistics, and single ones replaced by their neighbours; objects under them are "
+            "lost"
+        )
+        picture = np.minimum(picture, rest.max())
+    return picture, found
 
 
 def _wrapped(image: Array) -> list[str]:

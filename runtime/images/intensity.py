@@ -6,6 +6,9 @@ before resizing. The runtime and training share this, so that both see the same 
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,12 +16,28 @@ from samzoo.runtime.errors import ImageError
 from samzoo.runtime.formats.arrays import Array
 from samzoo.runtime.formats.config import Preprocessing
 
+from .outliers import outliers_from, whole_box, without_hot_pixels
 from .reading import check_image
 
+STRIP = 1024
+"""Rows whose values are counted at once."""
 
-def to_0_255(
-    image: Array, preprocessing: Preprocessing, limits: tuple[float, float] | None = None
-) -> Array:
+
+class Stretch(NamedTuple):
+    """How the values of an image are stretched.
+
+    Attributes:
+        low: The value that becomes 0.
+        high: The value that becomes 255.
+        outliers: Values from here on have no part in the statistics; single ones are replaced.
+    """
+
+    low: float
+    high: float
+    outliers: float = math.inf
+
+
+def to_0_255(image: Array, preprocessing: Preprocessing, limits: Stretch | None = None) -> Array:
     """Stretch intensities to 0..255 and copy grey into three channels.
 
     Low and high are those of all pixels and channels together (own choice: stretching each channel
@@ -28,8 +47,9 @@ def to_0_255(
         image: ``(height, width)`` or ``(height, width, 3)``, any real dtype.
         preprocessing: ``intensity`` and ``percentiles`` are used. ``none`` leaves uint8 images
             unchanged and stretches others from their minimum to their maximum; ``min_max`` always
-            stretches; ``percentile`` takes low and high from NumPy's linear percentiles.
-        limits: Low and high of the whole image, if ``image`` is only a window of it.
+            stretches; ``percentile`` takes low and high from NumPy's linear percentiles of the
+            picture without its outliers (``outliers.py``), and replaces hot pixels.
+        limits: From ``intensity_limits`` of the whole image, if ``image`` is only a window of it.
 
     Returns:
         ``(height, width, 3)`` in 0..255: uint8 for a uint8 image and ``none``, else float32. A
@@ -45,17 +65,20 @@ def to_0_255(
     """
     image = check_image(image)
     keep = preprocessing.intensity == "none" and image.dtype == np.uint8
-    stretched = image if keep else _stretch(image, limits or intensity_limits(image, preprocessing))
+    if not keep:
+        limits = limits or intensity_limits(image, preprocessing)
+        if limits.outliers < np.inf:
+            image = without_hot_pixels(image, limits.outliers)
+    stretched = image if keep or limits is None else _stretch(image, limits.low, limits.high)
     if stretched.ndim == 2:
         stretched = np.repeat(stretched[..., np.newaxis], 3, axis=2)
     return stretched
 
 
-def _stretch(image: Array, limits: tuple[float, float]) -> Array:
+def _stretch(image: Array, low: float, high: float) -> Array:
     # float32 holds 8 and 16 bits exactly; other values need float64 until they are small.
     exact_in_float32 = image.dtype in (np.uint8, np.int8, np.uint16, np.int16)
     values: NDArray[np.floating] = image.astype(np.float32 if exact_in_float32 else np.float64)
-    low, high = limits
     if high <= low:
         return np.where(values > low, np.float32(255), np.float32(0))
     if not np.isfinite(high - low):
@@ -65,7 +88,7 @@ def _stretch(image: Array, limits: tuple[float, float]) -> Array:
     return np.clip(values, 0, 255, out=values).astype(np.float32, copy=False)
 
 
-def intensity_limits(image: Array, preprocessing: Preprocessing) -> tuple[float, float]:
+def intensity_limits(image: Array, preprocessing: Preprocessing) -> Stretch:
     """Find the values of a whole image that ``to_0_255`` brings to 0 and 255.
 
     Args:
@@ -73,14 +96,24 @@ def intensity_limits(image: Array, preprocessing: Preprocessing) -> tuple[float,
         preprocessing: As in ``to_0_255``.
 
     Returns:
-        Low and high, in the image's values.
+        Low and high, and where outliers begin.
     """
     if preprocessing.intensity != "percentile":
-        return float(image.min()), float(image.max())
+        return Stretch(float(image.min()), float(image.max()))
+    y0, x0, y1, x1 = whole_box(image)
+    picture = image[y0:y1, x0:x1]
+    strips = (picture[row : row + STRIP].ravel() for row in range(0, len(picture), STRIP))
+    outliers = outliers_from(strips, image.dtype, disturbing_share(preprocessing))
+    values = picture if outliers is None else picture[picture < outliers]
     # NumPy would interpolate percentiles of float32 values in float32.
-    values = image.astype(np.float64) if image.dtype.kind == "f" else image
+    values = values.astype(np.float64) if values.dtype.kind == "f" else values
     low, high = np.percentile(values, preprocessing.percentiles, method="linear")
-    return float(low), float(high)
+    return Stretch(float(low), float(high), np.inf if outliers is None else outliers)
+
+
+def disturbing_share(preprocessing: Preprocessing) -> float:
+    """Return the share of outliers that moves the upper percentile, or half as many."""
+    return (1 - preprocessing.percentiles[1] / 100) / 2
 
 
 def is_constant(image: Array) -> bool:

@@ -52,6 +52,9 @@ FORMAT, VERSION = "samzoo-embedding-store", 1
 
 TENSOR = "image_embeddings"
 
+LIMITS_VERSION = 2
+"""How limits are found; what a store says of a file from an earlier version is not used."""
+
 
 @dataclass(frozen=True)
 class _Known:
@@ -133,8 +136,7 @@ class EmbeddingStore:
                 return _read_tile(path, config.grid)
             with opened() as source:
                 window = source.read(tiles[index].outer)
-            limits = (known.limits.low, known.limits.high)
-            pixels = to_0_255(window, config.preprocessing, limits)
+            pixels = to_0_255(window, config.preprocessing, known.limits.stretch)
             values: Float3D = encode_window(networks, config, pixels)[0]
             write_tensors(path, {TENSOR: values}, {})
             if encoded is not None:
@@ -177,6 +179,8 @@ class EmbeddingStore:
             "original_size": list(size),
             "tiles": to_json(tuple(tiles)),
         }
+        if known.limits.outliers is not None or known.limits.border:
+            info["limits"] = asdict(known.limits)
         folder = self.folder / json_digest(info).removeprefix("sha256:")[:32]
         path = folder / "info.json"
         if not path.is_file():
@@ -189,7 +193,7 @@ class EmbeddingStore:
         """Return the facts about a file, computed once as long as it does not change."""
         question = {
             "source": asdict(spec), "state": identity(spec.path),
-            "preprocessing": to_json(config.preprocessing),
+            "preprocessing": to_json(config.preprocessing), "limits": LIMITS_VERSION,
         }  # fmt: skip
         name = json_digest(question).removeprefix("sha256:")[:32]
         path = self.folder / "images" / f"{name}.json"

@@ -6,6 +6,7 @@ In: a ``Request`` for one image. Out: a label image and, if asked for, a table a
 from __future__ import annotations
 
 import dataclasses
+import math
 from contextlib import closing
 
 import numpy as np
@@ -127,10 +128,14 @@ def _limits(
     """Return the limits of the image's intensities, from the earlier run if there was one."""
     if not work.has(LIMITS, 0):
         found = image_limits(source, config.preprocessing, progress)
-        values = np.array([found.low, found.high, found.constant], np.float64)
+        outliers = np.inf if found.outliers is None else found.outliers
+        values = np.array(
+            [found.low, found.high, found.constant, outliers, found.border], np.float64
+        )
         work.write(LIMITS, 0, {"limits": values})
-    low, high, constant = work.read(LIMITS, 0)["limits"].tolist()
-    return Limits(low, high, bool(constant))
+    low, high, constant, outliers, border = work.read(LIMITS, 0)["limits"].tolist()
+    start = None if math.isinf(outliers) else outliers
+    return Limits(low, high, bool(constant), start, bool(border))
 
 
 def _write(request: Request, result: Result, scale: ObjectScale, progress: Progress | None) -> None:

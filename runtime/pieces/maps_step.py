@@ -32,9 +32,10 @@ def compute_maps(context: Context, index: int) -> None:
     """
     unit, window = context.plan.units[index], context.plan.unit_windows[index]
     outer = cover([tile.outer for tile in unit])
-    limits = (context.limits.low, context.limits.high)
     model = context.model
-    pixels = to_0_255(context.source.read(outer), model.config.preprocessing, limits)
+    pixels = to_0_255(
+        context.source.read(outer), model.config.preprocessing, context.limits.stretch
+    )
     maps = _empty(window)
     for tile in unit:
         rows, columns = part(tile.inner, window)

@@ -29,7 +29,7 @@ from .context import Context
 from .plan import BLOCK, MARGIN
 from .steps import Executor, ThisProcess
 
-WORK_VERSION = 1
+WORK_VERSION = 2
 """Version of the work folder's files."""
 
 

@@ -1,7 +1,7 @@
 """The exact intensity limits of an image that does not fit into memory.
 
 In: windows of an image, and the model's preprocessing. Out: the low and high between which
-``to_0_255`` stretches.
+``to_0_255`` stretches, and where outliers begin.
 
 Radix selection finds order statistics. It maps values to unsigned integers in the same order. Each
 pass over the image finds 16 more bits: it counts them among the values whose leading bits are
@@ -16,10 +16,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from samzoo.runtime.formats.arrays import Array, Progress
 from samzoo.runtime.formats.config import Preprocessing
+from samzoo.runtime.images.intensity import Stretch, disturbing_share
+from samzoo.runtime.images.outliers import (
+    BorderSearch,
+    Box,
+    ordered,
+    outliers_from,
+    value_of,
+)
 
 from .source import ImageSource
 
@@ -35,11 +42,20 @@ class Limits:
         low: The value that becomes 0.
         high: The value that becomes 255.
         constant: True if all values are equal, so that there is nothing to segment.
+        outliers: Values from here on are outliers; None if there are none.
+        border: True if a border of one value was left out.
     """
 
     low: float
     high: float
     constant: bool
+    outliers: float | None = None
+    border: bool = False
+
+    @property
+    def stretch(self) -> Stretch:
+        """What ``to_0_255`` takes for a window of the image."""
+        return Stretch(self.low, self.high, math.inf if self.outliers is None else self.outliers)
 
 
 def image_limits(
@@ -59,35 +75,62 @@ def image_limits(
         ImageError: A value is NaN or infinite, or the file is damaged.
     """
     total = source.size[0] * source.size[1]
-
-    def windows() -> Iterator[Array]:
-        done = 0
-        for _, _, window in source.windows():
-            yield window
-            done += window.shape[0] * window.shape[1]
-            if progress is not None:
-                progress("look", done, total)
-
-    low, high, count = _extremes(windows())
-    constant = bool(low == high)
-    if preprocessing.intensity != "percentile" or constant:
-        return Limits(float(low), float(high), constant)
-    ranks = [q / 100 * (count - 1) for q in preprocessing.percentiles]
-    wanted = sorted({int(f(rank)) for rank in ranks for f in (math.floor, math.ceil)})
-    values = order_statistics(windows, source.dtype, wanted)
-    found = [_between(values[math.floor(rank)], values[math.ceil(rank)], rank) for rank in ranks]
-    return Limits(found[0], found[1], constant)
-
-
-def _extremes(windows: Iterable[Array]) -> tuple[Any, Any, int]:
+    search = BorderSearch(source.size, min(corner.min() for corner in _corners(source)))
     low = high = None
-    count = 0
-    for window in windows:
+    done = 0
+    for y, x, window in source.windows():
         smallest, largest = window.min(), window.max()
         low = smallest if low is None else min(low, smallest)
         high = largest if high is None else max(high, largest)
-        count += window.size
-    return low, high, count
+        search.add(y, x, window)
+        done += window.shape[0] * window.shape[1]
+        if progress is not None:
+            progress("look", done, total)
+    assert low is not None
+    assert high is not None
+    constant = bool(low == high)
+    if preprocessing.intensity != "percentile" or constant:
+        return Limits(float(low), float(high), constant)
+    box = search.box(low)
+    return _percentiles(source, box, preprocessing)
+
+
+def _percentiles(source: ImageSource, box: Box, preprocessing: Preprocessing) -> Limits:
+    """Find the percentiles of the values in a box that are no outliers."""
+    outliers = outliers_from(_values(source, box), source.dtype, disturbing_share(preprocessing))
+
+    def windows() -> Iterator[Array]:
+        for values in _values(source, box):
+            yield values if outliers is None else values[values < outliers]
+
+    count = sum(map(len, windows())) if outliers is not None else _volume(box) * source.channels
+    ranks = [q / 100 * (count - 1) for q in preprocessing.percentiles]
+    wanted = sorted({int(f(rank)) for rank in ranks for f in (math.floor, math.ceil)})
+    values = order_statistics(windows, source.dtype, wanted)
+    low, high = (
+        _between(values[math.floor(rank)], values[math.ceil(rank)], rank) for rank in ranks
+    )
+    return Limits(low, high, False, outliers, box != (0, 0, *source.size))
+
+
+def _corners(source: ImageSource) -> Iterator[Array]:
+    rows, columns = source.size
+    for y in {0, rows - 1}:
+        for x in {0, columns - 1}:
+            yield source.read((y, x, y + 1, x + 1))
+
+
+def _values(source: ImageSource, box: Box) -> Iterator[Array]:
+    """Yield the values of the image's windows inside a box, flat."""
+    y0, x0, y1, x1 = box
+    for y, x, window in source.windows():
+        part = window[max(0, y0 - y) : max(0, y1 - y), max(0, x0 - x) : max(0, x1 - x)]
+        if part.size:
+            yield part.ravel()
+
+
+def _volume(box: Box) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def _between(below: float, above: float, rank: float) -> float:
@@ -117,7 +160,7 @@ def order_statistics(
         width = min(DIGIT, bits)
         counts = {prefix: np.zeros(2**width, np.int64) for prefix in prefixes.values()}
         for window in windows():
-            keys = _ordered(window.ravel())
+            keys = ordered(window.ravel())
             for prefix, count in counts.items():
                 chosen = keys
                 if shift + width < bits:
@@ -129,28 +172,4 @@ def order_statistics(
             digit = int(np.searchsorted(total, inside[rank], side="right"))
             inside[rank] -= int(total[digit - 1]) if digit else 0
             prefixes[rank] = (prefixes[rank] << width) | digit
-    return {rank: _value(prefixes[rank], dtype) for rank in ranks}
-
-
-def _ordered(values: Array) -> NDArray[np.uint64]:
-    """Map values to unsigned integers in the same order."""
-    bits = values.dtype.itemsize * 8
-    raw = values.view(f"u{values.dtype.itemsize}").astype(np.uint64)
-    top = np.uint64(1 << (bits - 1))
-    if values.dtype.kind == "u":
-        return raw
-    if values.dtype.kind == "i":
-        return raw ^ top
-    everything = np.uint64((1 << bits) - 1)
-    return np.where(raw & top, raw ^ everything, raw | top)
-
-
-def _value(key: int, dtype: np.dtype[Any]) -> float:
-    """Invert ``_ordered`` for one value."""
-    bits = dtype.itemsize * 8
-    top = 1 << (bits - 1)
-    if dtype.kind == "i":
-        key ^= top
-    elif dtype.kind == "f":
-        key = key ^ top if key & top else key ^ ((1 << bits) - 1)
-    return float(np.array(key, f"u{dtype.itemsize}").view(dtype))
+    return {rank: value_of(prefixes[rank], dtype) for rank in ranks}

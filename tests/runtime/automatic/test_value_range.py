@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from samzoo.runtime import read_image
-from samzoo.runtime.automatic.value_range import range_doubts
+from samzoo.runtime.automatic.value_range import left_out, range_doubts
+from samzoo.runtime.formats.config import Preprocessing
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +45,25 @@ def test_values_that_wrapped_around_are_told(nuclei):
     saturated = np.clip(nuclei.astype(np.int64) * 1500, 0, 65535).astype(np.uint16)
     for right in (nuclei, nuclei.astype(np.uint16), mask, saturated, nuclei.astype(np.int16) - 20):
         assert not any("wrapped" in note for note in range_doubts(right, "percentile"))
+
+
+PERCENTILES = Preprocessing(intensity="percentile", percentiles=(0.1, 99.9))
+
+
+def test_a_border_and_outliers_are_told_once_and_left_out(nuclei):
+    changed = np.pad(nuclei + np.uint16(50), 20)
+    changed[60:80, 60:80] = 9000
+    picture, told = left_out(changed, PERCENTILES)
+    assert [("border of the value 0 (25%" in note, "far brighter" in note) for note in told] == [
+        (True, False), (False, True),
+    ]  # fmt: skip
+    assert "0.6% of the pixels" in told[1]
+    assert picture.shape == nuclei.shape
+    assert picture.max() == changed[changed < 9000].max()
+
+
+def test_nothing_is_left_out_of_a_good_image_or_for_other_models(nuclei):
+    for image, intensity in ((nuclei, PERCENTILES), (np.pad(nuclei, 9), Preprocessing())):
+        picture, told = left_out(image, intensity)
+        assert picture is image or np.array_equal(picture, image)
+        assert told == []

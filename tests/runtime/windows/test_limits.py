@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from samzoo.runtime.formats.config import Preprocessing
-from samzoo.runtime.images.intensity import to_0_255
+from samzoo.runtime.images.intensity import intensity_limits, to_0_255
 from samzoo.runtime.pixels.reader import ArrayReader
 from samzoo.runtime.windows import source as source_module
 from samzoo.runtime.windows.limits import image_limits, order_statistics
@@ -44,7 +44,7 @@ def test_windows_are_stretched_as_the_whole_image(dtype, intensity, rng, monkeyp
     preprocessing = Preprocessing(intensity=intensity, percentiles=(0.7, 99.1))
     limits = image_limits(ImageSource(ArrayReader(image), "image"), preprocessing)
     whole = to_0_255(image, preprocessing)
-    part = to_0_255(image[7:33, 11:50], preprocessing, (limits.low, limits.high))
+    part = to_0_255(image[7:33, 11:50], preprocessing, limits.stretch)
     np.testing.assert_array_equal(part, whole[7:33, 11:50])
     assert not limits.constant
 
@@ -52,3 +52,18 @@ def test_windows_are_stretched_as_the_whole_image(dtype, intensity, rng, monkeyp
 def test_a_constant_image_is_found_to_be_one():
     source = ImageSource(ArrayReader(np.full((40, 30), 9, np.uint8)), "image")
     assert image_limits(source, Preprocessing(intensity="percentile")).constant
+
+
+@pytest.mark.parametrize("dtype", ["u2", "f4"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_borders_and_outliers_are_left_out_as_in_the_whole_image(dtype, channels, rng, monkeypatch):
+    monkeypatch.setattr(source_module, "STRIP", 16)
+    image = rng.gamma(0.3, 50, (90, 80)) + rng.normal(100, 2, (90, 80))
+    image[30:40, 30:42] = 50_000
+    image = np.pad(image.astype(dtype), ((9, 20), (17, 0)))
+    image = np.stack([image] * channels, axis=-1).squeeze()
+    preprocessing = Preprocessing(intensity="percentile", percentiles=(0.1, 99.9))
+    limits = image_limits(ImageSource(ArrayReader(image), "image"), preprocessing)
+    assert limits.border
+    assert limits.outliers is not None
+    assert limits.stretch == intensity_limits(image, preprocessing)
