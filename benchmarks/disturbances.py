@@ -3,8 +3,8 @@
     python benchmarks/disturbances.py [--model REF] [--image FILE --labels FILE] [--diameter PX]
 
 By default it segments the validation and the test quadrant of the annotated image. Each row is one
-disturbance: the mSA with the statistics of ``images/outliers.py``, and with plain percentiles of
-all pixels. What a disk covers does not count. The script needs samzoo.
+disturbance: the mSA as samzoo stretches it, and with plain percentiles of all pixels. What a disk
+covers does not count. The script needs samzoo.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from samzoo.runtime import read_image
-from samzoo.runtime.engine import encoding
+from samzoo.runtime import read_image, read_labels
+from samzoo.runtime.automatic import maps
 from samzoo.runtime.evaluation.metrics import mean_segmentation_accuracy
 from samzoo.runtime.formats.config import Preprocessing
 from samzoo.runtime.images.intensity import Stretch
-from samzoo.runtime.images.reading import read_labels
 from samzoo.zoo import load
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -106,7 +105,7 @@ def main() -> None:
             (EXAMPLES / part / "images" / f"{name}.tif", EXAMPLES / part / "labels" / f"{name}.tif")
             for part, name in DEFAULT
         ]
-    model, robust = load(options.model), encoding.intensity_limits
+    model, robust = load(options.model), maps.intensity_limits
     print("| image | disturbance | mSA | plain percentiles |\n|---|---|---|---|")
     for path, truth in pairs:
         image, labels = read_image(path), read_labels(truth)
@@ -120,10 +119,10 @@ def main() -> None:
                 ):
                     scores.append(scores[0])
                     continue
-                encoding.intensity_limits = limits
+                maps.intensity_limits = limits
                 found = model.segment(disturbed, diameter=options.diameter)
                 scores.append(mean_segmentation_accuracy(found, expected)["msa"])
-            encoding.intensity_limits = robust
+            maps.intensity_limits = robust
             print(f"| {path.stem} | {name} | {scores[0]:.3f} | {scores[1]:.3f} |", flush=True)
 
 

@@ -21,14 +21,21 @@ from samzoo.runtime.images.geometry import input_size, interpolate
 from samzoo.runtime.images.intensity import intensity_limits, to_0_255
 from samzoo.runtime.images.tiles import Tile, whole
 
-AVERAGES = (1, 2, 4, 8)
-"""Numbers of orientations over which maps can be averaged: so many are closed under turning."""
+from .flatness import is_flat
 
-ORIENTATIONS = (
-    (False, 0), (False, 2), (True, 0), (True, 2), (False, 1), (False, 3), (True, 1), (True, 3),
-)  # fmt: skip
-"""The eight orientations: mirrored left to right or not, then quarter turns. The first 2 are closed
-under turning by 180 degrees, the first 4 also under mirroring along rows and columns."""
+ORIENTATIONS = {
+    1: ((False, 0),),
+    2: ((False, 0), (True, 1)),
+    4: ((False, 0), (False, 1), (False, 2), (False, 3)),
+    8: tuple((mirrored, turns) for mirrored in (False, True) for turns in range(4)),
+}
+"""Orientations (mirrored left to right or not, then quarter turns) by how many are averaged. Two
+are an image and its transpose, four its quarter turns. Of the pairs and fours that are closed under
+themselves, these leave the smallest range of mSA over the eight ways in which an image may lie
+(measured: ``benchmarks/README.md``, "Images that lie in another way")."""
+
+OUTSIDE = (0.0, 1.0, 1.0)
+"""Values of the three maps where there is no object; see ``ais.segment_from_maps``."""
 
 
 def decode_maps(networks: Networks, config: ModelConfig, embeddings: ImageEmbeddings) -> Float3D:
@@ -64,7 +71,7 @@ def averaged_maps(
         config: The model's config.
         image: Checked, ``(height, width)`` or ``(height, width, 3)``.
         placements: From ``encoding.choose_placements``.
-        average: Orientations, one of ``AVERAGES``.
+        average: Orientations, a key of ``ORIENTATIONS``.
         progress: Called with ("embed", tiles done, tiles in all), each tile once an orientation.
 
     Returns:
@@ -98,15 +105,18 @@ def oriented_maps(
         config: The model's config.
         pixels: From ``to_0_255``, ``(height, width, 3)`` of the tile's outer window.
         tile: The tile's windows.
-        average: Orientations, one of ``AVERAGES``; 1 is the tile as it lies.
+        average: Orientations, a key of ``ORIENTATIONS``; 1 is the tile as it lies.
 
     Returns:
-        As ``tile_maps``.
+        As ``tile_maps``. A tile in which nothing stands out (``flatness.py``) is not encoded.
     """
     (y, x), (y0, x0, y1, x1) = tile.outer[:2], tile.inner
+    if is_flat(pixels, config):
+        size = (y1 - y0, x1 - x0)
+        return np.stack([np.full(size, value, np.float32) for value in OUTSIDE])
 
     def each() -> Iterator[Float3D]:
-        for mirrored, turns in ORIENTATIONS[:average]:
+        for mirrored, turns in ORIENTATIONS[average]:
             seen = np.rot90(pixels[:, ::-1] if mirrored else pixels, turns)
             value = encode_window(networks, config, np.ascontiguousarray(seen))[0]
             [all_of_it] = whole((seen.shape[0], seen.shape[1]))
@@ -118,13 +128,13 @@ def oriented_maps(
 
 
 def check_average(average: int) -> None:
-    """Refuse a number of orientations that is not one of ``AVERAGES``.
+    """Refuse a number of orientations that is no key of ``ORIENTATIONS``.
 
     Raises:
         InputError: It is another number.
     """
-    if average not in AVERAGES:
-        allowed = ", ".join(map(str, AVERAGES))
+    if average not in ORIENTATIONS:
+        allowed = ", ".join(map(str, ORIENTATIONS))
         raise InputError(f"average: found {average}, allowed are {allowed}")
 
 

@@ -101,7 +101,7 @@ def segment_image(
             notes += unused_tiling(config, size, tile_shape, halo, placements)
         if is_constant(image):
             return np.zeros(size, np.int32)
-        if (placements, average) != (1, 1) and isinstance(chosen, AisParameters):
+        if isinstance(chosen, AisParameters):
             grids = choose_placements(config, size, tile_shape, halo, placements)
             maps = averaged_maps(networks, config, image, grids, average, progress)
             labels = segment_from_maps(*maps, parameters=chosen)

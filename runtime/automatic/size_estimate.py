@@ -21,7 +21,7 @@ from samzoo.runtime.engine.object_scale import at_scale, model_pixels, trained_d
 from samzoo.runtime.formats.arrays import Array, Labels2D, Progress
 from samzoo.runtime.formats.config import MAX_SCALE, MIN_SCALE, ModelConfig
 from samzoo.runtime.images.geometry import Size, field_of_view
-from samzoo.runtime.images.intensity import to_0_255
+from samzoo.runtime.images.intensity import Stretch, to_0_255
 from samzoo.runtime.images.label_arrays import equivalent_diameters
 from samzoo.runtime.images.tiles import Tile
 from samzoo.runtime.pixels.reader import Window
@@ -89,7 +89,7 @@ def estimate_diameter(
     config: ModelConfig,
     pixels: Pixels,
     *,
-    limits: tuple[float, float],
+    limits: Stretch,
     progress: Progress | None = None,
 ) -> Estimate:
     """Estimate the median diameter of an image's objects.
@@ -170,7 +170,7 @@ class _Looks:
         networks: Networks,
         config: ModelConfig,
         pixels: Pixels,
-        limits: tuple[float, float],
+        limits: Stretch,
         trained: float,
         progress: Progress | None,
     ) -> None:

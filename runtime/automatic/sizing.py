@@ -18,7 +18,7 @@ from samzoo.runtime.formats.arrays import Array, Progress
 from samzoo.runtime.formats.config import MAX_SCALE, MIN_SCALE, ModelConfig
 from samzoo.runtime.images.empty_channels import without_empty_channels
 from samzoo.runtime.images.geometry import Size
-from samzoo.runtime.images.intensity import intensity_limits, is_constant
+from samzoo.runtime.images.intensity import Stretch, intensity_limits, is_constant
 from samzoo.runtime.images.reading import check_image
 
 from .interest import ArrayPixels, Pixels
@@ -93,7 +93,7 @@ def estimated_scale(
     networks: Networks,
     config: ModelConfig,
     pixels: Pixels,
-    limits: tuple[float, float],
+    limits: Stretch,
     progress: Progress | None = None,
 ) -> ObjectScale:
     """Estimate the scale of an image that is read in windows; see ``size_estimate.py``.

@@ -37,7 +37,9 @@ class Stretch(NamedTuple):
     outliers: float = math.inf
 
 
-def to_0_255(image: Array, preprocessing: Preprocessing, limits: Stretch | None = None) -> Array:
+def to_0_255(
+    image: Array, preprocessing: Preprocessing, limits: Stretch | tuple[float, float] | None = None
+) -> Array:
     """Stretch intensities to 0..255 and copy grey into three channels.
 
     Low and high are those of all pixels and channels together (own choice: stretching each channel
@@ -65,11 +67,12 @@ def to_0_255(image: Array, preprocessing: Preprocessing, limits: Stretch | None 
     """
     image = check_image(image)
     keep = preprocessing.intensity == "none" and image.dtype == np.uint8
+    stretched = image
     if not keep:
-        limits = limits or intensity_limits(image, preprocessing)
-        if limits.outliers < np.inf:
-            image = without_hot_pixels(image, limits.outliers)
-    stretched = image if keep or limits is None else _stretch(image, limits.low, limits.high)
+        stretch = Stretch(*(limits or intensity_limits(image, preprocessing)))
+        if stretch.outliers < np.inf:
+            image = without_hot_pixels(image, stretch.outliers)
+        stretched = _stretch(image, stretch.low, stretch.high)
     if stretched.ndim == 2:
         stretched = np.repeat(stretched[..., np.newaxis], 3, axis=2)
     return stretched

@@ -47,5 +47,5 @@ def scale_of_file(
         limits = image_limits(source, model.config.preprocessing)
         if limits.constant:
             return unsure_scale(model.config, source.size)
-        found = (limits.low, limits.high)
+        found = limits.stretch
         return estimated_scale(model.networks, model.config, source, found, progress)

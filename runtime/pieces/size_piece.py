@@ -71,9 +71,7 @@ def object_scale(
     if limits.constant:
         return unsure_scale(model.config, source.size)
     if not work.has(SIZE, 0):
-        found = estimated_scale(
-            model.networks, model.config, source, (limits.low, limits.high), progress
-        )
+        found = estimated_scale(model.networks, model.config, source, limits.stretch, progress)
         work.write(SIZE, 0, {"diameter": np.array(found.changed or 0.0)})
     kept = float(work.read(SIZE, 0)["diameter"])
     if not kept:

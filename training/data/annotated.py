@@ -20,6 +20,7 @@ from samzoo.runtime.formats.arrays import Array, Labels2D
 from samzoo.runtime.formats.config import Preprocessing
 from samzoo.runtime.formats.digest import json_digest, weights_digest
 from samzoo.runtime.images.geometry import Size
+from samzoo.runtime.images.intensity import Stretch
 from samzoo.runtime.images.label_arrays import object_areas
 from samzoo.runtime.labels.annotation import LabelMeaning, ReadImage, read_labels_of
 from samzoo.runtime.labels.contents import content_identity
@@ -66,7 +67,7 @@ class AnnotatedImage(Protocol):
     def digest(self) -> str:
         """Digest of image and labels."""
 
-    def limits(self, preprocessing: Preprocessing) -> tuple[float, float] | None:
+    def limits(self, preprocessing: Preprocessing) -> Stretch | None:
         """Return the values that become 0 and 255; None if the image is whole and has its own."""
 
 
@@ -232,7 +233,7 @@ class AnnotatedPart:
         """Digest of the part and its labels."""
         return pair_digest(self.image, self.labels)
 
-    def limits(self, preprocessing: Preprocessing) -> tuple[float, float] | None:
+    def limits(self, preprocessing: Preprocessing) -> Stretch | None:
         """See ``AnnotatedImage``."""
         return self.whole.limits(preprocessing)
 

@@ -21,6 +21,7 @@ from samzoo.runtime.errors import ImageError
 from samzoo.runtime.formats.arrays import Array, Labels2D
 from samzoo.runtime.formats.config import Preprocessing
 from samzoo.runtime.images.geometry import Size
+from samzoo.runtime.images.intensity import Stretch
 from samzoo.runtime.images.label_arrays import object_areas
 from samzoo.runtime.images.opening import open_reader
 from samzoo.runtime.labels.annotation import LabelMeaning, check_sizes, read_labels_of
@@ -65,7 +66,7 @@ class LargePair:
     spec: SourceSpec
     size: Size
     stamps: tuple[str, str]
-    _limits: dict[str, tuple[float, float]] = field(default_factory=dict, repr=False)
+    _limits: dict[str, Stretch] = field(default_factory=dict, repr=False)
 
     def image(self, window: Window) -> Array:
         """Read a window of the image."""
@@ -78,15 +79,15 @@ class LargePair:
         refuse_changes(self.entry.labels, self.stamps[1])
         return read_labels_of(self.entry.labels, self.meaning, window=window)
 
-    def limits(self, preprocessing: Preprocessing) -> tuple[float, float]:
+    def limits(self, preprocessing: Preprocessing) -> Stretch:
         """Return the values of the whole image that become 0 and 255, found once."""
         key = repr((preprocessing.intensity, preprocessing.percentiles))
         if key not in self._limits:
             with closing(open_source(self.spec)) as source:
                 if preprocessing.intensity == "none" and source.dtype == np.uint8:
-                    return 0.0, 255.0  # such an image stays as it is
+                    return Stretch(0.0, 255.0)  # such an image stays as it is
                 found = image_limits(source, preprocessing)
-            self._limits[key] = found.low, found.high
+            self._limits[key] = found.stretch
         return self._limits[key]
 
 
@@ -138,7 +139,7 @@ class AnnotatedRegion:
         """The labels of the region; an object has the same number in all regions, or not."""
         return self.pair.labels(self.window)
 
-    def limits(self, preprocessing: Preprocessing) -> tuple[float, float]:
+    def limits(self, preprocessing: Preprocessing) -> Stretch:
         """Return the values of the whole image that become 0 and 255."""
         return self.pair.limits(preprocessing)
 

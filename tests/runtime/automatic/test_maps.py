@@ -1,9 +1,11 @@
 """Maps averaged over placements and orientations of the tiles, by networks that lean to a side."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from samzoo.runtime.automatic.maps import AVERAGES, ORIENTATIONS, averaged_maps
+from samzoo.runtime.automatic.maps import ORIENTATIONS, OUTSIDE, averaged_maps
 from samzoo.runtime.engine.encoding import choose_placements, encode_tiles
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.labels.views import eight_views
@@ -79,23 +81,23 @@ def back(maps, mirrored, turns):
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (40, 57), (128, 128)])  # one tile, and three each way
-@pytest.mark.parametrize("average", AVERAGES)
+@pytest.mark.parametrize("average", ORIENTATIONS)
 def test_averaged_maps_are_the_mean_of_those_of_the_image_as_it_may_lie(
     leaning_model, rng, shape, average
 ):
     model = leaning_model()
     image = rng.integers(0, 256, shape).astype(np.uint8)
-    each = [back(maps(model, oriented(image, *how), 1), *how) for how in ORIENTATIONS[:average]]
+    each = [back(maps(model, oriented(image, *how), 1), *how) for how in ORIENTATIONS[average]]
     found = maps(model, image, 1, average=average)
     np.testing.assert_allclose(found, np.mean(each, axis=0), atol=1e-5)
 
 
-@pytest.mark.parametrize("average", AVERAGES)
+@pytest.mark.parametrize("average", ORIENTATIONS)
 def test_as_many_orientations_as_are_averaged_give_the_same_maps(leaning_model, rng, average):
     model = leaning_model()
     image = rng.integers(0, 256, (128, 128)).astype(np.uint8)
     first = maps(model, image, 1, average=average)
-    for how in ORIENTATIONS[:average]:
+    for how in ORIENTATIONS[average]:
         turned = maps(model, oriented(image, *how), 1, average=average)
         np.testing.assert_allclose(back(turned, *how), first, atol=1e-5)
     assert average == 1 or not np.allclose(first, maps(model, image, 1), atol=0.01)
@@ -103,7 +105,7 @@ def test_as_many_orientations_as_are_averaged_give_the_same_maps(leaning_model, 
 
 def test_orientations_are_the_eight_ways_in_which_an_image_may_lie():
     image = np.arange(6).reshape(2, 3)
-    found = {oriented(image, *how).tobytes() for how in ORIENTATIONS}
+    found = {oriented(image, *how).tobytes() for how in ORIENTATIONS[8]}
     assert found == {view.tobytes() for view in eight_views(image)}
 
 
@@ -125,3 +127,17 @@ def test_other_modes_and_embeddings_have_one_orientation(toy_model, image):
     for given, mode in ((image, "amg"), (image, "apg"), (toy_model.embed(image), "ais")):
         with pytest.raises(InputError, match="average: is for images and the mode ais"):
             toy_model.segment(given, mode=mode, average=2)
+
+
+def test_a_tile_in_which_nothing_stands_out_is_not_encoded(leaning_model, toy_config, discs):
+    """The toy model's field is 64 pixels; discs lie in the first of several tiles."""
+    plain = toy_config(scale=1.0, intensity="percentile")
+    known = {"training": {"images": {"background": "dark", "colour": False}}}
+    image = discs((64, 300), [(30, 30)])
+    models = [leaning_model(plain), leaning_model(dataclasses.replace(plain, source=known))]
+    labels = [model.segment(image) for model in models]
+    np.testing.assert_array_equal(*labels)
+    assert labels[0].max() == 1
+    encoded = [len(model.networks.images) for model in models]
+    assert encoded[0] > encoded[1] == 1
+    assert OUTSIDE[0] < plain.ais.foreground_threshold
