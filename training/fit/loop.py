@@ -8,10 +8,12 @@ step of it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from samzoo.runtime.errors import InputError
 from samzoo.training.config import TrainConfig
 from samzoo.training.data.annotated import AnnotatedImage
 
@@ -67,7 +69,8 @@ def train(
     Raises:
         OutputExistsError: ``output`` holds a run and ``resume`` is false.
         NotFoundError: There is nothing to resume, or the base is missing.
-        InputError: Data, settings or base cannot be used, or the loss is not finite.
+        InputError: Data, settings or base cannot be used, the loss is not finite, or memory ran
+            out.
         StorageError: A checkpoint cannot be written; the last good one stays.
         Stopped: The KeyboardInterrupt, with the status of the run.
     """
@@ -76,24 +79,38 @@ def train(
     from .resumption import stored_precision  # these import torch, which takes seconds
     from .run import Run
 
-    precision = stored_precision(output / LAST) if resume else None
-    run = Run(base, train_data, val_data, method, config, output, precision=precision)
-    run.source = source or {}
-    if resume:
-        run.load()
-    try:
-        _fit(run, report)
-    except KeyboardInterrupt:
-        run.save()
-        raise Stopped(status(config, run.history)) from None
-    try:
-        scores = run.finish()
-    except KeyboardInterrupt:  # the state is saved, and the weights are the best ones now
-        raise Stopped(status(config, run.history)) from None
+    with _shortage_explained(base, method, config):
+        precision = stored_precision(output / LAST) if resume else None
+        run = Run(base, train_data, val_data, method, config, output, precision=precision)
+        run.source = source or {}
+        if resume:
+            run.load()
+        try:
+            _fit(run, report)
+        except KeyboardInterrupt:
+            run.save()
+            raise Stopped(status(config, run.history)) from None
+        try:
+            scores = run.finish()
+        except KeyboardInterrupt:  # the state is saved, and the weights are the best ones now
+            raise Stopped(status(config, run.history)) from None
     if note is not None:
         for sentence in doubts(config, run.history, scores):
             note(sentence)
     return scores
+
+
+@contextmanager
+def _shortage_explained(base: Path, method: str, config: TrainConfig) -> Iterator[None]:
+    """Answer an error of memory with what the run needs and what would take less."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        from samzoo.training.planning.shortage import is_shortage, what_takes_less  # imports torch
+
+        if not is_shortage(error):
+            raise
+        raise InputError(what_takes_less(base, method, config)) from error
 
 
 def _fit(run: Run, report: Report | None) -> None:

@@ -25,6 +25,7 @@ from samzoo.runtime.formats.files import read_tensors
 from samzoo.runtime.labels.contents import content_identity
 from samzoo.training import get_method, read_adapter
 from samzoo.training.config import TrainConfig
+from samzoo.training.methods import METHODS as ALL_METHODS
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning_fabric")
@@ -629,6 +630,20 @@ def test_data_that_cannot_be_used_is_refused_before_anything_is_written(train, t
     assert not (tmp_path / "run").exists()
 
 
+def test_out_of_memory_is_answered_with_what_takes_less(train, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1")
+
+    monkeypatch.setattr("samzoo.training.planning.shortage.what_takes_less", lambda *_: "less")
+    with monkeypatch.context() as patch:
+        patch.setattr(learner.Learner, "step", full)
+        with pytest.raises(InputError, match=r"^less$"):
+            train()
+    monkeypatch.setattr(learner.Learner, "step", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train("other")
+
+
 # -- going on ------------------------------------------------------------------------------------
 
 RUNS: dict[str, dict[str, Any]] = {
@@ -666,6 +681,29 @@ def assert_same_runs(a, b):
             np.testing.assert_array_equal(value, second[key], err_msg=f"{name}: {key}")
     logs = [[{**line, "seconds": 0} for line in log_of(folder)] for folder in (a, b)]
     assert logs[0] == logs[1]
+
+
+def settings_of(method):
+    """Settings of a short run with accumulation; late methods have cached crops by themselves."""
+    few = LORA if method in ("lora", "qlora") else {}
+    return {"method": method, "accumulate": 2, "epochs": 1, "hyperparameters": few}
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(name, marks=[] if name in ("fact", "late_qlora") else [pytest.mark.slow])
+        for name in ALL_METHODS
+    ],
+)
+def test_every_method_goes_on_within_an_epoch_bit_by_bit(train, tmp_path, method):
+    if get_method(method).quantized is not None:
+        pytest.importorskip("bitsandbytes")
+    train("whole", **settings_of(method))
+    with pytest.raises(fit.Stopped):
+        train("parts", report=stop_at(2), **settings_of(method))
+    train("parts", resume=True, **settings_of(method))
+    assert_same_runs(tmp_path / "whole", tmp_path / "parts")
 
 
 @pytest.mark.parametrize("name", RUNS)
