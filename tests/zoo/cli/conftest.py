@@ -65,3 +65,12 @@ def stack(discs):
         planes[z] = np.maximum(planes[z], discs((60, 70), [(20, 20 + z)]))
     planes[3] = np.maximum(planes[3], discs((60, 70), [(40, 50)]))
     return np.stack(planes)
+
+
+@pytest.fixture
+def sized(run_here, tmp_path, make_package, toy_config, discs):
+    """A folder with a model of objects of 10 pixels and an image of 16 discs of 20 pixels."""
+    make_package(tmp_path / "sized", config=toy_config(object_diameter=10.0))
+    centers = [(y, x) for y in range(30, 190, 45) for x in range(30, 190, 45)]
+    tifffile.imwrite("discs.tif", discs((200, 200), centers, 10.0))
+    return lambda *words: run_here(*words, "--model", "sized")

@@ -1,5 +1,6 @@
 """``samzoo embed``: into a file or a store, by the adapter that is named."""
 
+import json
 from pathlib import Path
 
 from samzoo.runtime import read_labels
@@ -40,3 +41,15 @@ def test_options_that_would_not_be_used_are_refused(run, image, tmp_path):
         assert message in errors
     assert not file.exists()
     assert not store.exists()
+
+
+def test_files_and_stores_take_the_estimate(sized):
+    for place in (("-o", "e.safetensors"), ("--store", "s")):
+        words = ("embed", "discs.tif", *place, "--diameter", "auto", "--json")
+        status, out, err = sized(*words)
+        assert (status, err) == (0, "samzoo: diameter 20 px (estimated), scale 0.5\n")
+        found = json.loads(out)
+        assert (found["used_diameter"], found["diameter_from"]) == (20.0, "estimated")
+        assert found["tiles"] < json.loads(sized("embed", "discs.tif", *place[:1], "own" if
+                                                 place[0] == "--store" else "own.safetensors",
+                                                 "--json")[1])["tiles"]  # fmt: skip

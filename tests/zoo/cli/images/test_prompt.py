@@ -234,3 +234,33 @@ def test_a_mask_in_a_prompt_file_prompts_as_the_option_does(run, image, tmp_path
         "prompt", image, "-o", tmp_path / "c.tif", "--prompts", tmp_path / "p.json", "--slice", 0
     )
     assert (status, "p.json: mask: is for images; omit it, or omit --slice" in errors) == (2, True)
+
+
+def test_prompts_take_the_estimate(sized):
+    words = ("--diameter", "auto", "--json")
+    for more in ((), ("--store", "s")):
+        place = ("-o", f"m{len(more)}.tif", *more)
+        status, out, err = sized("prompt", "discs.tif", "--point", 30, 30, *place, *words)
+        assert status == 0
+        assert "samzoo: diameter 20 px (estimated), scale 0.5" in err
+        assert json.loads(out)["used_diameter"] == 20.0
+    np.testing.assert_array_equal(read_labels("m0.tif"), read_labels("m2.tif"))
+    with tifffile.TiffFile("m0.tif") as file:
+        record = json.loads(file.pages.first.description)["samzoo"]
+    assert record["diameter_from"] == "estimated"
+    assert sized("embed", "discs.tif", "-o", "e.safetensors")[0] == 0
+    status, _, err = sized("prompt", "e.safetensors", "--point", 30, 30, "-o", "n.tif", *words)
+    assert (status, "embeddings have their scale already" in err) == (2, True)
+
+
+def test_a_stack_takes_the_estimate_of_its_prompted_slice(sized):
+    image = tifffile.imread("discs.tif")
+    planes = np.stack([0 * image, image, image, 0 * image])
+    tifffile.imwrite("planes.tif", planes, photometric="minisblack", metadata={"axes": "ZYX"})
+    words = ("prompt", "planes.tif", "--slice", 2, "--point", 30, 30, "-o", "m.tif", "--json")
+    status, out, err = sized(*words, "--diameter", "auto")
+    assert status == 0
+    assert "diameter 20 px (estimated)" in err
+    assert json.loads(out)["diameter_from"] == "estimated"
+    with tifffile.TiffFile("m.tif") as file:
+        assert json.loads(file.pages.first.description)["samzoo"]["used_diameter"] == 20.0

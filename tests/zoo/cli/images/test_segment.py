@@ -383,15 +383,6 @@ def test_an_image_in_pieces_gets_the_notes_of_a_whole_one(segment, make_package,
 SIZED = {"used_diameter": 20.0, "used_scale": 0.5009, "diameter_from": "estimated"}
 
 
-@pytest.fixture
-def sized(run_here, tmp_path, make_package, toy_config, discs):
-    """A folder with a model of objects of 10 pixels and an image of 16 discs of 20 pixels."""
-    make_package(tmp_path / "sized", config=toy_config(object_diameter=10.0))
-    centers = [(y, x) for y in range(30, 190, 45) for x in range(30, 190, 45)]
-    tifffile.imwrite("discs.tif", discs((200, 200), centers, 10.0))
-    return lambda *words: run_here(*words, "--model", "sized")
-
-
 def test_the_estimate_is_said_and_recorded(sized):
     words = ("segment", "discs.tif", "--diameter", "auto", "--json")
     status, out, err = sized(*words, "-o", "l.tif", "--table", "t.csv")

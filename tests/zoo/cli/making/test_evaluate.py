@@ -277,3 +277,17 @@ def test_wrong_names_of_models_and_outputs_are_refused(run, image, tmp_path, wor
     status, _, errors = run(*command, model=False)
     assert (status, message in errors) == (2, True), errors
     assert not report.exists()
+
+
+def test_images_are_scored_at_the_scale_that_is_estimated(sized):
+    truth, _ = sized("segment", "discs.tif", "-o", "truth.tif", "--diameter", 20)[:2]
+    assert truth == 0
+    words = ("evaluate", "--images", "discs.tif", "--labels", "truth.tif", "--tasks", "ais,box")
+    found = {}
+    for diameter in ("auto", "own"):
+        report = f"{diameter}.json"
+        status, _, err = sized(*words, "-o", report, "--diameter", diameter)
+        assert status == 0, err
+        found[diameter] = json.loads(Path(report).read_text())
+        assert found[diameter]["diameter"] == diameter
+    assert found["auto"]["mean"]["ais"]["msa"] == 1.0
