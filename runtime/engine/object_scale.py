@@ -27,7 +27,7 @@ Diameter: TypeAlias = float | Word | None
 """Median diameter of the objects in image pixels; ``auto`` estimates it from the image, ``own``
 keeps the model's own scale, and None leaves the choice to the caller's default."""
 
-Origin = Literal["given", "estimated", "own"]
+Origin = Literal["given", "estimated", "boxes", "own"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class ObjectScale:
         diameter: Diameter of the objects in image pixels that this scale is for; None if the model
             does not say how large its objects were.
         scale: Model pixels an image pixel.
-        origin: ``given`` by the caller, ``estimated`` from the image, or the model's ``own``.
+        origin: ``given`` by the caller, ``estimated`` from the image, that of the ``boxes`` of a
+            prompt, or the model's ``own``.
         doubt: A sentence without a full stop if an estimate was asked for and is not sure; else
             empty.
     """
@@ -73,7 +74,7 @@ class ObjectScale:
         """
         digits = 0 if self.diameter is None or self.diameter >= 10 else 1
         known = "" if self.diameter is None else f"diameter {self.diameter:.{digits}f} px "
-        words = {"own": "the model's own"}
+        words = {"own": "the model's own", "boxes": "of the boxes"}
         return f"{known}({words.get(self.origin, self.origin)}), scale {self.scale:.2g}"
 
 

@@ -5,6 +5,7 @@ In: a model, prompts, an image. Out: labels in a file, and a report of each obje
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from contextlib import closing
@@ -32,7 +33,7 @@ from samzoo.runtime.windows.opening import open_source
 
 from .model_loading import for_image, source_spec, told
 from .options import refuse_given
-from .prompt_file import to_arrays, with_logits
+from .prompt_file import diameter_of_boxes, to_arrays, with_logits
 from .verb import Result
 
 
@@ -65,7 +66,8 @@ def prompt_image(
         channel: Channel of an image.
         plane: Plane of a stack, also of micro-sam's embeddings of one.
         diameter: The objects' diameter: a number, for which the model has been opened already,
-            ``auto`` or ``own``; refused for embeddings, which have their scale.
+            ``auto`` or ``own``; refused for embeddings, which have their scale. ``auto`` is the
+            median of the boxes, or without boxes an estimate from the image.
         progress: Callback for progress.
 
     Returns:
@@ -77,6 +79,8 @@ def prompt_image(
     place = {"level": level, "series": series, "channel": channel, "plane": plane}
     if image.suffix == ".safetensors" or (is_zarr(image) and is_micro_sam(image)):
         refuse_given({"diameter": diameter}, "embeddings have their scale already; omit it")
+    of_boxes = diameter_of_boxes(objects) if diameter == "auto" else None
+    diameter = diameter if of_boxes is None else of_boxes
     encoded: list[int] | None = None
     scale: ObjectScale | None = None
     pixels: Array | None = None
@@ -99,6 +103,8 @@ def prompt_image(
     if overlay is not None and pixels is None:
         raise InputError("--overlay needs an image, not embeddings of one; give the image")
     parts, scores = _prompted(model, objects, embeddings, progress)
+    if scale is not None and of_boxes is not None:
+        scale = dataclasses.replace(scale, origin="boxes")
     facts = None if scale is None else scale.facts()
     if math.prod(embeddings.original_size) > MAX_PIXELS:
         if output.suffix.lower() == ".png":

@@ -74,7 +74,7 @@ def told(scale: ObjectScale, notes: list[str]) -> Result:
         scale: The scale.
         notes: Gets the doubt, if there is one.
     """
-    if scale.origin == "estimated":
+    if scale.origin in ("estimated", "boxes"):
         say(scale.line())
     if scale.doubt:
         notes.append(scale.doubt)

@@ -150,6 +150,25 @@ def from_mask(path: Path) -> list[dict[str, Any]]:
     ]
 
 
+def diameter_of_boxes(objects: Sequence[dict[str, Any]]) -> float | None:
+    """Return the median diameter of the objects that have a box, in image pixels.
+
+    Args:
+        objects: From ``read_prompts``, ``from_mask`` or ``from_options``.
+
+    Returns:
+        The median of the diameters of circles with the areas of the ellipses in the boxes; None
+        without a box.
+
+    >>> diameter_of_boxes([{"box": [0, 0, 10, 40]}, {"points": [[3, 3]], "labels": [1]}])
+    20.0
+    """
+    boxes = np.array([item["box"] for item in objects if "box" in item], np.float64)
+    if not len(boxes):
+        return None
+    return float(np.median(np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))))
+
+
 def with_logits(
     objects: Sequence[dict[str, Any]], embeddings: ImageEmbeddings, config: ModelConfig
 ) -> list[dict[str, Any]]:

@@ -35,7 +35,7 @@ from samzoo.runtime.windows.opening import open_source
 
 from .model_loading import for_image, source_spec, told
 from .options import refuse_given
-from .prompt_file import to_arrays
+from .prompt_file import diameter_of_boxes, to_arrays
 from .verb import Result
 
 REMEMBERED = 32
@@ -71,7 +71,8 @@ def prompt_stack(
         level: Level of a pyramid.
         series: Image of a TIFF with several.
         channel: Channel of an image.
-        diameter: As in ``prompt_image``; an estimate is of the slice ``start``, for all slices.
+        diameter: As in ``prompt_image``; what ``auto`` finds in the slice ``start`` is
+            for all slices.
         force: Replace an existing ``output``.
         progress: Callback for progress.
 
@@ -95,7 +96,11 @@ def prompt_stack(
         slices = _slices(stack, spec)
         _check_start(start, slices)
         here_spec = dataclasses.replace(spec, plane=start)
-        model, scale = for_image(model, here_spec, diameter, progress=progress)
+        of_boxes = diameter_of_boxes(objects) if diameter == "auto" else None
+        wanted = diameter if of_boxes is None else of_boxes
+        model, scale = for_image(model, here_spec, wanted, progress=progress)
+        if of_boxes is not None:
+            scale = dataclasses.replace(scale, origin="boxes")
         embed = _computed(spec, store, model)
     _check_start(start, slices)
     here = embed(start)

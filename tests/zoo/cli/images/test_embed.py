@@ -44,12 +44,13 @@ def test_options_that_would_not_be_used_are_refused(run, image, tmp_path):
 
 
 def test_files_and_stores_take_the_estimate(sized):
-    for place in (("-o", "e.safetensors"), ("--store", "s")):
-        words = ("embed", "discs.tif", *place, "--diameter", "auto", "--json")
-        status, out, err = sized(*words)
+    for place, own in (
+        (("-o", "e.safetensors"), ("-o", "own.safetensors")),
+        (("--store", "s"), ("--store", "own")),
+    ):
+        status, out, err = sized("embed", "discs.tif", *place, "--diameter", "auto", "--json")
         assert (status, err) == (0, "samzoo: diameter 20 px (estimated), scale 0.5\n")
         found = json.loads(out)
         assert (found["used_diameter"], found["diameter_from"]) == (20.0, "estimated")
-        assert found["tiles"] < json.loads(sized("embed", "discs.tif", *place[:1], "own" if
-                                                 place[0] == "--store" else "own.safetensors",
-                                                 "--json")[1])["tiles"]  # fmt: skip
+        at_own = json.loads(sized("embed", "discs.tif", *own, "--json")[1])
+        assert found["tiles"] < at_own["tiles"]

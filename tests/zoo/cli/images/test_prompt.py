@@ -264,3 +264,24 @@ def test_a_stack_takes_the_estimate_of_its_prompted_slice(sized):
     assert json.loads(out)["diameter_from"] == "estimated"
     with tifffile.TiffFile("m.tif") as file:
         assert json.loads(file.pages.first.description)["samzoo"]["used_diameter"] == 20.0
+
+
+def test_boxes_say_how_large_their_objects_are(sized):
+    """The boxes' ellipses have the area of circles of 16 pixels; the image is not looked at."""
+    boxes = ("--box", 22, 20, 38, 36, "--box", 67, 71, 83, 87, "--box", 110, 110, 135, 120)
+    words = ("prompt", "discs.tif", *boxes, "--diameter", "auto", "--json")
+    for more in ((), ("--store", "s")):
+        status, out, err = sized(*words, "-o", f"b{len(more)}.tif", *more)
+        assert status == 0
+        assert "samzoo: diameter 16 px (of the boxes), scale 0.62" in err
+        found = json.loads(out)
+        assert (found["used_diameter"], found["diameter_from"]) == (16.0, "boxes")
+    np.testing.assert_array_equal(read_labels("b0.tif"), read_labels("b2.tif"))
+    image = tifffile.imread("discs.tif")
+    planes = np.stack([0 * image, image, image, 0 * image])
+    tifffile.imwrite("planes.tif", planes, photometric="minisblack", metadata={"axes": "ZYX"})
+    status, out, _ = sized(
+        "prompt", "planes.tif", "--slice", 2, "--box", 22, 20, 38, 36, "-o", "m.tif", "--json",
+        "--diameter", "auto",
+    )  # fmt: skip
+    assert (status, json.loads(out)["diameter_from"]) == (0, "boxes")
