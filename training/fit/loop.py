@@ -18,7 +18,7 @@ from samzoo.training.config import TrainConfig
 from samzoo.training.data.annotated import AnnotatedImage
 
 from .interrupts import interrupts_held_back
-from .readiness import LAST, check_settings
+from .readiness import LAST, PREVIOUS, check_settings
 from .schedule import Status, Stopped, doubts, finished, out_of_time, status
 from .validation import check_validation_data
 
@@ -59,8 +59,8 @@ def train(
         resume: Continue the run in ``output``.
         source: Provenance to write into the adapter, in addition to what training records.
         report: Called after every step.
-        note: Called at the end with each sentence that a person should read: that the time limit
-            cut the run short, that a validation score is 0.
+        note: Called with each sentence that a person should read: that a damaged checkpoint was
+            left out, that the time limit cut the run short, that a validation score is 0.
 
     Returns:
         Validation scores of the best checkpoint: mSA by task, and ``score``, their mean, which
@@ -78,13 +78,20 @@ def train(
     check_validation_data(val_data, config.min_object_size)
     from .resumption import stored_precision  # these import torch, which takes seconds
     from .run import Run
+    from .state import newest_state
 
+    last, skipped = output / LAST, list[str]()
+    if resume:
+        last, skipped = newest_state([last, output / PREVIOUS])
+    if note is not None:
+        for sentence in skipped:
+            note(sentence)
     with _shortage_explained(base, method, config):
-        precision = stored_precision(output / LAST) if resume else None
+        precision = stored_precision(last) if resume else None
         run = Run(base, train_data, val_data, method, config, output, precision=precision)
         run.source = source or {}
         if resume:
-            run.load()
+            run.load(last)
         try:
             _fit(run, report)
         except KeyboardInterrupt:

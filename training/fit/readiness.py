@@ -22,6 +22,9 @@ from .validation import possible_tasks
 LAST = "checkpoints/last.safetensors"
 """The checkpoint of a run's last whole step, from which it resumes."""
 
+PREVIOUS = "checkpoints/previous.safetensors"
+"""The checkpoint before that one, from which the run resumes if the last is damaged."""
+
 
 def check_settings(
     *, base: Path, method: str, config: TrainConfig, output: Path, resume: bool
@@ -45,9 +48,9 @@ def check_settings(
         InputError: The method is unknown, or a setting would not be used.
         MissingDependencyError: A package that training needs is not installed.
     """
-    if output.exists() and not resume:
+    if output.exists() and not resume and not _is_empty(output):
         raise OutputExistsError(f"{output}: exists already; resume it or choose another folder")
-    if resume and not (output / LAST).is_file():
+    if resume and not any((output / name).is_file() for name in (LAST, PREVIOUS)):
         raise NotFoundError(f"{output / LAST}: no such file; there is no run to resume")
     row = get_method(method)
     settings = row.settings(config.hyperparameters, where="config")
@@ -61,6 +64,11 @@ def check_settings(
     if row.quantized is not None:
         require_installed("bitsandbytes", extra="qlora")
     return base_config
+
+
+def _is_empty(output: Path) -> bool:
+    """Tell whether a folder holds no file, as where a full disk took not even a run's first."""
+    return output.is_dir() and not any(path.is_file() for path in output.rglob("*"))
 
 
 def _refuse_unused(config: TrainConfig, base_config: ModelConfig, base: Path, method: str) -> None:

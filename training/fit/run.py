@@ -6,8 +6,10 @@ In: what ``train`` was given. Out: checkpoints, the log, and the adapter folder.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +27,7 @@ from samzoo.runtime.formats.adapter import AdapterConfig, adapter_tensors, write
 from samzoo.runtime.formats.config import IMAGES, AisParameters, Preprocessing
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.formats.fields import from_json, to_json
+from samzoo.runtime.formats.outputs import replacing
 from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 from samzoo.runtime.labels.contents import refuse_shared
 from samzoo.runtime.model import Model
@@ -46,7 +49,7 @@ from samzoo.training.networks.sam import weights_of
 
 from .average import WeightAverage
 from .curves import write_course
-from .readiness import LAST
+from .readiness import LAST, PREVIOUS
 from .resumption import images_used, refuse_changes, stored_settings
 from .schedule import History, fraction_done, learning_rate_factor
 from .state import load_state, read_progress, save_state
@@ -246,8 +249,13 @@ class Run:
     # -- files ---------------------------------------------------------------------------------
 
     def save(self) -> None:
-        """Write the last checkpoint."""
+        """Write the last checkpoint, and keep the one before it."""
         self._check_weights()
+        last, previous = self.output / LAST, self.output / PREVIOUS
+        if last.is_file():
+            with suppress(OSError), replacing(previous) as temporary:  # a spare: not worth an end
+                temporary.unlink()
+                os.link(last, temporary)
         save_state(
             self.output / LAST,
             weights=self.learner.weights,
@@ -260,13 +268,12 @@ class Run:
             },
         )
 
-    def load(self) -> None:
-        """Go back to the last checkpoint.
+    def load(self, path: Path) -> None:
+        """Go back to a checkpoint, the last one or that before.
 
         Raises:
             InputError: The checkpoint has other settings, data or another base, or is damaged.
         """
-        path = self.output / LAST
         refuse_changes(
             path, {**self._settings(), "images": self.images_used}, stored_settings(path)
         )

@@ -13,7 +13,12 @@ from samzoo.runtime.formats.files import read_tensors, write_tensors
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-from samzoo.training.fit.state import load_state, read_progress, save_state  # noqa: E402
+from samzoo.training.fit.state import (  # noqa: E402
+    load_state,
+    newest_state,
+    read_progress,
+    save_state,
+)
 
 PROGRESS = {"step": 3, "best": {"score": 0.1 + 0.2}, "last_score": None}
 
@@ -132,7 +137,7 @@ def test_a_missing_file_is_an_error(tmp_path):
 )
 def test_a_file_that_is_no_checkpoint_is_an_error(tmp_path, metadata):
     write_tensors(tmp_path / "a.safetensors", {"x": np.zeros(2)}, metadata)
-    with pytest.raises(FormatError, match="not a training checkpoint of samzoo"):
+    with pytest.raises(FormatError, match=r"not a .*training checkpoint"):
         load_state(tmp_path / "a.safetensors", **make_run(0))
 
 
@@ -168,3 +173,35 @@ def test_a_full_disk_leaves_the_previous_checkpoint_whole(tmp_path, monkeypatch)
                 save_state(path, **make_run(1), progress={"step": 2})
         assert path.read_bytes() == before
         assert [p.name for p in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def flipped(path, place):
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize("damage", ["a value", "the description", "a cut"])
+def test_the_newest_checkpoint_that_is_whole_is_found(tmp_path, damage):
+    """A flipped bit in a moment was resumed in silence."""
+    last, previous = tmp_path / "last.safetensors", tmp_path / "previous.safetensors"
+    for path in (previous, last):
+        save_state(path, **make_run(0, steps=2), progress=PROGRESS)
+    assert newest_state([last, previous]) == (last, [])
+    if damage == "a value":
+        flipped(last, last.stat().st_size - 40)
+    if damage == "the description":
+        flipped(last, last.read_bytes().index(b"best") + 9)
+    if damage == "a cut":
+        last.write_bytes(last.read_bytes()[:-100])
+    found, (told,) = newest_state([last, previous])
+    assert found == previous
+    assert told.startswith(str(last))
+    assert told.endswith("went on from previous.safetensors instead")
+    with pytest.raises(FormatError, match=r"last\.safetensors"):
+        newest_state([last])
+
+
+def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path):
+    with pytest.raises(NotFoundError, match="there is no run to resume"):
+        newest_state([tmp_path / "last.safetensors"])
