@@ -127,8 +127,8 @@ def _fits(row: Forecast) -> str:
 
 def _foot(rows: Sequence[Forecast], chosen: tuple[str, str] | None, *, one: bool) -> list[str]:
     told = [
-        "Memory is computed from the network's tensors. A run on a CPU keeps freed memory, which is "
-        "faster, and may take half as much again. Seconds are estimated from this machine's "
+        "Memory is computed from the network's tensors. A run on a CPU keeps freed memory, which "
+        "is faster, and may take half as much again. Seconds are estimated from this machine's "
         "speed in matrix products and passes over memory, measured just now.",
     ]
     if one:
