@@ -49,6 +49,7 @@ def entries(
     labels: Path | None,
     *,
     split: Path | None = None,
+    part: str | None = None,
     lonely: list[str] | None = None,
     say: Callable[[str], object] | None = None,
 ) -> list[Entry]:
@@ -60,6 +61,7 @@ def entries(
         labels: A folder of label images or one label file, see ``match_pairs``; None with a list.
         split: A table of the images' parts and groups: a CSV file with the columns ``file`` or
             ``image`` (their names), and ``split`` or ``group`` or both. Not with a list.
+        part: The part that is used alone: only its groups must not be in another one.
         lonely: As for ``match_pairs``.
         say: Called with a sentence if the table names images that are not there.
 
@@ -93,7 +95,7 @@ def entries(
         ]
         if split is not None:
             listed = _with_table(listed, _parts_and_groups(split), images, say)
-    refuse_crossing({part: [e for e in listed if e.part == part] for part in _parts(listed)})
+    refuse_crossing({each: [e for e in listed if e.part == each] for each in _parts(listed)}, part)
     return listed
 
 
@@ -141,11 +143,12 @@ def about(listed: Sequence[Grouped]) -> str:
     return f"{count} in {groups} group{'s' * (groups != 1)}"
 
 
-def refuse_crossing(sides: dict[str, list[Entry]]) -> None:
+def refuse_crossing(sides: dict[str, list[Entry]], used: str | None = None) -> None:
     """Refuse a group that is on several sides, of which one tells how good another is.
 
     Args:
         sides: Entries by the name of their side, such as ``train`` and ``val``.
+        used: The side that counts, if not all do: a group may be on two of the others.
 
     Raises:
         InputError: A group is on two sides.
@@ -157,7 +160,7 @@ def refuse_crossing(sides: dict[str, list[Entry]]) -> None:
             if not entry.group:
                 continue
             other, first = where.setdefault(entry.group, (side, entry))
-            if other != side:
+            if other != side and used in (None, other, side):
                 crossing.setdefault(
                     entry.group,
                     f"{entry.group} is in {other} ({first.name}) and in {side} ({entry.name})",

@@ -54,7 +54,7 @@ def read_annotated(
         ImageError: A file cannot be used, has no partner, or differs from it in size; or labels
             surely mean something else. If several pairs cannot be used, all of them are named.
     """
-    listed = entries(images, labels, split=split)
+    listed = entries(images, labels, split=split, part=part)
     if part is not None:
         listed = of_part(listed, part)
     survey = survey or Survey()

@@ -137,6 +137,17 @@ def test_groups_on_two_sides_are_named_and_images_without_one_are_free():
         refuse_crossing(sides)
 
 
+def test_a_part_that_is_scored_alone_may_be_beside_two_that_share_a_group():
+    sides = {
+        "train": [entry("x", group="f")],
+        "val": [entry("y", group="f")],
+        "test": [entry("z", group="g")],
+    }
+    refuse_crossing(sides, "test")
+    with pytest.raises(InputError, match="f is in train"):
+        refuse_crossing(sides, "val")
+
+
 def test_a_table_says_the_kind_of_an_image_and_the_classes_of_its_objects(folder):
     text = "file,group,stratum,classes\na,f,dim,nerve | vessel\nb,f,,\nc,g,dim,vessel\n"
     found = listed(folder, text)

@@ -290,7 +290,9 @@ def _listed(options: EvaluateOptions, lonely: list[str]) -> tuple[list[Entry], P
             say(f"{found}: is there and not used; score one part with --part, such as --part test")
         else:
             table = found
-    listed = entries(options.images, options.labels, split=table, lonely=lonely, say=say)
+    listed = entries(
+        options.images, options.labels, split=table, part=options.part, lonely=lonely, say=say
+    )
     where = table or options.images
     if options.part is None and has_parts(listed):
         raise InputError(
