@@ -316,8 +316,8 @@ def _previous(path: Path) -> Path:
 
 def recover(path: Path) -> None:
     """Put back an old folder whose replacement a crash has stopped between two renames."""
-    previous = _previous(path)
     with suppress(OSError, ValueError):  # a path without a name
+        previous = _previous(path)
         if previous.is_dir() and not path.exists():
             os.replace(previous, path)
         elif previous.is_dir():
