@@ -85,10 +85,10 @@ class ImageEmbeddings:
             FormatError: The file holds no embeddings, is from a newer samzoo, or is damaged.
         """
         path = Path(path)
-        text = read_metadata(path).get("samzoo", "")
+        text = read_metadata(path).get("samzoo", "null")
         description = parse_json(text, where=str(path), kind="samzoo embeddings")
         if not isinstance(description, dict):
-            raise FormatError(f"{path}: not an embeddings file of samzoo")
+            raise FormatError(f"{path}: not a samzoo embeddings file")
         check_format(description, FORMAT, VERSION, where=str(path))
         if "scale" not in description:
             raise FormatError(

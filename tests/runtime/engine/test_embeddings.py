@@ -70,7 +70,7 @@ def test_a_file_with_wrong_fields_is_refused(embeddings, tmp_path, changes, mess
 def test_another_safetensors_file_is_refused(tmp_path, metadata):
     path = tmp_path / "weights.safetensors"
     write_tensors(path, {"a": np.zeros(1, np.float32)}, metadata)
-    with pytest.raises(FormatError, match="not an embeddings file of samzoo"):
+    with pytest.raises(FormatError, match="not a samzoo embeddings file"):
         ImageEmbeddings.load(path)
 
 
@@ -78,5 +78,5 @@ def test_a_missing_or_foreign_file_is_named(tmp_path):
     with pytest.raises(NotFoundError, match="no such file"):
         ImageEmbeddings.load(tmp_path / "e.safetensors")
     (tmp_path / "e.safetensors").write_text("text")
-    with pytest.raises(FormatError, match="not an embeddings file of samzoo"):
+    with pytest.raises(FormatError, match="not a usable safetensors file"):
         ImageEmbeddings.load(tmp_path / "e.safetensors")
