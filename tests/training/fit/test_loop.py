@@ -496,9 +496,10 @@ def test_a_late_method_computes_what_is_frozen_once_for_each_crop_and_validation
     first, last = (block_passes[id(block)] for block in run.sam.image_encoder.blocks)
     crops = run.learner._sampler.n_fixed
     assert crops == 4
-    # One validation image, and the last block of each step and of each of two validations.
+    # One validation image, and the last block of each step, of each of two validations, and of the
+    # sheet of the worst images.
     assert first == crops + 1
-    assert last == 2 * 8 + 2
+    assert last == 2 * 8 + 2 + 1
 
 
 def test_without_the_cache_windows_lie_anywhere_and_nothing_frozen_keeps_a_graph(
