@@ -606,9 +606,10 @@ def test_weights_that_are_not_finite_are_never_saved(train, tmp_path, monkeypatc
 
 def test_an_existing_output_is_not_touched(train, tmp_path):
     (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
     with pytest.raises(OutputExistsError, match="exists already; resume it or choose another"):
         train()
-    assert list((tmp_path / "run").iterdir()) == []
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
 
 
 def test_data_that_cannot_be_used_is_refused_before_anything_is_written(train, tmp_path):
