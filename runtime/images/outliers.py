@@ -1,4 +1,4 @@
-"""Pixels that do not belong to the picture: a constant border, and values far above all others.
+"""Pixels that do not belong to the picture: a border of zeros, and values far above all others.
 
 In: an image, whole or window by window. Out: where the picture lies, and from which value on pixels
 are outliers, so that the percentiles of the rest say how to stretch it. On ordinary images nothing
@@ -35,6 +35,13 @@ choice: the study of disturbed images uses ten times)."""
 BETWEEN = 0.05
 """Pixels between the two groups, as a share of the outliers. Objects have soft edges: their edges
 alone would be more (own choice)."""
+
+HOT = 0.01
+"""Largest share of pixels that can be outliers of several values: hot pixels (own choice)."""
+
+FLAT = 0.9
+"""Least share of more outliers that have the highest value: what saturates is flat, and objects
+are not (own choice)."""
 
 OBJECTS = 4.0
 """Without its outliers the picture must still show objects on a background: its 99.9 percentile
@@ -78,13 +85,15 @@ class BorderSearch:
             lowest: The image's lowest value.
 
         Returns:
-            The whole image if there is no border, if its value is not the lowest, if that value is
-            common in the picture, too, or if the picture would be an object on a background.
+            The whole image if there is no border, if its value is not 0 (with which images are
+            filled) or not the lowest, if that value is common in the picture, too, or if the
+            picture would be an object on a background.
         """
         y0, x0, y1, x1 = self._box
         area = max(0, y1 - y0) * max(0, x1 - x0)
         common = area - self._others > IN_PICTURE * area
-        if self._value != lowest or common or area < PICTURE * self._size[0] * self._size[1]:
+        filled = self._value == lowest == 0
+        if not filled or common or area < PICTURE * self._size[0] * self._size[1]:
             return 0, 0, *self._size
         return self._box
 
@@ -141,6 +150,7 @@ def _start(counts: NDArray[np.int64], values: NDArray[np.float64], share: float)
     near = total - below
     chosen = (values > low) & (near <= MOST * total) & (near - far <= BETWEEN * far)
     chosen &= far >= max(1, share * total)
+    chosen &= (far <= HOT * total) | (counts[-1] >= FLAT * far)
     if not chosen.any():
         return None
     first = int(np.argmax(chosen))
