@@ -55,6 +55,12 @@ TYPOS = {
     "verify": [(["verify", "pakage"], "pakage")],
     "remove": [(["remove", "pakage"], "pakage")],
     "gallery": [(["gallery", "pakage", "-o", "site"], "pakage")],
+    "plan": [
+        (["plan", "--base", "bas"], "bas"),
+        (["plan", "--base", "base", "--method", "loar"], "unknown method 'loar'"),
+        (["plan", "--base", "base", "--config", "labtop"], "labtop: neither a file nor a preset"),
+        (["plan", "--base", "base", "--objects", "none"], "--objects"),
+    ],
     "methods": [(["methods", "--arch", "vit_x"], "vit_x")],
     "train": [
         ([*TRAIN, "--method", "loar"], "unknown method 'loar'"),
