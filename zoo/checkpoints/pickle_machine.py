@@ -11,6 +11,7 @@ here cannot import a module or call code from the file: a name that is not in th
 from __future__ import annotations
 
 import pickletools
+import warnings
 from collections.abc import Callable, Mapping
 from typing import IO, Any
 
@@ -72,17 +73,21 @@ def read_pickle(
     """
     machine = _Machine(constructors, persistent)
     try:
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
-            if count >= MAX_PICKLE_OPCODES:
-                raise MalformedPickleError(f"more than {MAX_PICKLE_OPCODES} steps")
-            machine.step(opcode.name, argument)
-        return machine.result()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of escapes in strings that no pickle has
+            for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+                if count >= MAX_PICKLE_OPCODES:
+                    raise MalformedPickleError(f"more than {MAX_PICKLE_OPCODES} steps")
+                machine.step(opcode.name, argument)
+            return machine.result()
     except MalformedPickleError:
         raise
     except RecursionError as error:
         raise MalformedPickleError("nested too deeply") from error
     # All other errors that hostile bytes can cause, including those of constructors.
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (
+        ArithmeticError, AttributeError, LookupError, TypeError, ValueError, Warning,
+    ) as error:  # fmt: skip
         raise MalformedPickleError(shown(str(error))) from error
 
 

@@ -56,6 +56,11 @@ def test_plain_values_come_back(value, protocol):
     assert repr(found) == repr(dict(value) if isinstance(value, dict) else value)
 
 
+def test_an_escape_that_python_only_warns_of_is_refused():
+    with pytest.raises(MalformedPickleError, match="invalid escape sequence"):
+        read(b"S'\\z'\n.")
+
+
 def test_sets_come_as_lists():
     for protocol in (4, 5):
         found = read(pickle.dumps([{3}, frozenset([4])], protocol))
