@@ -153,3 +153,11 @@ def _run(command, **variables):
         env={**os.environ, "QT_QPA_PLATFORM": "offscreen", "HF_HUB_OFFLINE": "1", **variables},
     )  # fmt: skip
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+
+
+def assert_bioimageio_passes(package, kind, weights):
+    """Let bioimageio.core test one weights format of a package's zip."""
+    core = pytest.importorskip("bioimageio.core")
+    (path,) = (package / "bioimageio").glob(f"*-{kind}.zip")
+    summary = core.test_model(path, weight_format=weights, devices=["cpu"])
+    assert summary.status == "passed", summary.format()

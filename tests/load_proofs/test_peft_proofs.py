@@ -16,7 +16,7 @@ from samzoo.zoo.exchange.reading import read_foreign_adapter
 from samzoo.zoo.exchange.writing import write_foreign_adapter
 
 pytest.importorskip("torch")
-pytestmark = [pytest.mark.tools, pytest.mark.torch, pytest.mark.xdist_group("peft")]
+pytestmark = [pytest.mark.tools, pytest.mark.torch]
 
 REFUSED = {"dora", "neck", "neck_saved", "bias_encoder", "pissa", "embedding"}
 
