@@ -120,22 +120,6 @@ def add_annotated(parser: ArgumentParser) -> None:
 NO_SPLIT = Path("none")
 
 
-class AnnotatedOptions(Protocol):
-    """The options of ``add_annotated``."""
-
-    @property
-    def images(self) -> Path:
-        """A folder, a file or a list."""
-
-    @property
-    def labels(self) -> Path | None:
-        """A folder or a file; None with a list."""
-
-    @property
-    def split(self) -> Path | None:
-        """A table; ``NO_SPLIT`` for none, and None if nobody chose."""
-
-
 def add_label_meaning(parser: ArgumentParser) -> None:
     """Add the options that say what the numbers in label images mean."""
     parser.add_argument(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from argparse import ArgumentParser
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from samzoo.zoo.cli.verb import Result, Verb
 
+from .settings import add_base, add_settings, chosen_config
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True)
 class PlanOptions:
     """Base, method, and the settings that decide how much a step computes."""
 
@@ -25,20 +27,11 @@ class PlanOptions:
 
 def add_options(parser: ArgumentParser) -> None:
     """Add base, method and settings."""
-    parser.add_argument(
-        "--base", required=True, type=Path, metavar="BASE", help="base folder to finetune"
-    )
+    add_base(parser)
     parser.add_argument(
         "--method", metavar="NAME", help="one finetuning method (default: a row for each)"
     )
-    parser.add_argument(
-        "--config", default="laptop", metavar="FILE.toml",
-        help="file with the settings, or a preset: laptop (default), paper",
-    )  # fmt: skip
-    parser.add_argument(
-        "--ais-decoder", choices=("light", "unetr", "none"),
-        help="AIS decoder to train, instead of the config's; a base that has one keeps its own",
-    )  # fmt: skip
+    add_settings(parser)
     parser.add_argument(
         "--image-size", type=int, metavar="PIXELS",
         help="side of the encoder's input, if samzoo convert changes it",
@@ -53,17 +46,9 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(options: PlanOptions) -> Result:
     """Say what training will need."""
-    from samzoo.training import TrainConfig
     from samzoo.zoo.reports.training_plan import plan_of_training
 
-    config = TrainConfig.read(options.config)
-    config = dataclasses.replace(
-        config,
-        batch_size=config.batch_size if options.batch_size is None else options.batch_size,
-        n_objects=config.n_objects if options.objects is None else options.objects,
-    )
-    if options.ais_decoder is not None:
-        config = config.with_ais_decoder(options.ais_decoder)
+    config = chosen_config(options, batch_size=options.batch_size, n_objects=options.objects)
     return plan_of_training(
         options.base, config, method=options.method, image_size=options.image_size
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import shlex
 import sys
 from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +25,8 @@ from samzoo.zoo.cli.options import (
 from samzoo.zoo.cli.progress import TrainingBar, clock, say
 from samzoo.zoo.cli.verb import Result, Verb
 
+from .settings import add_base, add_settings, chosen_config
+
 if TYPE_CHECKING:
     from samzoo.runtime.formats.config import ModelConfig
     from samzoo.runtime.labels.lists import Entry
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from samzoo.training.fit.schedule import Status
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainOptions:
     """Images, base, method and settings of a run."""
 
@@ -72,24 +74,15 @@ def add_options(parser: ArgumentParser) -> None:
         "--val-labels", type=Path, metavar="DIR", help="label images of the validation images"
     )
     add_label_meaning(parser)
-    parser.add_argument(
-        "--base", required=True, type=Path, metavar="BASE", help="base folder to finetune"
-    )
+    add_base(parser)
     parser.add_argument(
         "--method", default="lora", metavar="NAME",
         help="finetuning method; samzoo methods lists them (default: lora)",
     )  # fmt: skip
-    parser.add_argument(
-        "--config", default="laptop", metavar="FILE.toml",
-        help="file with the settings, or a preset: laptop (default), paper",
-    )  # fmt: skip
+    add_settings(parser)
     parser.add_argument(
         "--show-config", action=_ShowConfig, metavar="FILE.toml",
         help="print a preset or file of settings with its comments, and do nothing else",
-    )  # fmt: skip
-    parser.add_argument(
-        "--ais-decoder", choices=("light", "unetr", "none"),
-        help="AIS decoder to train, instead of the config's; a base that has one keeps its own",
     )  # fmt: skip
     parser.add_argument(
         "--epochs", type=int, metavar="N",
@@ -113,21 +106,15 @@ def run(options: TrainOptions) -> Result:
     from samzoo.runtime.labels.lists import about
     from samzoo.runtime.labels.overlap import about_overlap
     from samzoo.runtime.labels.survey import Survey
-    from samzoo.training import TrainConfig, split
+    from samzoo.training import split
     from samzoo.training.data.reading import open_annotated
     from samzoo.training.fit.loop import train
     from samzoo.training.fit.readiness import check_settings
     from samzoo.training.fit.schedule import Stopped
 
-    config = TrainConfig.read(options.config)
-    given = {
-        name: getattr(options, name)
-        for name in ("seed", "epochs", "max_minutes")
-        if getattr(options, name) is not None
-    }
-    config = dataclasses.replace(config, **given)
-    if options.ais_decoder is not None:
-        config = config.with_ais_decoder(options.ais_decoder)
+    config = chosen_config(
+        options, seed=options.seed, epochs=options.epochs, max_minutes=options.max_minutes
+    )
     output = options.output
     base = check_settings(
         base=options.base, method=options.method, config=config, output=output,
