@@ -19,6 +19,7 @@ from samzoo.zoo.packages.changes import read_card
 from samzoo.zoo.packages.summary import summarise
 
 from .markdown import to_html, without_header
+from .page_frame import html_page
 
 LISTING = "samzoo-gallery.json"
 """The file that marks a folder as written by samzoo, so that ``--force`` may replace it."""
@@ -47,22 +48,6 @@ dt { opacity: .7; } dd { margin: 0; }
 th, td { border: 1px solid var(--line); padding: .25rem .5rem; text-align: left;
   vertical-align: top; overflow-wrap: break-word; }
 footer { margin-top: 2rem; opacity: .7; font-size: .9em; }
-"""
-
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src 'self';
- style-src 'unsafe-inline'">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-{body}
-</body>
-</html>
 """
 
 
@@ -102,10 +87,14 @@ def write_gallery(
             if cover:
                 write_bytes(site / place / "cover.png", cover)
             cards.append(_tile(reference, manifest, place, has_cover=bool(cover)))
-            page = _page(manifest.name, _details(manifest, card, reference, bool(cover)))
+            page = html_page(
+                manifest.name, _details(manifest, card, reference, bool(cover)), style=STYLE
+            )
             write_bytes(site / place / "index.html", page)
         body = "<h1>Segmentation models</h1>\n" + f'<div class="models">{"".join(cards)}</div>'
-        write_bytes(site / "index.html", _page("Segmentation models", body + FOOTER))
+        write_bytes(
+            site / "index.html", html_page("Segmentation models", body + FOOTER, style=STYLE)
+        )
         write_json(site / LISTING, {"models": [*shown]})
 
     write_folder(output, fill, force=force)
@@ -115,10 +104,6 @@ def write_gallery(
 FOOTER = (
     "\n<footer>Made by <code>samzoo gallery</code>. Models run on a CPU, without torch.</footer>"
 )
-
-
-def _page(title: str, body: str) -> bytes:
-    return PAGE.format(title=html.escape(title), style=STYLE, body=body).encode()
 
 
 def _cover(folder: Path, manifest: Manifest) -> bytes:

@@ -20,13 +20,14 @@ from samzoo.runtime.evaluation.report import ImageScores
 from samzoo.runtime.formats.arrays import Array, Labels2D
 from samzoo.runtime.formats.files import write_json
 from samzoo.runtime.formats.outputs import write_bytes, write_folder
+from samzoo.zoo.gallery.page_frame import html_page
 
 from .panels import BOTH, FOUND, TRUTH, draw_panel
 
 MARKER = "samzoo-pictures.json"
 """The file that marks a folder as written by samzoo, so that ``--force`` may replace it."""
 
-SHEET = "worst.png"
+SHEET, TITLE = "worst.png", "Worst first"
 
 IN_SHEET = 12
 """Images in the sheet (own choice)."""
@@ -40,24 +41,6 @@ body { margin: 1rem auto; max-width: 120rem; padding: 0 1rem; background: #111; 
 h2 { font-size: 1rem; margin: 1.5rem 0 .3rem; overflow-wrap: anywhere; }
 .row { display: flex; flex-wrap: wrap; gap: .6rem; } figure { margin: 0; }
 img { display: block; max-width: 100%; } figcaption { font-size: .85em; } a { color: #7bf; }
-"""
-
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src 'self';
- style-src 'unsafe-inline'">
-<title>Worst first</title>
-<style>{style}</style>
-</head>
-<body>
-<h1>Worst first</h1>
-<p>{legend} The worst twelve: <a href="{sheet}">{sheet}</a></p>
-{body}
-</body>
-</html>
 """
 
 
@@ -124,9 +107,12 @@ class Pictures:
             for shown in ordered:
                 for path, _ in shown.panels.values():
                     shutil.copyfile(path, folder / path.name)
-            body = "\n".join(_figures(shown) for shown in ordered)
-            page = PAGE.format(style=STYLE, legend=_legend(self._task), sheet=SHEET, body=body)
-            write_bytes(folder / "index.html", page.encode())
+            head = (
+                f"<h1>{TITLE}</h1>\n<p>{_legend(self._task)} The worst twelve: "
+                f'<a href="{SHEET}">{SHEET}</a></p>'
+            )
+            body = "\n".join([head, *(_figures(shown) for shown in ordered)])
+            write_bytes(folder / "index.html", html_page(TITLE, body, style=STYLE))
             _sheet(ordered[:IN_SHEET]).save(folder / SHEET)
             write_json(folder / MARKER, {"task": self._task, "images": len(ordered)})
 
