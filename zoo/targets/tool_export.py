@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from samzoo.runtime.dependencies import require
+from samzoo.runtime.engine.graph_contract import INPUTS, OUTPUTS
 from samzoo.runtime.formats.architecture import MASK_PIXELS
 from samzoo.runtime.formats.config import ModelConfig
+from samzoo.runtime.formats.manifest import MASK_DECODER
 from samzoo.runtime.formats.outputs import write_bytes
 from samzoo.zoo.graphs.encoder_insertion import insert_encoder
 from samzoo.zoo.graphs.tracing import sealed, trace
@@ -27,16 +29,8 @@ if TYPE_CHECKING:
 TOOL_GRID = 64
 """Side of the embeddings that is built into the tools."""
 
-DECODER_INPUTS = (
-    "image_embeddings",
-    "point_coords",
-    "point_labels",
-    "mask_input",
-    "has_mask_input",
-    "orig_im_size",
-)
-DECODER_OUTPUTS = ("masks", "iou_predictions", "low_res_masks")
-"""Outputs of segment-anything's own export, in this order, since some tools read by position."""
+DECODER_INPUTS, DECODER_OUTPUTS = INPUTS[MASK_DECODER], OUTPUTS[MASK_DECODER]
+"""Those of segment-anything's own export, in this order, since some tools read by position."""
 
 
 class Graph(NamedTuple):
