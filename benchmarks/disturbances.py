@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
+from annotated_quadrants import add_images, chosen_images
 from numpy.typing import NDArray
 
 from samzoo.runtime import read_image, read_labels
@@ -22,9 +22,6 @@ from samzoo.runtime.evaluation.metrics import mean_segmentation_accuracy
 from samzoo.runtime.formats.config import Preprocessing
 from samzoo.runtime.images.intensity import Stretch
 from samzoo.zoo import load
-
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-DEFAULT = (("val", "bottom_left"), ("test", "bottom_right"))
 
 Values = NDArray[np.float64]
 Pair = tuple[Values, NDArray[np.int32]]
@@ -95,19 +92,12 @@ def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="nuclei-vit-t")
-    parser.add_argument("--image", type=Path)
-    parser.add_argument("--labels", type=Path)
+    add_images(parser)
     parser.add_argument("--diameter", type=float)
     options = parser.parse_args()
-    pairs = [(options.image, options.labels)]
-    if options.image is None:
-        pairs = [
-            (EXAMPLES / part / "images" / f"{name}.tif", EXAMPLES / part / "labels" / f"{name}.tif")
-            for part, name in DEFAULT
-        ]
     model, robust = load(options.model), maps.intensity_limits
     print("| image | disturbance | mSA | plain percentiles |\n|---|---|---|---|")
-    for path, truth in pairs:
+    for path, truth in chosen_images(options):
         image, labels = read_image(path), read_labels(truth)
         for name, disturb in DISTURBANCES.items():
             values, expected = disturb(image.astype(np.float64), labels.astype(np.int32))

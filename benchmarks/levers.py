@@ -12,18 +12,16 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 from statistics import median
 from typing import Any
+
+from annotated_quadrants import add_images, chosen_images
 
 from samzoo.runtime import read_image, read_labels
 from samzoo.runtime.engine.object_scale import trained_diameter
 from samzoo.runtime.evaluation.metrics import mean_segmentation_accuracy
 from samzoo.runtime.model import Model
 from samzoo.zoo import load
-
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-DEFAULT = (("val", "bottom_left"), ("test", "bottom_right"))
 
 HALOS = (16, 8, 0)
 SCALES = (1.25, 1.0, 0.75)
@@ -49,18 +47,11 @@ def main() -> None:
     parser.add_argument("--model", default="nuclei-vit-t")
     parser.add_argument("--int8", metavar="PACKAGE")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--image", type=Path)
-    parser.add_argument("--labels", type=Path)
+    add_images(parser)
     options = parser.parse_args()
-    pairs = [(options.image, options.labels)]
-    if options.image is None:
-        pairs = [
-            (EXAMPLES / part / "images" / f"{name}.tif", EXAMPLES / part / "labels" / f"{name}.tif")
-            for part, name in DEFAULT
-        ]
     chosen = levers(load(options.model), options.int8)
     print("| image | lever | tiles | CPU s a Mpixel | ratio | mSA |\n|---|---|---|---|---|---|")
-    for path, truth in pairs:
+    for path, truth in chosen_images(options):
         image, labels = read_image(path), read_labels(truth)
         for model, more in chosen.values():  # graphs are prepared before time is taken
             model.segment(image[:16, :16], **{k: v for k, v in more.items() if k != "halo"})

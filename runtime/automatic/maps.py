@@ -20,6 +20,7 @@ from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.images.geometry import input_size, interpolate
 from samzoo.runtime.images.intensity import intensity_limits, to_0_255
 from samzoo.runtime.images.tiles import Tile, whole
+from samzoo.runtime.labels.views import upright, view
 
 from .flatness import is_flat
 
@@ -117,11 +118,11 @@ def oriented_maps(
 
     def each() -> Iterator[Float3D]:
         for mirrored, turns in ORIENTATIONS[average]:
-            seen = np.rot90(pixels[:, ::-1] if mirrored else pixels, turns)
+            seen = view(pixels, mirrored=mirrored, turns=turns)
             value = encode_window(networks, config, np.ascontiguousarray(seen))[0]
             [all_of_it] = whole((seen.shape[0], seen.shape[1]))
-            maps = np.rot90(tile_maps(networks, config, value, all_of_it), -turns, (1, 2))
-            maps = maps[:, :, ::-1] if mirrored else maps
+            maps = tile_maps(networks, config, value, all_of_it)
+            maps = upright(maps, mirrored=mirrored, turns=turns)
             yield maps[:, y0 - y : y1 - y, x0 - x : x1 - x]
 
     return mean_maps(each())
