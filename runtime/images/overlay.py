@@ -86,8 +86,8 @@ def draw_overlay(image: Array, labels: Labels2D) -> _Picture:
     chosen = PALETTE[_choose_colours(dense, ids.size)]
     colours = np.concatenate([np.zeros((1, 3), np.uint8), chosen])
     factor = _enlargement(labels.shape)
-    dense = _enlarge(dense, factor)
-    picture = _enlarge(visible(image), factor).astype(np.float32)
+    dense = enlarge(dense, factor)
+    picture = enlarge(visible(image), factor).astype(np.float32)
     coloured = colours[dense].astype(np.float32)
     inside = dense > 0
     picture[inside] += OPACITY * (coloured[inside] - picture[inside])
@@ -139,7 +139,8 @@ def _enlargement(shape: tuple[int, ...]) -> int:
     return min(-(-MIN_SIDE // max(shape)), MAX_ENLARGEMENT)
 
 
-def _enlarge(values: Array, factor: int) -> Array:
+def enlarge(values: Array, factor: int) -> Array:
+    """Repeat each pixel of ``(height, width)`` or ``(height, width, channels)`` both ways."""
     return values.repeat(factor, axis=0).repeat(factor, axis=1)
 
 

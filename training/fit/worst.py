@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from samzoo.runtime.formats.arrays import Array, Labels2D, Masks
+from samzoo.runtime.formats.arrays import Array, Labels2D
 from samzoo.runtime.formats.config import Preprocessing
 from samzoo.runtime.formats.outputs import replacing
 from samzoo.runtime.images.intensity import to_0_255
+from samzoo.runtime.images.overlay import contours, enlarge
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -107,27 +108,10 @@ def outlined(judged: Judged) -> NDArray[np.uint8]:
     step, factor = -(-longest // SIDE), max(1, SIDE // longest)
     visible = Preprocessing(intensity="percentile", percentiles=(0.5, 99.5))
     image = to_0_255(judged.image, visible)[::step, ::step]
-    picture: NDArray[np.uint8] = _enlarged(np.clip(np.rint(image), 0, 255).astype(np.uint8), factor)
-    true = _outlines(_enlarged(np.maximum(judged.truth, 0)[::step, ::step], factor))
-    found = _outlines(_enlarged(judged.labels[::step, ::step], factor))
+    picture: NDArray[np.uint8] = enlarge(np.clip(np.rint(image), 0, 255).astype(np.uint8), factor)
+    true = contours(enlarge(np.maximum(judged.truth, 0)[::step, ::step], factor))
+    found = contours(enlarge(judged.labels[::step, ::step], factor))
     picture[true] = TRUE
     picture[found] = FOUND
     picture[true & found] = BOTH
     return picture
-
-
-def _outlines(labels: Any) -> Masks:
-    """Tell which pixels of objects touch another label."""
-    padded = np.pad(labels, 1, mode="edge")
-    inner = padded[1:-1, 1:-1]
-    differs = np.zeros(labels.shape, bool)
-    near = (slice(2, None), slice(0, -2))
-    middle = slice(1, -1)
-    for rows, columns in [*((each, middle) for each in near), *((middle, each) for each in near)]:
-        differs |= padded[rows, columns] != inner
-    outlines: Masks = differs & (labels > 0)
-    return outlines
-
-
-def _enlarged(values: Any, factor: int) -> Any:
-    return np.repeat(np.repeat(values, factor, axis=0), factor, axis=1)
