@@ -46,6 +46,7 @@ FLOORS = {
         "merging",
         "graphs",
         "downloads",
+        "cards",
         "packages",
         "tools",
         "targets",

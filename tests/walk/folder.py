@@ -136,7 +136,7 @@ def _write_checkpoints(folder):
 def _write_small(folder):
     """A whole package, with its own test, a complete card and a zip for BioImage.IO."""
     from samzoo.zoo import export
-    from samzoo.zoo.packages.card import MANDATORY
+    from samzoo.zoo.cards.card import MANDATORY
 
     named = {"base": {"name": "tiny"}, "license": "CC0-1.0"}
     config = json.loads((folder / "base" / "config.json").read_text())

@@ -16,8 +16,8 @@ from samzoo.runtime.dependencies import require
 from samzoo.runtime.errors import InputError, NotFoundError, OutputExistsError, StorageError, shown
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
 from samzoo.runtime.formats.outputs import check_output, replacing
+from samzoo.zoo.cards.card import card_problems
 from samzoo.zoo.downloads.downloadable import check_downloadable
-from samzoo.zoo.packages.card import card_problems
 from samzoo.zoo.packages.verification import verify
 
 from .huggingface_hub import HUB_PREFIX, check_repository, endpoint

@@ -1,1 +1,1 @@
-"""Packages: assembly, cards, changes and verification."""
+"""Packages: assembly, changes and verification."""

@@ -14,8 +14,7 @@ from samzoo.runtime.errors import FormatError, StorageError
 from samzoo.runtime.formats.files import sha256_of
 from samzoo.runtime.formats.manifest import CARD_FILE, FileEntry, Manifest, read_entry
 from samzoo.runtime.formats.outputs import write_bytes
-
-from .card import render_card
+from samzoo.zoo.cards.card import render_card
 
 
 def read_card(folder: Path) -> str | None:

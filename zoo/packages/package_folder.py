@@ -15,8 +15,7 @@ from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.files import sha256_of
 from samzoo.runtime.formats.manifest import CARD_FILE, FileEntry, Manifest
 from samzoo.runtime.formats.outputs import write_bytes, write_folder
-
-from .card import TOOLS, render_card
+from samzoo.zoo.cards.card import TOOLS, render_card
 
 
 class PackageFile(NamedTuple):

@@ -12,7 +12,7 @@ from typing import Any
 from samzoo.runtime.errors import FormatError, InputError
 from samzoo.runtime.evaluation.report import merged_scores
 from samzoo.runtime.formats.manifest import Manifest
-from samzoo.zoo.packages.card_header import evaluations
+from samzoo.zoo.cards.card_header import evaluations
 
 from .score_table import WITH_INTERVAL, about_intervals
 

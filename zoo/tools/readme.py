@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.manifest import Manifest
 from samzoo.runtime.images.geometry import field_of_view
+from samzoo.zoo.cards.card_header import license_fields, yaml_lines
 from samzoo.zoo.checkpoints.tools.differences import (
     ToolPath,
     lost_answers,
@@ -22,7 +23,6 @@ from samzoo.zoo.checkpoints.tools.folded_statistics import (
     has_sam_statistics,
     takes_sam_statistics,
 )
-from samzoo.zoo.packages.card_header import license_fields, yaml_lines
 from samzoo.zoo.packages.target import Source, Target
 
 from .agreement import CLOSE, Row

@@ -5,7 +5,7 @@ import dataclasses
 import tiny
 
 from samzoo.runtime.formats.manifest import Manifest
-from samzoo.zoo.packages.card import render_card
+from samzoo.zoo.cards.card import render_card
 from samzoo.zoo.packages.package_folder import with_measured, without_local_paths
 
 ROW = {"height": 256, "width": 192, "low": 20, "high": 120, "iou": 0.0625}

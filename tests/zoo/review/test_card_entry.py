@@ -7,7 +7,7 @@ import pytest
 from samzoo.runtime.errors import FormatError, InputError
 from samzoo.runtime.evaluation.comparison import METRICS
 from samzoo.runtime.formats.manifest import Manifest
-from samzoo.zoo.packages.card import render_card
+from samzoo.zoo.cards.card import render_card
 from samzoo.zoo.review.card_entry import with_report
 
 

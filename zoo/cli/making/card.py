@@ -35,7 +35,7 @@ def run(options: CardOptions) -> Result:
     """Render a package's card again, and say what it lacks."""
     from samzoo.runtime.formats.files import read_json
     from samzoo.runtime.formats.manifest import CARD_FILE, Manifest
-    from samzoo.zoo.packages.card import card_problems
+    from samzoo.zoo.cards.card import card_problems
     from samzoo.zoo.packages.changes import update_package
     from samzoo.zoo.review.card_entry import with_report
 

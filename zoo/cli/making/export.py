@@ -69,9 +69,9 @@ def _found(source: Path) -> Path:
 def run(options: ExportOptions) -> Result:
     """Make a package."""
     from samzoo.runtime.formats.adapter import is_adapter
+    from samzoo.zoo.cards.card import TOOLS
     from samzoo.zoo.cli.qlora_choice import chosen_qlora_base
     from samzoo.zoo.packages.assembly import export
-    from samzoo.zoo.packages.card import TOOLS
     from samzoo.zoo.targets import choose_targets
 
     source = _found(options.source)

@@ -16,7 +16,7 @@ from pathlib import Path
 from samzoo.runtime.formats.files import sha256_of
 from samzoo.runtime.formats.folders import WEIGHTS_FILE
 from samzoo.runtime.formats.manifest import CARD_FILE, MANIFEST_FILE, FileEntry, Manifest
-from samzoo.zoo.packages.card import render_card
+from samzoo.zoo.cards.card import render_card
 from samzoo.zoo.packages.self_test import TEST_FILE, TEST_ROLE
 
 PACKAGE_ENDING = ".samzoo.zip"

@@ -9,9 +9,9 @@ import tifffile
 from samzoo.runtime.evaluation.comparison import METRICS
 from samzoo.runtime.evaluation.matching import SHOWN_PRECISIONS
 from samzoo.runtime.formats.manifest import Manifest
+from samzoo.zoo.cards.card import render_card
+from samzoo.zoo.cards.card_header import header_of
 from samzoo.zoo.cli import main
-from samzoo.zoo.packages.card import render_card
-from samzoo.zoo.packages.card_header import header_of
 
 
 @pytest.fixture

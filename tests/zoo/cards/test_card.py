@@ -10,8 +10,8 @@ from samzoo.runtime.formats.architecture import Architecture
 from samzoo.runtime.formats.config import ModelConfig, Preprocessing
 from samzoo.runtime.formats.families.tiny_vit import TinyVitConfig
 from samzoo.runtime.formats.manifest import LoadProof, Manifest
-from samzoo.zoo.packages.card import MANDATORY, SECTIONS, card_problems, render_card
-from samzoo.zoo.packages.card_header import header_of
+from samzoo.zoo.cards.card import MANDATORY, SECTIONS, card_problems, render_card
+from samzoo.zoo.cards.card_header import header_of
 
 SCORES = {"msa": 0.66123, "sa50": 0.9, "sa75": 0.75, "dice": 0.88}
 
