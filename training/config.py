@@ -137,6 +137,9 @@ class TrainConfig:
         search_ais: Search the paper's grid of AIS thresholds when training ends.
         validation_tasks: The tasks whose mean mSA chooses the best checkpoint.
         min_object_size: Least size in pixels of the objects that count in validation.
+        validation_images: Most images that validate after an epoch, always the same ones, from as
+            many groups as can be; 0 is all. At the end all score the best checkpoint.
+        validation_objects: Most objects of an image that are prompted after an epoch; 0 is all.
     """
 
     hyperparameters: dict[str, Any] = field(default_factory=dict)
@@ -177,6 +180,8 @@ class TrainConfig:
     search_ais: bool = True
     validation_tasks: tuple[str, ...] = ("ais", "point", "box")
     min_object_size: int = 20
+    validation_images: int = 0
+    validation_objects: int = 0
 
     def __post_init__(self) -> None:
         for name in (
@@ -193,7 +198,8 @@ class TrainConfig:
                 raise FormatError(f"{name}: allowed is 0 to 1, found {getattr(self, name)}")
         for name in (
             "early_stopping", "max_minutes", "weight_decay", "intensity_jitter", "seed",
-            "learned_rounds", "object_diameter", "cached_crops",
+            "learned_rounds", "object_diameter", "cached_crops", "validation_images",
+            "validation_objects",
         ):  # fmt: skip
             if getattr(self, name) < 0:
                 raise FormatError(f"{name}: must not be negative, found {getattr(self, name)}")

@@ -66,6 +66,7 @@ def evaluate_image(
     image_index: int = 0,
     min_object_size: int = MIN_OBJECT_SIZE,
     n_corrections: int = N_CORRECTIONS,
+    most_prompted: int = 0,
     progress: Progress | None = None,
 ) -> Scores:
     """Score a model on one image.
@@ -79,6 +80,7 @@ def evaluate_image(
         image_index: Position of the image in its data set.
         min_object_size: Least size of true objects in pixels.
         n_corrections: Rounds of corrections.
+        most_prompted: Most objects that are prompted.
         progress: Called with ("task: objects", objects done, objects in all).
 
     Returns:
@@ -93,7 +95,8 @@ def evaluate_image(
     """
     compared = compare_image(
         model, image, labels, tasks=tasks, seed=seed, image_index=image_index,
-        min_object_size=min_object_size, n_corrections=n_corrections, progress=progress,
+        min_object_size=min_object_size, n_corrections=n_corrections, most_prompted=most_prompted,
+        progress=progress,
     )  # fmt: skip
     return {task: scores_of(each) for task, each in compared.items()}
 
@@ -108,6 +111,7 @@ def compare_image(
     image_index: int = 0,
     min_object_size: int = MIN_OBJECT_SIZE,
     n_corrections: int = N_CORRECTIONS,
+    most_prompted: int = 0,
     controls: Mapping[str, Control] = NO_CONTROLS,
     progress: Progress | None = None,
 ) -> dict[str, Comparison]:
@@ -129,6 +133,8 @@ def compare_image(
         image_index: Position of the image in its data set.
         min_object_size: True objects with fewer pixels are left out before anything else.
         n_corrections: Rounds of corrections in ``ip`` and ``ib``.
+        most_prompted: Most objects that the prompted tasks prompt, spread evenly over the objects'
+            numbers; the others count as background there. 0 prompts all.
         controls: Other methods of automatic segmentation by name, compared beside the task ``ais``.
         progress: Called with ("task: objects", objects done, objects in all).
 
@@ -153,6 +159,7 @@ def compare_image(
         compared |= {name: Comparison(each(image), truth) for name, each in controls.items()}
     if set(tasks) == {"ais"} or truth.max() <= 0:
         return compared
+    truth = some_objects(truth, most_prompted)
     embedding = model.embed(image)
     for first, corrected in (("point", "ip"), ("box", "ib")):
         wanted = [task for task in (first, corrected) if task in tasks]
@@ -189,3 +196,21 @@ def large_objects(labels: Labels2D, min_object_size: int, *, where: str) -> Labe
         )
     truth[ignored] = IGNORED
     return truth
+
+
+def some_objects(truth: Labels2D, most: int) -> Labels2D:
+    """Keep at most so many objects, spread evenly over their numbers, and number them from 1.
+
+    Args:
+        truth: ``(height, width)``, objects numbered from 1 without gaps; -1 is not annotated.
+        most: The most objects; 0 keeps all.
+
+    Returns:
+        The labels; objects that were left out are background.
+    """
+    count = int(truth.max())
+    if not most or count <= most:
+        return truth
+    table = np.zeros(count + 1, np.int32)
+    table[np.rint(np.linspace(1, count, most)).astype(int)] = np.arange(1, most + 1)
+    return np.where(truth == IGNORED, IGNORED, table[np.maximum(truth, 0)])

@@ -119,6 +119,8 @@ def test_a_file_that_is_not_toml_is_an_error(tmp_path, content):
             {"object_diameter": 30.0, "preprocessing": Preprocessing(scale=2.0)},
             "object_diameter and preprocessing.scale: give only one of them",
         ),
+        ({"validation_images": -1}, "validation_images: must not be negative, found -1"),
+        ({"validation_objects": -1}, "validation_objects"),
         ({"box_distortion_factor": 0.5}, "box_distortion_factor: allowed is 0 to 0.5"),
         ({"validation_tasks": ()}, "validation_tasks: name at least one task"),
     ],

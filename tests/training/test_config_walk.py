@@ -4,6 +4,7 @@ A key that ``TrainConfig`` gets must be added here: the first test compares.
 """
 
 import dataclasses
+import json
 from typing import Any
 
 import pytest
@@ -75,6 +76,8 @@ CHANGES: dict[str, Any] = {
     "search_ais": True,
     "validation_tasks": ("point",),
     "min_object_size": 150,
+    "validation_images": 1,
+    "validation_objects": 1,
 }
 
 SAVES_MEMORY = ("recompute_blocks",)
@@ -95,7 +98,7 @@ def outcome(tmp_path_factory):
     folder = tmp_path_factory.mktemp("walk")
     base = tiny.write_base(folder / "base", tiny.make_sam(tiny.make_config("vit", ais=False)))
     images = []
-    for seed in (1, 2):
+    for seed in (1, 2, 3):
         image, labels = tiny.make_cells((48, 48), seed)
         images.append(Annotated(image, labels, f"{seed}"))
     known: dict[str, Any] = {}
@@ -113,8 +116,10 @@ def outcome(tmp_path_factory):
                 return str(error)
             adapter = read_json(output / "adapter_config.json")
             tensors = read_tensors(output / "adapter_model.safetensors")
+            log = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
             known[repr(config)] = {
                 "scores": scores,
+                "by epoch": [(line["epoch"], line["validated"], line["score"]) for line in log],
                 "steps": adapter["source"]["training"]["steps"],
                 "model": {k: adapter[k] for k in ("architecture", "preprocessing", "ais")},
                 "tensors": {name: value.tobytes() for name, value in tensors.items()},

@@ -24,8 +24,11 @@ CURVES, METRICS = "curves.png", "metrics.csv"
 
 Line = Mapping[str, Any]
 
-COLUMNS = ("epoch", "step", "seconds", "learning_rate", "loss", "score")
+COLUMNS = ("epoch", "step", "seconds", "learning_rate", "loss", "validated", "score")
 """First columns of the table, in this order; the scores by task follow."""
+
+ALL, PART = "all", "part"
+"""What ``validated`` says: all validation images and objects, or those chosen for each epoch."""
 
 WIDTH, HEIGHT = 900, 420
 """Pixels of one of the two panels."""
@@ -43,8 +46,9 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         path: ``log.jsonl``.
 
     Returns:
-        A line for each epoch, in order. An epoch that was repeated after a crash counts once, and
-        a line that a crash cut short not at all.
+        A line for each epoch, in order, and where an epoch has scores of a part of the validation
+        data and of all, two. An epoch that was repeated after a crash counts once, and a line that
+        a crash cut short not at all.
 
     Raises:
         StorageError: The file cannot be read.
@@ -53,11 +57,11 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         texts = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise StorageError(f"{path}: cannot be read ({error.strerror or error})") from error
-    found: dict[int, dict[str, Any]] = {}
+    found: dict[tuple[int, bool], dict[str, Any]] = {}
     for text in texts:
         try:
             line = json.loads(text)
-            found[line["epoch"]] = line
+            found[line["epoch"], line.get("validated") == ALL] = line
         except (ValueError, TypeError, KeyError):
             continue
     return [found[epoch] for epoch in sorted(found)]
@@ -76,7 +80,7 @@ def write_course(log: Path) -> None:
 
 
 def metrics_table(lines: Sequence[Line]) -> str:
-    """Return the log as CSV: a row for each epoch, ``COLUMNS`` first, then scores by task."""
+    """Return the log as CSV: a row for each line, ``COLUMNS`` first, then scores by task."""
     tasks = sorted({key for line in lines for key in line} - set(COLUMNS))
     text = io.StringIO()
     writer = csv.DictWriter(text, [*COLUMNS, *tasks], restval="", lineterminator="\n")
@@ -97,6 +101,9 @@ def draw_curves(lines: Sequence[Line]) -> Image:
     from PIL import Image, ImageDraw
 
     tasks = sorted({key for line in lines for key in line} - set(COLUMNS))
+    whole = [line for line in lines if line.get("validated") == ALL]
+    parts = [line for line in lines if line.get("validated") == PART]
+    lines = parts or lines  # scores of a part and of all are no common curve
     picture = Image.new("RGB", (WIDTH, 2 * HEIGHT), "white")
     draw = ImageDraw.Draw(picture)
     losses = [float(line["loss"]) for line in lines]
@@ -104,6 +111,8 @@ def draw_curves(lines: Sequence[Line]) -> Image:
     _panel(draw, HEIGHT, "validation: mSA", lines, ["score", *tasks], top=1.0, bottom=0.0)
     best = max(lines, key=lambda line: line["score"])
     told = f"best: {best['score']:.3f} in epoch {best['epoch']}"
+    if parts:
+        told += "".join(f" (all images: {each['score']:.3f})" for each in whole[-1:])
     draw.text((WIDTH - RIGHT, HEIGHT + 12), told, fill=BLACK, font=_font(), anchor="ra")
     return picture
 

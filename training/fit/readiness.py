@@ -118,6 +118,11 @@ def _refuse_unused(config: TrainConfig, base_config: ModelConfig, base: Path, me
                     f"{setting}: found {changed[setting]}, but the model gets no AIS decoder; "
                     "omit it"
                 )
+    if config.validation_objects and set(possible_tasks(config)) == {"ais"}:
+        raise InputError(
+            f"validation_objects: found {config.validation_objects}, but no task of validation "
+            "prompts objects; omit it, or name point or box in validation_tasks"
+        )
     if config.learned_rounds > config.n_sub_iteration:
         raise InputError(
             f"learned_rounds: found {config.learned_rounds}, allowed are 0 to n_sub_iteration, "

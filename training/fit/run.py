@@ -48,13 +48,14 @@ from samzoo.training.networks.graphs import TorchNetworks
 from samzoo.training.networks.sam import weights_of
 
 from .average import WeightAverage
-from .curves import write_course
+from .curves import ALL, PART, write_course
 from .readiness import LAST, PREVIOUS
 from .resumption import images_used, refuse_changes, stored_settings
 from .schedule import History, fraction_done, learning_rate_factor
 from .state import load_state, read_progress, save_state
 from .thresholds import placements, search_thresholds
 from .validation import judged, possible_tasks, validate
+from .validation_part import after_an_epoch, is_partial
 from .worst import write_worst
 
 BEST, LOG = "checkpoints/best.safetensors", "log.jsonl"
@@ -87,6 +88,7 @@ class Run:
             "validation": sorted({a.content for a in val_data} | set(chosen_on)),
         }
         self.val_data = val_data
+        self.partial = is_partial(val_data, config)
         self.images_used = images_used(train_data, val_data)
         self.source: dict[str, Any] = {}
         self.precision = precision or resolved_precision(config.precision, Fabric(devices=1).device)
@@ -181,7 +183,7 @@ class Run:
         self._cached = True
 
     def validate(self) -> dict[str, float]:
-        """Score the weights, or their average if there is one.
+        """Score the weights, or their average if there is one, as after each epoch.
 
         Raises:
             InputError: A weight is not finite.
@@ -189,7 +191,11 @@ class Run:
         self._check_weights()
         with self.average.in_place():
             return validate(
-                lambda a: self._model(a, cached=True), self.val_data, self.tasks, self.config
+                partial(self._model, cached=True),
+                after_an_epoch(self.val_data, self.config),
+                self.tasks,
+                self.config,
+                most_prompted=self.config.validation_objects,
             )
 
     def end_epoch(self, scores: dict[str, float]) -> None:
@@ -209,14 +215,18 @@ class Run:
                 self._write_adapter(self.config.ais, scores, finished=False)
         else:
             history.end_epoch(scores)
-        line = {
+        self._log({
             "epoch": history.epoch,
             "step": history.step,
             "loss": loss,
             "seconds": history.seconds,
             "learning_rate": self.learner.optimizer.param_groups[0]["lr"],
+            "validated": PART if self.partial else ALL,
             **scores,
-        }
+        })  # fmt: skip
+
+    def _log(self, line: Mapping[str, Any]) -> None:
+        """Add a line to the log, and draw the course anew."""
         try:
             with (self.output / LOG).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
@@ -302,6 +312,11 @@ class Run:
             rng=self.rng,
         )
         ais, best = self.config.ais, dict(self.history.best)
+        if self.partial:
+            best = validate(
+                partial(self._model, cached=True), self.val_data, self.tasks, self.config
+            )
+            self._log({"epoch": self.history.best_epoch, "validated": ALL, **best})
         if self.config.search_ais and self.config.ais_decoder is not None:
             size = self.config.min_object_size  # the search counts the same objects as validation
             common = self.sam.config.preprocessing.scale

@@ -57,6 +57,8 @@ def validate(
     val_data: Sequence[AnnotatedImage],
     tasks: Sequence[str],
     config: TrainConfig,
+    *,
+    most_prompted: int = 0,
 ) -> dict[str, float]:
     """Score a model on validation images.
 
@@ -65,6 +67,7 @@ def validate(
         val_data: At least one annotated image.
         tasks: From ``possible_tasks``.
         config: The run's settings; the seed and the least object size are used.
+        most_prompted: Most objects that are prompted in an image; 0 is all.
 
     Returns:
         Mean mSA over images by task (an image without objects counts in ``ais`` alone: 1 if nothing
@@ -79,6 +82,7 @@ def validate(
             tasks=tasks,
             seed=config.seed,
             min_object_size=config.min_object_size,
+            most_prompted=most_prompted,
         )
         for task, found in scores.items():
             if task in by_task:  # an image without objects has no prompted task

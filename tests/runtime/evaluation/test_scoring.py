@@ -7,7 +7,7 @@ from skimage.draw import disk
 from samzoo.runtime.errors import ImageError, InputError
 from samzoo.runtime.evaluation import annotator
 from samzoo.runtime.evaluation.comparison import METRICS
-from samzoo.runtime.evaluation.scoring import evaluate_image
+from samzoo.runtime.evaluation.scoring import evaluate_image, some_objects
 from samzoo.runtime.evaluation.tasks import CONTROL_TASK, TASKS
 
 
@@ -234,3 +234,21 @@ def test_very_large_ids_score_as_small_ones():
     large = np.where(labels > 0, labels.astype(np.uint64) + 2**62, 0)
     scores = evaluate_image(Recorder(labels, perfect), image_of(labels), large, tasks=["ais", "ip"])
     assert scores["ais"]["msa"] == scores["ip"]["msa"] == 1.0
+
+
+def test_at_most_so_many_objects_are_prompted_and_all_are_segmented():
+    labels = make_labels(6)
+    model = Recorder(labels, perfect)
+    scores = evaluate_image(
+        model, image_of(labels), labels, tasks=["ais", "point", "ib"], most_prompted=2
+    )
+    assert all(scores[task]["msa"] == 1 for task in ("ais", "point", "ib"))
+    assert {len(calls[0] if calls[0] is not None else calls[2]) for calls in model.calls} == {2}
+
+
+def test_objects_are_chosen_evenly_and_the_others_are_background():
+    truth = np.array([[0, 1, 2, 3, 4, 5, -1]], np.int32)
+    assert some_objects(truth, 3).tolist() == [[0, 1, 0, 2, 0, 3, -1]]
+    for most in (0, 5, 6):
+        assert some_objects(truth, most) is truth
+    assert some_objects(truth, 1).max() == 1

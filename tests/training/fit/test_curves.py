@@ -21,7 +21,7 @@ from samzoo.training.fit.curves import (
 def line(epoch, loss=1.0, **scores):
     return {
         "epoch": epoch, "step": 20 * epoch, "loss": loss, "seconds": 2.5 * epoch,
-        "learning_rate": 1e-4, **scores,
+        "learning_rate": 1e-4, "validated": "all", **scores,
     }  # fmt: skip
 
 
@@ -62,3 +62,16 @@ def test_the_curves_have_more_ink_with_more_epochs():
 
     assert 0 < ink(LINES[:1]) < ink(LINES)
     draw_curves([line(1, 0.0, score=0.0)])  # nothing to divide by
+
+
+def test_scores_of_a_part_are_the_curve_and_those_of_all_a_row_and_a_number(tmp_path):
+    parts = [{**each, "validated": "part"} for each in LINES]
+    whole = {"epoch": 2, "validated": "all", "score": 0.3, "ais": 0.2, "box": 0.4}
+    log = write(tmp_path / "log.jsonl", map(json.dumps, [*parts, whole, whole]))
+    lines = read_log(log)
+    assert lines == [*parts, whole]  # written twice, as by a run that was made longer
+    rows = list(csv.DictReader(metrics_table(lines).splitlines()))
+    assert [(row["epoch"], row["validated"], row["score"], row["loss"]) for row in rows] == [
+        ("1", "part", "0.2", "1.5"), ("2", "part", "0.4", "0.9"), ("2", "all", "0.3", ""),
+    ]  # fmt: skip
+    assert draw_curves(lines).tobytes() != draw_curves(parts).tobytes()

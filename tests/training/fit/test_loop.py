@@ -37,6 +37,7 @@ from samzoo.training.fit import loop as fit  # noqa: E402
 from samzoo.training.fit.readiness import LAST  # noqa: E402
 from samzoo.training.fit.run import BEST, LOG, Run  # noqa: E402
 from samzoo.training.fit.validation import validate  # noqa: E402
+from samzoo.training.fit.validation_part import after_an_epoch  # noqa: E402
 from samzoo.training.learning import learner  # noqa: E402
 from samzoo.training.learning.objectives import distance_loss, interactive_step  # noqa: E402
 
@@ -765,11 +766,11 @@ def test_an_interrupted_validation_is_done_again(train, tmp_path, monkeypatch, e
     original: Any = validate
     calls: list[None] = []
 
-    def interrupted(*args):
+    def interrupted(*args, **kwargs):
         calls.append(None)
         if len(calls) == epoch:
             raise KeyboardInterrupt
-        return original(*args)
+        return original(*args, **kwargs)
 
     with monkeypatch.context() as patch:
         patch.setattr(run, "validate", interrupted)
@@ -936,3 +937,21 @@ def test_a_run_with_ignored_pixels_and_empty_images_ends_and_names_its_images(tr
         "training": sorted(["whole file", content_identity(partly.image)]),
         "validation": [content_identity(whole.image)],
     }
+
+
+def test_a_part_validates_each_epoch_and_all_score_the_best_at_the_end(train, runs, tmp_path):
+    val_data = [annotated(seed) for seed in (1, 2, 3)]
+    tasks = ("ais", "box")
+    scores = train(
+        val_data=val_data, validation_images=1, validation_objects=1, validation_tasks=tasks
+    )
+    log = log_of(tmp_path / "run")
+    assert [(line["epoch"], line["validated"]) for line in log[:2]] == [(1, "part"), (2, "part")]
+    best = max(log[:2], key=lambda line: line["score"])
+    assert log[2] == {"epoch": best["epoch"], "validated": "all", **scores}
+    (run,) = runs
+    (chosen,) = after_an_epoch(val_data, run.config)
+    expected = validate(run._model, [chosen], tasks, run.config, most_prompted=1)
+    assert {name: best[name] for name in expected} == pytest.approx(expected, abs=1e-6)
+    assert scores == pytest.approx(validate(run._model, val_data, tasks, run.config), abs=1e-6)
+    assert read_adapter(tmp_path / "run")[0].source["training"]["validation"] == scores

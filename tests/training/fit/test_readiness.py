@@ -57,6 +57,7 @@ def test_the_presets_are_ready_for_every_method(check):
         ({"n_sub_iteration": 3, "learned_rounds": 4}, "learned_rounds: found 4, allowed are 0 to"),
         ({"ais_decoder": UnetrDecoderConfig()}, "has its own AIS decoder, which training cont"),
         ({"corrections_after": 1.0, "mask_prob": 0.2}, "mask_prob: found 0.2, but corrections_af"),
+        ({"validation_tasks": ("ais",), "validation_objects": 4}, "found 4, but no task of val"),
         ({"ais_decoder": None, "ais_learning_rate": 0.1}, "ais_learning_rate: found 0.1, but the"),
     ],
 )  # fmt: skip

@@ -111,6 +111,7 @@ def run(options: TrainOptions) -> Result:
     from samzoo.training.fit.loop import train
     from samzoo.training.fit.readiness import check_settings
     from samzoo.training.fit.schedule import Stopped
+    from samzoo.training.fit.validation_part import about_epochs
 
     config = chosen_config(
         options, seed=options.seed, epochs=options.epochs, max_minutes=options.max_minutes
@@ -145,7 +146,7 @@ def run(options: TrainOptions) -> Result:
     for role, survey in surveys.items():
         for sentence in survey.sentences():
             say(f"{role}: {sentence}")
-    for sentence in overlap:
+    for sentence in [*overlap, *about_epochs(validation, config)]:
         say(sentence)
     read = {role: survey.facts() for role, survey in surveys.items()}
     bar, notes = TrainingBar(), list[str]()
