@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
@@ -24,12 +24,12 @@ from samzoo.runtime.errors import (
     use_each,
 )
 from samzoo.runtime.formats.arrays import Progress
-from samzoo.runtime.formats.fields import check_format, from_json
+from samzoo.runtime.formats.fields import check_format, from_json, to_json
 from samzoo.runtime.formats.files import sha256_of, write_json
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest, check_name
 from samzoo.zoo.downloads.documents import read_object
 from samzoo.zoo.downloads.retrieval import Place, pull_package
-from samzoo.zoo.packages.summary import Summary, summarise
+from samzoo.zoo.packages.summary import AdapterSummary, Summary, summarise
 
 FORMAT, VERSION = "samzoo-index", 1
 VARIABLE = "SAMZOO_INDEX"
@@ -127,10 +127,13 @@ def _entry(listed: Any, location: str, where: str) -> IndexEntry:
     """Check an entry; it must not lead from the web to a file of this computer."""
     entry = from_json(IndexEntry, listed, where=where)
     check_name(entry.name, f"{where}.name")
-    for task, score in entry.summary.scores.items():
-        if not isinstance(score, int | float) or not -1e30 < score < 1e30:
-            raise FormatError(f"{where}.scores: {shown(task)}: expected a number, found "
-                              f"{shown(score)}")  # fmt: skip
+    rows: tuple[Summary | AdapterSummary, ...] = (entry.summary, *entry.summary.adapters)
+    for summary in rows:
+        for task, score in summary.scores.items():
+            if not isinstance(score, int | float) or not -1e30 < score < 1e30:
+                raise FormatError(
+                    f"{where}.scores: {shown(task)}: expected a number, found {shown(score)}"
+                )
     url = urljoin(location, entry.manifest)
     if urlsplit(location).scheme in WEB and urlsplit(url).scheme not in WEB:
         raise FormatError(f"{where}: {entry.name}: {shown(url)} is not on the web")
@@ -226,5 +229,5 @@ def write_index(packages: Sequence[Path], output: Path) -> list[str]:
             f"two packages have the name {', '.join(twice)}; export one under another --name"
         )
     header = {"format": {"name": FORMAT, "version": VERSION}}
-    write_json(output, {**header, "models": [asdict(entry) for entry in entries]})
+    write_json(output, {**header, "models": [to_json(entry) for entry in entries]})
     return names

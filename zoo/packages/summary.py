@@ -1,15 +1,42 @@
-"""The summary of a model in one row, as ``samzoo list`` and the gallery show it.
+"""The summary of a model in one row, as ``samzoo list``, indexes and the gallery show it.
 
 In: a manifest, possibly from a stranger. Out: a ``Summary``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from samzoo.runtime.evaluation.tasks import TASKS
-from samzoo.runtime.formats.manifest import Manifest
+from samzoo.runtime.formats.fields import IF_SET
+from samzoo.runtime.formats.manifest import AdapterEntry, Manifest
+
+OWN = "this model"
+"""How an evaluation names its subject if that is the package's own model, not a control."""
+
+NOT_A_TEST = ("train", "val")
+"""Beginnings of the names of splits on which a model was trained or chosen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterSummary:
+    """The row of one of several models over an encoder.
+
+    Attributes:
+        name: What ``--adapter`` takes.
+        segments: As in ``Summary``.
+        license: As in ``Summary``.
+        scores: As in ``Summary``.
+        tested_on: As in ``Summary``.
+    """
+
+    name: str
+    segments: str
+    license: str
+    scores: dict[str, float]
+    tested_on: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +49,10 @@ class Summary:
         method: Name of the finetuning method, or empty.
         megabytes: Size of all files together.
         license: SPDX identifier, or empty.
-        scores: The first evaluation's mSA by task.
+        scores: mSA by task, of the first evaluation on images that the model was neither trained
+            nor chosen on, as far as the evaluation says so.
+        tested_on: The images of that evaluation, or empty.
+        adapters: The models of a package with several.
     """
 
     segments: str
@@ -31,18 +61,37 @@ class Summary:
     megabytes: float
     license: str
     scores: dict[str, float]
+    tested_on: str = field(default="", metadata={IF_SET: True})
+    adapters: tuple[AdapterSummary, ...] = field(default=(), metadata={IF_SET: True})
 
 
 def summarise(manifest: Manifest) -> Summary:
     """Summarise a manifest, whatever its free fields hold."""
     source = manifest.model.source
+    scores, tested_on = _scores(manifest.metrics, OWN)
     return Summary(
         segments=manifest.segments,
         base=_field(source.get("base"), "name"),
         method=_field(source.get("merged_from"), "method"),
         megabytes=round(sum(entry.size for entry in manifest.files) / 1e6, 1),
         license=manifest.license,
-        scores=_scores(manifest),
+        scores=scores,
+        tested_on=tested_on,
+        adapters=tuple(_adapter(entry, manifest) for entry in manifest.adapters),
+    )
+
+
+def _adapter(entry: AdapterEntry, manifest: Manifest) -> AdapterSummary:
+    """Summarise an adapter; ``samzoo card`` keeps its scores with those of its package."""
+    scores, tested_on = _scores(entry.metrics, OWN)
+    if not scores:
+        scores, tested_on = _scores(manifest.metrics, f"the adapter {entry.name}")
+    return AdapterSummary(
+        name=entry.name,
+        segments=entry.segments,
+        license=entry.license,
+        scores=scores,
+        tested_on=tested_on,
     )
 
 
@@ -54,16 +103,26 @@ def _is_score(value: object) -> bool:
     return isinstance(value, int | float) and -1e30 < value < 1e30  # also false for NaN
 
 
-def _scores(manifest: Manifest) -> dict[str, float]:
-    evaluations = manifest.metrics.get("evaluations")
+def _scores(metrics: Mapping[str, Any], subject: str) -> tuple[dict[str, float], str]:
+    """Return mSA by task, and on which images, of the first test of a subject."""
+    for entry in _tests(metrics, subject):
+        # Other tasks, such as controls, are for the card.
+        values = {task: entry["scores"].get(task) for task in TASKS}
+        scores = {
+            task: float(value["msa"])
+            for task, value in values.items()
+            if isinstance(value, Mapping) and _is_score(value.get("msa"))
+        }
+        if scores:
+            return scores, str(entry.get("data", ""))
+    return {}, ""
+
+
+def _tests(metrics: Mapping[str, Any], subject: str) -> Iterator[Mapping[str, Any]]:
+    evaluations = metrics.get("evaluations")
     for entry in evaluations if isinstance(evaluations, list) else []:
-        scores = entry.get("scores") if isinstance(entry, Mapping) else None
-        if isinstance(scores, Mapping):
-            # Other tasks, such as controls, are for the card.
-            values = {task: scores.get(task) for task in TASKS}
-            return {
-                task: float(value["msa"])
-                for task, value in values.items()
-                if isinstance(value, Mapping) and _is_score(value.get("msa"))
-            }
-    return {}
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("scores"), Mapping):
+            continue
+        split = str(entry.get("split", "")).lower()
+        if entry.get("subject", OWN) == subject and not split.startswith(NOT_A_TEST):
+            yield entry

@@ -3,12 +3,16 @@
 import json
 
 
-def test_list_shows_the_default_model(run):
+def test_list_shows_the_default_model_in_words(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("SAMZOO_CACHE", str(tmp_path / "cache"))
     status, out, err = run("list", model=False)
     assert (status, err) == (0, "")
     header, *rows = out.splitlines()
-    columns = ["name", "segments", "base", "method", "megabytes", "license", "scores", "from"]
-    assert header.split() == columns
-    assert any(row.startswith("nuclei-vit-t ") for row in rows)
+    assert header.startswith("model ")
+    row = next(row for row in rows if row.startswith("nuclei-vit-t "))
+    assert "automatic 0.73, click 0.61, box 0.77" in row
+    assert "MB, installed" in row
     status, out, _ = run("list", "--json", model=False)
-    assert "nuclei-vit-t" in [row["name"] for row in json.loads(out)["models"]]
+    models = {row["name"]: row for row in json.loads(out)["models"]}
+    assert 0.7 < models["nuclei-vit-t"]["scores"]["ais"] < 0.8
+    assert models["nuclei-vit-t"]["tested_on"]
