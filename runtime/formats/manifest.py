@@ -144,6 +144,57 @@ class EncoderSource:
         return entry is not None and entry.sha256 == self.sha256
 
 
+Shows = Literal["use", "not"]
+SHOWS: tuple[Shows, ...] = get_args(Shows)
+"""Whether a picture is of images that a model is for, or of images that it fails on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardPicture:
+    """A small picture on the card, by which people recognise their own images.
+
+    Attributes:
+        path: The picture's file in the package.
+        shows: ``use`` for images that the model is for, ``not`` for those that it fails on.
+        caption: What is to be seen, in a few words.
+        attribution: Whose image it is, and its licence.
+    """
+
+    path: str
+    shows: Shows
+    caption: str
+    attribution: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSet:
+    """Images that a model was trained, chosen or tested on; a text may be empty.
+
+    Attributes:
+        name: The name of the data set, or what the images are.
+        use: What it was for: training, validation, test.
+        images: How many images and objects, of what, from which microscope.
+        groups: What never crosses a split (fields, scenes, patients), and how many of them.
+        split: How training, validation and test parts were divided.
+        license: SPDX identifier, or the terms in words.
+        attribution: Who made it, and the paper to cite.
+        url: Where it is.
+    """
+
+    name: str
+    use: str = ""
+    images: str = ""
+    groups: str = ""
+    split: str = ""
+    license: str = ""
+    attribution: str = ""
+    url: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name.strip():
+            raise FormatError("datasets: name: found an empty text; name the images")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """The content of ``samzoo.json``.
@@ -163,6 +214,8 @@ class Manifest:
             package that holds one model.
         load_proofs: Tools that opened the package, each with what was compared.
         encoder_from: The package with the adapters' encoder, if this one has none.
+        pictures: Small pictures on the card, of images that the model is for, or not.
+        datasets: The images that the model was trained and tested on.
     """
 
     name: str
@@ -177,6 +230,8 @@ class Manifest:
     adapters: tuple[AdapterEntry, ...] = ()
     load_proofs: tuple[LoadProof, ...] = ()
     encoder_from: EncoderSource | None = None
+    pictures: tuple[CardPicture, ...] = ()
+    datasets: tuple[DataSet, ...] = ()
 
     def __post_init__(self) -> None:
         check_name(self.name, "name")
@@ -205,12 +260,15 @@ class Manifest:
         if digest is not None and digest != json_digest(value):
             raise FormatError(
                 f"{path}: {DIGEST}: found {shown(digest)}, the rest of the file has "
-                f"{json_digest(value)}; it is damaged or was changed by hand, fetch it again"
+                f"{json_digest(value)}; it is damaged or was changed by hand; undo the "
+                "change or fetch it again. Its texts are changed with samzoo card PACKAGE "
+                "--template, and then samzoo card PACKAGE --from card.toml"
             )
         value.pop("format")
         manifest = from_json(cls, value, where=str(path))
-        for entry in manifest.files:
-            check_relative(entry.path, where=str(path))
+        named = [each.path for each in manifest.files] + [each.path for each in manifest.pictures]
+        for name in named:
+            check_relative(name, where=str(path))
         return manifest
 
     def write(self, folder: Path) -> None:
@@ -231,8 +289,9 @@ class Manifest:
             content.pop("adapters")
             for entry in content["files"]:
                 entry.pop("adapter")
-        if not self.load_proofs:
-            content.pop("load_proofs")
+        for name in ("load_proofs", "pictures", "datasets"):
+            if not content[name]:
+                content.pop(name)
         version = 2 if self.adapters else 1
         if self.encoder_from is None:
             content.pop("encoder_from")

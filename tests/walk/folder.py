@@ -40,6 +40,7 @@ def write_folder(folder, base):
     write_toy_shared_package(folder / "toys", gains={"bright": 2.0, "dark": 0.5})
     _write_images(folder)
     _write_choices(folder)
+    (folder / "card.toml").write_text('description = "Finds cells."')
     (folder / "prompts.json").write_text(json.dumps([{"box": [10, 10, 30, 30]}]))
     shutil.copytree(base, folder / "base")
     lora = {"rank": 2, "matrices": ["q", "v"]}

@@ -3,12 +3,22 @@
 from .folder import EXPORTING
 from .ways import Changes, Refused, Way
 
+REPORT = "evaluate --images cells.tif --labels truth.tif --tasks ais -o r.json --model package"
+
 MODEL_WAYS = [
     Way("show", "a package", "show package"),
     Way("card", "a package", "card package", {
-        "--report": Changes("--report r.json --data cells", before="evaluate --images cells.tif "
-                            "--labels truth.tif --tasks ais -o r.json --model package"),
-        "--data": Refused("--data cells", "belong together"),
+        "--template": Changes("--template"),
+        "--from": Changes("--from card.toml"),
+        "--metrics": Changes("--metrics r.json --data cells", before=REPORT),
+        "--data": Refused("--data cells", "found 1 and 0 of --metrics"),
+        "--cover": Changes("--cover cells.tif"),
+    }),
+    Way("card", "a file to fill in", "card package --template", {
+        "--template": Changes("--template", "card package"),
+        **{f"--{name}": Refused(f"--{name} {value}", "omit one of them") for name, value in (
+            ("from", "card.toml"), ("metrics", "r.json"), ("data", "cells"), ("cover", "cells.tif"),
+        )},
     }),
     Way("list", "all", "list"),
     Way("verify", "a package", "verify small", needs=EXPORTING),

@@ -16,6 +16,8 @@ from samzoo.runtime.evaluation.verdict import about_controls
 from samzoo.runtime.formats.manifest import Manifest
 
 from .card_header import evaluations, header_of, yaml_lines
+from .image_sections import dataset_lines, use_lines
+from .markdown_tables import table
 
 SECTIONS = {
     "description": "",
@@ -23,13 +25,17 @@ SECTIONS = {
     "limitations": "Limitations",
     "training_data": "Training data",
     "evaluation": "Evaluation data and metrics",
+    "tried": "What was tried and lost",
     "authors": "Authors and citation",
 }
-"""Keys of ``Manifest.card`` and their headings; ``description`` opens the card."""
+"""Keys of ``Manifest.card`` and their headings; ``description`` opens the card. ``use_when`` and
+``not_when`` stand with the pictures, see ``image_sections``."""
 
 MANDATORY = ("description", "intended_use", "limitations", "training_data", "authors")
 """Sections that a card must have before it is published."""
 
+FILE = "the file of samzoo card PACKAGE --template"
+MEASURE = "measure it: samzoo evaluate, and then samzoo card PACKAGE --metrics REPORT.json"
 
 TOOLS = "tools"
 """Key of ``Manifest.metrics``: what was measured of the files for other tools, by target."""
@@ -59,6 +65,8 @@ def render_card(manifest: Manifest) -> str:
         "",
         _text(manifest, "description") or f"Segments {manifest.segments or 'objects'}.",
         *_images(manifest),
+        *use_lines(manifest, "use"),
+        *use_lines(manifest, "not"),
         *_section(manifest, "intended_use"),
         *_section(manifest, "limitations"),
         "",
@@ -69,10 +77,11 @@ def render_card(manifest: Manifest) -> str:
         f"samzoo segment image.tif -o labels.tif --overlay overlay.png --model {manifest.name}"
         + (f" --adapter {manifest.adapters[0].name}" if manifest.adapters else ""),
         "```",
-        *_section(manifest, "training_data"),
+        *_section(manifest, "training_data", also=dataset_lines(manifest)),
         *_training(manifest),
         *_section(manifest, "evaluation"),
         *_scores(manifest),
+        *_section(manifest, "tried"),
         *(_adapters(manifest) if manifest.adapters else _inputs(manifest)),
         *_load_proofs(manifest),
         *_tools(manifest),
@@ -96,17 +105,27 @@ def card_problems(manifest: Manifest) -> list[str]:
         One line for each missing field, with what to do; empty if nothing is missing.
     """
     problems = [
-        f"card.{key}: missing; write it, in a few sentences"
-        for key in MANDATORY
-        if not _text(manifest, key)
+        f"card.{key}: missing; write it, in {FILE}" for key in MANDATORY if not _text(manifest, key)
     ]
     base = manifest.model.source.get("base")
     named = isinstance(base, Mapping) and base.get("name")
     for wanted, field, what in (
         (manifest.license, "license", "give an SPDX identifier, such as Apache-2.0"),
-        (manifest.segments, "segments", "say what it segments, with --segments"),
-        (named, "model.source.base", "convert the base again, with --name"),
-        (evaluations(manifest), "metrics.evaluations", "measure it: samzoo evaluate"),
+        (
+            manifest.segments,
+            "segments",
+            f"say what it segments, in {FILE}",
+        ),
+        (
+            named,
+            "model.source.base",
+            f"name the base, in {FILE}",
+        ),
+        (
+            evaluations(manifest),
+            "metrics.evaluations",
+            "measure it: samzoo evaluate, then samzoo card PACKAGE --metrics REPORT.json",
+        ),
     ):
         if not wanted:
             problems.append(f"{field}: missing; {what}")
@@ -117,9 +136,11 @@ def _text(manifest: Manifest, key: str) -> str:
     return str(manifest.card.get(key, "")).strip()
 
 
-def _section(manifest: Manifest, key: str) -> list[str]:
+def _section(manifest: Manifest, key: str, *, also: Sequence[str] = ()) -> list[str]:
     text = _text(manifest, key)
-    return ["", f"## {SECTIONS[key]}", "", text] if text else []
+    if not text and not also:
+        return []
+    return ["", f"## {SECTIONS[key]}", *(["", text] if text else []), *also]
 
 
 def _images(manifest: Manifest) -> list[str]:
@@ -146,7 +167,7 @@ def _training(manifest: Manifest) -> list[str]:
         ("Precision", str(training.get("precision", config.get("precision")))),
         ("Seed", str(config.get("seed"))),
     ]  # fmt: skip
-    return ["", "## Training", "", *_table(("", ""), rows)]
+    return ["", "## Training", "", *table(("", ""), rows)]
 
 
 def _scores(manifest: Manifest) -> list[str]:
@@ -164,7 +185,7 @@ def _scores(manifest: Manifest) -> list[str]:
             f"{entry.get('split', '')} ({entry.get('n_objects', '?')} objects{_left_out(entry)}). "
             f"{entry.get('note', '')}".rstrip(),
             "",
-            *_table(("task", *columns), rows),
+            *table(("task", *columns), rows),
             *(line for note in about_controls(entry["scores"]) for line in ("", note)),
         ]
         if entry.get("command"):
@@ -202,7 +223,7 @@ def _inputs(manifest: Manifest) -> list[str]:
         ("Stored weights", PRECISION_NOTES.get(manifest.precision, manifest.precision)),
         ("Weights digest", f"`{manifest.model.weights_digest}`"),
     ]  # fmt: skip
-    return ["", "## Input and post-processing", "", *_table(("", ""), rows)]
+    return ["", "## Input and post-processing", "", *table(("", ""), rows)]
 
 
 def _adapters(manifest: Manifest) -> list[str]:
@@ -219,7 +240,7 @@ def _adapters(manifest: Manifest) -> list[str]:
     return [
         "", "## Adapters over one encoder", "",
         f"The encoder {_encoder_place(manifest)} the base `{manifest.model.weights_digest}`.", "",
-        *_table(header, rows),
+        *table(header, rows),
     ]  # fmt: skip
 
 
@@ -235,7 +256,7 @@ def _load_proofs(manifest: Manifest) -> list[str]:
         return []
     rows = [(p.target, f"{p.tool} {p.version}", p.result, p.date) for p in manifest.load_proofs]
     header = ("target", "tool", "result", "date")
-    return ["", "## Opens in", "", "Seen with the tools' own code:", "", *_table(header, rows)]
+    return ["", "## Opens in", "", "Seen with the tools' own code:", "", *table(header, rows)]
 
 
 def _measured_rows(manifest: Manifest) -> list[tuple[str, str, str, str]]:
@@ -265,9 +286,4 @@ def _tools(manifest: Manifest) -> list[str]:
         "discs: `samzoo export` measured it with the files that it wrote. The README in "
         "each target's folder says how to prepare images."
     )
-    return ["", "## Masks in other tools", "", text, "", *_table(header, rows)]
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [header, ["---"] * len(header), *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines]
+    return ["", "## Masks in other tools", "", text, "", *table(header, rows)]

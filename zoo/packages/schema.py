@@ -21,15 +21,17 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 SHA256 = {"type": "string", "pattern": f"^{digest.SHA256}$"}
 DIGEST = {"type": "string", "pattern": f"^{digest.PREFIX}{digest.SHA256}$"}
 NAME = {"type": "string", "pattern": f"^{manifest.NAME}$"}
+PATH = {
+    "type": "string", "maxLength": 255,
+    # Plain names; a name of only dots and spaces is not allowed.
+    "pattern": r"^(?![. ]+(/|$))[A-Za-z0-9._ +-]+(/(?![. ]+(/|$))[A-Za-z0-9._ +-]+)*$",
+}  # fmt: skip
 
 KNOWN: dict[str, dict[str, Any]] = {
     "FileEntry.sha256": SHA256,
     "FileEntry.size": {"type": "integer", "minimum": 0},
-    "FileEntry.path": {
-        "type": "string", "maxLength": 255,
-        # Plain names; a name of only dots and spaces is not allowed.
-        "pattern": r"^(?![. ]+(/|$))[A-Za-z0-9._ +-]+(/(?![. ]+(/|$))[A-Za-z0-9._ +-]+)*$",
-    },
+    "FileEntry.path": PATH,
+    "CardPicture.path": PATH,
     "Manifest.name": NAME,
     "AdapterEntry.name": NAME,
     "Manifest.precision": {"enum": [*manifest.PRECISIONS]},

@@ -16,6 +16,7 @@ from samzoo.runtime.errors import SamzooError
 from samzoo.runtime.formats.fields import parse_json
 from samzoo.runtime.formats.manifest import (
     AIS_DECODER,
+    CARD_FILE,
     DIGEST,
     ENCODER,
     MANIFEST_FILE,
@@ -29,6 +30,7 @@ from samzoo.runtime.loading import load
 from samzoo.runtime.model import Model
 from samzoo.zoo.graphs.contracts import check_graph
 
+from .changes import left_pictures
 from .encoder_package import find_encoder
 from .self_test import TEST_ROLE, TOLERANCES, run_test
 
@@ -129,6 +131,12 @@ def _check_names(folder: Path, manifest: Manifest, report: Report) -> None:
             "it, and completes what it had begun"
         )
         found.discard(name)
+    left = set(left_pictures(folder, manifest)) & found
+    report.problems += [
+        f"{folder / name}: was left by a samzoo that was stopped; samzoo card {folder} deletes it"
+        for name in sorted(left)
+    ]
+    found -= left
     report.problems += [
         f"{folder / name}: not listed in {MANIFEST_FILE}; remove it or fetch the package again"
         for name in sorted(found - set(listed) - {MANIFEST_FILE})
@@ -155,7 +163,7 @@ def _file_problem(folder: Path, entry: FileEntry) -> str:
         try:
             read_entry(folder, entry)  # says what is wrong
         except SamzooError as error:
-            return str(error)
+            return _about_card(folder) if entry.path == CARD_FILE else str(error)
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -163,9 +171,21 @@ def _file_problem(folder: Path, entry: FileEntry) -> str:
         return f"{path}: cannot be read ({error})"
     if found == entry.sha256:
         return ""
+    if entry.path == CARD_FILE:
+        return _about_card(folder)
     return (
         f"{path}: sha256: found {found[:20]}..., the manifest says {entry.sha256[:20]}...; the "
         "file is damaged or was changed, fetch it again"
+    )
+
+
+def _about_card(folder: Path) -> str:
+    """Say what to do about a card that is not the manifest's, which is made of it again."""
+    return (
+        f"{folder / CARD_FILE}: is not the card that {MANIFEST_FILE} lists: it was changed by "
+        f"hand, or a samzoo was stopped. samzoo card {folder} writes it anew. To change its texts: "
+        f"samzoo card {folder} --template > card.toml, edit that file, then samzoo card {folder} "
+        "--from card.toml"
     )
 
 

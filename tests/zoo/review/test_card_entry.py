@@ -8,12 +8,18 @@ from samzoo.runtime.errors import FormatError, InputError
 from samzoo.runtime.evaluation.comparison import METRICS
 from samzoo.runtime.formats.manifest import Manifest
 from samzoo.zoo.cards.card import render_card
-from samzoo.zoo.review.card_entry import with_report
+from samzoo.zoo.cards.card_file import ScoreEntry
+from samzoo.zoo.review.card_entry import with_scores
 
 
 @pytest.fixture
 def manifest(toy_config):
     return Manifest(name="toy", model=toy_config(), files=(), metrics={"tools": {}})
+
+
+def with_report(manifest, content, **words):
+    entry = ScoreEntry(**{"report": "r.json", "data": "d", **words})
+    return with_scores(manifest, {"r.json": content}, [entry], whole=False)
 
 
 def report(score=0.5, **fields):
@@ -30,21 +36,19 @@ def report(score=0.5, **fields):
 
 
 def test_the_card_shows_scores_intervals_and_the_control_that_wins(manifest):
-    found = with_report(manifest, report(), data="my cells", where="r.json")
+    found = with_report(manifest, report(), data="my cells")
     assert set(found.metrics) == {"tools", "evaluations"}
     card = render_card(found)
     assert "**this model** on my cells, all images (4 objects)." in card
     assert "over 2 images, taken as independent: ais msa 0.400 to 0.600, ais ap 0.300 to" in card
     assert f"| task | {' | '.join(METRICS)} | ap50 | ap75 | ap |" in card
     assert "does not beat the control otsu in the task ais: msa 0.500 against 0.600" in card
-    assert "does not beat" not in render_card(
-        with_report(manifest, report(0.7), data="my cells", where="r.json")
-    )
+    assert "does not beat" not in render_card(with_report(manifest, report(0.7), data="my cells"))
 
 
 def test_newer_scores_on_the_same_data_and_part_replace_older_ones(manifest):
     for score, part in ((0.1, "test"), (0.2, "val"), (0.3, "test")):
-        manifest = with_report(manifest, report(score, part=part), data="d", where="r.json")
+        manifest = with_report(manifest, report(score, part=part), data="d")
     kept = manifest.metrics["evaluations"]
     assert [(each["split"], each["scores"]["ais"]["msa"]) for each in kept] == [
         ("val", 0.2), ("test", 0.3),
@@ -53,7 +57,7 @@ def test_newer_scores_on_the_same_data_and_part_replace_older_ones(manifest):
 
 def test_of_several_models_the_packages_own_is_taken(manifest):
     both = {"models": [report(0.1, weights_digest="sha256:other"), report(0.4)]}
-    (entry,) = with_report(manifest, both, data="d", where="r.json").metrics["evaluations"]
+    (entry,) = with_report(manifest, both, data="d").metrics["evaluations"]
     assert entry["scores"]["ais"]["msa"] == 0.4
 
 
@@ -67,11 +71,44 @@ def test_of_several_models_the_packages_own_is_taken(manifest):
 )
 def test_other_reports_are_refused(manifest, changed, error, message):
     with pytest.raises(error, match=message):
-        with_report(manifest, report(**changed), data="d", where="r.json")
+        with_report(manifest, report(**changed), data="d")
 
 
 def test_a_report_of_an_older_version_is_refused(manifest):
     old = report()
     del old["ap"]
     with pytest.raises(FormatError, match="has no field 'ap'"):
-        with_report(manifest, json.loads(json.dumps(old)), data="d", where="r.json")
+        with_report(manifest, json.loads(json.dumps(old)), data="d")
+
+
+def test_the_file_of_the_card_decides_what_is_shown_and_in_which_order(manifest):
+    for data in ("a", "b", "c"):
+        manifest = with_report(manifest, report(), data=data)
+    entries = [ScoreEntry(data="c", note="best"), ScoreEntry(data="a", split="all images")]
+    found = with_scores(manifest, {}, entries, whole=True).metrics["evaluations"]
+    assert [each["data"] for each in found] == ["c", "a"]
+    assert found[0]["note"] == "best"
+    with pytest.raises(InputError, match="the package has no such scores"):
+        with_scores(manifest, {}, [ScoreEntry(data="z")], whole=True)
+
+
+def test_another_model_stands_beside_under_a_name_of_its_own(manifest):
+    both = {"models": [report(0.1, weights_digest="sha256:a", model="zero"), report(model="own")]}
+    found = with_report(manifest, both, subject="the base", model="zero").metrics["evaluations"]
+    assert [(each["subject"], each["scores"]["ais"]["msa"]) for each in found] == [
+        ("the base", 0.1)
+    ]
+    with pytest.raises(InputError, match="has 2 models; name that of 'the base'"):
+        with_report(manifest, both, subject="the base")
+    with pytest.raises(InputError, match="has no model 'x', only zero, own"):
+        with_report(manifest, both, subject="the base", model="x")
+    with pytest.raises(InputError, match="is about the weights sha256:a"):
+        with_report(manifest, both, subject="this model", model="zero")
+
+
+def test_a_report_without_words_and_a_name_for_two_are_refused(manifest):
+    with pytest.raises(InputError, match="nothing says what its images are; pass --data TEXT"):
+        with_scores(manifest, {"x/r.json": report()}, [], whole=False)
+    two = {"x/r.json": report(), "y/r.json": report()}
+    with pytest.raises(InputError, match=r"fits x/r\.json and y/r\.json"):
+        with_scores(manifest, two, [ScoreEntry(report="r.json", data="d")], whole=False)
