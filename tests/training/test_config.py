@@ -19,7 +19,7 @@ def test_the_paper_preset_is_the_default_with_augmentation():
         paper, intensity_jitter=0.0, intensities=Intensities(), scale_by_image=False,
         scale_jitter=1.0, percentiles=None, first_points=1,
     )  # fmt: skip
-    assert plain == TrainConfig(batch_size=2)
+    assert plain == TrainConfig(batch_size=2, recompute_blocks="auto")
 
 
 def test_what_the_presets_share_and_what_only_long_training_learns():

@@ -60,7 +60,8 @@ def train(
         source: Provenance to write into the adapter, in addition to what training records.
         report: Called after every step.
         note: Called with each sentence that a person should read: that a damaged checkpoint was
-            left out, that the time limit cut the run short, that a validation score is 0.
+            left out, that memory is short, that the time limit cut the run short, that a validation
+            score is 0.
 
     Returns:
         Validation scores of the best checkpoint: mSA by task, and ``score``, their mean, which
@@ -90,6 +91,9 @@ def train(
         precision = stored_precision(last) if resume else None
         run = Run(base, train_data, val_data, method, config, output, precision=precision)
         run.source = source or {}
+        if note is not None:
+            for sentence in run.told:
+                note(sentence)
         if resume:
             run.load(last)
         try:

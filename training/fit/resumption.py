@@ -16,8 +16,9 @@ from samzoo.training.learning.precision import Precision
 
 from .state import read_progress
 
-MAY_CHANGE = ("epochs", "max_minutes", "early_stopping")
-"""Keys of the config that say when a run ends. A run that goes on may end later, or earlier."""
+MAY_CHANGE = ("epochs", "max_minutes", "early_stopping", "recompute_blocks")
+"""Keys of the config that may differ in a run that goes on: those that say when it ends, since it
+may end later, or earlier, and one that changes memory and time alone."""
 
 MOST_NAMED = 5
 """Differences in one message (own choice)."""

@@ -24,9 +24,10 @@ from samzoo.runtime.engine.networks import RememberedEncoder
 from samzoo.runtime.engine.object_scale import at_scale
 from samzoo.runtime.errors import InputError, StorageError
 from samzoo.runtime.formats.adapter import AdapterConfig, adapter_tensors, write_adapter
-from samzoo.runtime.formats.config import IMAGES, AisParameters, Preprocessing
+from samzoo.runtime.formats.config import IMAGES, AisParameters, ModelConfig, Preprocessing
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.formats.fields import from_json, to_json
+from samzoo.runtime.formats.folders import CONFIG_FILE
 from samzoo.runtime.formats.outputs import replacing
 from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
 from samzoo.runtime.labels.contents import refuse_shared
@@ -46,6 +47,7 @@ from samzoo.training.methods import get_method, mask_decoder_lora
 from samzoo.training.methods.method import FROZEN_SHARE
 from samzoo.training.networks.graphs import TorchNetworks
 from samzoo.training.networks.sam import weights_of
+from samzoo.training.planning.memory_choice import chosen_memory
 
 from .average import WeightAverage
 from .curves import ALL, PART, write_course
@@ -93,7 +95,11 @@ class Run:
         self.source: dict[str, Any] = {}
         self.precision = precision or resolved_precision(config.precision, Fabric(devices=1).device)
         self.fabric = Fabric(accelerator="auto", devices=1, precision=self.precision)
-        if self.fabric.device.type == "cpu":
+        memory = chosen_memory(
+            ModelConfig.read(base / CONFIG_FILE), method, config, precision=self.precision
+        )
+        self.told = list(memory.sentences)
+        if self.fabric.device.type == "cpu" and memory.keep_freed:
             keep_freed_memory()
         torch.manual_seed(config.seed)
         self.rng = np.random.default_rng(config.seed)
@@ -119,7 +125,7 @@ class Run:
             self.fabric,
             self.sam,
             samples,
-            config=config,
+            config=replace(config, recompute_blocks=memory.recompute),
             rng=self.rng,
             fresh_ais_decoder=self.base_config.architecture.ais_decoder is None,
         )

@@ -267,7 +267,8 @@ class Learner:
         with self._fabric.autocast():
             # The decoders begin from float32, as in validation.
             steps = self._steps[self._frozen :]
-            return run_steps(steps, x, recompute=self._config.recompute_blocks).float()
+            recompute = self._config.recompute_blocks is True
+            return run_steps(steps, x, recompute=recompute).float()
 
     def _ais_loss(self, embeddings: Tensor, crop: Crop) -> Tensor:
         decoder: Any = self._sam.ais_decoder

@@ -92,7 +92,7 @@ def forecast_of(
     cost = cost_of_step(base, row, settings, config, precision=precision, stored=stored)
     memory, there = needed(cost, machine), machine.free + machine.resident
     less: int | None = None
-    if memory > there and not config.recompute_blocks:
+    if memory > there and config.recompute_blocks is not True:
         again = dataclasses.replace(config, recompute_blocks=True)
         less = needed(
             cost_of_step(base, row, settings, again, precision=precision, stored=stored), machine

@@ -39,6 +39,9 @@ def what_takes_less(base: Path, method: str, config: TrainConfig) -> str:
     def gigabytes(name: str, settings: TrainConfig) -> float:
         return forecast_of(base_config, name, settings, machine).memory / 2**30
 
+    if config.recompute_blocks == "auto":  # what the run did
+        fits = forecast_of(base_config, method, config, machine).fits
+        config = dataclasses.replace(config, recompute_blocks=not fits)
     own = gigabytes(method, config)
     others: list[tuple[str, str, TrainConfig]] = []
     if config.batch_size > 1:

@@ -93,7 +93,8 @@ def cost_of_step(
         base: The base's config.
         row: The method.
         settings: The method's settings.
-        config: Objects, rounds, batch, AIS decoder, ``recompute_blocks`` and ``ema_decay`` count.
+        config: Objects, rounds, batch, AIS decoder, ``recompute_blocks`` and ``ema_decay`` count;
+            ``recompute_blocks = "auto"`` counts as off.
         precision: The run's precision.
         stored: Whether the frozen steps' results are stored, so that a step begins from them.
 
@@ -153,7 +154,7 @@ class _Step:
         self._ledger.start()
         with dropout_acting(sam.image_encoder), self._autocast():
             embeddings = run_steps(
-                self._steps[self._count :], start, recompute=config.recompute_blocks
+                self._steps[self._count :], start, recompute=config.recompute_blocks is True
             ).float()
         leaf = embeddings.detach().requires_grad_(embeddings.requires_grad)
         encoder = self._part(config.accumulate)

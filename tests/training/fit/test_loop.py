@@ -955,3 +955,22 @@ def test_a_part_validates_each_epoch_and_all_score_the_best_at_the_end(train, ru
     assert {name: best[name] for name in expected} == pytest.approx(expected, abs=1e-6)
     assert scores == pytest.approx(validate(run._model, val_data, tasks, run.config), abs=1e-6)
     assert read_adapter(tmp_path / "run")[0].source["training"]["validation"] == scores
+
+
+def test_where_memory_is_short_blocks_are_computed_again_to_the_same_result(
+    train, runs, tmp_path, monkeypatch
+):
+    from samzoo.training.planning import machine, memory_choice
+
+    train("plenty", method="full")
+    little = machine.Machine("cpu", "2 cores", 2**30, 2**20, 0)
+    monkeypatch.setattr(memory_choice, "this_machine", lambda **_: little)
+    told: list[str] = []
+    train("little", method="full", recompute_blocks="auto", note=told.append)
+    assert [run.learner._config.recompute_blocks for run in runs] == [False, True]
+    assert "recompute_blocks is on: the run needs about " in told[0]
+    assert "freed memory goes back to the system" in told[1]
+    assert_same_runs(tmp_path / "plenty", tmp_path / "little")
+    # It changes nothing but memory and time, so a run may go on without it.
+    train("little", method="full", epochs=3, resume=True)
+    assert runs[-1].history.epoch == 3
