@@ -17,9 +17,10 @@ import pytest
 from samzoo.runtime.formats.architecture import Architecture, LightDecoderConfig
 from samzoo.runtime.formats.config import AisParameters, ModelConfig, Preprocessing
 from samzoo.runtime.formats.families.vit import VitConfig
-from samzoo.runtime.formats.manifest import AdapterEntry, FileEntry, Manifest
+from samzoo.runtime.formats.manifest import AdapterEntry, EncoderSource, FileEntry, Manifest
 from samzoo.runtime.model import Model
 
+os.environ["XDG_CONFIG_HOME"] = str(Path(__file__).parent / "no-settings")  # no developer's choice
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # tests import onnxruntime themselves, too
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's; the processes share the cores
@@ -189,6 +190,23 @@ def write_toy_shared_package(folder, *, gains=None, factors=None, configs=None, 
     Manifest(
         name="toys", model=make_toy_config(ais=False), files=tuple(files), adapters=tuple(adapters)
     ).write(folder)
+    return folder
+
+
+def write_toy_adapter_alone(folder, shared, name):
+    """Write a package of one adapter of ``shared``, whose encoder it needs; returns its folder."""
+    manifest = Manifest.read(shared)
+    kept = tuple(entry for entry in manifest.files if entry.adapter == name)
+    for entry in kept:
+        (folder / entry.path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / entry.path).write_bytes((shared / entry.path).read_bytes())
+    encoder = manifest.graph("encoder")
+    assert encoder is not None
+    source = EncoderSource(name=manifest.name, reference=manifest.name, sha256=encoder.sha256)
+    dataclasses.replace(
+        manifest, name=folder.name, files=kept, encoder_from=source,
+        adapters=tuple(entry for entry in manifest.adapters if entry.name == name),
+    ).write(folder)  # fmt: skip
     return folder
 
 

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .checkpoints.conversion import convert
     from .checkpoints.writing import write_checkpoint
-    from .hub.names import DEFAULT_MODEL, load, resolve, shipped
+    from .hub.default_choice import DEFAULT_MODEL
+    from .hub.names import load, resolve
     from .merging.folding import merge
     from .packages.adapter_assembly import export_adapters
     from .packages.assembly import export
     from .packages.shared_assembly import add_adapters, export_shared
+    from .packages.shelf import shipped
     from .packages.verification import Report, verify
     from .targets import choose_targets
 
@@ -38,7 +40,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "DEFAULT_MODEL": "hub.names",
+    "DEFAULT_MODEL": "hub.default_choice",
     "Report": "packages.verification",
     "add_adapters": "packages.shared_assembly",
     "choose_targets": "targets",
@@ -49,7 +51,7 @@ _MODULES = {
     "load": "hub.names",
     "merge": "merging.folding",
     "resolve": "hub.names",
-    "shipped": "hub.names",
+    "shipped": "packages.shelf",
     "verify": "packages.verification",
     "write_checkpoint": "checkpoints.writing",
 }

@@ -24,6 +24,8 @@ MODEL_WAYS = [
     Way("verify", "a package", "verify small", needs=EXPORTING),
     Way("pull", "the shipped model", "pull nuclei-vit-t", fails="needs no pull"),
     Way("remove", "the shipped model", "remove nuclei-vit-t", fails="ships with samzoo"),
+    Way("use", "the shipped model", "use nuclei-vit-t"),
+    Way("use", "print it", "use"),
     Way("doctor", "this machine", "doctor"),
     Way("gallery", "a package", "gallery package -o site"),
     Way("index", "a package", "index package -o i.json"),

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from samzoo.runtime.engine.object_scale import Diameter, ObjectScale, check_diameter
+from samzoo.runtime.errors import NotFoundError
 from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.large.file_scale import scale_of_file
 from samzoo.runtime.model import Model
@@ -16,7 +17,8 @@ from samzoo.runtime.pixels.source_spec import SourceSpec
 from samzoo.zoo.cli.options import ModelOptions, RunOptions
 from samzoo.zoo.cli.progress import say
 from samzoo.zoo.cli.verb import Result
-from samzoo.zoo.hub.names import DEFAULT_MODEL, load
+from samzoo.zoo.hub.default_choice import DEFAULT_MODEL, chosen_model, settings_file
+from samzoo.zoo.hub.names import load
 
 
 def load_model(options: ModelOptions) -> Model:
@@ -39,11 +41,38 @@ def load_named(reference: str | None, options: RunOptions) -> Model:
         InputError: The package has no such adapter, or does not take the diameter.
         SamzooError: As for ``load``.
     """
-    model = load(reference or DEFAULT_MODEL, threads=options.threads, provider=options.provider)
+    name = chosen(reference)
+    try:
+        model = load(name, threads=options.threads, provider=options.provider)
+    except NotFoundError as error:
+        if reference is not None or name == DEFAULT_MODEL:
+            raise
+        raise NotFoundError(
+            f"{error}. samzoo use chose it ({settings_file()}); choose another, or name one with "
+            "--model"
+        ) from error
     if options.adapter is not None:
         model.use(options.adapter)
     check_diameter(model.config, options.diameter)
     return model if isinstance(options.diameter, str) else model.for_objects(options.diameter)
+
+
+def chosen(reference: str | None) -> str:
+    """Return the model that a verb's options name, and tell a person of one that they do not.
+
+    Args:
+        reference: The option's value.
+
+    Raises:
+        SamzooError: As for ``chosen_model``.
+    """
+    if reference is not None:
+        return reference
+    own = chosen_model()
+    if own is None:
+        return DEFAULT_MODEL
+    say(f"model {own}, which samzoo use chose")
+    return own
 
 
 def for_image(

@@ -32,6 +32,7 @@ VERBS = {
     "list": "models.list",
     "show": "models.show",
     "pull": "models.pull",
+    "use": "models.use",
     "verify": "models.verify",
     "remove": "models.remove",
     "gallery": "models.gallery",

@@ -14,7 +14,7 @@ from samzoo.runtime.errors import FormatError, SamzooError, all_bad
 from samzoo.runtime.formats.files import write_json
 from samzoo.runtime.formats.manifest import FileEntry, Manifest, read_entry
 from samzoo.runtime.formats.outputs import write_bytes, write_folder
-from samzoo.zoo.hub.names import DEFAULT_MODEL
+from samzoo.zoo.hub.default_choice import DEFAULT_MODEL
 from samzoo.zoo.packages.changes import read_card
 from samzoo.zoo.packages.summary import summarise
 

@@ -7,57 +7,25 @@ package folder, or the opened model.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from samzoo.runtime.engine.providers import CPU
 from samzoo.runtime.errors import NotFoundError, SamzooError, StorageError, did_you_mean, shown
 from samzoo.runtime.formats.adapter import ADAPTER_CONFIG_FILE
 from samzoo.runtime.formats.folders import CONFIG_FILE
-from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
+from samzoo.runtime.formats.manifest import MANIFEST_FILE
 from samzoo.runtime.loading import load as load_package
 from samzoo.runtime.model import Model
 from samzoo.zoo.downloads import cache
 from samzoo.zoo.downloads.retrieval import Place
+from samzoo.zoo.packages.shelf import find_shipped, shipped
 
 from .bioimageio_pull import canonical, pull_from_bioimageio
 from .bioimageio_source import BIOIMAGEIO_PREFIX
+from .default_choice import DEFAULT_MODEL
 from .huggingface_hub import HUB_PREFIX, hub_place, parse_reference, pull_from_hub
 from .model_index import find_entry, locations, place_of, pull_from_index, read_index
 from .references import pull_encoder
-
-DEFAULT_MODEL = "nuclei-vit-t"
-"""The model that runs if none is named; it ships with samzoo, so it works offline."""
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A model that ships with samzoo.
-
-    Attributes:
-        name: The name to pass as ``--model``.
-        folder: Its package.
-        manifest: Its manifest.
-    """
-
-    name: str
-    folder: Path
-    manifest: Manifest
-
-
-def shipped() -> list[Listed]:
-    """List the packages that came with samzoo.
-
-    Returns:
-        Name, folder and manifest of each, sorted by name.
-
-    Raises:
-        FormatError: A manifest is damaged.
-    """
-    manifests = sorted(_shipped_root().glob(f"*/{MANIFEST_FILE}"))
-    folders = [_real_folder(path) for path in manifests]
-    return [Listed(folder.name, folder, Manifest.read(folder)) for folder in folders]
 
 
 def resolve(reference: str | Path) -> Path:
@@ -82,7 +50,7 @@ def resolve(reference: str | Path) -> Path:
         return _from_bioimageio(reference)
     if reference.startswith(HUB_PREFIX):
         return _from_hub(reference)
-    if reference.replace("-", "").isalnum() and (found := _find_shipped(reference)) is not None:
+    if reference.replace("-", "").isalnum() and (found := find_shipped(reference)) is not None:
         return found
     folder = Path(reference)
     if (folder / MANIFEST_FILE).is_file():
@@ -113,12 +81,7 @@ def find_here(name: str) -> Path | None:
     Returns:
         Its folder; None if there is none.
     """
-    return (_find_shipped(name) if _is_name(name) else None) or cache.find(name)
-
-
-def _find_shipped(name: str) -> Path | None:
-    manifest = _shipped_root() / name / MANIFEST_FILE
-    return _real_folder(manifest) if manifest.is_file() else None
+    return (find_shipped(name) if _is_name(name) else None) or cache.find(name)
 
 
 def _known_names(*, ask: bool) -> list[str]:
@@ -178,15 +141,6 @@ def _from_hub(reference: str) -> Path:
 def _from_bioimageio(reference: str) -> Path:
     found = cache.find(canonical(reference))
     return pull_from_bioimageio(reference) if found is None else found
-
-
-def _shipped_root() -> Path:
-    return Path(str(resources.files("samzoo.model_cards")))
-
-
-def _real_folder(manifest: Path) -> Path:
-    """Follow a development install's links to the folder, since packages hold plain files only."""
-    return manifest.resolve().parent
 
 
 def load(

@@ -13,9 +13,11 @@ from samzoo.runtime.errors import SamzooError, WrongBaseError, shown
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
 from samzoo.zoo.downloads import cache
 
+from .shelf import shipped_folders
+
 
 def find_encoder(folder: Path) -> Path | None:
-    """Find the package with a package's encoder: beside it, or in the cache.
+    """Find the package with a package's encoder: beside it, shipped with samzoo, or in the cache.
 
     Args:
         folder: A package.
@@ -85,5 +87,6 @@ def _candidates(folder: Path, name: str) -> Iterator[Path]:
     beside = folder.resolve().parent / name
     if (beside / MANIFEST_FILE).is_file():
         yield beside
+    yield from shipped_folders()
     for package in cache.cached():
         yield package.folder

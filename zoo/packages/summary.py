@@ -52,7 +52,8 @@ class Summary:
         scores: mSA by task, of the first evaluation on images that the model was neither trained
             nor chosen on, as far as the evaluation says so.
         tested_on: The images of that evaluation, or empty.
-        adapters: The models of a package with several.
+        adapters: The models of a package with several. A package with one adapter is that model:
+            its row says what the adapter says.
     """
 
     segments: str
@@ -69,15 +70,23 @@ def summarise(manifest: Manifest) -> Summary:
     """Summarise a manifest, whatever its free fields hold."""
     source = manifest.model.source
     scores, tested_on = _scores(manifest.metrics, OWN)
+    adapters = tuple(_adapter(entry, manifest) for entry in manifest.adapters)
+    segments, license = manifest.segments, manifest.license
+    if len(adapters) == 1:
+        (only,), adapters = adapters, ()
+        source = manifest.adapters[0].model.source
+        segments, license = segments or only.segments, license or only.license
+        if not scores:
+            scores, tested_on = only.scores, only.tested_on
     return Summary(
-        segments=manifest.segments,
+        segments=segments,
         base=_field(source.get("base"), "name"),
         method=_field(source.get("merged_from"), "method"),
         megabytes=round(sum(entry.size for entry in manifest.files) / 1e6, 1),
-        license=manifest.license,
+        license=license,
         scores=scores,
         tested_on=tested_on,
-        adapters=tuple(_adapter(entry, manifest) for entry in manifest.adapters),
+        adapters=adapters,
     )
 
 

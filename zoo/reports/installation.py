@@ -22,7 +22,7 @@ from samzoo.runtime.errors import SamzooError
 from .requirements import CORE, GROUPS, core_faults, is_there, version_of
 
 DEFAULT_MODEL = "nuclei-vit-t"
-"""As in ``samzoo.zoo.hub.names``, which needs more packages; a test compares."""
+"""As in ``samzoo.zoo.hub.default_choice``, which needs more packages; a test compares."""
 
 FIRST_BROKEN_PYDANTIC = (2, 14)
 """First pydantic with which building and loading packages fails (bioimageio.spec 0.5.12)."""

@@ -9,7 +9,7 @@ from samzoo.runtime.errors import SamzooError
 from samzoo.runtime.formats.manifest import Manifest
 from samzoo.zoo.downloads import cache
 from samzoo.zoo.hub.model_index import locations, read_index
-from samzoo.zoo.hub.names import shipped
+from samzoo.zoo.packages.shelf import shipped
 from samzoo.zoo.packages.summary import summarise
 
 from .models_listing import CACHED, SHIPPED, ListedModel

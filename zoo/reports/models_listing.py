@@ -48,18 +48,19 @@ class ListedModel:
         return {"name": self.name, **none, **to_json(self.summary), "from": self.place}
 
 
-def model_table(models: Sequence[ListedModel]) -> str:
+def model_table(models: Sequence[ListedModel], *, default: str = "") -> str:
     """List models, a row each, with a row below it for each adapter of a shared package.
 
     Args:
         models: In the order of the rows; names and texts may come from strangers.
+        default: The name of the model that runs if none is named, which is marked.
 
     Returns:
         Lines, the first of which says what the columns mean.
     """
     rows: list[tuple[str, ...]] = [HEADER]
     for model in models:
-        rows.append(_row(model.name, model.summary, _size(model)))
+        rows.append(_row(model.name, model.summary, _size(model, default)))
         rows += [
             _row(f"{model.name} --adapter {each.name}", each, "in it")
             for each in model.summary.adapters
@@ -78,12 +79,13 @@ def _scores(scores: Mapping[str, float]) -> str:
     return ", ".join(words)
 
 
-def _size(model: ListedModel) -> str:
+def _size(model: ListedModel, default: str) -> str:
     places = {SHIPPED: "installed", CACHED: "downloaded"}
     # Below a megabyte digits count: an adapter's package is that small.
     digits = 0 if model.summary.megabytes >= 1 else 1
     place = places.get(model.place, "not downloaded")
-    return f"{model.summary.megabytes:.{digits}f} MB, {place}"
+    mark = ", default" if model.name == default else ""
+    return f"{model.summary.megabytes:.{digits}f} MB, {place}{mark}"
 
 
 def _plain(cell: str) -> str:

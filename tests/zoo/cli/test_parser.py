@@ -14,7 +14,7 @@ from samzoo.zoo.cli.parser import GROUPS, VERBS, build_parser, get_verb, parse
 
 TABLE = {
     "images": ["segment", "prompt", "embed"],
-    "models": ["list", "show", "pull", "verify", "remove", "gallery"],
+    "models": ["list", "show", "pull", "use", "verify", "remove", "gallery"],
     "making models": [
         "plan", "methods", "train", "evaluate", "merge", "sum", "export", "share", "card",
         "index", "publish",

@@ -49,3 +49,12 @@ def test_adapters_have_rows_with_their_own_scores(tmp_path, make_shared_package)
         "dark", "dark cells", {"box": 0.5}, "dark cells",
     )  # fmt: skip
     assert (bright.name, bright.tested_on) == ("bright", "bright")
+
+
+def test_a_package_with_one_adapter_is_that_model(tmp_path, make_shared_package):
+    own = {"evaluations": [{"subject": "this model", "data": "dark cells", "scores": BOX}]}
+    entry = {"segments": "dark cells", "license": "MIT", "metrics": own}
+    folder = make_shared_package(tmp_path / "toys", gains={"dark": 0.5}, entries={"dark": entry})
+    row = summarise(Manifest.read(folder))
+    assert (row.segments, row.license, row.scores) == ("dark cells", "MIT", {"box": 0.5})
+    assert (row.tested_on, row.adapters) == ("dark cells", ())

@@ -12,7 +12,7 @@ import pytest
 from samzoo.runtime.dependencies import install_advice, install_command
 from samzoo.runtime.errors import FormatError, InputError
 from samzoo.zoo.cli import main
-from samzoo.zoo.hub import names
+from samzoo.zoo.hub import default_choice, names
 from samzoo.zoo.reports import installation as doctor
 from samzoo.zoo.reports.installation import check_installation
 from samzoo.zoo.reports.requirements import GROUPS
@@ -86,7 +86,7 @@ def test_a_missing_core_package_is_a_problem(healthy, monkeypatch):
 
 
 def test_the_doctor_names_the_default_model():
-    assert doctor.DEFAULT_MODEL == names.DEFAULT_MODEL
+    assert doctor.DEFAULT_MODEL == default_choice.DEFAULT_MODEL
 
 
 def test_a_damaged_default_model_is_a_problem_and_exit_2(healthy, monkeypatch, capsys):

@@ -60,3 +60,10 @@ def test_only_models_that_are_not_here_have_a_hint():
     away = ListedModel(name="b", place="https://x/i.json", summary=PLAIN)
     assert pull_hints([here]) == []
     assert "samzoo pull b" in pull_hints([here, away])[0]
+
+
+def test_the_default_is_marked():
+    here = [ListedModel(name=name, place="samzoo", summary=PLAIN) for name in ("a", "b")]
+    _, first, second = model_table(here, default="b").splitlines()
+    assert ", default" not in first
+    assert "42 MB, installed, default" in second

@@ -14,6 +14,7 @@ from samzoo.zoo.cli.options import add_diameter, add_model, add_plane
 from samzoo.zoo.cli.progress import progress_bar, say
 from samzoo.zoo.cli.thresholds import add_thresholds
 from samzoo.zoo.cli.verb import Result, Verb
+from samzoo.zoo.hub.default_choice import default_model
 
 if TYPE_CHECKING:
     from samzoo.runtime.large.file_task import FileTask
@@ -160,7 +161,6 @@ def run(options: SegmentOptions) -> Result:
 def _into_file(options: SegmentOptions) -> Result:
     from samzoo.zoo.cli.model_loading import load_model
     from samzoo.zoo.cli.output_kind import single_image
-    from samzoo.zoo.hub.names import DEFAULT_MODEL
 
     written: dict[str, Path | None] = {}
     for name, value in (("overlay", options.overlay), ("table", options.table)):
@@ -172,7 +172,7 @@ def _into_file(options: SegmentOptions) -> Result:
     task.check()
     row, notes = _segmented(model := load_model(options), task)
     result: Result = {
-        "text": str(output), "images": [row], "model": options.model or DEFAULT_MODEL,
+        "text": str(output), "images": [row], "model": options.model or default_model(),
     }  # fmt: skip
     if model.adapter is not None:
         result["adapter"] = model.adapter
@@ -186,7 +186,6 @@ def _into_folder(options: SegmentOptions) -> Result:
     from samzoo.zoo.cli.batch_segmentation import model_settings, segment_folder
     from samzoo.zoo.cli.model_loading import load_model
     from samzoo.zoo.cli.output_kind import overlay_folder, table_file
-    from samzoo.zoo.hub.names import DEFAULT_MODEL
 
     folder = Path(options.output)
     if folder.exists() and not folder.is_dir():
@@ -202,7 +201,7 @@ def _into_folder(options: SegmentOptions) -> Result:
         inputs=inputs, folder=folder, task=task, settings={**model_settings(model), **chosen},
         overlays=overlays, table=table, force=options.force,
     )  # fmt: skip
-    return {**segment_folder(run, model), "model": options.model or DEFAULT_MODEL}
+    return {**segment_folder(run, model), "model": options.model or default_model()}
 
 
 def _task(

@@ -124,7 +124,7 @@ def add_options(parser: ArgumentParser) -> None:
 def run(options: EvaluateOptions) -> Result:
     """Score models, and write the report."""
     from samzoo.runtime.formats.files import write_json
-    from samzoo.zoo.hub.names import DEFAULT_MODEL
+    from samzoo.zoo.cli.model_loading import chosen
     from samzoo.zoo.review.image_rows import write_image_rows
     from samzoo.zoo.review.pictures import Pictures
 
@@ -132,7 +132,7 @@ def run(options: EvaluateOptions) -> Result:
     _check(options, tasks)
     lonely: list[str] = []
     listed, table = _listed(options, lonely)
-    references = options.model or (DEFAULT_MODEL,)
+    references = options.model or (chosen(None),)
     with TemporaryDirectory(prefix="samzoo-") as folder:
         pictures = Pictures(Path(folder), "ais" if "ais" in tasks else tasks[0])
         found = {

@@ -32,7 +32,8 @@ def run(options: GalleryOptions) -> Result:
     """Write a static page of models."""
     from samzoo.zoo.downloads import cache
     from samzoo.zoo.gallery.site import write_gallery
-    from samzoo.zoo.hub.names import resolve, shipped
+    from samzoo.zoo.hub.names import resolve
+    from samzoo.zoo.packages.shelf import shipped
 
     packages = {reference: resolve(reference) for reference in options.packages}
     if not packages:

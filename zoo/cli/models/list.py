@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from dataclasses import dataclass
 
 from samzoo.zoo.cli.verb import Result, Verb
+from samzoo.zoo.hub.default_choice import default_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,16 +21,16 @@ def add_options(_: ArgumentParser) -> None:
 def run(_: ListOptions) -> Result:
     """List the shipped models, those in the cache, and those in indexes."""
     from samzoo.zoo.downloads import cache
-    from samzoo.zoo.hub.names import DEFAULT_MODEL
     from samzoo.zoo.reports.model_shelf import known_models
     from samzoo.zoo.reports.models_listing import model_table, pull_hints
 
     models, problems = known_models()
+    default = default_model()
     return {
-        "text": model_table(models),
+        "text": model_table(models, default=default),
         "models": [model.facts() for model in models],
         "cache": str(cache.cache_folder()),
-        "default": DEFAULT_MODEL,
+        "default": default,
         "notes": [*problems, *pull_hints(models)],
     }
 

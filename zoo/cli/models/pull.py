@@ -30,8 +30,8 @@ def add_options(parser: ArgumentParser) -> None:
 def run(options: PullOptions) -> Result:
     """Download a model, and the package with its encoder if it needs one."""
     from samzoo.runtime.formats.manifest import Manifest
-    from samzoo.zoo.hub.names import shipped
     from samzoo.zoo.hub.references import pull, pull_encoder
+    from samzoo.zoo.packages.shelf import shipped
     from samzoo.zoo.packages.summary import summarise
 
     reference = options.reference

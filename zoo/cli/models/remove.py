@@ -27,8 +27,8 @@ def run(options: RemoveOptions) -> Result:
     """Delete a downloaded model, unless others need its encoder."""
     from samzoo.zoo.downloads import cache
     from samzoo.zoo.hub.huggingface_hub import HUB_PREFIX, parse_reference
-    from samzoo.zoo.hub.names import shipped
     from samzoo.zoo.packages.encoder_package import dependents
+    from samzoo.zoo.packages.shelf import shipped
 
     reference = options.reference
     if reference in {listed.name for listed in shipped()}:
