@@ -33,6 +33,7 @@ class Entry:
         group: What it is a piece of; empty if nobody says, and then it is a group of its own.
         stratum: What kind of image it is; empty if nobody says.
         classes: The class of each object, in the order of the labels; empty if nobody says.
+        weight: How often its group is drawn in training, beside others.
     """
 
     image: Path
@@ -42,6 +43,7 @@ class Entry:
     group: str = ""
     stratum: str = ""
     classes: tuple[str, ...] = ()
+    weight: float = 1.0
 
 
 def entries(
@@ -57,7 +59,8 @@ def entries(
 
     Args:
         images: A folder of images, one image file, or a list: a CSV file with the columns ``image``
-            and ``label`` (paths, relative to its folder), and perhaps ``split`` and ``group``.
+            and ``label`` (paths, relative to its folder), and perhaps ``split``,
+            ``group`` and ``weight``.
         labels: A folder of label images or one label file, see ``match_pairs``; None with a list.
         split: A table of the images' parts and groups: a CSV file with the columns ``file`` or
             ``image`` (their names), and ``split`` or ``group`` or both. Not with a list.
@@ -73,7 +76,7 @@ def entries(
         FormatError: A table is damaged, see ``read_table``.
         ImageError: See ``match_pairs``; or an image is not in the table.
         InputError: Labels or a table are given with a list, or no labels without one; or a group is
-            in two parts.
+            in two parts, or has two weights.
     """
     if is_table(images):
         for name, given in (("labels", labels), ("split", split)):
@@ -95,6 +98,7 @@ def entries(
         ]
         if split is not None:
             listed = _with_table(listed, _parts_and_groups(split), images, say)
+    _refuse_two_weights(listed)
     refuse_crossing({each: [e for e in listed if e.part == each] for each in _parts(listed)}, part)
     return listed
 
@@ -174,6 +178,18 @@ def refuse_crossing(sides: dict[str, list[Entry]], used: str | None = None) -> N
         )
 
 
+def _refuse_two_weights(listed: Sequence[Entry]) -> None:
+    """Refuse a group with two weights: a weight is that of the group."""
+    first: dict[str, Entry] = {}
+    for entry in listed:
+        other = first.setdefault(entry.group, entry) if entry.group else entry
+        if other.weight != entry.weight:
+            raise InputError(
+                f"weight: {entry.group} has {other.weight:g} ({other.name}) and {entry.weight:g} "
+                f"({entry.name}); give all images of a group one weight"
+            )
+
+
 def _parts(listed: Sequence[Entry]) -> list[str]:
     return list(dict.fromkeys(entry.part for entry in listed if entry.part))
 
@@ -239,7 +255,8 @@ def _with_table(
 def _facts(row: Row) -> dict[str, Any]:
     """Return what a row says of its image, as fields of ``Entry``."""
     classes = tuple(each.strip() for each in row.classes.split("|")) if row.classes else ()
-    return {"part": row.split, "group": row.group, "stratum": row.stratum, "classes": classes}
+    return {"part": row.split, "group": row.group, "stratum": row.stratum, "classes": classes,
+            "weight": row.weight}  # fmt: skip
 
 
 def _named(paths: Sequence[Path]) -> str:

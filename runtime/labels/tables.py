@@ -6,6 +6,7 @@ In: a file as spreadsheets write it. Out: its rows, checked.
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,12 @@ COLUMNS = {
     "group": ("group",),
     "stratum": ("stratum",),
     "classes": ("classes",),
+    "weight": ("weight",),
 }
 """The names that each column may have, in upper or lower case. Other columns are not read."""
+
+MAX_WEIGHT = 1000.0
+"""Largest weight; the smallest is its inverse (own choice: more is surely a slip)."""
 
 SPLIT_NAME = "split.csv"
 """The name of a table of parts and groups that lies beside a folder of images."""
@@ -49,6 +54,7 @@ class Row:
         group: What the image is a piece of: field, scene, patient.
         stratum: What kind of image it is.
         classes: The classes of its objects in the order of their labels, between ``|``.
+        weight: How often the image's group is drawn in training, beside others; above 0.
     """
 
     line: int
@@ -58,6 +64,7 @@ class Row:
     group: str = ""
     stratum: str = ""
     classes: str = ""
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -153,7 +160,9 @@ def _row(path: Path, line: int, cells: Sequence[str], width: int, places: dict[s
             f"{path}, line {line}: found {len(cells)} cells, the header has {width}; "
             "put text with a separator in it in quotes"
         )
-    row = Row(line=line, **{column: cells[place].strip() for column, place in places.items()})
+    texts = {column: cells[place].strip() for column, place in places.items()}
+    weight = _weight(path, line, texts.pop("weight", ""))
+    row = Row(line=line, weight=weight, **texts)
     if not row.image or ("label" in places and not row.label):
         raise FormatError(f"{path}, line {line}: the row names no image, or no label image")
     if "split" in places and row.split not in PARTS:
@@ -161,6 +170,20 @@ def _row(path: Path, line: int, cells: Sequence[str], width: int, places: dict[s
             f"{path}, line {line}: split: found {shown(row.split)}, allowed are {', '.join(PARTS)}"
         )
     return row
+
+
+def _weight(path: Path, line: int, text: str) -> float:
+    """Return a weight; an empty cell is 1."""
+    try:
+        weight = float(text or 1)
+    except ValueError:
+        weight = math.nan
+    if not 1 / MAX_WEIGHT <= weight <= MAX_WEIGHT:  # also false for NaN
+        raise FormatError(
+            f"{path}, line {line}: weight: found {shown(text)}, allowed are numbers from "
+            f"{1 / MAX_WEIGHT:g} to {MAX_WEIGHT:g}; leave images out that are not to be drawn"
+        )
+    return weight
 
 
 def _refuse_twice(path: Path, rows: Sequence[Row]) -> None:

@@ -52,6 +52,10 @@ class AnnotatedImage(Protocol):
         """What the image is a piece of (field, scene, patient); empty if nobody says."""
 
     @property
+    def weight(self) -> float:
+        """How often its group is drawn in training, beside others."""
+
+    @property
     def size(self) -> Size:
         """Height and width."""
 
@@ -81,6 +85,7 @@ class Annotated:
         name: Names the image in messages and logs.
         content: Identity of the whole image as read, from ``content_identity``; empty if unknown.
         group: What the image is a piece of (field, scene, patient); empty if nobody says.
+        weight: How often its group is drawn in training, beside others.
     """
 
     image: Array
@@ -88,6 +93,7 @@ class Annotated:
     name: str
     content: str = ""
     group: str = ""
+    weight: float = 1.0
 
     @property
     def size(self) -> Size:
@@ -146,6 +152,11 @@ class AnnotatedFile:
     def group(self) -> str:
         """As in the list of images."""
         return self.entry.group
+
+    @property
+    def weight(self) -> float:
+        """As in the list of images."""
+        return self.entry.weight
 
     @property
     def identity(self) -> str:
@@ -211,6 +222,11 @@ class AnnotatedPart:
     def group(self) -> str:
         """As of the whole image."""
         return self.whole.group
+
+    @property
+    def weight(self) -> float:
+        """As of the whole image."""
+        return self.whole.weight
 
     @property
     def size(self) -> Size:

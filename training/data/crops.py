@@ -15,7 +15,7 @@ from samzoo.runtime.formats.arrays import Array, Float3D, Labels2D
 from samzoo.runtime.images.geometry import Size, resize_image
 from samzoo.runtime.images.tiles import even_tiles
 
-from .groups import GroupedChoices, share_of
+from .groups import GroupedChoices, Item, share_of
 from .samples import ScaledImage
 
 MIN_TRAINING_PIXELS = 25
@@ -129,11 +129,16 @@ class CropSampler:
                 "the model's scale; check the label images and preprocessing.scale"
             )
         self._groups = [sample.group for sample in samples]
-        self._negative_share = min(MOST_NEGATIVE, share_of(empty, self._groups))
+        self._weights = [sample.weight for sample in samples]
+        share = share_of(empty, self._groups, self._weights)
+        self._negative_share = min(MOST_NEGATIVE, share)
         self._choices = (
-            GroupedChoices(self._corners, self._groups),
-            GroupedChoices(self._empty_corners, self._groups),
+            self._grouped(self._corners),
+            self._grouped(self._empty_corners),
         )
+
+    def _grouped(self, items: Sequence[Item]) -> GroupedChoices[Item]:
+        return GroupedChoices(items, self._groups, self._weights)
 
     def _corners_of(
         self, index: int, labels: Labels2D, usable: Callable[[Labels2D], bool]
@@ -171,7 +176,7 @@ class CropSampler:
             for role, corners in enumerate((self._corners, self._empty_corners))
         )
         self.n_fixed = len({*filled, *empty})
-        self._fixed = GroupedChoices(filled, self._groups), GroupedChoices(empty, self._groups)
+        self._fixed = self._grouped(filled), self._grouped(empty)
 
     def draw(self, rng: np.random.Generator | None = None) -> Crop:
         """Draw the next crop, with random numbers of its own if a source is given."""

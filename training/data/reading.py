@@ -62,7 +62,7 @@ def read_annotated(
 
     def read_one(entry: Entry) -> None:
         pair = read_pair(entry.image, entry.labels, meaning=meaning, read=read, survey=survey)
-        found.append(Annotated(*pair, entry.name, survey.contents[-1], entry.group))
+        found.append(Annotated(*pair, entry.name, survey.contents[-1], entry.group, entry.weight))
 
     _for_each(listed, read_one)
     return found

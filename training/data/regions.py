@@ -124,6 +124,11 @@ class AnnotatedRegion:
         return self.pair.entry.group
 
     @property
+    def weight(self) -> float:
+        """As of the image."""
+        return self.pair.entry.weight
+
+    @property
     def size(self) -> Size:
         """Height and width."""
         y0, x0, y1, x1 = self.window

@@ -40,6 +40,10 @@ class ScaledImage(Protocol):
     def group(self) -> str:
         """As of the annotated image."""
 
+    @property
+    def weight(self) -> float:
+        """As of the annotated image."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -50,12 +54,14 @@ class Sample:
         labels: ``(height, width)`` int32; -1 is not annotated.
         targets: ``(3, height, width)`` float32, see ``targets.py``.
         group: As of the annotated image.
+        weight: As of the annotated image.
     """
 
     image: Array
     labels: Labels2D
     targets: Float3D
     group: str = ""
+    weight: float = 1.0
 
 
 class LazySample:
@@ -78,7 +84,7 @@ class LazySample:
         number: int,
         recent: RecentArrays,
     ) -> None:
-        self.group = annotated.group
+        self.group, self.weight = annotated.group, annotated.weight
         self._annotated, self._preprocessing = annotated, preprocessing
         self._number, self._recent = number, recent
         self._size = scaled_size(annotated.size, preprocessing.scale, image_size)
@@ -140,7 +146,7 @@ def lazy_samples(
 def prepare(annotated: AnnotatedImage, preprocessing: Preprocessing, image_size: int) -> Sample:
     """Bring an annotated image to the model's intensities and scale, and compute its targets."""
     (lazy,) = lazy_samples([annotated], [preprocessing], image_size)
-    return Sample(lazy.image, lazy.labels, lazy.targets, lazy.group)
+    return Sample(lazy.image, lazy.labels, lazy.targets, lazy.group, lazy.weight)
 
 
 def scaled_size(shape: tuple[int, ...], scale: float | None, image_size: int) -> Size:

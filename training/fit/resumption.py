@@ -27,15 +27,20 @@ MOST_NAMED = 5
 def images_used(
     train_data: Sequence[AnnotatedImage], val_data: Sequence[AnnotatedImage]
 ) -> dict[str, list[list[str]]]:
-    """Return name, digest and group of each image, for training and for validation.
+    """Return name, digest, group and weight of each image, for training and for validation.
 
-    The digest is that of the image with its labels; an image without a group has no third value.
+    The digest is that of the image with its labels; an image without a group has no third value,
+    unless it has a weight, the fourth.
     """
     roles = {"training": train_data, "validation": val_data}
-    return {
-        role: [[a.name, a.digest, *([a.group] if a.group else [])] for a in data]
-        for role, data in roles.items()
-    }
+    return {role: [[a.name, a.digest, *_drawn_by(a)] for a in data] for role, data in roles.items()}
+
+
+def _drawn_by(image: AnnotatedImage) -> list[str]:
+    """Return what says how often an image is drawn, without what is not set."""
+    if image.weight != 1:
+        return [image.group, f"{image.weight:g}"]
+    return [image.group] if image.group else []
 
 
 def stored_settings(path: Path) -> dict[str, Any]:
@@ -120,7 +125,7 @@ def _in_images(role: str, ours: list[list[str]], theirs: list[list[str]]) -> lis
     found += [
         f"the {role} image {name}, or its labels, changed"
         if before[name][0] != now[name][0]
-        else f"the group of the {role} image {name} changed"
+        else f"the group or weight of the {role} image {name} changed"
         for name in changed
     ]
     return found or [f"the {role} images have another order or number"]

@@ -154,3 +154,10 @@ def test_a_table_says_the_kind_of_an_image_and_the_classes_of_its_objects(folder
     assert [(e.stratum, e.classes) for e in found] == [
         ("dim", ("nerve", "vessel")), ("", ()), ("dim", ("vessel",)),
     ]  # fmt: skip
+
+
+def test_a_weight_is_that_of_a_group(folder):
+    found = listed(folder, "file,group,weight\na.png,f,3\nb.png,,2\nc.png,f,3\n")
+    assert [entry.weight for entry in found] == [3.0, 2.0, 3.0]
+    with pytest.raises(InputError, match=r"weight: f has 3 \(a.png\) and 1 \(c.png\); give all"):
+        listed(folder, "file,group,weight\na.png,f,3\nb.png,,2\nc.png,f,\n")

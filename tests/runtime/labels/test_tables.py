@@ -63,3 +63,14 @@ def test_a_file_that_is_not_there_and_a_folder(tmp_path):
         read_table(tmp_path / "t.csv", needed=())
     with pytest.raises(StorageError, match="cannot be read"):
         read_table(tmp_path, needed=())
+
+
+def test_weights_are_numbers_and_an_empty_one_is_1(tmp_path):
+    table = read_table(written(tmp_path, "image,weight\na,2.5\nb,\n"), needed=("image",))
+    assert [row.weight for row in table.rows] == [2.5, 1.0]
+
+
+@pytest.mark.parametrize("weight", ["0", "-1", "nan", "inf", "often", "1e9", "1e-9"])
+def test_other_weights_are_refused_by_line(tmp_path, weight):
+    with pytest.raises(FormatError, match=rf"line 3: weight: found '{weight}', allowed are number"):
+        read_table(written(tmp_path, f"image,weight\na,1\nb,{weight}\n"), needed=("image",))

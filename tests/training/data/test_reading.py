@@ -9,10 +9,11 @@ from samzoo.runtime.errors import ImageError, NotFoundError
 from samzoo.runtime.formats.config import Preprocessing
 from samzoo.runtime.labels.annotation import LabelMeaning
 from samzoo.runtime.labels.contents import content_identity
+from samzoo.runtime.labels.lists import entries
 from samzoo.runtime.labels.survey import Survey
-from samzoo.training.data.annotated import Annotated
+from samzoo.training.data.annotated import Annotated, AnnotatedPart
 from samzoo.training.data.division import split
-from samzoo.training.data.reading import read_annotated
+from samzoo.training.data.reading import open_annotated, read_annotated
 from samzoo.training.data.samples import prepare
 
 
@@ -83,7 +84,10 @@ def test_read_annotated_takes_lists_tables_and_parts(tmp_path):
     (found,) = read_annotated(*folders, split=tmp_path / "split.csv", part="test")
     assert (found.name, found.group) == ("b.tif", "g")
     assert prepare(found, Preprocessing(scale=1.0), 64).group == "g"
-    (tmp_path / "list.csv").write_text("image,label,group\nimages/b.tif,labels/b.tif,g\n")
+    (tmp_path / "list.csv").write_text("image,label,group,weight\nimages/b.tif,labels/b.tif,g,2\n")
     (same,) = read_annotated(tmp_path / "list.csv")
-    assert (same.name, same.group) == ("images/b.tif", "g")
+    assert (same.name, same.group, same.weight) == ("images/b.tif", "g", 2.0)
+    assert prepare(same, Preprocessing(scale=1.0), 64).weight == 2.0
+    (stored,) = open_annotated(entries(tmp_path / "list.csv", None))
+    assert (stored.weight, AnnotatedPart(stored, slice(9), "left").weight) == (2.0, 2.0)
     np.testing.assert_array_equal(same.labels, found.labels)

@@ -77,13 +77,15 @@ def test_an_image_whose_pixels_or_labels_changed_is_named(field):
     assert "image a" not in message
 
 
-def test_an_image_whose_group_changed_is_named():
+def test_an_image_whose_group_or_weight_changed_is_named():
     images = [annotated("a"), annotated("b")]
     theirs = {**settings(), "images": images_used(images, [])}
-    moved = [images[0], dataclasses.replace(images[1], group="f")]
-    ours = {**theirs, "images": images_used(moved, [])}
-    for now, before in ((ours, theirs), (theirs, ours)):
-        assert "something else: the group of the training image b changed." in refusal(now, before)
+    for change in ({"group": "f"}, {"weight": 2.0}):
+        moved = [images[0], dataclasses.replace(images[1], **change)]
+        ours = {**theirs, "images": images_used(moved, [])}
+        for now, before in ((ours, theirs), (theirs, ours)):
+            message = refusal(now, before)
+            assert "else: the group or weight of the training image b changed." in message
 
 
 def test_many_differences_are_counted():
