@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from samzoo.runtime.errors import ImageError, InputError, NotFoundError
 
-from .pairs import match_pairs, stem
+from .pairs import match_pairs, stem, unmarked
 from .tables import SPLIT_NAME, Row, Table, is_table, read_table
 
 _MOST_NAMED = 5
@@ -65,7 +65,7 @@ def entries(
         split: A table of the images' parts and groups: a CSV file with the columns ``file`` or
             ``image`` (their names), and ``split`` or ``group`` or both. Not with a list.
         part: The part that is used alone: only its groups must not be in another one.
-        lonely: As for ``match_pairs``.
+        lonely: As for ``match_pairs``; without files of another part than ``part``.
         say: Called with a sentence if the table names images that are not there.
 
     Returns:
@@ -92,12 +92,14 @@ def entries(
             "file with the columns image and label"
         )
     else:
+        table = _parts_and_groups(split) if split is not None else None
+        missed = None if table is None or part is None else _wanted(table, part)
         listed = [
             Entry(image=image, labels=label, name=image.name)
-            for image, label in match_pairs(images, labels, lonely=lonely)
+            for image, label in match_pairs(images, labels, lonely=lonely, missed=missed)
         ]
-        if split is not None:
-            listed = _with_table(listed, _parts_and_groups(split), images, say)
+        if table is not None:
+            listed = _with_table(listed, table, images, say)
     _refuse_two_weights(listed)
     refuse_crossing({each: [e for e in listed if e.part == each] for each in _parts(listed)}, part)
     return listed
@@ -217,6 +219,19 @@ def _parts_and_groups(path: Path) -> Table:
     if "split" not in table.columns and "group" not in table.columns:
         raise InputError(f"{path}: has neither a column 'split' nor 'group'; expected at least one")
     return table
+
+
+def _wanted(table: Table, part: str) -> Callable[[Path], bool]:
+    """Return what tells of an image or label file whether a part may miss it."""
+    parts: dict[str, set[str]] = {}
+    for row in table.rows:
+        parts.setdefault(stem(Path(row.image)), set()).add(row.split)
+
+    def wanted(path: Path) -> bool:
+        known = parts.get(stem(path)) or parts.get(unmarked(stem(path))) or {part}
+        return not known.isdisjoint({part, ""})
+
+    return wanted
 
 
 def _with_table(

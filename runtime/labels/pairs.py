@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from samzoo.runtime.errors import ImageError, NotFoundError
@@ -40,7 +40,11 @@ MOST_NAMED = 5
 
 
 def match_pairs(
-    images: Path, labels: Path, *, lonely: list[str] | None = None
+    images: Path,
+    labels: Path,
+    *,
+    lonely: list[str] | None = None,
+    missed: Callable[[Path], bool] | None = None,
 ) -> list[tuple[Path, Path]]:
     """Pair images with label images by their names.
 
@@ -54,6 +58,8 @@ def match_pairs(
         labels: A folder of label images, or one file; possibly the folder of the images, if the
             labels' names have such an ending. Two single files match whatever their names are.
         lonely: Gets a sentence for each file without a partner, which is left out then.
+        missed: Tells of such a file whether anybody wants it; the others get no sentence. All are
+            wanted by default. Without ``lonely`` it is not asked.
 
     Returns:
         Pairs (image, labels), sorted by name; at least one.
@@ -79,7 +85,7 @@ def match_pairs(
     else:
         image_files = [path for path in list_images(images) if not _is_by_product(path)]
         label_files = _label_files(labels)
-    return _pairs(image_files, label_files, images, labels, lonely)
+    return _pairs(image_files, label_files, images, labels, lonely, missed)
 
 
 def stem(path: Path) -> str:
@@ -90,7 +96,7 @@ def stem(path: Path) -> str:
     return unicodedata.normalize("NFC", _SUFFIX.sub("", path.name))
 
 
-def _unmarked(name: str) -> str:
+def unmarked(name: str) -> str:
     """Return the name of the image to which labels of this name belong."""
     return _SUFFIX_INSIDE.sub("", _LABEL_MARK.sub("", name))
 
@@ -122,11 +128,11 @@ def _label_files(folder: Path) -> list[Path]:
 
 def _without_doubles(files: Sequence[Path]) -> list[Path]:
     """Leave out each ``_seg.npy`` beside an exported mask: it holds the same masks, pickled."""
-    exported = {_unmarked(stem(path)) for path in files if path.suffix.lower() != ".npy"}
+    exported = {unmarked(stem(path)) for path in files if path.suffix.lower() != ".npy"}
     return [
         path for path in files
         if not path.name.lower().endswith("_seg.npy")
-        or _unmarked(stem(path)) not in exported
+        or unmarked(stem(path)) not in exported
     ]  # fmt: skip
 
 
@@ -137,7 +143,7 @@ def _told_apart(folder: Path) -> tuple[list[Path], list[Path]]:
     labels = [
         path for path in files
         if path.suffix.lower() == ".npy"
-        or (_LABEL_MARK.search(stem(path)) and _unmarked(stem(path)) in plain)
+        or (_LABEL_MARK.search(stem(path)) and unmarked(stem(path)) in plain)
     ]  # fmt: skip
     images = [path for path in files if path not in labels]
     if not labels:
@@ -150,10 +156,10 @@ def _told_apart(folder: Path) -> tuple[list[Path], list[Path]]:
             "labels end in _masks (a.tif and a_masks.tif), or use two folders"
         )
     masks = [path for path in labels if path.suffix.lower() != ".npy"]
-    exported = {_unmarked(stem(path)) for path in masks}
+    exported = {unmarked(stem(path)) for path in masks}
     return images, masks + [
         path for path in labels
-        if path not in masks and _unmarked(stem(path)) not in exported
+        if path not in masks and unmarked(stem(path)) not in exported
     ]  # fmt: skip
 
 
@@ -163,6 +169,7 @@ def _pairs(
     image_folder: Path,
     label_folder: Path,
     lonely: list[str] | None,
+    missed: Callable[[Path], bool] | None,
 ) -> list[tuple[Path, Path]]:
     by_name = _grouped((stem(path), path) for path in images)
     for path in images:
@@ -173,7 +180,7 @@ def _pairs(
     partners: dict[Path, list[Path]] = {path: [] for path in images}
     alone = []
     for path in labels:
-        name, shorter = stem(path), _unmarked(stem(path))
+        name, shorter = stem(path), unmarked(stem(path))
         found = by_name.get(name) or by_name.get(shorter) or []
         found = found or folded.get(name.casefold()) or folded.get(shorter.casefold()) or []
         for image in found:
@@ -196,8 +203,11 @@ def _pairs(
     if lonely is None or not pairs:
         _refuse_lonely(missing, alone, len(images), len(labels), image_folder, label_folder)
     else:
-        lonely += [f"{path}: no label image in {label_folder} has its name" for path in missing]
-        lonely += [f"{path}: no image in {image_folder} has its name" for path in alone]
+        for paths, lacks in (
+            (missing, f"no label image in {label_folder} has its name"),
+            (alone, f"no image in {image_folder} has its name"),
+        ):
+            lonely += [f"{path}: {lacks}" for path in paths if missed is None or missed(path)]
     return sorted(pairs, key=lambda pair: pair[0].name)
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from samzoo.runtime.errors import InputError
+from samzoo.runtime.labels.contents import refuse_shared
 from samzoo.training.config import TrainConfig
-from samzoo.training.data.annotated import AnnotatedImage
+from samzoo.training.data.annotated import AnnotatedImage, contents
 
 from .interrupts import interrupts_held_back
 from .readiness import LAST, PREVIOUS, check_settings
@@ -77,6 +78,7 @@ def train(
     """
     check_settings(base=base, method=method, config=config, output=output, resume=resume)
     check_validation_data(val_data, config.min_object_size)
+    refuse_shared(contents(train_data), contents(val_data))
     from .resumption import stored_precision  # these import torch, which takes seconds
     from .run import Run
     from .state import newest_state

@@ -30,7 +30,6 @@ from samzoo.runtime.formats.fields import from_json, to_json
 from samzoo.runtime.formats.folders import CONFIG_FILE
 from samzoo.runtime.formats.outputs import replacing
 from samzoo.runtime.formats.prefixes import ENCODER_PREFIX
-from samzoo.runtime.labels.contents import refuse_shared
 from samzoo.runtime.model import Model
 from samzoo.training.config import TrainConfig
 from samzoo.training.data.annotated import AnnotatedImage, contents, data_digest
@@ -84,7 +83,6 @@ class Run:
         self.config, self.output, self.base = config, output, base
         self.tasks = possible_tasks(config)
         shown, chosen_on = contents(train_data), contents(val_data)
-        refuse_shared(shown, chosen_on)
         self.contents = {
             "training": sorted({a.content for a in train_data} | set(shown)),
             "validation": sorted({a.content for a in val_data} | set(chosen_on)),

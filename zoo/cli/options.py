@@ -99,6 +99,18 @@ def _diameter(text: str) -> Diameter:
         raise ArgumentTypeError(f"found {text!r}, allowed: a number of pixels, {words}") from None
 
 
+class AnnotatedOptions(Protocol):
+    """The options of ``add_annotated`` that name a table."""
+
+    @property
+    def images(self) -> Path:
+        """A folder, a file, or a list."""
+
+    @property
+    def split(self) -> Path | None:
+        """A table; ``NO_SPLIT`` for none, and None for one beside the images."""
+
+
 def add_annotated(parser: ArgumentParser) -> None:
     """Add the options that name annotated images, their parts and groups."""
     parser.add_argument(
@@ -118,6 +130,15 @@ def add_annotated(parser: ArgumentParser) -> None:
 
 
 NO_SPLIT = Path("none")
+
+
+def chosen_table(options: AnnotatedOptions) -> Path | None:
+    """Return the table of parts and groups: that of ``--split``, or one beside the images."""
+    from samzoo.runtime.labels.lists import beside
+
+    if options.split is None:
+        return beside(options.images)
+    return options.split if options.split != NO_SPLIT else None
 
 
 def add_label_meaning(parser: ArgumentParser) -> None:

@@ -161,3 +161,17 @@ def test_a_weight_is_that_of_a_group(folder):
     assert [entry.weight for entry in found] == [3.0, 2.0, 3.0]
     with pytest.raises(InputError, match=r"weight: f has 3 \(a.png\) and 1 \(c.png\); give all"):
         listed(folder, "file,group,weight\na.png,f,3\nb.png,,2\nc.png,f,\n")
+
+
+def test_files_of_other_parts_may_lack_a_partner(folder):
+    (folder / "images" / "b.png").unlink()
+    for name in ("images/d.png", "images/e.png", "labels/f_masks.tif", "labels/g.tif"):
+        (folder / name).write_bytes(b"")
+    table = "file,split\na,test\nb,train\nc,test\nd,test\ne,val\nf,train\n"
+    lonely: list[str] = []
+    found = listed(folder, table, part="test", lonely=lonely)
+    assert [entry.name for entry in found] == ["a.png", "c.png"]
+    # d is of this part, and g of none that anybody named
+    assert [each.partition(": no ")[0].rpartition("/")[2] for each in lonely] == ["d.png", "g.tif"]
+    listed(folder, table, lonely=lonely)
+    assert len(lonely) == 2 + 5

@@ -15,7 +15,6 @@ from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.outputs import check_output, check_output_folder
 from samzoo.runtime.labels.tables import PARTS
 from samzoo.zoo.cli.options import (
-    NO_SPLIT,
     add_annotated,
     add_diameter,
     add_label_meaning,
@@ -23,6 +22,7 @@ from samzoo.zoo.cli.options import (
     add_output,
     add_plane,
     chosen_plane,
+    chosen_table,
     refuse_given,
 )
 from samzoo.zoo.cli.progress import progress_bar, say
@@ -282,14 +282,9 @@ def _result(
 
 def _listed(options: EvaluateOptions, lonely: list[str]) -> tuple[list[Entry], Path | None]:
     """List the images to score, and return the table of their parts and groups, if there is one."""
-    from samzoo.runtime.labels.lists import about, beside, entries, has_parts, of_part
+    from samzoo.runtime.labels.lists import about, entries, has_parts, of_part
 
-    table = options.split if options.split != NO_SPLIT else None
-    if options.split is None and (found := beside(options.images)) is not None:
-        if options.part is None:
-            say(f"{found}: is there and not used; score one part with --part, such as --part test")
-        else:
-            table = found
+    table = chosen_table(options)
     listed = entries(
         options.images, options.labels, split=table, part=options.part, lonely=lonely, say=say
     )
@@ -297,6 +292,7 @@ def _listed(options: EvaluateOptions, lonely: list[str]) -> tuple[list[Entry], P
     if options.part is None and has_parts(listed):
         raise InputError(
             f"--part: {where} divides the images into parts; choose one, such as --part test"
+            f"{', or pass --split none to score all' if table is not None else ''}"
         )
     if options.part is not None:
         if not has_parts(listed):

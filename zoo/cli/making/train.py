@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from samzoo.runtime.errors import InputError, NotFoundError
 from samzoo.runtime.labels.tables import is_table
 from samzoo.zoo.cli.options import (
-    NO_SPLIT,
     add_annotated,
     add_label_meaning,
     add_output,
     add_plane,
     chosen_plane,
+    chosen_table,
 )
 from samzoo.zoo.cli.progress import TrainingBar, clock, say
 from samzoo.zoo.cli.verb import Result, Verb
@@ -194,17 +194,14 @@ def _listed(options: TrainOptions) -> tuple[list[Entry], list[Entry] | None, Pat
     """
     from samzoo.runtime.labels.lists import (
         about,
-        beside,
         entries,
         has_parts,
         of_part,
         refuse_crossing,
     )
 
-    table = options.split if options.split != NO_SPLIT else None
+    table = chosen_table(options)
     own = options.val_images is not None or options.val_labels is not None
-    if options.split is None and not own:
-        table = beside(options.images)
     listed = entries(options.images, options.labels, split=table, say=say)
     where = table or options.images
     if own:
@@ -216,7 +213,8 @@ def _listed(options: TrainOptions) -> tuple[list[Entry], list[Entry] | None, Pat
             if has_parts(found):
                 raise InputError(
                     f"--val-images: {images} validates, but {place} says by its column split what "
-                    "trains and what validates; omit --val-images, or the column"
+                    "trains and what validates; omit --val-images, or the column, or "
+                    "pass --split none to use no table"
                 )
         refuse_crossing({"training": listed, "validation": validating})
         return listed, validating, table

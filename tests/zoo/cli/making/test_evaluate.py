@@ -176,11 +176,13 @@ def test_evaluate_scores_a_part_and_names_groups(run, image, tmp_path):
     report = json.loads((tmp_path / "r.json").read_text())
     assert [row["group"] for row in report["images"]] == ["g", "h"]
     assert (report["part"], report["split"]) == ("test", str(table))
-    status, _, err = run(*words)
-    assert status == 0
-    assert f"{table}: is there and not used; score one part with --part" in err
+    (tmp_path / "set/labels" / "a.tif").rename(tmp_path / "a.tif")  # of another part
+    assert run(*words, "--part", "test")[0] == 0
+    (tmp_path / "a.tif").rename(tmp_path / "set/labels" / "a.tif")
+    assert run(*words, "--split", "none")[0] == 0
     assert json.loads((tmp_path / "r.json").read_text())["n_images"] == 3
     for more, message in (
+        ([], "choose one, such as --part test, or pass --split none to score all"),
         (["--split", table], "divides the images into parts; choose one, such as --part test"),
         (["--split", "none", "--part", "val"], "does not say in which part the images are"),
         (["--part", "val"], "no image is in the part 'val' (column split); found train, test"),

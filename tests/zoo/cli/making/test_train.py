@@ -118,6 +118,7 @@ BOTH = ["--val-images", "val.tif", "--val-labels", "val_labels.tif"]
         (PARTS.replace("val,g", "dev,g"), [], "line 5: split: found 'dev', allowed are train, val"),
         (PARTS.replace("train", "test"), [], "no image is in the part 'train'"),
         (PARTS, ["--split", "set/split.csv", *BOTH], "--val-images: val.tif validates, but set/"),
+        (PARTS, BOTH, "or pass --split none to use no table"),
         (PARTS, ["--split", "missing.csv"], "missing.csv: no such file"),
     ],
 )
@@ -132,7 +133,7 @@ def test_parts_and_groups_that_contradict_are_told_before_torch_is_imported(
 
 
 @pytest.mark.usefixtures("command")
-def test_a_table_that_is_found_is_not_used_with_other_validation_images_or_none(capsys):
+def test_a_table_that_is_found_is_not_used_with_none(capsys):
     write_set(PARTS)
     own = ["--images", "set/images", "--labels", "set/labels"]
     _, read, source = trained(capsys, *own, "--split", "none")
