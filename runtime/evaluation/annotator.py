@@ -6,7 +6,7 @@ after the last correction, ready for scoring.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -51,11 +51,15 @@ class Tally:
 
 @dataclass(frozen=True)
 class Tallies:
-    """The masks from ``annotate``: of the first prompt, of the last round, and of the boxes."""
+    """The masks from ``annotate``: of the first prompt, of the last round, and of the boxes.
+
+    ``rounds`` has those after each number of corrections, the first without any, if asked for.
+    """
 
     first: Tally
     last: Tally
     filled: Tally
+    rounds: tuple[Tally, ...] = ()
 
 
 def annotate(
@@ -66,6 +70,7 @@ def annotate(
     first: Literal["point", "box"],
     rounds: int,
     rng: np.random.Generator,
+    each_round: bool = False,
     progress: Progress | None = None,
 ) -> Tallies:
     """Prompt every object and correct its mask ``rounds`` times.
@@ -79,6 +84,7 @@ def annotate(
         rounds: Rounds of corrections. Each adds one positive and one negative point to all earlier
             prompts.
         rng: Source of the correction points.
+        each_round: Also keep the masks after each round.
         progress: Called with ("objects", done, n).
 
     Returns:
@@ -88,7 +94,10 @@ def annotate(
     ids = np.arange(1, int(truth.max()) + 1)
     centers, boxes = object_centers(truth, ids), object_boxes(truth, ids)
     ignored = truth == IGNORED
+    between = tuple(Tally(ignored) for _ in range(rounds - 1)) if each_round and rounds else ()
     tallies = Tallies(Tally(ignored), Tally(ignored), Tally(ignored))
+    if each_round and rounds:
+        tallies = replace(tallies, rounds=(tallies.first, *between, tallies.last))
     for start in range(0, len(ids), BATCH_SIZE):
         batch = slice(start, start + BATCH_SIZE)
         truths = truth[np.newaxis] == ids[batch, np.newaxis, np.newaxis]
@@ -100,9 +109,11 @@ def annotate(
         masks = prompts.run(model, embedding)
         tallies.first.add(masks, truths)
         tallies.filled.add(filled_boxes(boxes[batch], truth.shape), truths)
-        for _ in range(rounds):
+        for number in range(rounds):
             prompts.correct(truths, masks, ignored, rng)
             masks = prompts.run(model, embedding)
+            if number < len(between):
+                between[number].add(masks, truths)
         tallies.last.add(masks, truths)
         if progress is not None:
             progress("objects", min(start + BATCH_SIZE, len(ids)), len(ids))

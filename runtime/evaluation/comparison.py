@@ -28,11 +28,14 @@ class Comparison:
         truth: True labels, same shape; -1 is not annotated.
         object_dices: The Dice coefficient of each prompted object's mask; None where no mask
             belongs to an object.
+        rounds: The same after each number of corrections, the first without any; empty unless
+            masks were corrected and each round was kept.
     """
 
     labels: Labels2D
     truth: Labels2D
     object_dices: Sequence[float] | None = None
+    rounds: Sequence[Comparison] = ()
 
     @cached_property
     def matches(self) -> Matches:

@@ -21,6 +21,10 @@ Intervals = dict[str, dict[str, list[float]]]
 """Both ends of an interval, by task, then by metric."""
 
 
+Rounds = dict[str, list[dict[str, float]]]
+"""Values by task, then a dict by metric for each number of corrections, the first without any."""
+
+
 class ViewScores(TypedDict):
     """The scores of an image in one of eight orientations."""
 
@@ -34,7 +38,8 @@ class ImageScores(TypedDict):
     ``content`` is from ``content_identity``. ``group`` and ``stratum`` are empty if unknown, and
     ``classes``, in the order of the objects, too. ``matches`` has the counts of ``Matches`` for
     each task, ``boundary_errors`` a distance in pixels for each object that was found,
-    ``orientations`` eight scores of the task ``ais`` if they were asked for.
+    ``orientations`` eight scores of the task ``ais`` if they were asked for, ``corrections`` the
+    scores of ``ip`` and ``ib`` after each number of corrections.
     """
 
     image: str
@@ -49,6 +54,7 @@ class ImageScores(TypedDict):
     matches: dict[str, dict[str, Sequence[float]]]
     boundary_errors: dict[str, list[float]]
     orientations: list[ViewScores]
+    corrections: Rounds
 
 
 class LeftOutPair(TypedDict):
@@ -86,6 +92,19 @@ def mean_scores(rows: Sequence[ImageScores]) -> Scores:
         }
         for task in counted[0]["scores"]
     }
+
+
+def mean_corrections(rows: Sequence[ImageScores]) -> Rounds:
+    """Return the mean of each metric over images, after each number of corrections."""
+    counted = counted_rows(rows)
+    found: Rounds = {}
+    for task, rounds in counted[0]["corrections"].items():
+        values = [row["corrections"][task] for row in counted]
+        found[task] = [
+            {name: float(np.mean([each[number][name] for each in values])) for name in METRICS}
+            for number in range(len(rounds))
+        ]
+    return found
 
 
 def precision_scores(rows: Sequence[ImageScores]) -> Scores:

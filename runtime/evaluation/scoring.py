@@ -7,6 +7,7 @@ was found beside the truth, or metric values, by task.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -113,6 +114,7 @@ def compare_image(
     n_corrections: int = N_CORRECTIONS,
     most_prompted: int = 0,
     controls: Mapping[str, Control] = NO_CONTROLS,
+    each_round: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Comparison]:
     """Compare what a model finds in one image with the truth.
@@ -136,6 +138,7 @@ def compare_image(
         most_prompted: Most objects that the prompted tasks prompt, spread evenly over the objects'
             numbers; the others count as background there. 0 prompts all.
         controls: Other methods of automatic segmentation by name, compared beside the task ``ais``.
+        each_round: Also compare the masks after each round of corrections: ``Comparison.rounds``.
         progress: Called with ("task: objects", objects done, objects in all).
 
     Returns:
@@ -170,11 +173,15 @@ def compare_image(
             first="box" if first == "box" else "point",
             rounds=n_corrections if corrected in tasks else 0,
             rng=np.random.default_rng([seed, image_index]),
+            each_round=each_round,
             progress=named_progress(progress, wanted[-1]),
         )  # fmt: skip
         by_task = {first: tallies.first, corrected: tallies.last, CONTROL_TASK: tallies.filled}
         for task in [*wanted, CONTROL_TASK] if "box" in wanted else wanted:
             compared[task] = by_task[task].comparison(truth)
+        if corrected in compared and tallies.rounds:
+            rounds = [tally.comparison(truth) for tally in tallies.rounds]
+            compared[corrected] = replace(compared[corrected], rounds=rounds)
     return compared
 
 

@@ -7,6 +7,7 @@ positional, so that a model may choose their names.
 
 from __future__ import annotations
 
+import time
 from typing import Any, Protocol
 
 import numpy as np
@@ -47,3 +48,27 @@ class Segmenter(Protocol):
     def segment(self, image: Array, /) -> Labels2D:
         """Segment all objects automatically."""
         ...
+
+
+class TimedSegmenter:
+    """A model whose automatic segmentation is timed."""
+
+    def __init__(self, model: Segmenter) -> None:
+        """Wrap a model; ``seconds_per_megapixel`` has a number for each image that it segments."""
+        self._model = model
+        self.seconds_per_megapixel: list[float] = []
+        self.embed, self.prompt = model.embed, model.prompt
+
+    def segment(self, image: Array, /) -> Labels2D:
+        """Segment all objects automatically, and note how long it takes."""
+        start = time.perf_counter()
+        labels = self._model.segment(image)
+        height, width = image.shape[:2]
+        self.seconds_per_megapixel.append((time.perf_counter() - start) * 1e6 / (height * width))
+        return labels
+
+    @property
+    def speed(self) -> dict[str, float]:
+        """The median over images in ``seconds_per_megapixel``, in wall time; empty without any."""
+        found = self.seconds_per_megapixel
+        return {"seconds_per_megapixel": float(np.median(found))} if found else {}

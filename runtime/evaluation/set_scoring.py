@@ -28,10 +28,12 @@ from .report import (
     Intervals,
     LeftOutPair,
     Negatives,
+    Rounds,
     Scores,
     about_negatives,
     matches_in_json,
     mean_boundary_errors,
+    mean_corrections,
     mean_scores,
     merged_scores,
     negatives,
@@ -47,7 +49,7 @@ from .scoring import (
     large_objects,
     named_progress,
 )
-from .segmenter import Segmenter
+from .segmenter import Segmenter, TimedSegmenter
 from .subsets import ClassScores, StratumScores, by_class, by_stratum
 from .tasks import CORRECTED_TASKS, TASKS
 from .verdict import about_controls
@@ -62,7 +64,8 @@ class Report(TypedDict):
     ``controls`` has sentences on those that win, ``intervals`` both ends of the 95 % interval of
     each score, from draws of the ``n_groups`` groups. ``boundary_error`` is in pixels, the mean
     over all objects that were found. ``strata``, ``classes`` and ``orientations`` are empty where
-    nothing is known or asked.
+    nothing is known or asked. ``corrections`` are means over images after each number of
+    corrections, ``speed`` has the median of ``seconds_per_megapixel`` of ``ais``, in wall time.
     """
 
     settings: dict[str, Any]
@@ -78,6 +81,8 @@ class Report(TypedDict):
     strata: dict[str, StratumScores]
     classes: dict[str, ClassScores]
     orientations: Scores
+    corrections: Rounds
+    speed: dict[str, float]
     negatives: Negatives
     n_left_out: int
     left_out: list[LeftOutPair]
@@ -188,14 +193,15 @@ def evaluate(
         for sentence in survey.sentences():
             say(sentence)
     rows: list[ImageScores] = []
+    timed = TimedSegmenter(model)
     for index, content in zip(usable, survey.contents, strict=True):
         image_path, label_path = pairs[index]
         image, labels = read_pair(image_path, label_path, meaning=meaning, read=read)
         truth = large_objects(labels, min_object_size, where=str(label_path))
         compared = compare_image(
-            model, image, truth, tasks=tasks, seed=seed, image_index=index,
+            timed, image, truth, tasks=tasks, seed=seed, image_index=index,
             min_object_size=min_object_size, n_corrections=n_corrections, controls=controls,
-            progress=named_progress(progress, image_path.name),
+            each_round=True, progress=named_progress(progress, image_path.name),
         )  # fmt: skip
         areas = object_areas(labels)
         named = classes[index] if classes else ()
@@ -210,6 +216,11 @@ def evaluate(
             boundary_errors={task: each.boundary_errors for task, each in compared.items()},
             orientations=turned_scores(model, image, truth, compared["ais"])
             if orientations else [],
+            corrections={
+                task: [scores_of(each) for each in compared[task].rounds]
+                for task in CORRECTED_TASKS
+                if task in compared and compared[task].rounds
+            },
         )  # fmt: skip
         rows.append(row)
         if watch is not None:
@@ -236,6 +247,8 @@ def evaluate(
         strata=by_stratum(rows),
         classes=by_class(rows),
         orientations=orientation_scores(rows),
+        corrections=mean_corrections(rows),
+        speed=timed.speed,
         negatives=empty,
         n_left_out=len(left_out),
         left_out=left_out,

@@ -167,5 +167,5 @@ MAKING_WAYS = [
         "--orientations": Changes("--orientations"),
         "--table": Changes("--table t.csv"),
         "--pictures": Changes("--pictures p"),
-    }, echoes=("command", "settings")),
+    }, echoes=("command", "settings", "speed")),
 ]  # fmt: skip

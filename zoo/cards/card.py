@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from samzoo.runtime.evaluation.comparison import METRICS
-from samzoo.runtime.evaluation.matching import SHOWN_PRECISIONS
-from samzoo.runtime.evaluation.verdict import about_controls
 from samzoo.runtime.formats.manifest import Manifest
 
 from .card_header import evaluations, header_of, yaml_lines
 from .image_sections import dataset_lines, use_lines
 from .markdown_tables import table
+from .score_sections import score_lines
 
 SECTIONS = {
     "description": "",
@@ -80,7 +77,7 @@ def render_card(manifest: Manifest) -> str:
         *_section(manifest, "training_data", also=dataset_lines(manifest)),
         *_training(manifest),
         *_section(manifest, "evaluation"),
-        *_scores(manifest),
+        *score_lines(manifest),
         *_section(manifest, "tried"),
         *(_adapters(manifest) if manifest.adapters else _inputs(manifest)),
         *_load_proofs(manifest),
@@ -170,35 +167,6 @@ def _training(manifest: Manifest) -> list[str]:
     return ["", "## Training", "", *table(("", ""), rows)]
 
 
-def _scores(manifest: Manifest) -> list[str]:
-    lines: list[str] = []
-    for entry in evaluations(manifest):
-        measured = {name for scores in entry["scores"].values() for name in scores}
-        columns = [*METRICS, *(name for name in SHOWN_PRECISIONS if name in measured)]
-        rows = [
-            (task, *(f"{float(scores[m]):.3f}" if m in scores else "-" for m in columns))
-            for task, scores in entry["scores"].items()
-        ]
-        lines += [
-            "",
-            f"**{entry.get('subject', 'this model')}** on {entry.get('data', '')}, "
-            f"{entry.get('split', '')} ({entry.get('n_objects', '?')} objects{_left_out(entry)}). "
-            f"{entry.get('note', '')}".rstrip(),
-            "",
-            *table(("task", *columns), rows),
-            *(line for note in about_controls(entry["scores"]) for line in ("", note)),
-        ]
-        if entry.get("command"):
-            lines += ["", f"Command: `{entry['command']}`"]
-    return ["", "## Scores", *lines] if lines else []
-
-
-def _left_out(entry: Mapping[str, Any]) -> str:
-    """Say how many pairs a measurement left out, so that no score hides it."""
-    count = entry.get("n_left_out", 0)
-    return f"; {count} of the annotated images could not be read and are left out" if count else ""
-
-
 def _inputs(manifest: Manifest) -> list[str]:
     preprocessing, ais = manifest.model.preprocessing, manifest.model.ais
     low, high = preprocessing.percentiles
@@ -214,6 +182,9 @@ def _inputs(manifest: Manifest) -> list[str]:
         ("Image", "2D, grey or RGB, any bit depth"),
         ("Intensities", f"{intensity}, gamma {preprocessing.gamma:g}"),
         ("Scale", scale),
+        *([("Object diameter", f"{preprocessing.object_diameter:g} model pixels: the median object "
+            "of every training image; pass --diameter with that of your objects")]
+          if preprocessing.object_diameter else []),
         ("Model size", f"{manifest.model.image_size} pixels"),
         ("AIS foreground / centre / boundary threshold", f"{ais.foreground_threshold:g} / "
          f"{ais.center_distance_threshold:g} / {ais.boundary_distance_threshold:g}"),
@@ -234,9 +205,12 @@ def _adapters(manifest: Manifest) -> list[str]:
         rows.append((
             entry.name, entry.segments, entry.license,
             str(entry.model.source.get("merged_from", {}).get("method", "")),
-            preprocessing.intensity, scale, f"`{entry.model.weights_digest}`",
+            preprocessing.intensity, scale,
+            f"{preprocessing.object_diameter:g}" if preprocessing.object_diameter else "-",
+            f"`{entry.model.weights_digest}`",
         ))  # fmt: skip
-    header = ("name", "segments", "licence", "method", "intensities", "scale", "weights digest")
+    header = ("name", "segments", "licence", "method", "intensities", "scale", "object diameter",
+              "weights digest")  # fmt: skip
     return [
         "", "## Adapters over one encoder", "",
         f"The encoder {_encoder_place(manifest)} the base `{manifest.model.weights_digest}`.", "",

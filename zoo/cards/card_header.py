@@ -84,7 +84,7 @@ def license_fields(manifest: Manifest) -> dict[str, Any]:
 def evaluations(manifest: Manifest) -> Sequence[Mapping[str, Any]]:
     """Return the measured scores; skip entries of a wrong type, since strangers write manifests."""
     found = manifest.metrics.get("evaluations", [])
-    return [e for e in found if isinstance(e, Mapping)]
+    return [e for e in found if isinstance(e, Mapping)] if isinstance(found, list) else []
 
 
 def yaml_lines(value: Mapping[str, Any], indent: str = "") -> list[str]:

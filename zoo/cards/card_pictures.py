@@ -21,6 +21,7 @@ from samzoo.runtime.images.overlay import visible
 from samzoo.runtime.images.reading import read_image
 
 from .card_file import PictureEntry
+from .card_header import evaluations
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,6 +36,9 @@ BioImage.IO allows)."""
 
 COVER = "cover"
 """Key of ``Manifest.card``: the path of the first picture."""
+
+CURVE = "curve"
+"""Key of an evaluation: the path of the picture of its correction curve."""
 
 OWN = re.compile(r"pictures/[a-z]+-[0-9a-f]{12}\.png")
 """Names of the pictures that samzoo writes: what for, and the start of their sha256. A new picture
@@ -119,5 +123,6 @@ def own_path(what: str, data: bytes) -> str:
 def named_pictures(manifest: Manifest) -> set[str]:
     """Return the paths of all pictures that the card shows."""
     found = {picture.path for picture in manifest.pictures}
+    found |= {str(entry[CURVE]) for entry in evaluations(manifest) if entry.get(CURVE)}
     cover = str(manifest.card.get(COVER, ""))
     return found | ({cover} if cover else set())

@@ -1,13 +1,13 @@
 """Conversion of model cards to HTML that runs and loads nothing from a stranger.
 
 In: a card's text. Out: HTML. markdown-it-py reads CommonMark and tables; raw HTML stays text. Links
-lead to the web or become plain text, and pictures are left out: the page shows the cover itself.
+lead to the web or become plain text, and pictures are left out but for those that are named.
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -23,11 +23,12 @@ def without_header(text: str) -> str:
     return text
 
 
-def to_html(text: str) -> str:
+def to_html(text: str, *, pictures: Collection[str] = ()) -> str:
     """Turn Markdown into HTML.
 
     Args:
         text: From a stranger; without header.
+        pictures: Addresses of pictures to keep, which lie beside the page.
 
     Returns:
         The HTML; of a text with too many brackets for Markdown, the text itself.
@@ -38,19 +39,19 @@ def to_html(text: str) -> str:
     tokens = _without_empty_heads(parser.parse(text))
     for token in tokens:
         if token.type == "inline":
-            token.children = _safe(token.children or [])
+            token.children = _safe(token.children or [], pictures)
     page = str(parser.renderer.render(tokens, parser.options, {}))
     # A wide table scrolls in a box of its own, so that the page fits a phone.
     page = page.replace("<table>", '<div class="wide"><table>')
     return page.replace("</table>", "</table></div>").rstrip("\n")
 
 
-def _safe(tokens: Sequence[Token]) -> list[Token]:
-    """Drop pictures, and the tags of links that do not lead to the web."""
+def _safe(tokens: Sequence[Token], pictures: Collection[str]) -> list[Token]:
+    """Drop other pictures, and the tags of links that do not lead to the web."""
     kept: list[Token] = []
     dropped: list[bool] = []
     for token in tokens:
-        if token.type == "image":
+        if token.type == "image" and token.attrs.get("src") not in pictures:
             continue
         if token.type == "link_open":
             dropped.append(not str(token.attrs.get("href", "")).startswith(("http://", "https://")))

@@ -7,13 +7,14 @@ come from strangers: all text is escaped, and covers must be PNG files.
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from samzoo.runtime.errors import FormatError, SamzooError, all_bad
 from samzoo.runtime.formats.files import write_json
 from samzoo.runtime.formats.manifest import FileEntry, Manifest, read_entry
 from samzoo.runtime.formats.outputs import write_bytes, write_folder
+from samzoo.zoo.cards.card_pictures import COVER, OWN, named_pictures
 from samzoo.zoo.hub.default_choice import DEFAULT_MODEL
 from samzoo.zoo.packages.changes import read_card
 from samzoo.zoo.packages.summary import summarise
@@ -41,6 +42,7 @@ pre code { padding: 0; background: none; font-size: 1em; }
 .model > div { padding: .8rem 1rem 1rem; }
 .model h2 { margin: 0 0 .3rem; } .model p { margin: 0 0 .6rem; }
 img { display: block; width: 100%; height: auto; background: var(--soft); }
+p > img { width: auto; max-width: 100%; } td img, th img { width: 256px; max-width: none; }
 .model img { height: 11rem; object-fit: cover; }
 dl { display: grid; grid-template-columns: auto 1fr; gap: .1rem .8rem; margin: 0 0 .6rem; }
 dt { opacity: .7; } dd { margin: 0; }
@@ -87,9 +89,11 @@ def write_gallery(
             if cover:
                 write_bytes(site / place / "cover.png", cover)
             cards.append(_tile(reference, manifest, place, has_cover=bool(cover)))
-            page = html_page(
-                manifest.name, _details(manifest, card, reference, bool(cover)), style=STYLE
-            )
+            pictures = _pictures(folder, manifest)
+            for name, data in pictures.items():
+                write_bytes(site / place / name, data)
+            details = _details(manifest, card, reference, bool(cover), [*pictures])
+            page = html_page(manifest.name, details, style=STYLE)
             write_bytes(site / place / "index.html", page)
         body = "<h1>Segmentation models</h1>\n" + f'<div class="models">{"".join(cards)}</div>'
         write_bytes(
@@ -107,8 +111,21 @@ FOOTER = (
 
 
 def _cover(folder: Path, manifest: Manifest) -> bytes:
-    """Read the card's picture and check it against the manifest; empty if there is none."""
-    name = str(manifest.card.get("cover", ""))
+    """Read the card's first picture; empty if there is none."""
+    return _picture(folder, manifest, str(manifest.card.get(COVER, "")))
+
+
+def _pictures(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    """Read the other pictures of the card, by their path; those with names of samzoo's alone."""
+    names = named_pictures(manifest) - {str(manifest.card.get(COVER, ""))}
+    found = {
+        name: _picture(folder, manifest, name) for name in sorted(names) if OWN.fullmatch(name)
+    }
+    return {name: data for name, data in found.items() if data}
+
+
+def _picture(folder: Path, manifest: Manifest, name: str) -> bytes:
+    """Read a picture and check it against the manifest; empty if it is not there or no PNG."""
     entry: FileEntry | None = next((e for e in manifest.files if e.path == name), None)
     if entry is None:
         return b""
@@ -130,15 +147,17 @@ def _tile(reference: str, manifest: Manifest, place: str, *, has_cover: bool) ->
     )
 
 
-def _details(manifest: Manifest, card: str, reference: str, has_cover: bool) -> str:
+def _details(
+    manifest: Manifest, card: str, reference: str, has_cover: bool, pictures: Sequence[str]
+) -> str:
     picture = '<img src="cover.png" alt="A segmentation by this model">' if has_cover else ""
     tools = sorted({entry.path.split("/")[0] for entry in manifest.files if "/" in entry.path})
-    others = [tool for tool in tools if tool not in ("onnx", "test", "adapters")]
+    others = [tool for tool in tools if tool not in ("onnx", "test", "adapters", "pictures")]
     opens = f"<p>Also holds: {html.escape(', '.join(others))}.</p>" if others else ""
     return (
         f'<p><a href="../index.html">All models</a></p>{picture}'
         f"<pre>{html.escape(_command(reference))}</pre>{opens}"
-        f"{to_html(without_header(card))}{FOOTER}"
+        f"{to_html(without_header(card), pictures=pictures)}{FOOTER}"
     )
 
 

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.errors import FormatError, InputError, shown
+from samzoo.runtime.evaluation.comparison import METRICS
+from samzoo.runtime.evaluation.matching import SHOWN_PRECISIONS
 from samzoo.runtime.evaluation.report import merged_scores
 from samzoo.runtime.formats.manifest import Manifest
 from samzoo.zoo.cards.card_file import ScoreEntry
 from samzoo.zoo.cards.card_header import evaluations
 
-from .score_table import WITH_INTERVAL, about_intervals
-
-NEEDED = ("mean", "ap", "intervals", "n_objects", "n_images", "n_groups", "n_left_out", "command")
+NEEDED = ("mean", "ap", "intervals", "n_objects", "n_images", "n_groups", "n_left_out", "command",
+          "strata", "orientations", "corrections", "speed")  # fmt: skip
 
 
 THIS, ADAPTER = "this model", "the adapter"
@@ -42,7 +43,7 @@ def with_scores(
             model on the same data and part are replaced, and all others stay.
 
     Returns:
-        The manifest. Controls stand beside the tasks, with the intervals in a note.
+        The manifest. Controls stand beside the tasks.
 
     Raises:
         InputError: A report has no words or is about another model, or an entry names scores that
@@ -164,12 +165,24 @@ def _entry(
         return {
             "subject": subject, "data": words.data.strip(), "split": split,
             "n_objects": int(report["n_objects"]), "n_left_out": int(report["n_left_out"]),
-            "note": " ".join(filter(None, [(words.note or "").strip(), _note(report)])),
+            "n_images": int(report["n_images"]), "n_groups": int(report["n_groups"]),
+            "note": (words.note or "").strip(),
             "command": str(report["command"]),
             "scores": {
-                task: {name: float(value) for name, value in scores.items()}
+                task: _floats(scores)
                 for task, scores in merged_scores(report["mean"], report["ap"]).items()
             },
+            "ap": {task: _floats(scores) for task, scores in report["ap"].items()},
+            "intervals": _intervals(report["intervals"]),
+            "strata": {name: _stratum(each) for name, each in report["strata"].items()},
+            "orientations": {
+                name: _floats(values) for name, values in report["orientations"].items()
+            },
+            "corrections": {
+                task: [_floats(scores) for scores in rounds]
+                for task, rounds in report["corrections"].items()
+            },
+            "speed": _floats(report["speed"]),
         }  # fmt: skip
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise FormatError(
@@ -177,13 +190,28 @@ def _entry(
         ) from error
 
 
-def _note(report: Mapping[str, Any]) -> str:
-    if not report["intervals"]:
-        return ""
-    parts = [
-        f"{task} {name} {low:.3f} to {high:.3f}"
-        for task, intervals in report["intervals"].items()
-        for name, (low, high) in intervals.items()
-        if name in WITH_INTERVAL
-    ]
-    return f"{about_intervals(report['n_groups'], report['n_images'])}: {', '.join(parts)}."
+def _floats(values: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items()}
+
+
+def _intervals(found: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
+    """Return the intervals that cards show."""
+    return {
+        task: {
+            name: [float(low), float(high)]
+            for name, (low, high) in intervals.items()
+            if name in (*METRICS, *SHOWN_PRECISIONS)
+        }
+        for task, intervals in found.items()
+    }
+
+
+def _stratum(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **{key: int(found[key]) for key in ("n_images", "n_groups", "n_objects")},
+        "scores": {
+            task: _floats(scores)
+            for task, scores in merged_scores(found["mean"], found["ap"]).items()
+        },
+        "intervals": _intervals(found["intervals"]),
+    }

@@ -10,7 +10,7 @@ from typing import Any
 
 from samzoo.runtime.evaluation.comparison import METRICS
 from samzoo.runtime.evaluation.matching import SHOWN_PRECISIONS
-from samzoo.runtime.evaluation.report import Intervals, Scores
+from samzoo.runtime.evaluation.report import Intervals, Rounds, Scores
 from samzoo.runtime.evaluation.set_scoring import Report
 from samzoo.runtime.evaluation.subsets import ClassScores, StratumScores
 from samzoo.runtime.evaluation.tasks import CONTROLS
@@ -30,6 +30,7 @@ def report_lines(report: Report) -> list[str]:
         *stratum_lines(report["strata"]),
         *class_lines(report["classes"]),
         *orientation_lines(report["orientations"]),
+        *correction_lines(report["corrections"]),
     ]
 
 
@@ -150,6 +151,25 @@ def orientation_lines(orientations: Scores) -> list[str]:
         for name, values in orientations.items()
     }
     return _titled("ais, turned", ["mean", "low", "high", "in an image"], rows)
+
+
+def correction_lines(corrections: Rounds) -> list[str]:
+    """Write a row for each corrected task: its mSA after each number of corrections.
+
+    Args:
+        corrections: ``Report["corrections"]``.
+
+    Returns:
+        As ``stratum_lines``.
+    """
+    if not corrections:
+        return []
+    most = max(map(len, corrections.values()))
+    rows = {
+        f"{task} msa": [f"{scores['msa']:.3f}" for scores in rounds]
+        for task, rounds in corrections.items()
+    }
+    return _titled("corrections", [str(number) for number in range(most)], rows)
 
 
 def _titled(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[str]]) -> list[str]:

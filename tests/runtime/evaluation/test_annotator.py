@@ -39,3 +39,30 @@ def test_a_padding_correction_reaches_the_model_with_label_minus_one():
     tallies = annotate(cast(Any, Model()), None, truth, first="point", rounds=1, rng=rng)
     np.testing.assert_array_equal(given[-1], [[1, 1, -1]])
     assert scores_of(tallies.last.comparison(truth))["msa"] == 1.0
+
+
+def test_the_masks_after_each_round_are_kept_if_asked_for():
+    """The model finds a column more with each round; two objects in one batch."""
+
+    class Model:
+        def prompt(self, embedding, *, points=None, point_labels=None, boxes=None):
+            masks = np.zeros((2, 2, 8), bool)
+            masks[0, :, : points.shape[1] // 2 + 1] = True
+            masks[1, :, 4:] = True
+            return masks, np.ones(2, np.float32), None
+
+    truth = np.repeat(np.array([[1, 1, 1, 1, 2, 2, 2, 2]], np.int32), 2, axis=0)
+    found = {}
+    for asked in (True, False):
+        rng = np.random.default_rng(0)
+        found[asked] = annotate(
+            cast(Any, Model()), None, truth, first="point", rounds=3, rng=rng, each_round=asked
+        )
+    assert found[False].rounds == ()
+    kept = found[True].rounds
+    assert (kept[0], kept[-1]) == (found[True].first, found[True].last)
+    dices = [scores_of(each.comparison(truth))["dice"] for each in kept]
+    expected = [(2 * n / (n + 4) + 1) / 2 for n in (1, 2, 3, 4)]
+    assert dices == pytest.approx(expected)
+    last = [scores_of(found[asked].last.comparison(truth)) for asked in (True, False)]
+    assert last[0] == last[1]

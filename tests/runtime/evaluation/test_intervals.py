@@ -21,7 +21,8 @@ def row(found, missed, *, group="", score=0.5, false=0):
     return ImageScores(
         image="a", labels="b", content="", group=group, stratum="", classes=[],
         n_objects=found + missed, n_removed=0, scores={"ais": dict.fromkeys(METRICS, score)},
-        matches={"ais": matches_in_json(matches)}, boundary_errors={}, orientations=[],
+        matches={"ais": matches_in_json(matches)}, boundary_errors={},
+        orientations=[], corrections={},
     )  # fmt: skip
 
 

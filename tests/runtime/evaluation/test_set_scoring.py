@@ -242,3 +242,23 @@ def test_a_watcher_sees_each_image_with_what_was_found(write_pairs):
     assert (image.shape, truth.max()) == (labels.shape, 6)
     assert list(compared) == ["ais", "none", "box", CONTROL_TASK]
     assert report["mean"]["none"]["msa"] == 0.0
+
+
+def test_a_report_says_how_masks_improve_and_how_long_it_takes(tmp_path):
+    labels = make_labels()
+    pairs: list[tuple[Path, Path]] = []
+    for name in ("a", "b"):
+        pair = tmp_path / f"{name}.tif", tmp_path / f"{name}_labels.tif"
+        write_labels(pair[0], image_of(labels).astype(np.int32) + len(pairs))
+        write_labels(pair[1], labels)
+        pairs.append(pair)
+    report = evaluate(Knower(labels), pairs, tasks=["ais", "ip", "ib"], n_corrections=2)
+    assert {task: len(rounds) for task, rounds in report["corrections"].items()} == {
+        "ip": 3, "ib": 3,
+    }  # fmt: skip
+    assert report["corrections"]["ip"][-1] == report["mean"]["ip"]
+    assert report["images"][0]["corrections"]["ib"][0]["msa"] == 1.0
+    assert report["speed"]["seconds_per_megapixel"] > 0
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    bare = evaluate(Knower(labels), pairs, tasks=["box"])
+    assert (bare["corrections"], bare["speed"]) == ({}, {})

@@ -14,7 +14,8 @@ def row(ious, *, stratum="", classes=(), score=0.5):
     return ImageScores(
         image="a", labels="b", content="", group="", stratum=stratum, classes=list(classes),
         n_objects=len(ious), n_removed=0, scores={"ais": dict.fromkeys(METRICS, score)},
-        matches={"ais": matches_in_json(matches)}, boundary_errors={}, orientations=[],
+        matches={"ais": matches_in_json(matches)}, boundary_errors={},
+        orientations=[], corrections={},
     )  # fmt: skip
 
 

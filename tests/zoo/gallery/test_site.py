@@ -7,9 +7,11 @@ import subprocess
 from html.parser import HTMLParser
 
 import pytest
+from PIL import Image
 
-from samzoo.runtime.formats.manifest import Manifest
+from samzoo.runtime.formats.manifest import CardPicture, Manifest
 from samzoo.zoo import resolve
+from samzoo.zoo.cards.card_pictures import own_path, png_of
 from samzoo.zoo.cli import main
 from samzoo.zoo.gallery.site import write_gallery
 from samzoo.zoo.packages.changes import update_package
@@ -146,3 +148,22 @@ def test_a_model_that_cannot_be_shown_does_not_stop_the_others(tmp_path, monkeyp
     assert "bad" in capsys.readouterr().err
     assert main(["gallery", "bad", "-o", "none"]) == 2
     assert not (tmp_path / "none").exists()
+
+
+def test_the_pictures_of_a_card_are_shown_and_no_other_file(tmp_path):
+    folder = tmp_path / "package"
+    shutil.copytree(resolve("nuclei-vit-t"), folder)
+    manifest = Manifest.read(folder)
+    png = png_of(Image.new("RGB", (4, 4), "red"))
+    own, graph = own_path("use", png), "onnx/encoder.onnx"
+    pictures = tuple(
+        CardPicture(path=path, shows="use", caption="a", attribution="b") for path in (own, graph)
+    )
+    update_package(folder, dataclasses.replace(manifest, pictures=pictures), added={own: png})
+    write_gallery({"x": folder}, tmp_path / "site")
+    page = tmp_path / "site" / f"0-{manifest.name}"
+    assert (page / own).read_bytes() == png
+    text = (page / "index.html").read_text()
+    assert f'<img src="{own}" alt="a"' in text
+    assert "encoder.onnx" not in text
+    assert not (page / graph).exists()

@@ -30,7 +30,8 @@ def report(score=0.5, **fields):
         "mean": {task: dict.fromkeys(METRICS, value) for task, value in scores.items()},
         "ap": {task: {"ap50": value, "ap75": value, "ap": value, "ap55": 1}
                for task, value in scores.items()},
-        "intervals": {"ais": {"msa": [0.4, 0.6], "sa50": [0, 1], "ap": [0.3, 0.7]}},
+        "intervals": {"ais": {"msa": [0.4, 0.6], "sa50": [0, 1], "ap": [0.3, 0.7], "ap55": [0, 1]}},
+        "strata": {}, "orientations": {}, "corrections": {}, "speed": {},
         **fields,
     }  # fmt: skip
 
@@ -38,12 +39,31 @@ def report(score=0.5, **fields):
 def test_the_card_shows_scores_intervals_and_the_control_that_wins(manifest):
     found = with_report(manifest, report(), data="my cells")
     assert set(found.metrics) == {"tools", "evaluations"}
+    (entry,) = found.metrics["evaluations"]
+    assert entry["intervals"] == {"ais": {"msa": [0.4, 0.6], "sa50": [0.0, 1.0], "ap": [0.3, 0.7]}}
+    assert (entry["ap"]["ais"]["ap55"], entry["note"]) == (1.0, "")
     card = render_card(found)
-    assert "**this model** on my cells, all images (4 objects)." in card
-    assert "over 2 images, taken as independent: ais msa 0.400 to 0.600, ais ap 0.300 to" in card
+    assert "### my cells, all images\n\n2 images, 4 objects." in card
+    assert "| automatic (`ais`) | 0.500 (0.400 to 0.600) | 0.500 | 0.500 | otsu 0.600 |" in card
     assert f"| task | {' | '.join(METRICS)} | ap50 | ap75 | ap |" in card
     assert "does not beat the control otsu in the task ais: msa 0.500 against 0.600" in card
     assert "does not beat" not in render_card(with_report(manifest, report(0.7), data="my cells"))
+
+
+def test_all_of_a_report_is_kept(manifest):
+    stratum = {"n_images": 1, "n_groups": 1, "n_objects": 2, "intervals": {}, **{
+        key: report()[key] for key in ("mean", "ap")
+    }}  # fmt: skip
+    full = report(
+        strata={"dense": stratum}, orientations={"msa": {"low": 0, "high": 1}},
+        corrections={"ip": [{"msa": 0}, {"msa": 1}]}, speed={"seconds_per_megapixel": 2},
+    )  # fmt: skip
+    (entry,) = with_report(manifest, full).metrics["evaluations"]
+    assert entry["strata"]["dense"]["n_objects"] == 2
+    assert entry["strata"]["dense"]["scores"]["ais"]["ap50"] == 0.5
+    assert entry["corrections"] == {"ip": [{"msa": 0.0}, {"msa": 1.0}]}
+    assert entry["speed"] == {"seconds_per_megapixel": 2.0}
+    assert json.loads(json.dumps(entry)) == entry
 
 
 def test_newer_scores_on_the_same_data_and_part_replace_older_ones(manifest):

@@ -17,7 +17,7 @@ def row(name, score):
     return ImageScores(
         image=f"in/{name}", labels="", content="", group="field <1>", stratum="", classes=[],
         n_objects=1, n_removed=0, scores={"ais": dict.fromkeys(METRICS, score)}, matches={},
-        boundary_errors={}, orientations=[],
+        boundary_errors={}, orientations=[], corrections={},
     )  # fmt: skip
 
 

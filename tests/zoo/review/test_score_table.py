@@ -1,7 +1,7 @@
 """The printed table of scores."""
 
 from samzoo.runtime.evaluation.comparison import METRICS
-from samzoo.zoo.review.score_table import about_intervals, table_lines
+from samzoo.zoo.review.score_table import about_intervals, correction_lines, table_lines
 
 
 def test_each_task_has_a_row_with_means_and_average_precision():
@@ -29,3 +29,14 @@ def test_intervals_are_shown_where_there_are_any():
 def test_what_was_drawn_is_said():
     assert about_intervals(3, 9) == "95 % intervals: bootstrap over 3 groups of 9 images"
     assert about_intervals(9, 9).endswith("over 9 images, taken as independent")
+
+
+def test_a_row_for_each_corrected_task_has_its_course():
+    rounds = {"ip": [{"msa": 0.5}, {"msa": 0.625}], "ib": [{"msa": 1.0}] * 2}
+    assert correction_lines(rounds) == [
+        "",
+        "corrections      0      1",
+        "ip msa       0.500  0.625",
+        "ib msa       1.000  1.000",
+    ]
+    assert correction_lines({}) == []

@@ -85,6 +85,7 @@ def _changed(options: CardOptions, manifest: Manifest) -> tuple[Manifest, dict[s
     from samzoo.runtime.formats.files import read_json
     from samzoo.zoo.cards.card_file import CardFile, read_card_file, with_texts
     from samzoo.zoo.cards.card_pictures import with_cover, with_pictures
+    from samzoo.zoo.cards.correction_curve import with_curves
     from samzoo.zoo.review.card_entry import with_scores
 
     added: dict[str, bytes] = {}
@@ -99,7 +100,8 @@ def _changed(options: CardOptions, manifest: Manifest) -> tuple[Manifest, dict[s
     if options.cover is not None:
         manifest, cover = with_cover(manifest, options.cover)
         added |= cover
-    return manifest, added
+    manifest, curves = with_curves(manifest)
+    return manifest, added | curves
 
 
 def _entries(options: CardOptions, file: CardFile) -> list[ScoreEntry]:

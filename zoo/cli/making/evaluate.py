@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 
 TOLD = (
     "read", "mean", "ap", "boundary_error", "intervals", "n_groups", "controls", "strata",
-    "classes", "orientations", "negatives", "n_images", "n_left_out", "left_out",
+    "classes", "orientations", "corrections", "speed", "negatives", "n_images", "n_left_out",
+    "left_out",
 )  # fmt: skip
 """What ``--json`` tells of a report; the rest is in the file."""
 
@@ -222,6 +224,8 @@ def _scored(
             progress=progress,
             say=say,
         )
+    if report["speed"]:
+        report["speed"]["threads"] = options.threads or os.cpu_count() or 1
     content = {
         "model": reference,
         **({"adapter": adapter} if adapter is not None else {}),

@@ -23,7 +23,8 @@ def test_a_report_enters_the_card_of_its_package(run, reports, toy_package):
     words = ("card", toy_package, "--metrics", reports / "a.json", "--data", "four discs")
     status, _, errors = run(*words, model=False)
     assert status == 0, errors
-    assert "on four discs, all images (4 objects)" in (toy_package / "README.md").read_text()
+    card = (toy_package / "README.md").read_text()
+    assert "### four discs, all images\n\n1 image, 4 objects." in card
     assert Manifest.read(toy_package).metrics["evaluations"][0]["scores"]["ais"]["ap"] == 1.0
 
 

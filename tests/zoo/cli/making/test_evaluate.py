@@ -20,8 +20,8 @@ def test_evaluate_writes_a_report_with_its_command(run, image, tmp_path):
     )  # fmt: skip
     assert status == 0
     assert err == "samzoo: 1 image, 4 objects, median diameter 10 px, smallest 10 px\n"
-    rows = [line.split()[0] for line in out.splitlines()]
-    assert rows == ["task", "ais", "box", "ib", "box_fill"]
+    rows = [line.split()[0] for line in out.splitlines() if line]
+    assert rows == ["task", "ais", "box", "ib", "box_fill", "corrections", "ib"]
     found = json.loads(report.read_text())
     assert found["mean"]["ais"]["msa"] == 1.0
     assert found["mean"]["box"]["msa"] == 1.0
