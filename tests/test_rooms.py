@@ -54,6 +54,7 @@ FLOORS = {
         "gallery",
         "reports",
         "review",
+        "recipes",
         "cli",
     ),
 }

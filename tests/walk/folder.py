@@ -9,6 +9,7 @@ import numpy as np
 import tifffile
 import tiny
 from conftest import draw_discs, make_toy_config, write_toy_package, write_toy_shared_package
+from tiny_recipe import recipe_text, write_files_csv
 
 from samzoo.runtime.formats.architecture import Architecture
 from samzoo.runtime.formats.config import ModelConfig
@@ -44,6 +45,7 @@ def write_folder(folder, base):
     (folder / "prompts.json").write_text(json.dumps([{"box": [10, 10, 30, 30]}]))
     shutil.copytree(base, folder / "base")
     lora = {"rank": 2, "matrices": ["q", "v"]}
+    _write_recipe(folder)
     for seed, (name, method, fields) in enumerate((
         ("lora", "lora", {}), ("lora2", "lora", {}), ("qlora", "qlora", {}),
         ("moved", "lora", {"base_path": "gone"}),
@@ -98,6 +100,12 @@ def _write_parts(folder):
         _write(folder / "field" / "images" / f"{seed}.tif", image)
         _write(folder / "field" / "labels" / f"{seed}.tif", labels.astype(np.uint8))
     (folder / "parts.csv").write_text("file,split\n0.tif,train\n1.tif,val\n2.tif,test\n")
+
+
+def _write_recipe(folder):
+    """A recipe of the annotated images in ``field``, and the list of their hashes."""
+    (folder / "recipe.toml").write_text(recipe_text(folder / "base", "field"))
+    write_files_csv(folder, "field", folder / "files.csv")
 
 
 def _write_choices(folder):

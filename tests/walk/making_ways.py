@@ -168,4 +168,10 @@ MAKING_WAYS = [
         "--table": Changes("--table t.csv"),
         "--pictures": Changes("--pictures p"),
     }, echoes=("command", "settings", "speed")),
+    Way("rebuild", "without its images", "rebuild recipe.toml -o built --data gone", {
+        "--data": Refused("--data field", "6 of 6 files", "rebuild recipe.toml -o built"),
+        "--work": Refused("--work built", "would replace the input built",
+                          "rebuild recipe.toml -o built --data ."),
+        "--force": Refused("--force", "no such folder"),
+    }, fails="no such folder"),
 ]  # fmt: skip

@@ -47,6 +47,7 @@ VERBS = {
     "card": "making.card",
     "index": "making.index",
     "publish": "making.publish",
+    "rebuild": "making.rebuild",
     "convert": "files.convert",
     "adapter read": "files.adapter_read",
     "adapter write": "files.adapter_write",
