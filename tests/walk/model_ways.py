@@ -28,5 +28,7 @@ MODEL_WAYS = [
     Way("use", "print it", "use"),
     Way("doctor", "this machine", "doctor"),
     Way("gallery", "a package", "gallery package -o site"),
-    Way("index", "a package", "index package -o i.json"),
+    Way("index", "a package", "index package -o i.json", {
+        "--url": Changes("--url https://lab.example/zoo"),
+    }),
 ]  # fmt: skip

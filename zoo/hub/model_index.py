@@ -29,6 +29,7 @@ from samzoo.runtime.formats.files import sha256_of, write_json
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest, check_name
 from samzoo.zoo.downloads.documents import read_object
 from samzoo.zoo.downloads.retrieval import Place, pull_package
+from samzoo.zoo.packages.shelf import shipped_index
 from samzoo.zoo.packages.summary import AdapterSummary, Summary, summarise
 
 FORMAT, VERSION = "samzoo-index", 1
@@ -74,15 +75,17 @@ class Index:
 
 
 def locations() -> list[str]:
-    """Return the URLs of the indexes in ``SAMZOO_INDEX``, where semicolons separate them.
+    """Return the URLs of the indexes in ``SAMZOO_INDEX``, then of samzoo's own, if there is one.
 
-    Neither URLs nor paths usually have a semicolon; colons and spaces stand in many (own choice).
+    Semicolons separate several in the variable:
+    neither URLs nor paths usually have one; colons and spaces stand in many (own choice).
 
     Raises:
         InputError: A URL has a space, as where spaces separate several.
     """
     places = [each.strip() for each in os.environ.get(VARIABLE, "").split(SEPARATOR)]
-    return [_as_url(each) for each in places if each]
+    own = shipped_index()
+    return [*(_as_url(each) for each in places if each), *([own.as_uri()] if own else [])]
 
 
 def _as_url(place: str) -> str:
@@ -195,18 +198,21 @@ def place_of(entry: IndexEntry) -> Place:
     )
 
 
-def write_index(packages: Sequence[Path], output: Path) -> list[str]:
-    """Write an index of packages that lie below or beside it.
+def write_index(packages: Sequence[Path], output: Path, *, url: str = "") -> list[str]:
+    """Write an index of packages that lie below or beside it, or on the web.
 
     Args:
         packages: Package folders.
-        output: The index to write, ``.json``; it names manifests relative to itself.
+        output: The index to write, ``.json``.
+        url: Address of the folder with the packages' folders; without it, the index names
+            manifests relative to itself.
 
     Returns:
         The models' names.
 
     Raises:
-        InputError: Two packages have one name, or several cannot be used; the message lists all.
+        InputError: ``url`` is no address, two packages have one name, or several cannot be used;
+            the message lists all.
         NotFoundError: A folder holds no package.
         FormatError: A manifest is damaged.
         StorageError: The file cannot be written.
@@ -214,14 +220,20 @@ def write_index(packages: Sequence[Path], output: Path) -> list[str]:
 
     def entry(folder: Path) -> IndexEntry:
         manifest = Manifest.read(folder)
+        name = folder.resolve().name
         path = os.path.relpath((folder / MANIFEST_FILE).resolve(), output.resolve().parent)
+        there = f"{url.rstrip('/')}/{quote(name)}/{MANIFEST_FILE}"
         return IndexEntry(
             name=manifest.name,
-            manifest=quote(Path(path).as_posix()),
+            manifest=there if url else quote(Path(path).as_posix()),
             sha256=sha256_of(folder / MANIFEST_FILE),
             summary=summarise(manifest),
         )
 
+    if url and (urlsplit(url).scheme not in WEB or " " in url):
+        raise InputError(
+            f"url: found {shown(url)}, expected an address such as https://lab.org/zoo"
+        )
     entries = use_each("packages", packages, entry)
     names = [entry.name for entry in entries]
     if twice := sorted({name for name in names if names.count(name) > 1}):

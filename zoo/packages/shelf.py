@@ -12,6 +12,9 @@ from pathlib import Path
 
 from samzoo.runtime.formats.manifest import MANIFEST_FILE, Manifest
 
+INDEX_FILE = "index.json"
+"""The index of models that can be pulled, beside the packages that ship."""
+
 
 @dataclass(frozen=True)
 class Listed:
@@ -53,6 +56,12 @@ def find_shipped(name: str) -> Path | None:
     """
     manifest = _root() / name / MANIFEST_FILE
     return _real_folder(manifest) if manifest.is_file() else None
+
+
+def shipped_index() -> Path | None:
+    """Return the index of samzoo's own models that do not ship, if this samzoo has one."""
+    path = _root() / INDEX_FILE
+    return path.resolve() if path.is_file() else None
 
 
 def _root() -> Path:

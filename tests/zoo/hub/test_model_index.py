@@ -268,3 +268,12 @@ def test_the_command_line_writes_an_index(zoo, tmp_path, capsys):
     assert main(["index", str(zoo / "toy"), "-o", str(output)]) == 2
     assert main(["index", str(zoo / "toy"), "-o", "index.txt"]) == 2
     assert "must end in .json" in capsys.readouterr().err
+
+
+def test_an_index_may_name_packages_on_the_web(tmp_path, toy_package):
+    write_index([toy_package], tmp_path / "i.json", url="https://lab.example/zoo/")
+    (entry,) = json.loads((tmp_path / "i.json").read_text())["models"]
+    assert entry["manifest"] == f"https://lab.example/zoo/{toy_package.name}/samzoo.json"
+    for url in ("lab.example", "file:///a", "https://a b"):
+        with pytest.raises(InputError, match="url: found"):
+            write_index([toy_package], tmp_path / "i.json", url=url)

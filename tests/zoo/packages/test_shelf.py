@@ -6,6 +6,8 @@ from conftest import write_toy_adapter_alone, write_toy_shared_package
 
 from samzoo.zoo import load, resolve
 from samzoo.zoo.cli import main
+from samzoo.zoo.downloads import cache
+from samzoo.zoo.hub.model_index import write_index
 from samzoo.zoo.packages import shelf as module
 from samzoo.zoo.packages.encoder_package import bring_encoder, find_encoder
 from samzoo.zoo.packages.shelf import find_shipped, shipped
@@ -15,6 +17,8 @@ from samzoo.zoo.packages.shelf import find_shipped, shipped
 def shelf(tmp_path, monkeypatch):
     """A shelf with ``toys``, which has the encoder, and ``bright`` over it."""
     monkeypatch.setenv("SAMZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("SAMZOO_INDEX", raising=False)
     root = tmp_path / "shelf"
     write_toy_shared_package(root / "toys", gains={"dark": 0.5, "bright": 2.0})
     write_toy_adapter_alone(root / "bright", root / "toys", "bright")
@@ -49,6 +53,21 @@ def test_the_command_line_lists_them_and_segments_by_name(shelf, image_file, cap
     assert main(["segment", str(image_file), "-o", "labels.tif", "--model", "bright"]) == 0
     assert main(["pull", "bright"]) == 2
     assert "needs no pull" in capsys.readouterr().err
+
+
+def test_samzoos_own_index_brings_further_models_without_their_encoder(
+    shelf, image_file, tmp_path, capsys
+):
+    write_toy_adapter_alone(tmp_path / "web/faint", shelf / "toys", "dark")
+    write_index([tmp_path / "web/faint"], shelf / "index.json")
+    assert main(["list"]) == 0
+    assert "not downloaded" in capsys.readouterr().out
+    assert main(["pull", "faint"]) == 0
+    (pulled,) = cache.cached()
+    assert not (pulled.folder / "onnx").exists()
+    assert main(["segment", str(image_file), "-o", "l.tif", "--model", "faint"]) == 0
+    assert main(["use", "faint"]) == 0
+    assert main(["remove", "faint"]) == 0
 
 
 @pytest.fixture

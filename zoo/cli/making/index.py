@@ -17,6 +17,7 @@ class IndexOptions:
     """Which packages, and the index."""
 
     packages: tuple[Path, ...]
+    url: str | None
     output: Path
     force: bool
 
@@ -26,6 +27,11 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "packages", nargs="+", type=Path, metavar="PACKAGE", help="package folder to list"
     )
+    parser.add_argument(
+        "--url", metavar="URL",
+        help="address of the folder that has the packages' folders on the web (default: they lie "
+        "where they are, seen from the index)",
+    )  # fmt: skip
     add_output(parser, "index file to write (.json)")
 
 
@@ -37,7 +43,7 @@ def run(options: IndexOptions) -> Result:
     if output.suffix != ".json":
         raise InputError(f"{output}: the name of an index must end in .json")
     check_output(output, force=options.force)
-    names = write_index(options.packages, output)
+    names = write_index(options.packages, output, url=options.url or "")
     return {"text": str(output), "index": str(output), "models": names}
 
 
