@@ -68,7 +68,7 @@ def in_pages():
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         for block in SHELL.findall(path.read_text(encoding="utf-8")):
             for line in block.replace("\\\n", " ").splitlines():
-                for command in re.split(r"&&|\|(?!\|)|;", line.partition(" #")[0]):
+                for command in re.split(r"&&|\|(?!\|)|;| >", line.partition(" #")[0]):
                     if command.strip().startswith("samzoo "):
                         words = shlex.split(command.strip())[1:]
                         found.setdefault(shlex.join(words), (path.name, words))
