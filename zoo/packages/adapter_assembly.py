@@ -71,6 +71,8 @@ def export_adapters(
         files=(),
         metrics={},
         card={},
+        pictures=(),
+        datasets=(),
         software=software_versions(),
         adapters=unmerged(configs),
         load_proofs=(),

@@ -33,6 +33,7 @@ from samzoo.runtime.formats.manifest import (
 )
 from samzoo.runtime.formats.outputs import check_output_folder, write_bytes
 from samzoo.runtime.model import Model
+from samzoo.zoo.cards.card_pictures import named_pictures
 from samzoo.zoo.graphs.memory_release import return_freed_memory
 from samzoo.zoo.graphs.tracing import export_graphs, graph_roles
 from samzoo.zoo.merging.folding import input_folders, merged
@@ -145,6 +146,8 @@ def export(
         metrics=dict(metrics or (package.metrics if package else {})),
         card=dict(card or (package.card if package else {})),
         software=software_versions(),
+        pictures=package.pictures if package else (),
+        datasets=package.datasets if package else (),
     )
     require("torch", extra="export")
     from samzoo.training.networks.sam import Sam, held_once, load_weights
@@ -228,11 +231,14 @@ def _read_source(
 
 
 def _other_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
-    """Return the files of a package that another export does not create, such as its cover."""
+    """Return the files of a package that another export does not create: the card's pictures."""
+    pictures = named_pictures(manifest)
     return {
         entry.path: read_entry(folder, entry)
         for entry in manifest.files
-        if not entry.role and "/" not in entry.path and entry.path != CARD_FILE
+        if not entry.role
+        and entry.path != CARD_FILE
+        and ("/" not in entry.path or entry.path in pictures)
     }
 
 

@@ -12,8 +12,10 @@ from samzoo.runtime import load
 from samzoo.runtime.errors import FormatError, InputError
 from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.formats.files import read_tensors
-from samzoo.runtime.formats.manifest import WEIGHTS, Manifest, Precision
+from samzoo.runtime.formats.manifest import WEIGHTS, CardPicture, DataSet, Manifest, Precision
 from samzoo.zoo import export
+from samzoo.zoo.cards.card_pictures import own_path
+from samzoo.zoo.packages.changes import update_package
 from samzoo.zoo.targets import choose_targets
 
 torch = pytest.importorskip("torch")
@@ -50,11 +52,17 @@ def test_a_package_with_weights_is_exported_again(tmp_path, base):
         base, tmp_path / "first", name="cells", segments="cells", weights=True,
         card={"authors": "me"}, files={"cover.png": b"picture"},
     )  # fmt: skip
+    first = Manifest.read(tmp_path / "first")
+    shown = CardPicture(path=own_path("use", b"a"), shows="use", caption="a", attribution="b")
+    said = dataclasses.replace(first, pictures=(shown,), datasets=(DataSet(name="cells"),))
+    update_package(tmp_path / "first", said, added={shown.path: b"a"})
     second = export(
         tmp_path / "first", tmp_path / "second", targets=choose_targets(["huggingface"])
     )
     assert (second.name, second.segments, second.card) == ("cells", "cells", {"authors": "me"})
     assert (tmp_path / "second" / "cover.png").read_bytes() == b"picture"
+    assert (second.pictures, second.datasets) == (said.pictures, said.datasets)
+    assert (tmp_path / "second" / shown.path).read_bytes() == b"a"
     for role in ("encoder", "mask_decoder", "ais_decoder"):
         graphs = [
             (tmp_path / n / "onnx" / f"{role}.onnx").read_bytes() for n in ("first", "second")

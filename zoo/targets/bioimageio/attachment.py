@@ -22,7 +22,7 @@ from samzoo.zoo.packages.self_test import TEST_FILE, TEST_ROLE
 PACKAGE_ENDING = ".samzoo.zip"
 """End of the attachment's name, by which a pull finds it."""
 
-GRAPHS = "onnx"
+GRAPHS, PICTURES = "onnx", "pictures"
 
 
 def attach(folder: Path, package: Path, manifest: Manifest) -> Path:
@@ -60,7 +60,7 @@ def attach(folder: Path, package: Path, manifest: Manifest) -> Path:
 
 
 def _belongs(path: Path) -> bool:
-    if path.as_posix() == TEST_FILE or path.parts[0] == GRAPHS:
+    if path.as_posix() == TEST_FILE or path.parts[0] in (GRAPHS, PICTURES):
         return True
     return len(path.parts) == 1 and path.name not in (WEIGHTS_FILE, CARD_FILE, MANIFEST_FILE)
 
