@@ -43,6 +43,8 @@ def train(
     source: dict[str, Any] | None = None,
     report: Report | None = None,
     note: Callable[[str], None] | None = None,
+    devices: int = 1,
+    meet: Callable[[], object] | None = None,
 ) -> dict[str, float]:
     """Finetune a base on annotated images and write an adapter.
 
@@ -63,10 +65,14 @@ def train(
         note: Called with each sentence that a person should read: that a damaged checkpoint was
             left out, that memory is short, that the time limit cut the run short, that a validation
             score is 0.
+        devices: Number of processes that learn together. Each calls this function with the same
+            arguments and torch's environment variables for its place among them.
+        meet: Called right before this process waits for the others.
 
     Returns:
         Validation scores of the best checkpoint: mSA by task, and ``score``, their mean, which
-        chose the checkpoint. ``ais`` is the mSA with the thresholds that the search found.
+        chose the checkpoint. ``ais`` is the mSA with the thresholds that the search found. Nothing
+        in a process that is not the first of several.
 
     Raises:
         OutputExistsError: ``output`` holds a run and ``resume`` is false.
@@ -91,7 +97,11 @@ def train(
             note(sentence)
     with _shortage_explained(base, method, config):
         precision = stored_precision(last) if resume else None
-        run = Run(base, train_data, val_data, method, config, output, precision=precision)
+        if meet is not None:
+            meet()
+        run = Run(
+            base, train_data, val_data, method, config, output, precision=precision, devices=devices
+        )
         run.source = source or {}
         if note is not None:
             for sentence in run.told:
@@ -103,6 +113,8 @@ def train(
         except KeyboardInterrupt:
             run.save()
             raise Stopped(status(config, run.history)) from None
+        if not run.leads:
+            return {}
         try:
             scores = run.finish()
         except KeyboardInterrupt:  # the state is saved, and the weights are the best ones now
@@ -134,7 +146,7 @@ def _fit(run: Run, report: Report | None) -> None:
         while history.step < (history.epoch + 1) * config.steps_per_epoch:
             with interrupts_held_back():
                 run.step()
-            history.seconds = time.monotonic() - start
+                history.seconds = run.agreed(time.monotonic() - start)
             if report is not None:
                 report(status(config, history))
             if out_of_time(config, history):
@@ -142,5 +154,5 @@ def _fit(run: Run, report: Report | None) -> None:
         scores = run.validate()
         with interrupts_held_back():
             run.end_epoch(scores)
-            history.seconds = time.monotonic() - start
+            history.seconds = run.agreed(time.monotonic() - start)
             run.save()

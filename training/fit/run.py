@@ -39,6 +39,7 @@ from samzoo.training.data.regions import fewer_regions
 from samzoo.training.data.samples import lazy_samples, scaled_size
 from samzoo.training.data.spill import SpilledArrays
 from samzoo.training.learning.allocation import keep_freed_memory
+from samzoo.training.learning.devices import fabric_for, from_first
 from samzoo.training.learning.learner import Learner
 from samzoo.training.learning.precision import Precision, resolved_precision
 from samzoo.training.learning.preparation import finetunable
@@ -77,6 +78,7 @@ class Run:
         output: Path,
         *,
         precision: Precision | None = None,
+        devices: int = 1,
     ) -> None:
         self.method, row = method, get_method(method)
         settings = row.settings(config.hyperparameters, where="config")
@@ -92,9 +94,14 @@ class Run:
         self.images_used = images_used(train_data, val_data)
         self.source: dict[str, Any] = {}
         self.precision = precision or resolved_precision(config.precision, Fabric(devices=1).device)
-        self.fabric = Fabric(accelerator="auto", devices=1, precision=self.precision)
+        self.fabric = fabric_for(devices, self.precision)
+        self.leads = self.fabric.global_rank == 0
         memory = chosen_memory(
-            ModelConfig.read(base / CONFIG_FILE), method, config, precision=self.precision
+            ModelConfig.read(base / CONFIG_FILE),
+            method,
+            config,
+            precision=self.precision,
+            processes=devices,
         )
         self.told = list(memory.sentences)
         if self.fabric.device.type == "cpu" and memory.keep_freed:
@@ -189,10 +196,19 @@ class Run:
     def validate(self) -> dict[str, float]:
         """Score the weights, or their average if there is one, as after each epoch.
 
+        The first of several devices computes them, and all get them.
+
         Raises:
             InputError: A weight is not finite.
         """
         self._check_weights()
+        return from_first(self.fabric, self._scores() if self.leads else {})
+
+    def agreed(self, seconds: float) -> float:
+        """Return the first device's time, so that all stop together."""
+        return from_first(self.fabric, seconds)
+
+    def _scores(self) -> dict[str, float]:
         with self.average.in_place():
             return validate(
                 partial(self._model, cached=True),
@@ -205,6 +221,9 @@ class Run:
     def end_epoch(self, scores: dict[str, float]) -> None:
         """Count and log an epoch, and keep its weights if they are the best."""
         history, loss = self.history, self.history.loss
+        if not self.leads:
+            history.end_epoch(scores)
+            return
         if history.is_better(scores):
             save_state(
                 self.output / BEST,
@@ -265,6 +284,8 @@ class Run:
     def save(self) -> None:
         """Write the last checkpoint, and keep the one before it."""
         self._check_weights()
+        if not self.leads:
+            return
         last, previous = self.output / LAST, self.output / PREVIOUS
         if last.is_file():
             with suppress(OSError), replacing(previous) as temporary:  # a spare: not worth an end
@@ -396,4 +417,5 @@ class Run:
             "val_data_digest": self.val_data_digest,
             "config": to_json(self.config),
             "precision": self.precision,
+            "devices": self.fabric.world_size,
         }

@@ -6,6 +6,7 @@ needs. It changes no result.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from samzoo.runtime.formats.config import ModelConfig
@@ -41,6 +42,7 @@ def chosen_memory(
     config: TrainConfig,
     *,
     precision: Precision,
+    processes: int = 1,
     machine: Machine | None = None,
 ) -> MemoryChoice:
     """Choose how a run handles memory, if ``recompute_blocks`` is ``auto``.
@@ -50,6 +52,7 @@ def chosen_memory(
         method: The method's name.
         config: The run's settings.
         precision: The run's precision.
+        processes: Processes that train beside each other, which share a CPU's memory.
         machine: Where it runs; this machine by default.
 
     Returns:
@@ -62,6 +65,8 @@ def chosen_memory(
     if config.recompute_blocks != "auto":
         return MemoryChoice(config.recompute_blocks, keep_freed=True)
     machine = machine or this_machine(measure_speed=False)
+    if machine.device == "cpu":
+        machine = dataclasses.replace(machine, free=machine.free // processes)
     forecast = forecast_of(base, method, config, machine, precision=precision)
     there, needed, less = (
         machine.free + machine.resident,

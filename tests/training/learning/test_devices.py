@@ -16,7 +16,14 @@ pytestmark = pytest.mark.torch
 
 from lightning_fabric import Fabric  # noqa: E402
 
-from samzoo.training.learning.devices import mean_over_devices, share_gradients  # noqa: E402
+from samzoo.runtime.errors import InputError  # noqa: E402
+from samzoo.training.learning.devices import (  # noqa: E402
+    check_devices,
+    fabric_for,
+    from_first,
+    mean_over_devices,
+    share_gradients,
+)
 
 HERE = Path(__file__).parent
 
@@ -91,3 +98,22 @@ def test_one_device_changes_nothing():
     assert weight.grad is not None
     assert weight.grad.tolist() == [2, 2, 2]
     assert float(mean_over_devices(fabric, torch.tensor(3.0))) == 3
+
+
+def test_more_devices_than_there_are_are_refused(monkeypatch):
+    check_devices(1)
+    with pytest.raises(InputError, match="--devices: found 0, allowed is a number from 1 on"):
+        check_devices(0)
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        pytest.skip("the rest is for a CPU")
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    check_devices(4)
+    with pytest.raises(InputError, match="found 5, but this machine has 4 cores and no GPU"):
+        check_devices(5)
+    monkeypatch.setattr(torch.distributed, "is_available", lambda: False)
+    with pytest.raises(InputError, match="devices of the kind cpu cannot train together"):
+        check_devices(2)
+
+
+def test_the_first_of_one_is_itself():
+    assert from_first(fabric_for(1, "32-true"), 3.5) == 3.5

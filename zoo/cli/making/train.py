@@ -25,6 +25,7 @@ from samzoo.zoo.cli.options import (
 from samzoo.zoo.cli.progress import TrainingBar, clock, say
 from samzoo.zoo.cli.verb import Result, Verb
 
+from .companions import is_companion, started_companions
 from .settings import add_base, add_settings, chosen_config
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class TrainOptions:
     epochs: int | None
     max_minutes: float | None
     resume: bool
+    devices: int
     output: Path
     command: tuple[str, ...]
 
@@ -96,6 +98,11 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="continue the interrupted run in the folder -o"
     )
+    parser.add_argument(
+        "--devices", type=int, default=1, metavar="N",
+        help="GPUs, or processes on a CPU, that learn together; each takes a batch of its own "
+        "(default: 1)",
+    )  # fmt: skip
     add_plane(parser)
     add_output(parser, "folder of the run, which becomes the adapter", force=False)
 
@@ -158,16 +165,23 @@ def run(options: TrainOptions) -> Result:
         "split_components": meaning.split_components, "ignore": list(meaning.ignore), "read": read,
         **{name: value for name, value in chosen.items() if value is not None},
     }  # fmt: skip
+    if options.devices != 1:
+        from samzoo.training.learning.devices import check_devices
+
+        check_devices(options.devices)
     try:
-        scores = train(
-            base=options.base, train_data=training, val_data=validation, method=options.method,
-            config=config, output=output, resume=options.resume, source={"data": data}, report=bar,
-            note=notes.append,
-        )  # fmt: skip
+        with started_companions(options.devices, options.command[1:]) as meet:
+            scores = train(
+                base=options.base, train_data=training, val_data=validation, method=options.method,
+                config=config, output=output, resume=options.resume, source={"data": data},
+                report=bar, note=notes.append, devices=options.devices, meet=meet,
+            )  # fmt: skip
     except Stopped as stop:
         raise KeyboardInterrupt(_where_it_stopped(options, stop.status)) from None
     finally:
         bar.close()
+    if is_companion():
+        return {"text": ""}
     return {
         "text": str(output), "adapter": str(output), "validation": scores, "read": read,
         "notes": [*notes, _what_came_out(output, scores)],

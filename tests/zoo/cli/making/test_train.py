@@ -213,3 +213,24 @@ def test_a_config_is_shown_with_its_comments_and_nothing_else_is_needed(capsys, 
     out, errors = capsys.readouterr()
     assert out == ""
     assert "labtop: neither a file nor a preset; presets: laptop, paper" in errors
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="gloo over loopback, as CI runs it")
+@pytest.mark.usefixtures("command")
+def test_two_devices_learn_what_one_with_twice_the_batch_learns(capsys):
+    write_set()
+    text = Path("s.toml").read_text()
+    for devices, batch in ((1, 4), (2, 2)):
+        Path(f"s{devices}.toml").write_text(f"batch_size = {batch}\n{text}")
+        words = ["--images", "set/images", "--labels", "set/labels", "--base", "base"]
+        words += ["--config", f"s{devices}.toml", "--devices", str(devices), "-o", f"run{devices}"]
+        status = main(["train", *words])
+        assert status == 0, capsys.readouterr().err
+    logs = [Path(f"run{devices}/log.jsonl").read_text().splitlines() for devices in (1, 2)]
+    (alone, together) = ([json.loads(line)["loss"] for line in log] for log in logs)
+    assert together == pytest.approx(alone, rel=1e-3)
+    assert (
+        json.loads(Path("run2/adapter_config.json").read_text())["source"]["training"]["devices"]
+        == 2
+    )
