@@ -126,8 +126,13 @@ def write_random(folder: Path, name: str) -> Path:
     from vit import ARCHITECTURES
 
     from samzoo.runtime.formats.families.tiny_vit import TinyVitConfig
+    from samzoo.runtime.formats.families.vit import VitConfig
 
     ARCHITECTURES.setdefault("tiny_vit", TinyVitConfig())  # type: ignore[arg-type]
+    ARCHITECTURES.setdefault(
+        "small",  # for trying the scripts
+        VitConfig(image_size=256, embed_dim=48, depth=4, num_heads=3, global_attn_indexes=(1, 3)),
+    )  # fmt: skip
     write_base(name, folder / name)
     return folder / name
 
