@@ -15,6 +15,7 @@ from typing import Any, Literal
 from samzoo.runtime.errors import NotFoundError, SamzooError, StorageError
 from samzoo.runtime.formats.fields import from_json
 from samzoo.runtime.formats.files import read_json, sha256_of, write_json
+from samzoo.runtime.formats.outputs import is_temporary
 
 RECORDS = ".samzoo"
 """Folder of the records in a folder of results; hidden, because people need only what is beside."""
@@ -105,7 +106,8 @@ class Records:
     def all(self) -> Iterator[tuple[str, Record]]:
         """Yield the records by name; one at a time, so that memory does not grow."""
         for path in sorted(self.place.glob("*.json")):
-            record = self.read(path.stem)
+            # One that a killed process was writing is of no image, however whole it is.
+            record = None if is_temporary(path) else self.read(path.stem)
             if record is not None:
                 yield path.stem, record
 

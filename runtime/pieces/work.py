@@ -8,6 +8,7 @@ name, so that a run continues where another was interrupted. The folder lies bes
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -21,6 +22,8 @@ from samzoo.runtime.formats.files import read_json, write_json
 from samzoo.runtime.formats.outputs import write_bytes
 
 STATE_FILE = "state.json"
+
+_PIECE = re.compile(r"\d{6}\.npz")
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -73,12 +76,25 @@ class WorkFolder:
                 )
             if not different:
                 return True
-        left = [*self.folder.iterdir()] if self.folder.is_dir() else []
-        if any(not path.name.startswith(".") for path in left):  # hidden: of a killed run
-            raise InputError(f"{self.folder}: is in the way; remove it or choose another output")
+        if left := self._visible():
+            if not all(_PIECE.fullmatch(path.name) for path in left):
+                raise InputError(
+                    f"{self.folder}: is in the way; remove it or choose another output"
+                )
+            self.remove()  # what a run left that was stopped while it cleaned up
         self._make(self.folder)
         write_json(self.folder / STATE_FILE, state)
         return False
+
+    def _visible(self) -> list[Path]:
+        """List all files but hidden ones, which a killed run left; the folder if it is a file."""
+        if self.folder.is_symlink() or self.folder.is_file():
+            return [self.folder]
+        return [
+            path
+            for path in self.folder.rglob("*")
+            if not path.name.startswith(".") and (path.is_symlink() or not path.is_dir())
+        ]
 
     def _make(self, folder: Path) -> None:
         try:

@@ -108,6 +108,8 @@ def train(
                 note(sentence)
         if resume:
             run.load(last)
+        else:
+            run.save()  # first, so that there is a run to resume whatever happens after
         try:
             _fit(run, report)
         except KeyboardInterrupt:

@@ -12,6 +12,7 @@ from samzoo.runtime.dependencies import require_installed
 from samzoo.runtime.errors import InputError, NotFoundError, OutputExistsError
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.folders import CONFIG_FILE, WEIGHTS_FILE
+from samzoo.runtime.formats.outputs import is_temporary
 from samzoo.runtime.formats.tensor_files import TensorFile
 from samzoo.training.config import TrainConfig
 from samzoo.training.methods import get_method
@@ -24,6 +25,9 @@ LAST = "checkpoints/last.safetensors"
 
 PREVIOUS = "checkpoints/previous.safetensors"
 """The checkpoint before that one, from which the run resumes if the last is damaged."""
+
+CACHE = "cache"
+"""The folder of what a run can compute again."""
 
 
 def check_settings(
@@ -67,8 +71,15 @@ def check_settings(
 
 
 def _is_empty(output: Path) -> bool:
-    """Tell whether a folder holds no file, as where a full disk took not even a run's first."""
-    return output.is_dir() and not any(path.is_file() for path in output.rglob("*"))
+    """Tell whether a folder holds no run, as where a full disk took not even its first checkpoint.
+
+    What a killed process was writing does not count, nor what can be computed again.
+    """
+    return output.is_dir() and not any(
+        path.is_file() and not is_temporary(path)
+        for path in output.rglob("*")
+        if path.relative_to(output).parts[0] != CACHE
+    )
 
 
 def _refuse_unused(config: TrainConfig, base_config: ModelConfig, base: Path, method: str) -> None:

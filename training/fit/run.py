@@ -51,7 +51,7 @@ from samzoo.training.planning.memory_choice import chosen_memory
 
 from .average import WeightAverage
 from .curves import ALL, PART, write_course
-from .readiness import LAST, PREVIOUS
+from .readiness import CACHE, LAST, PREVIOUS
 from .resumption import images_used, refuse_changes, stored_settings
 from .schedule import History, fraction_done, learning_rate_factor
 from .state import load_state, read_progress, save_state
@@ -61,8 +61,6 @@ from .validation_part import after_an_epoch, is_partial
 from .worst import write_worst
 
 BEST, LOG = "checkpoints/best.safetensors", "log.jsonl"
-
-CACHE = "cache"
 
 
 class Run:

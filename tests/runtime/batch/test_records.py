@@ -37,6 +37,13 @@ def test_a_damaged_or_newer_record_is_no_record(tmp_path, text):
     assert list(records.all()) == []
 
 
+def test_a_record_that_a_killed_process_was_writing_is_no_record(tmp_path):
+    records = Records(tmp_path)
+    records.write("a", RECORD)
+    (records.place / "a.json").rename(records.place / ".a.0000001.part.json")
+    assert list(records.all()) == []
+
+
 def test_content_is_that_of_the_bytes(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     assert content_of(tmp_path / "a").startswith("ba7816bf")  # sha256 of "abc", FIPS 180-4

@@ -60,6 +60,15 @@ def test_a_folder_of_something_else_is_not_touched(work):
     assert mine.read_text() == "mine"
 
 
+def test_what_a_stopped_clean_up_left_is_begun_anew(work):
+    work.start(STATE)
+    work.write("seeds", 0, {"labels": np.zeros(1)})
+    (work.folder / "state.json").unlink()
+    assert not work.start(STATE)
+    assert not work.has("seeds", 0)
+    assert work.state() == STATE
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no zip"])
 def test_a_damaged_piece_is_named_with_what_to_do(work, content):
     work.start(STATE)

@@ -6,7 +6,13 @@ import sys
 import pytest
 import tiny
 
-from samzoo.runtime.errors import FormatError, InputError, MissingDependencyError, NotFoundError
+from samzoo.runtime.errors import (
+    FormatError,
+    InputError,
+    MissingDependencyError,
+    NotFoundError,
+    OutputExistsError,
+)
 from samzoo.runtime.formats.architecture import UnetrDecoderConfig
 from samzoo.runtime.formats.shapes import tensor_shapes
 from samzoo.training.config import TrainConfig
@@ -92,6 +98,20 @@ def test_what_is_missing_or_damaged_is_told_by_its_file(check, tmp_path):
         check(resume=True)
     with pytest.raises(FormatError, match="config: hyperparameters: unknown key 'rang'"):
         check(hyperparameters={"rang": 4})
+
+
+@pytest.mark.torch
+def test_a_folder_without_a_checkpoint_can_hold_what_a_killed_run_left(check, tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("lightning_fabric")
+    for name in ("checkpoints/.last.0000001.part.safetensors", "cache/0.npy"):
+        path = tmp_path / "run" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    check()
+    (tmp_path / "run" / "checkpoints" / "best.safetensors").touch()
+    with pytest.raises(OutputExistsError, match="exists already"):
+        check()
 
 
 def test_a_missing_package_is_told_by_its_extra(check, monkeypatch):
