@@ -168,7 +168,8 @@ def points(operations, fault, *, each=1, start=0):
 def measure(bench, scenario, *, each=1, start=0, report=None):
     """Try a scenario's operations; returns the numbers of tries and the problems by fault."""
     old, new, operations = bench.prepare(scenario)
-    tries, bad = Counter(), {}
+    tries: Counter[str] = Counter()
+    bad = {}
     for number, fault in enumerate(FAULTS):
         for at in points(operations, fault, each=each, start=start + number):
             tries[fault] += 1

@@ -11,6 +11,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def _in_child(words, folder, at, fault, log, said):
         arm(os.fsencode(folder), at, fault, descriptor)
         code = main(shlex.split(words))
         with contextlib.suppress(OSError):
-            os.sys.stdout.flush()
+            sys.stdout.flush()
     except BaseException as error:
         os.write(2, f"not handled: {error!r}\n".encode())
     finally:

@@ -8,6 +8,7 @@ import importlib.util
 import json
 import shutil
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -160,10 +161,11 @@ def _write_images(folder):
 
         group = zarr.open_group(str(folder / "cells.zarr"), mode="w", zarr_format=2)
         group.create_array("0", data=both, chunks=(32, 32))
-        axes = [{"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
+        spatial = [{"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
         transform = [{"type": "scale", "scale": [1.0, 1.0]}]
-        group.attrs["multiscales"] = [{
-            "version": "0.4", "axes": axes,
+        attributes: Any = group.attrs
+        attributes["multiscales"] = [{
+            "version": "0.4", "axes": spatial,
             "datasets": [{"path": "0", "coordinateTransformations": transform}],
         }]  # fmt: skip
 
@@ -171,7 +173,7 @@ def _write_images(folder):
 def _write_small(folder):
     """Write two packages that can be published."""
     from samzoo.zoo import export
-    from samzoo.zoo.packages.card import MANDATORY
+    from samzoo.zoo.cards.card import MANDATORY
 
     named = {"base": {"name": "tiny"}, "license": "CC0-1.0"}
     shutil.copytree(folder / "base", folder / "named")
