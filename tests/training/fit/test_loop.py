@@ -276,7 +276,7 @@ def test_the_best_epoch_is_written_not_the_last(train, tmp_path, monkeypatch):
     from samzoo.training.fit import run
 
     scores = iter([0.1, 0.7, 0.3])
-    monkeypatch.setattr(run, "validate", lambda *_: {"ais": 0.0, "score": next(scores)})
+    monkeypatch.setattr(run, "validate", lambda *_, **__: {"ais": 0.0, "score": next(scores)})
     kept = {}
 
     def report(status):
@@ -300,7 +300,7 @@ def test_a_run_that_stops_leaves_the_adapter_of_its_best_epoch(
 
     scores = iter([0.1, 0.7, 0.3, 0.2])
     monkeypatch.setattr(
-        "samzoo.training.fit.run.validate", lambda *_: {"ais": 0.0, "score": next(scores)}
+        "samzoo.training.fit.run.validate", lambda *_, **__: {"ais": 0.0, "score": next(scores)}
     )
     with pytest.raises(fit.Stopped) as stopped:
         train(epochs=4, ema_decay=ema_decay, report=stop_at(10))
@@ -388,7 +388,7 @@ def test_a_checkpoint_from_before_the_corrections_is_not_the_best(train, monkeyp
     scores = iter([0.9, 0.2, 0.1])
     monkeypatch.setattr(
         "samzoo.training.fit.run.validate",
-        lambda *_: {"ais": (score := next(scores)), "score": score},
+        lambda *_, **__: {"ais": (score := next(scores)), "score": score},
     )
     best = train(corrections_after=0.3, epochs=3)
     assert best["score"] == 0.2
@@ -583,7 +583,7 @@ def progress_of(folder):
 def test_a_score_of_zero_is_told_and_others_are_not(train, monkeypatch):
     for score, expected in ((0.0, ["the validation score is 0 (ais): not one"]), (0.01, [])):
         monkeypatch.setattr(
-            "samzoo.training.fit.run.validate", lambda *_, s=score: {"ais": s, "score": s}
+            "samzoo.training.fit.run.validate", lambda *_, s=score, **__: {"ais": s, "score": s}
         )
         notes: list[str] = []
         train(f"run {score}", epochs=1, note=notes.append)
@@ -799,7 +799,8 @@ def test_a_full_disk_leaves_a_run_that_can_go_on(train, whole, tmp_path, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", full)
         patch.setattr(
-            "samzoo.training.fit.run.validate", lambda *_: {"ais": 0.0, "score": len(calls) + 1.0}
+            "samzoo.training.fit.run.validate",
+            lambda *_, **__: {"ais": 0.0, "score": len(calls) + 1.0},
         )
         with pytest.raises(StorageError, match=r"cannot be written .No space left on device"):
             train("parts")
