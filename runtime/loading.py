@@ -7,7 +7,7 @@ from pathlib import Path
 from samzoo.runtime.engine.model_spec import ModelSpec
 from samzoo.runtime.engine.providers import CPU
 from samzoo.runtime.engine.sessions import OnnxNetworks
-from samzoo.runtime.engine.shared_encoder import open_adapters
+from samzoo.runtime.engine.shared_encoder import OpenEncoders, open_adapters
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.manifest import AIS_DECODER, ENCODER, MASK_DECODER, Manifest, reader
 
@@ -20,6 +20,7 @@ def load(
     base: str | Path | None = None,
     threads: int | None = None,
     provider: str = CPU,
+    encoders: OpenEncoders | None = None,
 ) -> Model:
     """Open a package; each of its graphs is checked and loaded when it is first used.
 
@@ -30,6 +31,8 @@ def load(
         threads: CPU threads of one operator; all cores by default.
         provider: Where the graphs run: ``cpu``, ``cuda``, ``coreml``, ``openvino`` or
             ``directml``; see ``docs/api.md``. No other provider is used instead.
+        encoders: Pass the same object for several packages, and those of adapters over one encoder
+            open it once; see ``samzoo.runtime.engine.shared_encoder``.
 
     Returns:
         The model. If several share the package's encoder, the first is in use; ``Model.use``
@@ -67,7 +70,7 @@ is missing)
     if manifest.adapters:
         adapters = open_adapters(
             folder, manifest, base=None if base is None else Path(base), threads=threads,
-            provider=provider,
+            provider=provider, encoders=encoders,
         )  # fmt: skip
         first = next(iter(adapters.values()))
         return Model(first.config, first.networks, adapters=adapters, spec=spec)

@@ -55,6 +55,7 @@ FLOORS = {
         "reports",
         "review",
         "recipes",
+        "suggestions",
         "cli",
     ),
 }

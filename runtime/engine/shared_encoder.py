@@ -8,7 +8,7 @@ its decoders at its first prompt or segmentation.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 
 from samzoo.runtime.errors import NotFoundError, WrongBaseError, shown
@@ -71,6 +71,21 @@ class AdaptedNetworks:
             return self._factors
 
 
+class OpenEncoders:
+    """The encoders that are open, so that several packages over one encoder open it once."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, OnnxNetworks] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], OnnxNetworks]) -> OnnxNetworks:
+        """Return the encoder of a key, which is made if it is not open yet."""
+        with self._lock:
+            if key not in self._known:
+                self._known[key] = make()
+            return self._known[key]
+
+
 def open_adapters(
     folder: Path,
     manifest: Manifest,
@@ -78,6 +93,7 @@ def open_adapters(
     base: Path | None = None,
     threads: int | None = None,
     provider: str = CPU,
+    encoders: OpenEncoders | None = None,
 ) -> dict[str, Variant]:
     """Prepare every adapter of a package.
 
@@ -87,6 +103,8 @@ def open_adapters(
         base: The folder of the package with the encoder, if this package has none.
         threads: CPU threads of one operator; all cores by default.
         provider: Where the graphs run.
+        encoders: Encoders that other packages have opened; one with the same file, that runs in
+            the same way, is used again.
 
     Returns:
         Configs and networks by adapter name, in the manifest's order.
@@ -97,8 +115,13 @@ def open_adapters(
         FormatError: The manifest does not list a file that an adapter needs.
     """
     read = _encoder_reader(folder, manifest, base)
-    encoder = OnnxNetworks(
-        read, manifest.model, where=read.where, threads=threads, provider=provider
+    model = manifest.model
+    sha256 = read.entries[ENCODER].sha256
+    # The graph is compared with these two parts of the config when it is opened.
+    key = sha256, model.architecture.image_encoder, model.preprocessing, threads, provider
+    encoder = (encoders or OpenEncoders()).get(
+        key,
+        lambda: OnnxNetworks(read, model, where=read.where, threads=threads, provider=provider),
     )
     variants = {}
     for entry in manifest.adapters:

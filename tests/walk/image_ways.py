@@ -11,6 +11,7 @@ FEW_SEEDS = f"{DIM} --foreground-threshold 0.3"
 SEEDS = "--center-threshold 0.7 --boundary-threshold 0.7"
 """With these, the dim volume has seeds; with a lower foreground threshold it has objects."""
 
+SUGGEST = "suggest cells.tif -o s.png --json"
 PROMPT = "prompt cells.tif -o l.tif --model package"
 IMAGE_WAYS = [
     Way("segment", "an image", "segment cells.tif -o l.tif --model package", {
@@ -116,4 +117,11 @@ IMAGE_WAYS = [
         "--store": Changes("--store t", "embed cells.tif --model package", other="--store s"),
         **reading("embed cells.tif --store s --model package"),
     }),
+    Way("suggest", "an image", f"{SUGGEST} --model package", {
+        **LOOK,
+        "--model": Changes("--model toys", SUGGEST, other="--model package"),
+        "--all": Refused("--all", "SAMZOO_INDEX", SUGGEST),
+        "--diameter": Changes("--diameter 20"),
+        **reading(f"{SUGGEST} --model package"),
+    }, echoes=("seconds", "next"), besides=("s.png",)),
 ]  # fmt: skip

@@ -40,6 +40,11 @@ def add_model(parser: ArgumentParser, *, several: bool = False) -> None:
         "--adapter", metavar="NAME",
         help="adapter to use, in a package with several (default: the first)",
     )  # fmt: skip
+    add_machine(parser)
+
+
+def add_machine(parser: ArgumentParser) -> None:
+    """Add the options that say where a model runs."""
     parser.add_argument(
         "--threads", type=int, metavar="N", help="number of CPU threads (default: all cores)"
     )

@@ -29,6 +29,7 @@ VERBS = {
     "segment": "images.segment",
     "prompt": "images.prompt",
     "embed": "images.embed",
+    "suggest": "images.suggest",
     "list": "models.list",
     "show": "models.show",
     "pull": "models.pull",
