@@ -17,8 +17,9 @@ from samzoo.runtime.formats.outputs import write_bytes, write_folder
 from samzoo.zoo.cards.card_pictures import COVER, OWN, named_pictures
 from samzoo.zoo.hub.default_choice import DEFAULT_MODEL
 from samzoo.zoo.packages.changes import read_card
-from samzoo.zoo.packages.summary import summarise
+from samzoo.zoo.packages.summary import score_words, summarise
 
+from .filters import classes, facets, filter_html, filter_style
 from .markdown import to_html, without_header
 from .page_frame import html_page
 
@@ -81,6 +82,8 @@ def write_gallery(
     if problems and not shown:
         raise FormatError(all_bad("packages", problems))
 
+    found = facets({reference: manifest for reference, (_, manifest, _) in shown.items()})
+
     def fill(site: Path) -> None:
         cards = []
         for number, (reference, (folder, manifest, card)) in enumerate(shown.items()):
@@ -88,17 +91,17 @@ def write_gallery(
             cover = _cover(folder, manifest)
             if cover:
                 write_bytes(site / place / "cover.png", cover)
-            cards.append(_tile(reference, manifest, place, has_cover=bool(cover)))
+            chosen_by = classes(reference, found)
+            cards.append(_tile(reference, manifest, place, chosen_by, has_cover=bool(cover)))
             pictures = _pictures(folder, manifest)
             for name, data in pictures.items():
                 write_bytes(site / place / name, data)
             details = _details(manifest, card, reference, bool(cover), [*pictures])
             page = html_page(manifest.name, details, style=STYLE)
             write_bytes(site / place / "index.html", page)
-        body = "<h1>Segmentation models</h1>\n" + f'<div class="models">{"".join(cards)}</div>'
-        write_bytes(
-            site / "index.html", html_page("Segmentation models", body + FOOTER, style=STYLE)
-        )
+        title, style = "Segmentation models", STYLE + filter_style(found)
+        body = f'<h1>{title}</h1>\n{filter_html(found)}<div class="models">{"".join(cards)}</div>'
+        write_bytes(site / "index.html", html_page(title, body + FOOTER, style=style))
         write_json(site / LISTING, {"models": [*shown]})
 
     write_folder(output, fill, force=force)
@@ -136,14 +139,17 @@ def _picture(folder: Path, manifest: Manifest, name: str) -> bytes:
     return data if data.startswith(PNG) else b""
 
 
-def _tile(reference: str, manifest: Manifest, place: str, *, has_cover: bool) -> str:
+def _tile(
+    reference: str, manifest: Manifest, place: str, chosen_by: str, *, has_cover: bool
+) -> str:
     name = html.escape(manifest.name)
     place = html.escape(place)
     picture = f'<img src="{place}/cover.png" alt="" loading="lazy">' if has_cover else ""
+    command = html.escape(_command(reference, manifest))
     return (
-        f'<article class="model">{picture}<div><h2><a href="{place}/index.html">{name}'
+        f'<article class="model {chosen_by}">{picture}<div><h2><a href="{place}/index.html">{name}'
         f"</a></h2><p>Segments {html.escape(manifest.segments or 'objects')}.</p>"
-        f"{_facts(manifest)}<code>{html.escape(_command(reference))}</code></div></article>"
+        f"{_facts(manifest)}<code>{command}</code></div></article>"
     )
 
 
@@ -156,25 +162,33 @@ def _details(
     opens = f"<p>Also holds: {html.escape(', '.join(others))}.</p>" if others else ""
     return (
         f'<p><a href="../index.html">All models</a></p>{picture}'
-        f"<pre>{html.escape(_command(reference))}</pre>{opens}"
+        f"<pre>{html.escape(_command(reference, manifest))}</pre>{opens}"
         f"{to_html(without_header(card), pictures=pictures)}{FOOTER}"
     )
 
 
-def _command(reference: str) -> str:
+def _command(reference: str, manifest: Manifest) -> str:
+    first = manifest.adapters[0].model if manifest.adapters else manifest.model
     model = "" if reference == DEFAULT_MODEL else f" --model {reference}"
+    if first.architecture.ais_decoder is None:
+        return f"samzoo prompt image.tif -o labels.tif --point 120 80{model}"
     return f"samzoo segment image.tif -o labels.tif{model}"
 
 
 def _facts(manifest: Manifest) -> str:
     row = summarise(manifest)
-    scores = ", ".join(f"{task} {score:.2f}" for task, score in row.scores.items())
+    several = [
+        f"{each.name}: {each.segments or 'objects'} {score_words(each.scores)}".strip()
+        for each in row.adapters
+    ]
     facts = {
+        "mSA": score_words(row.scores),
+        "Tested on": row.tested_on,
+        "Adapters": "; ".join(several),
         "Base": row.base,
         "Method": row.method,
         "Size": f"{row.megabytes:.0f} MB",
         "Licence": row.license or "not declared",
-        "mSA": scores,
     }
     cells = "".join(
         f"<dt>{html.escape(key)}</dt><dd>{html.escape(value)}</dd>"

@@ -16,6 +16,9 @@ from samzoo.runtime.formats.manifest import AdapterEntry, Manifest
 OWN = "this model"
 """How an evaluation names its subject if that is the package's own model, not a control."""
 
+TASK_WORDS = {"ais": "automatic", "point": "click", "box": "box"}
+"""The tasks that a row names, in words; corrected prompts are for the card (own choice)."""
+
 NOT_A_TEST = ("train", "val")
 """Beginnings of the names of splits on which a model was trained or chosen."""
 
@@ -135,3 +138,13 @@ def _tests(metrics: Mapping[str, Any], subject: str) -> Iterator[Mapping[str, An
         split = str(entry.get("split", "")).lower()
         if entry.get("subject", OWN) == subject and not split.startswith(NOT_A_TEST):
             yield entry
+
+
+def score_words(scores: Mapping[str, float]) -> str:
+    """Say scores in words.
+
+    >>> score_words({"ais": 0.7326, "point": 0.605, "ip": 0.71})
+    'automatic 0.73, click 0.60'
+    """
+    words = (f"{word} {scores[task]:.2f}" for task, word in TASK_WORDS.items() if task in scores)
+    return ", ".join(words)

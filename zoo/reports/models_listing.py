@@ -5,22 +5,19 @@ In: models with where they are. Out: lines for a terminal.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from samzoo.runtime.errors import printable
 from samzoo.runtime.formats.fields import to_json
-from samzoo.zoo.packages.summary import AdapterSummary, Summary
+from samzoo.zoo.packages.summary import AdapterSummary, Summary, score_words
 
 from .columns import text_table
 
 SHIPPED: Final = "samzoo"
 CACHED: Final = "cache"
 """Where a model is: it came with samzoo, or was pulled. Else the URL of the index that has it."""
-
-TASK_WORDS = {"ais": "automatic", "point": "click", "box": "box"}
-"""The tasks that a row names, in words; corrected prompts are for the card (own choice)."""
 
 LONGEST = 60
 """Most characters of a cell that the model's author wrote (own choice: a row stays one line)."""
@@ -70,13 +67,8 @@ def model_table(models: Sequence[ListedModel], *, default: str = "") -> str:
 
 def _row(name: str, summary: Summary | AdapterSummary, size: str) -> tuple[str, ...]:
     several = isinstance(summary, Summary) and summary.adapters
-    scores = _scores(summary.scores) or ("" if several else "not measured")
+    scores = score_words(summary.scores) or ("" if several else "not measured")
     return name, summary.segments or "?", scores, size, summary.tested_on
-
-
-def _scores(scores: Mapping[str, float]) -> str:
-    words = (f"{word} {scores[task]:.2f}" for task, word in TASK_WORDS.items() if task in scores)
-    return ", ".join(words)
 
 
 def _size(model: ListedModel, default: str) -> str:

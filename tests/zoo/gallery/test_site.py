@@ -39,13 +39,36 @@ class Tags(HTMLParser):
 
 def test_it_shows_a_model_with_its_facts(site):
     index = (site / "index.html").read_text()
-    for text in ("nuclei-vit-t", "Apache-2.0", "LiteMedSAM", "lora", "ais 0.73", "samzoo segment"):
+    for text in (
+        "nuclei-vit-t",
+        "Apache-2.0",
+        "LiteMedSAM",
+        "lora",
+        "automatic 0.73",
+        "samzoo segment",
+    ):
         assert text in index
     assert "box_fill" not in index
     page = (site / "0-nuclei-vit-t" / "index.html").read_text()
     assert "<h2>Limitations</h2>" in page
     assert "library_name" not in page
     assert (site / "0-nuclei-vit-t" / "cover.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_models_that_differ_have_a_filter_and_one_alone_has_none(
+    site, tmp_path, make_package, toy_config
+):
+    assert "<input" not in (site / "index.html").read_text()
+    prompts = make_package(
+        tmp_path / "a", config=toy_config(ais=False), segments="nerves in ultrasound"
+    )
+    packages = {"nuclei-vit-t": resolve("nuclei-vit-t"), "nerves": prompts}
+    write_gallery(packages, tmp_path / "two")
+    page = (tmp_path / "two" / "index.html").read_text()
+    assert [tag for tag, _ in Tags(page).found].count("fieldset") == 3
+    assert "body:has(#f0-1:checked) .model:not(.f0-1)" in page
+    assert 'class="model f0-0 f1-1 f2-0"' in page
+    assert "samzoo prompt image.tif -o labels.tif --point 120 80 --model nerves" in page
 
 
 def test_links_and_pictures_are_there(site):
@@ -112,7 +135,7 @@ def test_the_command_line_writes_it_once(tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [390, 1000, 1280])
 def test_no_page_is_wider_than_its_screen(site, tmp_path, width):
     browser = shutil.which("chromium") or shutil.which("chromium-browser")
     if browser is None:
