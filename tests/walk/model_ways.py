@@ -20,7 +20,7 @@ MODEL_WAYS = [
             ("from", "card.toml"), ("metrics", "r.json"), ("data", "cells"), ("cover", "cells.tif"),
         )},
     }),
-    Way("list", "all", "list"),
+    Way("list", "all", "list", {"--others": Changes("--others")}),
     Way("verify", "a package", "verify small", needs=EXPORTING),
     Way("pull", "the shipped model", "pull nuclei-vit-t", fails="needs no pull"),
     Way("remove", "the shipped model", "remove nuclei-vit-t", fails="ships with samzoo"),

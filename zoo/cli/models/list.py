@@ -7,18 +7,26 @@ from dataclasses import dataclass
 
 from samzoo.zoo.cli.verb import Result, Verb
 from samzoo.zoo.hub.default_choice import default_model
+from samzoo.zoo.reports.others_models import NEEDS, SOURCE, others_facts, others_table
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListOptions:
-    """The verb has no options."""
+    """Which models besides those within reach."""
+
+    others: bool
 
 
-def add_options(_: ArgumentParser) -> None:
-    """Add nothing."""
+def add_options(parser: ArgumentParser) -> None:
+    """Add the option for models of others."""
+    parser.add_argument(
+        "--others", action="store_true",
+        help="also list models that others have published and that samzoo can pull, such as "
+        "micro-sam's",
+    )  # fmt: skip
 
 
-def run(_: ListOptions) -> Result:
+def run(options: ListOptions) -> Result:
     """List the shipped models, those in the cache, and those in indexes."""
     from samzoo.zoo.downloads import cache
     from samzoo.zoo.reports.model_shelf import known_models
@@ -26,13 +34,18 @@ def run(_: ListOptions) -> Result:
 
     models, problems = known_models()
     default = default_model()
-    return {
+    result: Result = {
         "text": model_table(models, default=default),
         "models": [model.facts() for model in models],
         "cache": str(cache.cache_folder()),
         "default": default,
         "notes": [*problems, *pull_hints(models)],
     }
+    if options.others:
+        result["text"] += f"\n\n{others_table()}"
+        result["others"] = others_facts()
+        result["notes"].append(f"others' models: from {SOURCE}; a pull {NEEDS}")
+    return result
 
 
 VERB = Verb(
