@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from samzoo.runtime.errors import InputError, StorageError, all_bad
+from samzoo.runtime.errors import InputError, SamzooError, StorageError, all_bad
 from samzoo.runtime.formats.outputs import check_output
 from samzoo.zoo.cli.options import (
     add_diameter,
@@ -113,10 +113,15 @@ def _packages(options: SuggestOptions) -> tuple[dict[str, Path], list[str]]:
     if options.model:
         return {reference: resolve(reference) for reference in options.model}, []
     models, problems = known_models() if options.all else models_here()
-    found = {model.name: resolve(model.name) for model in models}
-    return {n: folder for n, folder in found.items() if is_candidate(Manifest.read(folder))}, (
-        problems
-    )
+    found: dict[str, Path] = {}
+    for model in models:
+        try:
+            folder = resolve(model.name)
+            if is_candidate(Manifest.read(folder)):
+                found[model.name] = folder
+        except SamzooError as error:  # a download that fails stops no other model
+            problems.append(f"{model.name}: {error}")
+    return found, problems
 
 
 def _trials(options: SuggestOptions, packages: dict[str, Path], image: Any) -> list[Trial]:
