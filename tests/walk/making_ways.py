@@ -12,7 +12,10 @@ VALIDATION = "--val-images other.tif --val-labels other_truth.tif"
 TRAINING = ("torch", "lightning_fabric")
 TIMES = ("seconds", "data")
 """Keys of an adapter's config that time a run or repeat what was asked for."""
-LOGS = ("log.jsonl", "metrics.csv", "last.safetensors", "best.safetensors", "worst.png")
+LOGS = (
+    "log.jsonl", "metrics.csv", "last.safetensors", "previous.safetensors", "best.safetensors",
+    "worst.png",
+)  # fmt: skip
 """Files of a run that hold times, or the names of images."""
 
 MEASURED = ("machine", "memory", "first_seconds", "seconds")

@@ -49,9 +49,15 @@ TYPOS = {
         (["embed", "cells.tif", "-o", "e.npz"], "e.npz"),
         (["embed", "cells.tif", "-o", "e.safetensors", "--model", "pakage"], "pakage"),
     ],
+    "suggest": [
+        (["suggest", "cells.tiff", "-o", "s.png", "--model", "package"], "cells.tiff"),
+        (["suggest", "cells.tif", "-o", "s.jpg", "--model", "package"], "s.jpg"),
+        (["suggest", "cells.tif", "-o", "s.png", "--model", "pakage"], "pakage"),
+    ],
     "list": [(["list", "--jsn"], "--jsn")],
     "show": [(["show", "pakage"], "pakage")],
     "pull": [(["pull", "pakage"], "pakage")],
+    "use": [(["use", "pakage"], "pakage")],
     "verify": [(["verify", "pakage"], "pakage")],
     "remove": [(["remove", "pakage"], "pakage")],
     "gallery": [(["gallery", "pakage", "-o", "site"], "pakage")],
@@ -128,6 +134,10 @@ TYPOS = {
         (["publish", "package", "--to", "hugingface:a/b"], "hugingface"),
         (["publish", "pakage", "--to", "huggingface:a/b"], "pakage"),
         (["publish", "package", "--to", "huggingface:a/b", "--version", "1"], "--version"),
+    ],
+    "rebuild": [
+        (["rebuild", "recipe.tml", "-o", "p"], "recipe.tml"),
+        (["rebuild", "typo.toml", "-o", "p"], "typo.toml"),
     ],
     "convert": [
         (["convert", "sam.pht", "-o", "b"], "sam.pht"),

@@ -311,7 +311,7 @@ def test_list_shows_what_is_in_the_cache_and_remove_deletes_it(hub, package, cap
     (pulled,) = (row for name, row in rows.items() if name.startswith("hf:"))
     assert pulled["from"] == "cache"
     assert main(["list"]) == 0
-    assert "cache" in capsys.readouterr().out
+    assert "downloaded" in capsys.readouterr().out
     assert main(["remove", "hf:lab/cells@v1.0.0"]) == 0
     assert not folder.exists()
     assert nothing_complete()

@@ -197,7 +197,8 @@ def test_the_manifest_says_which_file_is_whose(package, base):
     card = (package / "README.md").read_text(encoding="utf-8")
     assert "--adapter narrow" in card
     assert (
-        f"| late |  | Apache-2.0 | late_lora | min_max | 1.5 | `{_digest(manifest, 2)}` |" in card
+        f"| late |  | Apache-2.0 | late_lora | min_max | 1.5 | - | `{_digest(manifest, 2)}` |"
+        in card
     )
 
 
