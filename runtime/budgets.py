@@ -14,7 +14,7 @@ MAX_INTEGER = 2**128
 """An integer in JSON, without its sign: the state of NumPy's generator has 128 bits."""
 
 MAX_TOML_BYTES = 2**20
-"""A training config. Those of people have some kB."""
+"""A training config, a card file or a recipe. Those of people have some kB."""
 
 MAX_CARD_BYTES = 2**18
 """A model card. The shipped one has 11 kB."""

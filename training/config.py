@@ -6,12 +6,10 @@ The shipped presets are in ``presets/``; ``laptop`` is made for one image and a 
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from samzoo.runtime.budgets import MAX_TOML_BYTES
 from samzoo.runtime.errors import FormatError, NotFoundError
 from samzoo.runtime.formats.architecture import (
     AisDecoderConfig,
@@ -19,7 +17,8 @@ from samzoo.runtime.formats.architecture import (
     UnetrDecoderConfig,
 )
 from samzoo.runtime.formats.config import AisParameters, Preprocessing
-from samzoo.runtime.formats.fields import check_values, from_json
+from samzoo.runtime.formats.fields import from_json
+from samzoo.runtime.formats.files import read_toml
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -269,16 +268,7 @@ class TrainConfig:
             FormatError: The file is not TOML, or a key is unknown, or a value is out of range.
         """
         path = config_file(name_or_path)
-        size = path.stat().st_size
-        if size > MAX_TOML_BYTES:
-            raise FormatError(f"{path}: {size} bytes is too large for a training config")
-        try:
-            value = tomllib.loads(path.read_text(encoding="utf-8"))
-        except RecursionError as error:
-            raise FormatError(f"{path}: not a TOML file (it is nested too deeply)") from error
-        except ValueError as error:  # tomllib's and Unicode's errors are ValueErrors too
-            raise FormatError(f"{path}: not a TOML file ({error})") from error
-        check_values(value, where=str(path))
+        value = read_toml(path, what="a training config")
         return from_json(cls, value, where=str(path))
 
 

@@ -1,4 +1,4 @@
-"""Files read and written as a whole: JSON and safetensors.
+"""Files read and written as a whole: JSON, TOML and safetensors.
 
 In: paths and values. Out: checked values; files that are complete or not there at all. See
 ``tensor_files.py`` for files larger than the memory, ``outputs.py`` for whole folders.
@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from samzoo.runtime.budgets import MAX_JSON_BYTES
+from samzoo.runtime.budgets import MAX_JSON_BYTES, MAX_TOML_BYTES
 from samzoo.runtime.errors import FormatError, NotFoundError, StorageError, shown
 
 from .arrays import Tensors
-from .fields import parse_json
+from .fields import check_values, parse_json
 from .outputs import write_bytes
 from .tensor_files import TensorFile
 
@@ -48,6 +49,38 @@ def read_json(path: Path) -> dict[str, Any]:
     value = parse_json(text, where=str(path))
     if not isinstance(value, dict):
         raise FormatError(f"{path}: expected a JSON object, found {shown(type(value).__name__)}")
+    return value
+
+
+def read_toml(path: Path, *, what: str) -> dict[str, Any]:
+    """Read a TOML file that a person wrote.
+
+    Args:
+        path: The file.
+        what: What it is, for the message about one that is too large.
+
+    Returns:
+        Its values by key.
+
+    Raises:
+        NotFoundError: There is no such file.
+        FormatError: It is too large, not TOML, or holds a number that nothing takes.
+        StorageError: It cannot be read.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"{path}: no such file")
+    size = path.stat().st_size
+    if size > MAX_TOML_BYTES:
+        raise FormatError(f"{path}: {size} bytes is too large for {what}")
+    try:
+        value = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except RecursionError as error:
+        raise FormatError(f"{path}: not a TOML file (it is nested too deeply)") from error
+    except ValueError as error:  # tomllib's and Unicode's errors are ValueErrors too
+        raise FormatError(f"{path}: not a TOML file ({error})") from error
+    check_values(value, where=str(path))
     return value
 
 

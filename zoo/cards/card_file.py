@@ -7,14 +7,13 @@ In: a TOML file that a person edited, and a package's manifest. Out: the manifes
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samzoo.runtime.budgets import MAX_TOML_BYTES
 from samzoo.runtime.errors import FormatError, NotFoundError, shown
-from samzoo.runtime.formats.fields import check_values, from_json
+from samzoo.runtime.formats.fields import from_json
+from samzoo.runtime.formats.files import read_toml
 from samzoo.runtime.formats.manifest import DataSet, Manifest, Shows
 
 
@@ -133,16 +132,7 @@ def read_card_file(path: Path) -> CardFile:
     """
     if not path.is_file():
         raise NotFoundError(f"{path}: no such file; write one with samzoo card PACKAGE --template")
-    size = path.stat().st_size
-    if size > MAX_TOML_BYTES:
-        raise FormatError(f"{path}: {size} bytes is too large for the texts of a card")
-    try:
-        value = tomllib.loads(path.read_text(encoding="utf-8"))
-    except RecursionError as error:
-        raise FormatError(f"{path}: not a TOML file (it is nested too deeply)") from error
-    except ValueError as error:  # tomllib's and Unicode's errors are ValueErrors too
-        raise FormatError(f"{path}: not a TOML file ({error})") from error
-    check_values(value, where=str(path))
+    value = read_toml(path, what="the texts of a card")
     return from_json(CardFile, _stripped(value), where=str(path))
 
 

@@ -5,14 +5,14 @@ In: ``recipe.toml``. Out: a checked ``Recipe``. ``docs/shelf.md`` describes the 
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from samzoo.runtime.errors import FormatError, NotFoundError, StorageError, shown
+from samzoo.runtime.errors import FormatError, shown
 from samzoo.runtime.evaluation.tasks import TASKS
 from samzoo.runtime.formats.fields import from_json
+from samzoo.runtime.formats.files import read_toml
 from samzoo.runtime.formats.manifest import check_name, check_relative
 
 LITE_MEDSAM = "lite_medsam"
@@ -102,7 +102,7 @@ def read_recipe(path: Path) -> Recipe:
         FormatError: It is no TOML, or a key is missing, unknown or not allowed.
         StorageError: The file cannot be read.
     """
-    recipe = from_json(Recipe, _parsed(path), where=str(path))
+    recipe = from_json(Recipe, read_toml(path, what="a recipe"), where=str(path))
     check_name(recipe.name, f"{path}: name")
     for key, file in (("files", recipe.files), ("card", recipe.card)):
         if file:
@@ -115,14 +115,3 @@ def read_recipe(path: Path) -> Recipe:
     if "seed" in recipe.training:
         raise FormatError(f"{path}: training.seed: the recipe has a key seed of its own; omit this")
     return recipe
-
-
-def _parsed(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise NotFoundError(f"{path}: no such file") from error
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except ValueError as error:  # tomllib's and Unicode's errors are ValueErrors too
-        raise FormatError(f"{path}: not a TOML file ({error})") from error

@@ -38,6 +38,8 @@ def test_a_recipe_is_read_with_its_defaults(read):
         ("seed = 1\n", 'seed = 1\nfiles = "../x.csv"\n', "files: unsafe path"),
         ('license = "CC0-1.0"\n', "", "license"),
         ("seed = 1\n", "seed =\n", "not a TOML file"),
+        ("seed = 1\n", f"seed = {'[' * 60_000}", r"recipe\.toml: not a TOML file \(it is nested"),
+        ("seed = 1\n", f"seed = 1\n#{' ' * 2**20}\n", "bytes is too large for a recipe"),
     ],
 )
 def test_what_is_wrong_is_named(read, old, new, message):
