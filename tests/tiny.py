@@ -25,6 +25,18 @@ from samzoo.runtime.formats.families.tiny_vit import TinyVitConfig
 from samzoo.runtime.formats.families.vit import VitConfig
 from samzoo.runtime.formats.files import read_tensors, write_json, write_tensors
 
+QUICK = """\
+epochs = 1
+steps_per_epoch = 1
+n_objects = 1
+n_sub_iteration = 1
+search_ais = false
+validation_tasks = ["box"]
+[hyperparameters]
+rank = 2
+"""
+"""Settings of a training run of one step, as a file of ``--config``."""
+
 IMAGE_SIZE = 64
 
 ENCODERS: dict[str, EncoderConfig] = {

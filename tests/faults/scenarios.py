@@ -19,17 +19,6 @@ from samzoo.runtime.formats.files import read_tensors, write_tensors
 from samzoo.runtime.formats.shapes import tensor_shapes
 from samzoo.zoo.hub.model_index import write_index
 
-QUICK = """\
-epochs = 2
-steps_per_epoch = 1
-n_objects = 1
-n_sub_iteration = 1
-search_ais = false
-validation_tasks = ["box"]
-[hyperparameters]
-rank = 2
-"""
-
 
 @dataclass(frozen=True)
 class Scenario:
@@ -135,7 +124,7 @@ def write_folder(folder, work, *, publishing=True):
     write_tensors(
         folder / "sam.safetensors", read_tensors(folder / "base" / "model.safetensors"), {}
     )
-    (folder / "quick.toml").write_text(QUICK)
+    (folder / "quick.toml").write_text(tiny.QUICK.replace("epochs = 1", "epochs = 2"))
     write_index([folder / "package"], folder / "zoo.json")
     if publishing:
         _write_small(folder)

@@ -18,18 +18,6 @@ from samzoo.runtime.formats.shapes import tensor_shapes
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 
-QUICK = """\
-epochs = 1
-steps_per_epoch = 1
-n_objects = 1
-n_sub_iteration = 1
-search_ais = false
-validation_tasks = ["box"]
-[hyperparameters]
-rank = 2
-"""
-"""Settings of a training run of one step."""
-
 EXPORTING = ("torch", "onnx")
 """Without these packages there is no ``small`` package, and nothing that walks over it."""
 
@@ -53,9 +41,9 @@ def write_folder(folder, base):
         tiny.write_lora_adapter(folder / name, base, method, lora, seed=seed, **fields)
     shutil.copytree(GOLDENS / "peft_qkv", folder / "peft")
     _write_checkpoints(folder)
-    (folder / "quick.toml").write_text(QUICK)
-    (folder / "plain.toml").write_text(QUICK.split("[hyper")[0])
-    (folder / "slower.toml").write_text(QUICK.replace("rank = 2", "rank = 3"))
+    (folder / "quick.toml").write_text(tiny.QUICK)
+    (folder / "plain.toml").write_text(tiny.QUICK.split("[hyper")[0])
+    (folder / "slower.toml").write_text(tiny.QUICK.replace("rank = 2", "rank = 3"))
     if all(importlib.util.find_spec(name) for name in EXPORTING):
         _write_small(folder)
 

@@ -16,17 +16,6 @@ from samzoo.runtime.formats.manifest import Manifest
 from samzoo.zoo.cli import main
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "publishing.md").read_text(encoding="utf-8")
-QUICK = """\
-epochs = 1
-steps_per_epoch = 1
-n_objects = 1
-n_sub_iteration = 1
-search_ais = false
-validation_tasks = ["box"]
-[hyperparameters]
-rank = 2
-"""
-"""Settings of a training of one step; the page's command takes the preset for a laptop."""
 
 SHARED = "/shared/models"
 """The shared disk of the page."""
@@ -49,7 +38,7 @@ def place(tmp_path, monkeypatch, seeded_base):
         tifffile.imwrite(tmp_path / "labels" / f"{name}.tif", labels.astype(np.uint8))
     rows = "\n".join(f"{name}.tif,{name},dish {name}" for name in ("train", "val", "test"))
     (tmp_path / "split.csv").write_text(f"file,split,group\n{rows}\n")
-    (tmp_path / "quick.toml").write_text(QUICK)
+    (tmp_path / "quick.toml").write_text(tiny.QUICK)  # the page takes the preset for a laptop
     shutil.copytree(seeded_base, tmp_path / "base")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HF_TOKEN", raising=False)
