@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,11 +75,14 @@ class Table:
         path: The file.
         columns: Which of ``COLUMNS`` it has.
         rows: Its rows, in order; no image is in two of them.
+        cells: For each row, all its cells by the names of the header, in lower case: also those of
+            columns that are none of ``COLUMNS``.
     """
 
     path: Path
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    cells: tuple[Mapping[str, str], ...]
 
 
 def is_table(path: Path) -> bool:
@@ -113,15 +116,19 @@ def read_table(path: Path, *, needed: Sequence[str]) -> Table:
         raise FormatError(f"{path}: not a CSV file ({error})") from error
     header = [name.strip().casefold() for name in cells[0]]
     places = _places(path, header, needed)
-    rows = [
-        _row(path, line, found, len(header), places)
+    filled = [
+        (line, found)
         for line, found in enumerate(cells[1:], start=2)
         if any(cell.strip() for cell in found)
     ]
+    rows = [_row(path, line, found, len(header), places) for line, found in filled]
     if not rows:
         raise FormatError(f"{path}: has a header and no rows; expected a row for each image")
     _refuse_twice(path, rows)
-    return Table(path, tuple(places), tuple(rows))
+    named = [
+        dict(zip(header, (cell.strip() for cell in found), strict=True)) for _, found in filled
+    ]
+    return Table(path, tuple(places), tuple(rows), tuple(named))
 
 
 def _lines(path: Path) -> list[str]:

@@ -60,18 +60,16 @@ def read_file_table(path: Path) -> list[ListedImage]:
         FormatError: A column is missing, a path is unsafe, or a size or hash is none.
     """
     table = read_table(path, needed=("image", "label", "split"))
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = [line for line in csv.DictReader(file) if any(line.values())]
-    if missing := [name for name in COLUMNS if name not in (lines[0] if lines else ())]:
+    if missing := [name for name in COLUMNS if name not in table.cells[0]]:
         raise FormatError(f"{path}: has no column {missing[0]!r}; needed: {', '.join(COLUMNS)}")
     return [
         ListedImage(
             row,
-            _entry(path, row.line, row.image, line["image_bytes"], line["image_sha256"]),
-            _entry(path, row.line, row.label, line["label_bytes"], line["label_sha256"]),
-            line["source"],
+            _entry(path, row.line, row.image, cells["image_bytes"], cells["image_sha256"]),
+            _entry(path, row.line, row.label, cells["label_bytes"], cells["label_sha256"]),
+            cells["source"],
         )
-        for row, line in zip(table.rows, lines, strict=True)
+        for row, cells in zip(table.rows, table.cells, strict=True)
     ]
 
 
@@ -130,9 +128,8 @@ def write_file_table(
 
 def _of_set(folder: Path, weight: float, source: str) -> Iterator[ListedImage]:
     table = read_table(folder / SPLIT_NAME, needed=("image", "split", "group"))
-    with table.path.open(encoding="utf-8-sig", newline="") as file:
-        ids = [line.get(SOURCE_ID, "") for line in csv.DictReader(file) if any(line.values())]
-    for row, own in zip(table.rows, ids, strict=True):
+    for row, cells in zip(table.rows, table.cells, strict=True):
+        own = cells.get(SOURCE_ID, "")
         image = _hashed(folder, f"images/{row.image}")
         label = _hashed(folder, f"labels/{Path(row.image).stem}.tif")
         made = Row(

@@ -53,6 +53,16 @@ def test_it_is_a_list_for_training_where_the_files_are(folders, tmp_path):
     assert found[0].image == tmp_path / "sets/one/images/a.png"
 
 
+def test_a_spreadsheet_s_separators_and_empty_lines_are_read(folders, tmp_path):
+    path = written(folders, tmp_path / "files.csv")
+    plain = read_file_table(path)
+    lines = path.read_text().replace(",", ";").splitlines()
+    path.write_text("\n".join([*lines[:2], " ;" * 11 + " ", *lines[2:]]))
+    assert [(each.image, each.label, each.source) for each in read_file_table(path)] == [
+        (each.image, each.label, each.source) for each in plain
+    ]
+
+
 def test_a_file_that_is_not_there_is_named(folders, tmp_path):
     (folders[0] / "labels/b.tif").unlink()
     with pytest.raises(NotFoundError, match=r"b.tif: no such file, but split.csv names it"):
