@@ -2,7 +2,7 @@
 
 ``W <- W + scale * B A`` with ``A (rank, in)`` and ``B (out, rank)``, one pair for each of the
 chosen matrices. The fused ``qkv`` layer holds three of them. With ``mask_decoder_rank`` the mask
-decoder's attention gets factors too; see ``mask_decoder_lora.py``.
+decoder's linear layers get factors too; see ``mask_decoder_lora.py``.
 
 Source: Hu et al., LoRA (2022); Teuber et al., PEFT-SAM (MIDL 2025), section 2, and its released
 code: A starts Kaiming-uniform, B at zero, and ``scale`` is 1 (no alpha / rank).
@@ -43,7 +43,7 @@ class LoraSettings:
         rank: Rank of the factors. Default: PEFT-SAM, appendix (LoRA-C).
         matrices: The matrices that get factors. Default: as ``rank``.
         scale: Factor on the product; other libraries call it alpha / rank.
-        mask_decoder_rank: Rank of factors in the mask decoder's attention; 0 for none.
+        mask_decoder_rank: Rank of factors in the mask decoder's linear layers; 0 for none.
         blocks: See ``blocks.py``.
     """
 

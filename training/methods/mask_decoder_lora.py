@@ -1,12 +1,14 @@
-"""LoRA on the mask decoder's attention, an option of the LoRA methods beyond the paper.
+"""LoRA on the mask decoder, an option of the LoRA methods beyond the paper.
 
-With ``mask_decoder_rank`` above 0, every ``q_proj``, ``k_proj``, ``v_proj`` and ``out_proj`` of the
-mask decoder keeps its weight and trains a pair of factors, ``W <- W + scale * B A``; their biases
-and all other weights of the mask decoder train as with every method. An adapter stores the mask
-decoder as plain weights with the products folded in, so that readers of adapters need not know
-about it.
+With ``mask_decoder_rank`` above 0, every linear layer of the mask decoder (attention, MLPs,
+hypernetworks, IoU head) keeps its weight and trains a pair of factors, ``W <- W + scale * B A``;
+biases, norms, tokens and the two small convolutions train as with every method. An adapter stores
+the mask decoder as plain weights with the products folded in, so that readers of adapters need not
+know about it. What differs from the base then has that rank, and a package that shares the base's
+mask decoder stores a tenth of it.
 
-Source: CellSeg1 (Zhou et al., 2024), which adapts q and v only and freezes the rest.
+Source: CellSeg1 (Zhou et al., 2024), which adapts q and v of the attention only and freezes the
+rest.
 """
 
 from __future__ import annotations
@@ -24,11 +26,8 @@ from .lora import LoraSettings, add_factors
 if TYPE_CHECKING:
     from torch import nn
 
-PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj")
-
-
 def attach(mask_decoder: nn.Module, settings: object) -> None:
-    """Give the attention's projections factors, if the settings ask for them.
+    """Give the linear layers factors, if the settings ask for them.
 
     Args:
         mask_decoder: A ``Sam``'s mask decoder, all of which trains.
@@ -36,13 +35,14 @@ def attach(mask_decoder: nn.Module, settings: object) -> None:
     """
     if not isinstance(settings, LoraSettings) or settings.mask_decoder_rank == 0:
         return
-    for name, layer in list(mask_decoder.named_modules()):
-        last = name.rpartition(".")[2]
-        if last in PROJECTIONS:
-            linear: Any = layer
-            linear.weight.requires_grad_(False)
-            rows = {last: np.arange(linear.out_features)}
-            add_factors(linear, rows, rank=settings.mask_decoder_rank, scale=settings.scale)
+    shapes = {name: tuple(value.shape) for name, value in mask_decoder.named_parameters()}
+    for name in [name for name, shape in shapes.items() if _is_linear(name, shape)]:
+        layer = name.rpartition(".")[0]
+        linear: Any = mask_decoder.get_submodule(layer)
+        linear.weight.requires_grad_(False)
+        rank = _rank(shapes[name], settings)
+        rows = {layer.rpartition(".")[2]: np.arange(linear.out_features)}
+        add_factors(linear, rows, rank=rank, scale=settings.scale)
 
 
 def fold(state: Mapping[str, Any], settings: object) -> Tensors:
@@ -82,14 +82,27 @@ def trainable(
         shapes: Shapes of its parameters, by their names in the mask decoder.
         settings: Any method's settings.
     """
-    rank = settings.mask_decoder_rank if isinstance(settings, LoraSettings) else 0
+    if not isinstance(settings, LoraSettings) or settings.mask_decoder_rank == 0:
+        return dict(shapes)
     chosen: dict[str, tuple[int, ...]] = {}
     for name, shape in shapes.items():
-        layer, _, kind = name.rpartition(".")
+        layer = name.rpartition(".")[0]
         last = layer.rpartition(".")[2]
-        if rank and last in PROJECTIONS and kind == "weight":
+        if _is_linear(name, shape):
+            rank = _rank(shape, settings)
             chosen[f"{layer}.lora_a.{last}"] = (rank, shape[1])
             chosen[f"{layer}.lora_b.{last}"] = (shape[0], rank)
         else:
             chosen[name] = shape
     return chosen
+
+
+def _is_linear(name: str, shape: tuple[int, ...]) -> bool:
+    """Tell a linear layer's weight from the embeddings of tokens, which are matrices, too."""
+    layer, _, kind = name.rpartition(".")
+    return kind == "weight" and len(shape) == 2 and not layer.endswith(("_token", "_tokens"))
+
+
+def _rank(shape: tuple[int, ...], settings: LoraSettings) -> int:
+    """Return the rank of a layer's factors; more than its smaller side would be wasted."""
+    return min(settings.mask_decoder_rank, *shape)

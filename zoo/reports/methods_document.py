@@ -69,8 +69,8 @@ The defaults are those of the code that made the paper's tables, even where its 
   `"late"`. `full` with a list trains these blocks only, as `late_full` does.
 - `rank`, `matrices`, `scale` (LoRA): `matrices` is a list of q, k, v, proj, mlp. `scale`
   multiplies the product; other libraries call it alpha / rank.
-- `mask_decoder_rank` (LoRA): above 0, the mask decoder's attention gets factors, too, and its own
-  attention weights are frozen. The adapter stores the sum, so it is read like any other.
+- `mask_decoder_rank` (LoRA): above 0, the mask decoder's linear layers get factors, too, and their
+  own weights are frozen. The adapter stores the sum, so it is read like any other.
 - `init` (AdaptFormer, SSF, FacT): `"reference"` starts away from the base, as the released code
   does. `"identity"` starts at the base: AdaptFormer without the additional `+ x`, SSF at 1 and 0,
   FacT with V at zero.
