@@ -56,6 +56,7 @@ FLOORS = {
         "review",
         "recipes",
         "suggestions",
+        "annotation",
         "cli",
     ),
 }
