@@ -26,6 +26,7 @@ from .lora import LoraSettings, add_factors
 if TYPE_CHECKING:
     from torch import nn
 
+
 def attach(mask_decoder: nn.Module, settings: object) -> None:
     """Give the linear layers factors, if the settings ask for them.
 
