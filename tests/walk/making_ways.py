@@ -86,6 +86,7 @@ MAKING_WAYS = [
             "--max-minutes": Changes("--max-minutes 5"),
             "--seed": Changes("--seed 1"),
         "--resume": Enables("--resume", before=f"{TRAIN} --config quick.toml {VALIDATION} -o run"),
+        "--start": Refused("--start nothing", "nothing: holds no adapter to start from"),
         "--devices": Refused("--devices 9999", "--devices: found 9999, but this machine has"),
         **reading(f"{TRAIN} --config quick.toml -o run", "noisy"),
     }, needs=TRAINING, echoes=TIMES, besides=LOGS),

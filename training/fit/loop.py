@@ -22,6 +22,7 @@ from .interrupts import interrupts_held_back
 from .readiness import LAST, PREVIOUS, check_settings
 from .schedule import Status, Stopped, doubts, finished, out_of_time, status
 from .validation import check_validation_data
+from .warm_start import refuse_seen, resumed
 
 if TYPE_CHECKING:
     from .run import Run
@@ -40,6 +41,7 @@ def train(
     config: TrainConfig,
     output: Path,
     resume: bool = False,
+    start: Path | None = None,
     source: dict[str, Any] | None = None,
     report: Report | None = None,
     note: Callable[[str], None] | None = None,
@@ -60,6 +62,8 @@ def train(
         config: The run's settings.
         output: Folder of the run, which becomes the adapter folder.
         resume: Continue the run in ``output``.
+        start: An adapter, or a run with one, from whose weights a new run begins; of the same base,
+            method, hyperparameters and AIS decoder. A run that goes on knows its own.
         source: Provenance to write into the adapter, in addition to what training records.
         report: Called after every step.
         note: Called with each sentence that a person should read: that a damaged checkpoint was
@@ -77,21 +81,26 @@ def train(
     Raises:
         OutputExistsError: ``output`` holds a run and ``resume`` is false.
         NotFoundError: There is nothing to resume, or the base is missing.
-        InputError: Data, settings or base cannot be used, the loss is not finite, or memory ran
-            out.
+        InputError: Data, settings, base or ``start`` cannot be used, the loss is not finite, or
+            memory ran out.
         StorageError: A checkpoint cannot be written; the last good one stays.
         Stopped: The KeyboardInterrupt, with the status of the run.
     """
-    check_settings(base=base, method=method, config=config, output=output, resume=resume)
+    _, begin = check_settings(
+        base=base, method=method, config=config, output=output, resume=resume, start=start
+    )
     check_validation_data(val_data, config.min_object_size)
     refuse_shared(contents(train_data), contents(val_data))
-    from .resumption import stored_precision  # these import torch, which takes seconds
+    from .resumption import stored_precision, stored_settings  # torch takes seconds
     from .run import Run
     from .state import newest_state
 
     last, skipped = output / LAST, list[str]()
     if resume:
         last, skipped = newest_state([last, output / PREVIOUS])
+        begin = resumed(last, stored_settings(last), begin)
+    if begin is not None:
+        refuse_seen(begin, contents(val_data))
     if note is not None:
         for sentence in skipped:
             note(sentence)
@@ -100,8 +109,9 @@ def train(
         if meet is not None:
             meet()
         run = Run(
-            base, train_data, val_data, method, config, output, precision=precision, devices=devices
-        )
+            base, train_data, val_data, method, config, output,
+            precision=precision, devices=devices, begin=begin,
+        )  # fmt: skip
         run.source = source or {}
         if note is not None:
             for sentence in run.told:

@@ -19,6 +19,7 @@ from samzoo.training.methods import get_method
 from samzoo.training.methods.method import FROZEN_SHARE
 
 from .validation import possible_tasks
+from .warm_start import Beginning, beginning
 
 LAST = "checkpoints/last.safetensors"
 """The checkpoint of a run's last whole step, from which it resumes."""
@@ -31,8 +32,14 @@ CACHE = "cache"
 
 
 def check_settings(
-    *, base: Path, method: str, config: TrainConfig, output: Path, resume: bool
-) -> ModelConfig:
+    *,
+    base: Path,
+    method: str,
+    config: TrainConfig,
+    output: Path,
+    resume: bool,
+    start: Path | None = None,
+) -> tuple[ModelConfig, Beginning | None]:
     """Check everything about a run except its images.
 
     Args:
@@ -41,15 +48,17 @@ def check_settings(
         config: As in ``train``.
         output: As in ``train``.
         resume: As in ``train``.
+        start: As in ``train``.
 
     Returns:
-        The base's config.
+        The base's config, and the adapter that the run begins from.
 
     Raises:
         OutputExistsError: ``output`` holds a run and ``resume`` is false.
         NotFoundError: There is nothing to resume, or the base is missing.
         FormatError: A hyperparameter is unknown or out of range, or the base is damaged.
-        InputError: The method is unknown, or a setting would not be used.
+        InputError: The method is unknown, a setting would not be used, or the adapter to start from
+            has another base, method, hyperparameters or AIS decoder.
         MissingDependencyError: A package that training needs is not installed.
     """
     if output.exists() and not resume and not _is_empty(output):
@@ -63,11 +72,14 @@ def check_settings(
     TensorFile(base / WEIGHTS_FILE)  # reads the header alone
     row.resolved(settings, base_config.architecture)
     _refuse_unused(config, base_config, base, method)
+    begin = None
+    if start is not None:
+        begin = beginning(start, base=base, base_config=base_config, method=method, config=config)
     require_installed("torch", extra="train")
     require_installed("lightning_fabric", extra="train")
     if row.quantized is not None:
         require_installed("bitsandbytes", extra="qlora")
-    return base_config
+    return base_config, begin
 
 
 def _is_empty(output: Path) -> bool:

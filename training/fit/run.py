@@ -58,6 +58,7 @@ from .state import load_state, read_progress, save_state
 from .thresholds import placements, search_thresholds
 from .validation import judged, possible_tasks, validate
 from .validation_part import after_an_epoch, is_partial
+from .warm_start import START, Beginning, begin_from
 from .worst import write_worst
 
 BEST, LOG = "checkpoints/best.safetensors", "log.jsonl"
@@ -77,14 +78,16 @@ class Run:
         *,
         precision: Precision | None = None,
         devices: int = 1,
+        begin: Beginning | None = None,
     ) -> None:
         self.method, row = method, get_method(method)
         settings = row.settings(config.hyperparameters, where="config")
         self.config, self.output, self.base = config, output, base
         self.tasks = possible_tasks(config)
         shown, chosen_on = contents(train_data), contents(val_data)
+        self.begin, seen = begin, begin.seen if begin is not None else ()
         self.contents = {
-            "training": sorted({a.content for a in train_data} | set(shown)),
+            "training": sorted({a.content for a in train_data} | set(shown) | set(seen)),
             "validation": sorted({a.content for a in val_data} | set(chosen_on)),
         }
         self.val_data = val_data
@@ -109,6 +112,8 @@ class Run:
         self.base_config, self.sam = finetunable(
             base, row, settings, config, train_data, self.precision
         )
+        if begin is not None and begin.folder is not None:
+            begin_from(self.sam, begin.folder)
         self.method_settings = row.resolved(settings, self.base_config.architecture)
         preprocessing = self.sam.config.preprocessing
         image_size = self.sam.config.image_size
@@ -131,6 +136,7 @@ class Run:
             config=replace(config, recompute_blocks=memory.recompute),
             rng=self.rng,
             fresh_ais_decoder=self.base_config.architecture.ais_decoder is None,
+            statistics_known=begin is not None,
         )
         self.average = WeightAverage(self.learner.weights, config.ema_decay)
         self.history = History()
@@ -297,7 +303,7 @@ class Run:
             rng=self.rng,
             progress={
                 **asdict(self.history),
-                "settings": {**self._settings(), "images": self.images_used},
+                "settings": self._all_settings(),
             },
         )
 
@@ -307,9 +313,7 @@ class Run:
         Raises:
             InputError: The checkpoint has other settings, data or another base, or is damaged.
         """
-        refuse_changes(
-            path, {**self._settings(), "images": self.images_used}, stored_settings(path)
-        )
+        refuse_changes(path, self._all_settings(), stored_settings(path))
         progress = read_progress(path)
         del progress["settings"]
         history = from_json(History, progress, where=str(path))
@@ -407,8 +411,14 @@ class Run:
                     "the last checkpoint is kept. Try a smaller learning_rate"
                 )
 
+    def _all_settings(self) -> dict[str, Any]:
+        """Return what a checkpoint holds: beside the settings, the images of now and before."""
+        begun = self.begin.settings() if self.begin is not None else {}
+        return {**self._settings(), **begun, "images": self.images_used}
+
     def _settings(self) -> dict[str, Any]:
         return {
+            **({START: asdict(self.begin.start)} if self.begin is not None else {}),
             "method": self.method,
             "base_digest": self.base_config.weights_digest,
             "data_digest": self.data_digest,

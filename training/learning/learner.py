@@ -59,6 +59,8 @@ class Learner:
         rng: Source of all random choices.
         fresh_ais_decoder: True if the AIS decoder's BatchNorm layers have yet to learn their
             statistics.
+        statistics_known: True if an earlier run has learned them, so that they stay. They are kept
+            with the weights.
 
     Attributes:
         weights: The trained parameters and the statistics that are learned, by name.
@@ -74,6 +76,7 @@ class Learner:
         config: TrainConfig,
         rng: np.random.Generator,
         fresh_ais_decoder: bool = False,
+        statistics_known: bool = False,
     ) -> None:
         self._fabric, self._sam = fabric, sam
         self._config, self._rng = config, rng
@@ -103,7 +106,7 @@ class Learner:
         # The model is not wrapped: Fabric's wrapper lets nothing but ``forward`` run in the run's
         # precision. Each call of a network asks for it here, as validation does.
         self.optimizer: Any = fabric.setup_optimizers(optimizer)
-        self._learn_statistics = fresh_ais_decoder
+        self._learn_statistics = fresh_ais_decoder and not statistics_known
         if fresh_ais_decoder and sam.ais_decoder is not None:
             # Now that they are on their device.
             self.weights |= statistics_of(sam.ais_decoder, AIS_DECODER_PREFIX)

@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from samzoo.runtime.formats.arrays import Tensors
+from samzoo.runtime.errors import InputError
+from samzoo.runtime.formats.arrays import Array, Float2D, Tensors
 from samzoo.runtime.formats.prefixes import MASK_DECODER_PREFIX
 
 from .lora import LoraSettings, add_factors
+from .low_rank import low_rank_factors, numerical_rank, rounding_norm
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,6 +74,43 @@ def fold(state: Mapping[str, Any], settings: object) -> Tensors:
             weight = weight + settings.scale * (b @ a)
             folded[f"{layer}.weight"] = weight.astype(np.float32)
     return folded
+
+
+def unfold(
+    weight: Array, base: Array, fresh: Array, *, scale: float, where: str
+) -> tuple[Float2D, Float2D]:
+    """Find the factors of a layer again, of which an adapter holds the sum alone.
+
+    Args:
+        weight: ``(out, in)``, with the product of the factors folded in.
+        base: ``(out, in)``, without.
+        fresh: A of new factors, ``(rank, in)``.
+        scale: Factor on the product.
+        where: Names the weight in messages.
+
+    Returns:
+        A ``(rank, in)`` and B ``(out, rank)``, float32, balanced. Where the weight did not change
+        in as many directions, the rest is A of the new factors and a B of 0, as in a new run: with
+        an A of 0 these would never learn.
+
+    Raises:
+        InputError: No factors of that rank give this weight, to the rounding of its precision.
+    """
+    delta = weight.astype(np.float64) - base.astype(np.float64)
+    noise = rounding_norm(weight)
+    rank, found = len(fresh), numerical_rank(delta, noise=noise)
+    # A scale of 0 has factors that never learned.
+    a, b = (f.astype(np.float32) for f in low_rank_factors(delta / (scale or 1), rank))
+    a[found:], b[:, found:] = fresh[found:], 0
+    rest = np.abs(scale * (b.astype(np.float64) @ a) - delta).max(initial=0)
+    # What is left out is at most the noise, and so is what was rounded.
+    if found > rank or rest > 2 * noise:
+        raise InputError(
+            f"{where}: differs from the base's by a matrix of rank {found}, of which factors of "
+            f"rank {rank} leave {rest:.2g}; the adapter was trained in another way, or changed "
+            "later. Start from one that this method trained, or from none"
+        )
+    return a, b
 
 
 def trainable(

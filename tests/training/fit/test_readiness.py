@@ -34,7 +34,7 @@ def check(tmp_path):
         return check_settings(
             base=base or folder, method=method, config=TrainConfig(**changes),
             output=tmp_path / "run", resume=resume,
-        )  # fmt: skip
+        )[0]  # fmt: skip
 
     return check
 

@@ -79,6 +79,7 @@ TYPOS = {
         ([*TRAIN, "--seed", "-1"], "seed"),
         ([*TRAIN, "--val-images", "images"], "--val-images and --val-labels belong together"),
         ([*TRAIN, "--resume"], "no run to resume"),
+        ([*TRAIN, "--start", "adaptr"], "adaptr: holds no adapter to start from"),
         ([*TRAIN[:-1], "base"], "base: exists already"),
         ([*TRAIN[:6], "bas", "-o", "run"], "bas"),
         ([*TRAIN[:2], "imags", *TRAIN[3:]], "imags: no such file"),

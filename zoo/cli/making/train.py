@@ -47,6 +47,7 @@ class TrainOptions:
     split_components: bool
     ignore: tuple[int, ...]
     base: Path
+    start: Path | None
     method: str
     config: str
     show_config: None
@@ -77,6 +78,11 @@ def add_options(parser: ArgumentParser) -> None:
     )
     add_label_meaning(parser)
     add_base(parser)
+    parser.add_argument(
+        "--start", type=Path, metavar="ADAPTER",
+        help="adapter, or run, from whose weights a new run begins; with the same base, method, "
+        "hyperparameters and AIS decoder (default: the base's weights)",
+    )  # fmt: skip
     parser.add_argument(
         "--method", default="lora", metavar="NAME",
         help="finetuning method; samzoo methods lists them (default: lora)",
@@ -124,9 +130,9 @@ def run(options: TrainOptions) -> Result:
         options, seed=options.seed, epochs=options.epochs, max_minutes=options.max_minutes
     )
     output = options.output
-    base = check_settings(
+    base, begin = check_settings(
         base=options.base, method=options.method, config=config, output=output,
-        resume=options.resume,
+        resume=options.resume, start=options.start,
     )  # fmt: skip
     _check_decoder(options, base)
     meaning = LabelMeaning(split_components=options.split_components, ignore=options.ignore)
@@ -153,6 +159,8 @@ def run(options: TrainOptions) -> Result:
     for role, survey in surveys.items():
         for sentence in survey.sentences():
             say(f"{role}: {sentence}")
+    if begin is not None and not options.resume:
+        say(f"starts from the weights of {begin.start.name} ({begin.start.digest})")
     for sentence in [*overlap, *about_epochs(validation, config)]:
         say(sentence)
     read = {role: survey.facts() for role, survey in surveys.items()}
@@ -173,8 +181,9 @@ def run(options: TrainOptions) -> Result:
         with started_companions(options.devices, options.command[1:]) as meet:
             scores = train(
                 base=options.base, train_data=training, val_data=validation, method=options.method,
-                config=config, output=output, resume=options.resume, source={"data": data},
-                report=bar, note=notes.append, devices=options.devices, meet=meet,
+                config=config, output=output, resume=options.resume, start=options.start,
+                source={"data": data}, report=bar, note=notes.append, devices=options.devices,
+                meet=meet,
             )  # fmt: skip
     except Stopped as stop:
         raise KeyboardInterrupt(_where_it_stopped(options, stop.status)) from None
