@@ -135,7 +135,8 @@ class TrainConfig:
             the preprocessing.
         scale_jitter: Largest factor by which a crop is enlarged or shrunk at random; 1 is off.
         ais: AIS thresholds to start from; ``search_ais`` replaces them by the best on validation.
-        search_ais: Search the paper's grid of AIS thresholds when training ends.
+        search_ais: Search the AIS thresholds when training ends, on the images that validate after
+            an epoch.
         validation_tasks: The tasks whose mean mSA chooses the best checkpoint.
         min_object_size: Least size in pixels of the objects that count in validation.
         validation_images: Most images that validate after an epoch, always the same ones, from as

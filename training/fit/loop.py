@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from samzoo.runtime.errors import InputError
+from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.labels.contents import refuse_shared
 from samzoo.training.config import TrainConfig
 from samzoo.training.data.annotated import AnnotatedImage, contents
@@ -45,6 +46,7 @@ def train(
     source: dict[str, Any] | None = None,
     report: Report | None = None,
     note: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
     devices: int = 1,
     meet: Callable[[], object] | None = None,
 ) -> dict[str, float]:
@@ -69,6 +71,8 @@ def train(
         note: Called with each sentence that a person should read: that a damaged checkpoint was
             left out, that memory is short, that the time limit cut the run short, that a validation
             score is 0.
+        progress: Called in the stages after the last step: the maps for the AIS thresholds, their
+            search, and a validation on all images.
         devices: Number of processes that learn together. Each calls this function with the same
             arguments and torch's environment variables for its place among them.
         meet: Called right before this process waits for the others.
@@ -112,7 +116,7 @@ def train(
             base, train_data, val_data, method, config, output,
             precision=precision, devices=devices, begin=begin,
         )  # fmt: skip
-        run.source = source or {}
+        run.source, run.progress = source or {}, progress
         if note is not None:
             for sentence in run.told:
                 note(sentence)

@@ -24,6 +24,7 @@ from samzoo.runtime.engine.networks import RememberedEncoder
 from samzoo.runtime.engine.object_scale import at_scale
 from samzoo.runtime.errors import InputError, StorageError
 from samzoo.runtime.formats.adapter import AdapterConfig, adapter_tensors, write_adapter
+from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.config import IMAGES, AisParameters, ModelConfig, Preprocessing
 from samzoo.runtime.formats.digest import weights_digest
 from samzoo.runtime.formats.fields import from_json, to_json
@@ -37,7 +38,6 @@ from samzoo.training.data.object_size import at_own_scale, median_diameter
 from samzoo.training.data.prefix_cache import PrefixCache, cache_identity
 from samzoo.training.data.regions import fewer_regions
 from samzoo.training.data.samples import lazy_samples, scaled_size
-from samzoo.training.data.spill import SpilledArrays
 from samzoo.training.learning.allocation import keep_freed_memory
 from samzoo.training.learning.devices import fabric_for, from_first
 from samzoo.training.learning.learner import Learner
@@ -49,13 +49,13 @@ from samzoo.training.networks.graphs import TorchNetworks
 from samzoo.training.networks.sam import weights_of
 from samzoo.training.planning.memory_choice import chosen_memory
 
+from .ais_search import searched
 from .average import WeightAverage
 from .curves import ALL, PART, write_course
 from .readiness import CACHE, LAST, PREVIOUS
 from .resumption import images_used, refuse_changes, stored_settings
 from .schedule import History, fraction_done, learning_rate_factor
 from .state import load_state, read_progress, save_state
-from .thresholds import placements, search_thresholds
 from .validation import judged, possible_tasks, validate
 from .validation_part import after_an_epoch, is_partial
 from .warm_start import START, Beginning, begin_from
@@ -94,6 +94,7 @@ class Run:
         self.partial = is_partial(val_data, config)
         self.images_used = images_used(train_data, val_data)
         self.source: dict[str, Any] = {}
+        self.progress: Progress | None = None
         self.precision = precision or resolved_precision(config.precision, Fabric(devices=1).device)
         self.fabric = fabric_for(devices, self.precision)
         self.leads = self.fabric.global_rank == 0
@@ -339,27 +340,22 @@ class Run:
             rng=self.rng,
         )
         ais, best = self.config.ais, dict(self.history.best)
-        if self.partial:
-            best = validate(
-                partial(self._model, cached=True), self.val_data, self.tasks, self.config
-            )
-            self._log({"epoch": self.history.best_epoch, "validated": ALL, **best})
         if self.config.search_ais and self.config.ais_decoder is not None:
-            size = self.config.min_object_size  # the search counts the same objects as validation
-            common = self.sam.config.preprocessing.scale
-            folder = self.output / CACHE
-            maps, truths = SpilledArrays(folder / "maps"), SpilledArrays(folder / "truths")
-            factors = []
-            for a in self.val_data:
-                model = self._model(a)
-                own = model.config.preprocessing.scale
-                for image, labels in placements(
-                    a.image, a.labels, field=model.field, min_size=size
-                ):
-                    maps.append(model.ais_maps(model.embed_tiles(image)))
-                    truths.append(labels)
-                    factors.append(common / own if common and own else 1.0)
-            ais, best["ais"] = search_thresholds(maps, truths, ais, factors=factors)
+            ais, best["ais"] = searched(
+                self._model,
+                self.val_data,
+                self.config,
+                scale=self.sam.config.preprocessing.scale,
+                folder=self.output / CACHE,
+                progress=self.progress,
+            )
+        if self.partial:
+            model_of = partial(self._model, ais=ais, cached=True)
+            scores = validate(
+                model_of, self.val_data, self.tasks, self.config, progress=self.progress
+            )
+            self._log({"epoch": self.history.best_epoch, "validated": ALL, **scores})
+            best |= scores
         self._write_adapter(ais, best, finished=True)
         task = self.tasks[0]
         found = judged(partial(self._model, ais=ais, cached=True), self.val_data, task, self.config)

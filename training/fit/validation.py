@@ -12,6 +12,7 @@ import numpy as np
 from samzoo.runtime.errors import ImageError, InputError
 from samzoo.runtime.evaluation.comparison import scores_of
 from samzoo.runtime.evaluation.scoring import check_tasks, compare_image, evaluate_image
+from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.model import Model
 from samzoo.training.config import TrainConfig
 from samzoo.training.data.annotated import AnnotatedImage
@@ -59,6 +60,7 @@ def validate(
     config: TrainConfig,
     *,
     most_prompted: int = 0,
+    progress: Progress | None = None,
 ) -> dict[str, float]:
     """Score a model on validation images.
 
@@ -68,13 +70,14 @@ def validate(
         tasks: From ``possible_tasks``.
         config: The run's settings; the seed and the least object size are used.
         most_prompted: Most objects that are prompted in an image; 0 is all.
+        progress: Called with ("validation", done, total).
 
     Returns:
         Mean mSA over images by task (an image without objects counts in ``ais`` alone: 1 if nothing
         is found there, else 0), and ``score``, the mean over tasks.
     """
     by_task: dict[str, list[float]] = {task: [] for task in tasks}
-    for a in val_data:
+    for done, a in enumerate(val_data, start=1):
         scores = evaluate_image(
             model_of(a),
             a.image,
@@ -87,6 +90,8 @@ def validate(
         for task, found in scores.items():
             if task in by_task:  # an image without objects has no prompted task
                 by_task[task].append(found["msa"])
+        if progress is not None:
+            progress("validation", done, len(val_data))
     means = {task: float(np.mean(values)) for task, values in by_task.items()}
     return {**means, "score": float(np.mean(list(means.values())))}
 

@@ -80,13 +80,15 @@ class TrainingBar:
     """Draws a training run's ``Status``: steps, loss, score, best score, time left.
 
     Without a terminal it writes lines instead: for the first step, for each new score, and
-    otherwise every ``LINE_EVERY`` seconds.
+    otherwise every ``LINE_EVERY`` seconds. ``stage`` does the same for what follows the last step.
     """
 
     def __init__(self) -> None:
         self._bar: Any = None
         self._told_at: float | None = None
         self._told_epoch = 0
+        self._stages = ProgressBar()
+        self._stage = ""
 
     def __call__(self, status: Any) -> None:
         """Draw a status of ``samzoo.training.fit.loop``."""
@@ -118,10 +120,24 @@ class TrainingBar:
             f"{numbers}"
         )
 
+    def stage(self, stage: str, done: int, total: int) -> None:
+        """Draw progress of a stage; see ``samzoo.runtime.formats.arrays.Progress``."""
+        if sys.stderr.isatty():
+            self.close()
+            self._stages(stage, done, total)
+            return
+        now = time.monotonic()
+        recent = self._told_at is not None and now - self._told_at < LINE_EVERY
+        if stage == self._stage and done < total and recent:
+            return
+        self._told_at, self._stage = now, stage
+        say(f"{stage}: {done} of {total}")
+
     def close(self) -> None:
-        """End the bar and leave it on the screen."""
+        """End the bars, and leave that of the steps on the screen."""
         if self._bar is not None:
             self._bar.close()
+        self._stages.close()
 
 
 def _numbers(status: Any) -> dict[str, str]:

@@ -325,10 +325,9 @@ def test_an_interrupt_of_the_threshold_search_keeps_the_state_of_the_last_step(
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("samzoo.training.fit.thresholds.SMOOTHINGS", (1.0,))
     train("whole", search_ais=True)
     with monkeypatch.context() as patch:
-        patch.setattr("samzoo.training.fit.run.search_thresholds", interrupted)
+        patch.setattr("samzoo.training.fit.ais_search.search_thresholds", interrupted)
         with pytest.raises(fit.Stopped):
             train("parts", search_ais=True)
     train("parts", search_ais=True, resume=True)
@@ -344,9 +343,10 @@ def test_with_an_average_that_is_what_is_written(train, tmp_path):
 
 
 def test_the_thresholds_found_become_the_adapters(train, tmp_path, monkeypatch):
-    monkeypatch.setattr("samzoo.training.fit.thresholds.SMOOTHINGS", (1.0,))
     found = AisParameters(center_distance_threshold=0.3, min_size=12)
-    monkeypatch.setattr("samzoo.training.fit.run.search_thresholds", lambda *_, **__: (found, 0.9))
+    monkeypatch.setattr(
+        "samzoo.training.fit.ais_search.search_thresholds", lambda *_, **__: (found, 0.9)
+    )
     assert train(search_ais=True, epochs=1)["ais"] == 0.9
     assert read_adapter(tmp_path / "run")[0].ais == found
 

@@ -7,9 +7,10 @@ import pytest
 import tiny
 
 from samzoo.runtime.automatic.ais import segment_from_maps
+from samzoo.runtime.evaluation.metrics import mean_segmentation_accuracy
 from samzoo.runtime.formats.config import AisParameters
 from samzoo.training.data.targets import distance_targets
-from samzoo.training.fit.thresholds import SMOOTHINGS, THRESHOLDS, placements, search_thresholds
+from samzoo.training.fit.thresholds import placements, search_thresholds
 
 START = AisParameters()
 
@@ -19,16 +20,6 @@ def perfect_maps(seed=0):
     return distance_targets(labels), labels
 
 
-@pytest.fixture(scope="module")
-def small_grid():
-    """A smaller grid: the whole one takes seconds."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("samzoo.training.fit.thresholds.SMOOTHINGS", (1.0, 1.6))
-        patch.setattr("samzoo.training.fit.thresholds.THRESHOLDS", (0.3, 0.5, 0.7))
-        yield
-
-
-@pytest.mark.usefixtures("small_grid")
 def test_the_parameters_that_made_the_labels_are_found():
     maps = distance_targets(tiny.make_cells((64, 64), radius=9)[1])
     maps[1:] = np.clip(maps[1:] + 0.25, 0, 1)  # so that low thresholds find no seed
@@ -44,7 +35,6 @@ def test_the_parameters_that_made_the_labels_are_found():
     assert found.foreground_threshold == START.foreground_threshold
 
 
-@pytest.mark.usefixtures("small_grid")
 def test_among_equals_what_is_nearest_to_the_start_wins():
     maps, labels = perfect_maps()
     separate = labels.copy()
@@ -57,7 +47,6 @@ def test_among_equals_what_is_nearest_to_the_start_wins():
     assert again == found
 
 
-@pytest.mark.usefixtures("small_grid")
 def test_specks_are_removed_by_a_size_below_the_smallest_true_object():
     maps, labels = perfect_maps()
     maps[0, 60:63, 60:63], maps[1:, 60:63, 60:63] = 1, 0
@@ -67,17 +56,76 @@ def test_specks_are_removed_by_a_size_below_the_smallest_true_object():
     assert not segment_from_maps(*maps, parameters=found)[60:63, 60:63].any()
 
 
-@pytest.mark.usefixtures("small_grid")
-def test_progress_counts_the_grid():
+def test_progress_counts_up_to_its_end():
     maps, labels = perfect_maps()
     calls = []
     search_thresholds([maps], [labels], START, progress=lambda *call: calls.append(call))
-    assert calls == [("thresholds", i + 1, 36) for i in range(36)]
+    stages, done, totals = zip(*calls, strict=True)
+    assert set(stages) == {"thresholds"}
+    assert len(set(totals)) == 1
+    assert done == tuple(sorted(done))
+    assert done[0] == 1
+    assert done[-1] == totals[-1]
 
 
-def test_the_grid_is_that_of_the_paper():
-    assert THRESHOLDS == (0.3, 0.4, 0.5, 0.6, 0.7)
-    assert SMOOTHINGS == (1.0, 1.2, 1.4, 1.6, 1.8, 2.0)
+def test_the_coarse_pass_uses_the_named_images_alone_and_the_search_is_short(monkeypatch):
+    """The paper's grid of 300 would segment eight maps 2400 times."""
+    from samzoo.training.fit import thresholds
+
+    seen = []
+
+    def counted(*maps, parameters):
+        seen.append(id(maps[0].base))
+        return segment_from_maps(*maps, parameters=parameters)
+
+    monkeypatch.setattr(thresholds, "segment_from_maps", counted)
+    maps, labels = zip(*(perfect_maps(seed) for seed in range(8)), strict=True)
+    found, score = search_thresholds(maps, labels, START, coarse=[0, 4])
+    counts = {id(each): seen.count(id(each)) for each in maps}
+    few, many = counts[id(maps[1])], counts[id(maps[0])]
+    assert counts == {id(each): many if i in (0, 4) else few for i, each in enumerate(maps)}
+    assert many - few <= 42
+    assert few <= 35
+    expected = [segment_from_maps(*m, parameters=found) for m in maps]
+    own = [mean_segmentation_accuracy(*pair)["msa"] for pair in zip(expected, labels, strict=True)]
+    assert score == pytest.approx(np.mean(own))
+
+
+def test_what_is_found_is_never_worse_than_the_start():
+    """The coarse pass sees one image, which wants something else than the other."""
+    first, labels = perfect_maps()
+    second = first.copy()
+    second[1:] = np.clip(second[1:] + 0.25, 0, 1)
+    start = AisParameters(center_distance_threshold=0.75, boundary_distance_threshold=0.75)
+    wanted = segment_from_maps(*second, parameters=start)
+    scores = {}
+    for name, begin in (("found", start), ("other", START)):
+        scores[name] = search_thresholds([first, second], [labels, wanted], begin, coarse=[0])[1]
+    own = [segment_from_maps(*m, parameters=start) for m in (first, second)]
+    before = np.mean([mean_segmentation_accuracy(a, b)["msa"]
+                      for a, b in zip(own, (labels, wanted), strict=True)])  # fmt: skip
+    assert scores["found"] >= before
+
+
+def test_little_smoothing_and_a_high_boundary_threshold_are_found():
+    """Small objects, whose cores a model draws shallow."""
+    labels = tiny.make_cells((64, 64), radius=4)[1]
+    maps = distance_targets(labels)
+    maps[2] = 0.72 + 0.28 * maps[2]
+    found, score = search_thresholds([maps], [labels], START)
+    assert score > 0.95
+    assert found.boundary_distance_threshold > 0.7
+    assert found.distance_smoothing < 1
+
+
+def test_a_foreground_threshold_that_hides_all_objects_is_left():
+    labels = tiny.make_cells((64, 64), radius=3)[1]
+    maps = distance_targets(labels)
+    maps[0] *= 0.6
+    assert not segment_from_maps(*maps, parameters=START).any()
+    found, score = search_thresholds([maps], [labels], START)
+    assert found.foreground_threshold < 0.4
+    assert score > 0.3
 
 
 def test_placements_move_the_tiles_of_an_image_larger_than_the_field():
@@ -102,7 +150,6 @@ def test_an_image_within_the_field_has_one_placement_and_one_without_objects_non
     assert placements(labels, labels, field=90, min_size=2) == []
 
 
-@pytest.mark.usefixtures("small_grid")
 def test_thresholds_must_do_for_every_placement():
     """One map alone prefers thresholds under which the other has no object."""
     labels = tiny.make_cells((64, 64), radius=9)[1]
@@ -115,7 +162,6 @@ def test_thresholds_must_do_for_every_placement():
     assert alone.center_distance_threshold < both.center_distance_threshold
 
 
-@pytest.mark.usefixtures("small_grid")
 def test_what_nobody_annotated_does_not_change_the_thresholds():
     maps, labels = perfect_maps()
     start = AisParameters(min_size=10)
@@ -129,7 +175,6 @@ def test_what_nobody_annotated_does_not_change_the_thresholds():
     assert search_thresholds([ruined], [np.maximum(hidden, 0)], start)[1] < found[1]
 
 
-@pytest.mark.usefixtures("small_grid")
 def test_an_image_without_objects_is_placed_and_searched():
     nothing = np.zeros((60, 200), np.int32)
     assert len(placements(nothing, nothing, field=96, min_size=5)) == 4

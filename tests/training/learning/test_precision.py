@@ -85,7 +85,6 @@ def test_every_network_computes_in_it_in_every_phase(
 ):
     """What comes out of linear layers and convolutions, by part of the model and by phase."""
     tiny.write_base(tmp_path / "base", tiny.make_sam(tiny.make_config(encoder)))
-    monkeypatch.setattr("samzoo.training.fit.thresholds.SMOOTHINGS", (1.0,))
     phase = ["none"]
     found: dict[tuple[str, str], set[Any]] = {}
 

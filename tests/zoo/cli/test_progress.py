@@ -56,6 +56,32 @@ def test_without_a_terminal_training_tells_the_first_step_each_epoch_and_every_h
     ]
 
 
+def test_stages_after_the_last_step_are_told_at_begin_and_end_and_every_half_minute(
+    capsys, monkeypatch
+):
+    times = iter([0.0, 10.0, 20.0, 55.0, 60.0, 61.0])
+    monkeypatch.setattr("samzoo.zoo.cli.progress.time.monotonic", lambda: next(times))
+    training = TrainingBar()
+    training(status(1))
+    for call in (("maps", 1, 4), ("maps", 2, 4), ("maps", 3, 4), ("maps", 4, 4), ("rest", 1, 2)):
+        training.stage(*call)
+    training.close()
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "samzoo: maps: 1 of 4", "samzoo: maps: 3 of 4", "samzoo: maps: 4 of 4",
+        "samzoo: rest: 1 of 2",
+    ]  # fmt: skip
+
+
+def test_stages_have_a_bar_each_on_a_terminal(terminal):
+    training = TrainingBar()
+    training(status(1))
+    training.stage("maps", 1, 4)
+    training.stage("rest", 1, 2)
+    training.close()
+    drawn = terminal.getvalue()
+    assert drawn.index("train") < drawn.index("maps") < drawn.index("rest")
+
+
 def test_long_steps_are_told_without_a_terminal_too(capsys):
     with step_lines() as progress:
         progress("graph encoder", 0, 2)

@@ -182,8 +182,8 @@ def run(options: TrainOptions) -> Result:
             scores = train(
                 base=options.base, train_data=training, val_data=validation, method=options.method,
                 config=config, output=output, resume=options.resume, start=options.start,
-                source={"data": data}, report=bar, note=notes.append, devices=options.devices,
-                meet=meet,
+                source={"data": data}, report=bar, note=notes.append, progress=bar.stage,
+                devices=options.devices, meet=meet,
             )  # fmt: skip
     except Stopped as stop:
         raise KeyboardInterrupt(_where_it_stopped(options, stop.status)) from None
