@@ -55,6 +55,7 @@ FLOORS = {
         "reports",
         "review",
         "recipes",
+        "studies",
         "suggestions",
         "annotation",
         "cli",

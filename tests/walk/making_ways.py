@@ -179,4 +179,5 @@ MAKING_WAYS = [
                           "rebuild recipe.toml -o built --data ."),
         "--force": Refused("--force", "no such folder"),
     }, fails="no such folder"),
+    Way("study", "without its file", "study missing.toml -o s", fails="missing.toml"),
 ]  # fmt: skip

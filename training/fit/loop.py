@@ -161,7 +161,9 @@ def _fit(run: Run, report: Report | None) -> None:
     while not finished(config, history):
         while history.step < (history.epoch + 1) * config.steps_per_epoch:
             with interrupts_held_back():
+                begun = time.monotonic()
                 run.step()
+                history.step_seconds += time.monotonic() - begun
                 history.seconds = run.agreed(time.monotonic() - start)
             if report is not None:
                 report(status(config, history))

@@ -382,6 +382,7 @@ class Run:
                     IMAGES: self.images,
                     "steps": self.history.step,
                     "seconds": round(self.history.seconds, 1),
+                    "seconds_a_step": round(self.history.step_seconds / self.history.step, 4),
                     "validation": dict(scores),
                     "finished": finished,
                     "contents": {

@@ -29,6 +29,7 @@ class History:
         step: Steps done.
         epoch: Epochs done, validation included.
         seconds: Time spent, over all resumed sessions.
+        step_seconds: The part of it that steps took.
         best: Validation scores of the best checkpoint; empty before there is one.
         best_epoch: The epoch of the best checkpoint, from 1.
         corrected: Whether corrections have begun; see ``corrections_after``.
@@ -43,6 +44,7 @@ class History:
     step: int = 0
     epoch: int = 0
     seconds: float = 0.0
+    step_seconds: float = 0.0
     best: dict[str, float] = field(default_factory=dict)
     best_epoch: int = 0
     corrected: bool = False

@@ -49,6 +49,7 @@ VERBS = {
     "index": "making.index",
     "publish": "making.publish",
     "rebuild": "making.rebuild",
+    "study": "making.study",
     "convert": "files.convert",
     "adapter read": "files.adapter_read",
     "adapter write": "files.adapter_write",

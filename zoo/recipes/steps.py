@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.errors import FormatError, InputError, WrongBaseError, shown
+from samzoo.runtime.formats.adapter import ADAPTER_CONFIG_FILE, is_adapter, read_adapter_config
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.fields import to_json
 from samzoo.runtime.formats.files import read_json, sha256_of, write_json
@@ -72,6 +73,18 @@ def check_base(recipe: Recipe, base: Path) -> None:
         raise WrongBaseError(
             f"{base}: weights digest {found}, the recipe was made with {recipe.base_digest}"
         )
+
+
+def is_trained(run: Path) -> bool:
+    """Tell whether a training has come to its end; one that was stopped leaves an adapter, too.
+
+    Raises:
+        FormatError: The adapter's config is damaged.
+    """
+    if not is_adapter(run):
+        return False
+    training = read_adapter_config(run / ADAPTER_CONFIG_FILE).source.get("training")
+    return isinstance(training, Mapping) and training.get("finished") is True
 
 
 def train_words(recipe: Recipe, base: Path, work: Path, *, resume: bool) -> list[str]:

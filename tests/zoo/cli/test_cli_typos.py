@@ -136,6 +136,10 @@ TYPOS = {
         (["publish", "pakage", "--to", "huggingface:a/b"], "pakage"),
         (["publish", "package", "--to", "huggingface:a/b", "--version", "1"], "--version"),
     ],
+    "study": [
+        (["study", "stdy.toml", "-o", "s"], "stdy.toml"),
+        (["study", "typo.toml", "-o", "s"], "typo.toml"),
+    ],
     "rebuild": [
         (["rebuild", "recipe.tml", "-o", "p"], "recipe.tml"),
         (["rebuild", "typo.toml", "-o", "p"], "typo.toml"),

@@ -17,7 +17,7 @@ TABLE = {
     "models": ["list", "show", "pull", "use", "verify", "remove", "gallery"],
     "making models": [
         "plan", "methods", "train", "evaluate", "merge", "sum", "export", "share", "card",
-        "index", "publish", "rebuild",
+        "index", "publish", "rebuild", "study",
     ],
     "other tools' files": ["convert", "adapter read", "adapter write", "doctor"],
 }  # fmt: skip

@@ -86,7 +86,6 @@ def run(options: RebuildOptions) -> Result:
 
 def _make(recipe: Recipe, folder: Path, work: Path) -> list[str]:
     """Do what is not done yet; returns the commands of all steps."""
-    from samzoo.runtime.formats.adapter import is_adapter
     from samzoo.runtime.formats.manifest import MANIFEST_FILE
     from samzoo.training.fit.readiness import LAST, PREVIOUS
     from samzoo.training.methods import get_method
@@ -109,7 +108,7 @@ def _make(recipe: Recipe, folder: Path, work: Path) -> list[str]:
     write_bytes(work / steps.TRAINING, steps.to_toml(recipe.training).encode())
     run = work / steps.RUN
     started = any((run / name).is_file() for name in (LAST, PREVIOUS))
-    trained = is_adapter(run)
+    trained = steps.is_trained(run)
     if not (started or trained):
         shutil.rmtree(run, ignore_errors=True)  # stopped before its first step
     step(steps.train_words(recipe, base, work, resume=started), unless=lambda: trained)

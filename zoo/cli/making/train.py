@@ -257,12 +257,18 @@ def _listed(options: TrainOptions) -> tuple[list[Entry], list[Entry] | None, Pat
 
 def _where_it_stopped(options: TrainOptions, status: Status) -> str:
     """Say how far a run has come, how it goes on, and how its best adapter is used."""
-    from samzoo.runtime.formats.adapter import is_adapter
+    from samzoo.runtime.formats.adapter import ADAPTER_CONFIG_FILE, is_adapter, read_adapter_config
 
     words = [*options.command, *([] if options.resume else ["--resume"])]
     best = "no score yet"
     if status.best is not None:
         best = f"best {status.best:.2f} (epoch {status.best_epoch})"
+    elif is_adapter(options.output):
+        training = read_adapter_config(options.output / ADAPTER_CONFIG_FILE).source["training"]
+        best = (
+            "no score since corrections began, before them best "
+            f"{training['validation']['score']:.2f}"
+        )
     told = [
         f"stopped at epoch {status.epoch} of {status.epochs}, {best}",
         f"go on: {shlex.join(words)}",

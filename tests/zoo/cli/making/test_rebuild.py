@@ -40,11 +40,16 @@ def asked(folder, monkeypatch, toy_package):
         words_of.append(words)
         work = folder / "built.work"
         if words[0] == "train":
-            (work / "run/checkpoints").mkdir(parents=True, exist_ok=True)
+            resumed = "--resume" in words
+            shutil.rmtree(work / "run", ignore_errors=True)
+            tiny.write_lora_adapter(  # one that was stopped has an adapter, too
+                work / "run", folder / "base", "lora", {"rank": 2}, seed=0,
+                source={"training": {"finished": resumed}},
+            )  # fmt: skip
+            (work / "run/checkpoints").mkdir()
             (work / "run/checkpoints/last.safetensors").write_text("")
-            if "--resume" not in words:
+            if not resumed:
                 raise KeyboardInterrupt
-            (work / "run/adapter_config.json").write_text("{}")
         elif words[0] == "share":
             shutil.copytree(toy_package, work / "package")
         elif words[0] == "evaluate":

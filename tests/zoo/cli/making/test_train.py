@@ -168,6 +168,23 @@ def test_ctrl_c_before_the_first_score_offers_no_adapter(command, monkeypatch, c
     assert "use it" not in told
 
 
+def test_a_stop_after_corrections_began_tells_the_score_of_the_adapter_from_before(
+    command, monkeypatch, capsys
+):
+    text = SETTINGS.replace("n_sub_iteration = 1", "n_sub_iteration = 2\ncorrections_after = 0.5")
+    Path("s.toml").write_text(text)
+    stop_in(monkeypatch, 5)
+    assert main(command) == 130
+    told = capsys.readouterr().err.splitlines()[-1]
+    score = json.loads(Path("my run/adapter_config.json").read_text())["source"]["training"][
+        "validation"
+    ]["score"]
+    assert (
+        f"epoch 3 of 4, no score since corrections began, before them best {score:.2f}; go" in told
+    )
+    assert told.endswith("; use it: samzoo merge 'my run' -o model")
+
+
 def test_a_time_limit_says_that_it_cut_the_run_short_and_more_time_goes_on(command, capsys):
     assert main([*command, "--max-minutes", "1e-9", "--json"]) == 0
     streams = capsys.readouterr()
