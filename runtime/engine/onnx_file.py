@@ -29,7 +29,9 @@ GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT, GRAPH_SPARSE = 1, 5, 1
 NODE_TYPE, NODE_ATTRIBUTE, NODE_DOMAIN = 4, 5, 7
 ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPH, ATTRIBUTE_TENSORS, ATTRIBUTE_GRAPHS = 5, 6, 10, 11
 ATTRIBUTE_SPARSE, ATTRIBUTE_SPARSES = 22, 23
-TENSOR_NAME, TENSOR_EXTERNAL, TENSOR_LOCATION = 8, 13, 14
+TENSOR_SIDES, TENSOR_DTYPE, TENSOR_NAME, TENSOR_RAW, TENSOR_EXTERNAL, TENSOR_LOCATION = (
+    1, 2, 8, 9, 13, 14,
+)  # fmt: skip
 VALUE_NAME, VALUE_TYPE = 1, 2
 TYPE_TENSOR, TENSOR_ELEMENT, TENSOR_SHAPE, SHAPE_SIDE, SIDE_VALUE = 1, 1, 2, 1, 1
 
@@ -104,6 +106,48 @@ def summarise(data: Data, *, where: str) -> OnnxSummary:
     if not read.found.ir_version or not read.found.opsets:
         raise FormatError(f"{where}: not an ONNX model (no version inside)")
     return read.found
+
+
+@dataclass(frozen=True)
+class RawTensor:
+    """A tensor of the outer graph, as it is stored.
+
+    Attributes:
+        element: ONNX number of its element type.
+        shape: Its sides.
+        span: Where its values lie in the file, little-endian; empty if the file stores them in
+            another way.
+    """
+
+    element: int
+    shape: tuple[int, ...]
+    span: Span
+
+
+def raw_tensors(data: Data, *, where: str) -> dict[str, RawTensor]:
+    """Read the tensors of an ONNX file's outer graph.
+
+    Args:
+        data: The bytes of a file that ``summarise`` has read.
+        where: The file, for messages.
+
+    Returns:
+        The tensors by name.
+
+    Raises:
+        FormatError: The file is not an ONNX model, or has too many fields.
+    """
+    read = _Reading(data)
+    try:
+        return dict(
+            read.raw(tensor)
+            for number, graph in read.fields((0, len(data)))
+            if number == MODEL_GRAPH and not isinstance(graph, int)
+            for kind, tensor in read.fields(graph)
+            if kind == GRAPH_INITIALIZER and not isinstance(tensor, int)
+        )
+    except (IndexError, UnicodeDecodeError, ValueError) as error:
+        raise FormatError(f"{where}: not an ONNX model ({error})") from error
 
 
 class _Reading:
@@ -194,6 +238,26 @@ class _Reading:
             elif number == TENSOR_NAME and not isinstance(value, int):
                 name = self.text(value)
         return name
+
+    def raw(self, span: Span) -> tuple[str, RawTensor]:
+        """Return a tensor's name and what is stored of it."""
+        name, element, sides, values = "", 0, list[int](), (0, 0)
+        for number, value in self.fields(span):
+            if isinstance(value, int):
+                if number == TENSOR_SIDES:
+                    sides.append(value)
+                elif number == TENSOR_DTYPE:
+                    element = value
+            elif number == TENSOR_NAME:
+                name = self.text(value)
+            elif number == TENSOR_RAW:
+                values = value
+            elif number == TENSOR_SIDES:  # packed into one field
+                position, end = value
+                while position < end:
+                    side, position = _varint(self.data, position)
+                    sides.append(side)
+        return name, RawTensor(element, tuple(sides), values)
 
     def value(self, span: Span) -> OnnxValue:
         name, element, shape = "", 0, None

@@ -11,12 +11,13 @@ import threading
 from collections.abc import Callable, Hashable
 from pathlib import Path
 
-from samzoo.runtime.errors import NotFoundError, WrongBaseError, shown
+from samzoo.runtime.errors import FormatError, NotFoundError, WrongBaseError, shown
 from samzoo.runtime.formats.arrays import Array, Float4D
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.formats.lora_factors import Factors, FactorShapes, read_factors
 from samzoo.runtime.formats.manifest import (
     AIS_DECODER,
+    DECODER_CHANGES,
     ENCODER,
     FACTORS,
     MASK_DECODER,
@@ -28,6 +29,7 @@ from samzoo.runtime.formats.manifest import (
 from .providers import CPU
 from .sessions import OnnxNetworks
 from .variants import Variant
+from .weight_changes import changed_graph
 
 
 class AdaptedNetworks:
@@ -114,7 +116,7 @@ def open_adapters(
         WrongBaseError: ``base`` has another encoder.
         FormatError: The manifest does not list a file that an adapter needs.
     """
-    read = _encoder_reader(folder, manifest, base)
+    read = _shared_reader(folder, manifest, base)
     model = manifest.model
     sha256 = read.entries[ENCODER].sha256
     # The graph is compared with these two parts of the config when it is opened.
@@ -125,13 +127,20 @@ def open_adapters(
     )
     variants = {}
     for entry in manifest.adapters:
-        roles = [FACTORS, MASK_DECODER]
+        changes = manifest.graph(DECODER_CHANGES, entry.name) is not None
+        roles = [FACTORS, DECODER_CHANGES if changes else MASK_DECODER]
         if entry.model.architecture.ais_decoder is not None:
             roles.append(AIS_DECODER)
         files = reader(folder, manifest, roles, entry.name)
+        if changes and MASK_DECODER not in read.entries:
+            raise FormatError(
+                f"{files.where(DECODER_CHANGES)}: changes a shared mask decoder, but no file of "
+                f"{read.folder} has that role"
+            )
         networks = adapted_networks(
-            encoder, files, entry.model, where=files.where, threads=threads, provider=provider
-        )
+            encoder, files, entry.model, where=files.where, threads=threads, provider=provider,
+            shared=read if changes else None,
+        )  # fmt: skip
         variants[entry.name] = Variant(entry.model, networks, entry.name)
     return variants
 
@@ -144,42 +153,61 @@ def adapted_networks(
     where: Callable[[str], str],
     threads: int | None = None,
     provider: str = CPU,
+    shared: Callable[[str], bytes] | None = None,
 ) -> AdaptedNetworks:
     """Put an adapter's networks together, from a package that exists or is being written.
 
     Args:
         encoder: Networks whose encoder takes factors.
-        read: Returns the bytes of the adapter's decoders and ``.onnx_adapter`` file, by role.
+        read: Returns the bytes of the adapter's decoders and ``.onnx_adapter`` file, by role; with
+            ``shared``, of its changes instead of its mask decoder.
         config: The config of the adapter's model.
         where: Names a role's file in messages.
         threads: As in ``open_adapters``.
         provider: As in ``open_adapters``.
+        shared: Returns the bytes of the mask decoder that the adapter changes.
 
     Returns:
         The networks; the factors are checked when the first image is encoded.
     """
-    decoders = OnnxNetworks(read, config, where=where, threads=threads, provider=provider)
+
+    def graph(role: str) -> bytes:
+        if shared is None or role != MASK_DECODER:
+            return read(role)
+        changes = read(DECODER_CHANGES)
+        return changed_graph(shared(role), changes, where=where(DECODER_CHANGES))
+
+    def named(role: str) -> str:
+        changed = shared is not None and role == MASK_DECODER
+        return where(DECODER_CHANGES if changed else role)
+
+    decoders = OnnxNetworks(graph, config, where=named, threads=threads, provider=provider)
     return AdaptedNetworks(
         encoder, decoders, lambda shapes: read_factors(read(FACTORS), shapes, where=where(FACTORS))
     )
 
 
-def _encoder_reader(folder: Path, manifest: Manifest, base: Path | None) -> Reader:
+def _shared_reader(folder: Path, manifest: Manifest, base: Path | None) -> Reader:
+    """Return a reader of the shared encoder, and of the shared mask decoder if there is one."""
     source = manifest.encoder_from
     if source is None:
-        return reader(folder, manifest, [ENCODER])
+        return reader(folder, manifest, _shared_roles(manifest))
     if base is None:
         raise NotFoundError(
             f"{folder}: holds adapters without an encoder; it is in the package {source.name!r} "
             f"({shown(source.reference)}): run samzoo pull, and pass its folder as base"
         )
     base_manifest = Manifest.read(base)
-    if not source.is_in(base_manifest):
-        entry = base_manifest.graph(ENCODER)
+    for role in source.missing(base_manifest):
+        entry = base_manifest.graph(role)
         found = "none" if entry is None else f"one of sha256 {shown(entry.sha256, limit=20)}"
         raise WrongBaseError(
-            f"{base}: encoder: found {found}, the adapters of {folder} need sha256 "
-            f"{shown(source.sha256, limit=20)}; pass the package {source.name!r} "
+            f"{base}: {role}: found {found}, the adapters of {folder} need sha256 "
+            f"{shown(source.needed[role], limit=20)}; pass the package {source.name!r} "
             f"({shown(source.reference)})"
         )
-    return reader(base, base_manifest, [ENCODER])
+    return reader(base, base_manifest, _shared_roles(base_manifest))
+
+
+def _shared_roles(manifest: Manifest) -> list[str]:
+    return [ENCODER] if manifest.graph(MASK_DECODER) is None else [ENCODER, MASK_DECODER]

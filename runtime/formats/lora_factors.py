@@ -26,8 +26,8 @@ FactorShapes = Mapping[str, tuple[int | None, ...]]
 MAX_RANK = 4096
 """Largest rank of a layer; above it a full weight is smaller in all networks here (own choice)."""
 
-FLOAT = "tensor(float)"
-"""onnxruntime's name for float32."""
+STORED = {"tensor(float)": 4, "tensor(float16)": 2}
+"""How factors may be stored: onnxruntime's names, and bytes of a value."""
 
 
 def factor_names(layer: str) -> tuple[str, str]:
@@ -93,13 +93,16 @@ def _parse(data: bytes, *, where: str) -> Factors:
             )  # owns the memory of its values
             values = file.get_parameters()
             types = sorted({value.data_type() for value in values.values()})
-            size = 4 * sum(prod(value.shape()) for value in values.values())
-            if size > len(data) or types not in ([], [FLOAT]):
+            each = max((STORED.get(kind, 0) for kind in types), default=0)
+            size = each * sum(prod(value.shape()) for value in values.values())
+            if size > len(data) or len(types) > 1 or not set(types) <= set(STORED):
                 raise FormatError(
-                    f"{where}: expected {FLOAT} in all factors, found {', '.join(types)}, and "
-                    f"{size} bytes of them in a file of {len(data)}"
+                    f"{where}: expected one of {', '.join(STORED)} in all factors, found "
+                    f"{', '.join(types)}, and {size} bytes of them in a file of {len(data)}"
                 )
-            return {name: np.array(values[name].numpy()) for name in sorted(values)}
+            return {
+                name: np.array(values[name].numpy(), dtype=np.float32) for name in sorted(values)
+            }
     except OSError as error:
         raise StorageError(f"{where}: could not be read through a temporary file ({error})") from (
             error

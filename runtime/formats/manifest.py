@@ -20,10 +20,10 @@ from .fields import check_format, from_json, to_json
 from .files import read_json, write_json
 from .tensor_files import refuse_pointer
 
-PACKAGE_FORMAT, PACKAGE_VERSION = "samzoo-package", 3
-"""Version 2 has adapters over a shared encoder; version 3 takes that encoder from another package.
-Each package is written in the lowest version that can describe it, so that an older samzoo reads
-it.
+PACKAGE_FORMAT, PACKAGE_VERSION = "samzoo-package", 4
+"""Version 2 has adapters over a shared encoder; version 3 takes that encoder from another package;
+version 4 stores what an adapter changes in a shared mask decoder. Each package is written in the
+lowest version that can describe it, so that an older samzoo reads it.
 """
 
 MANIFEST_FILE = "samzoo.json"
@@ -41,6 +41,9 @@ ENCODER, MASK_DECODER, AIS_DECODER = "encoder", "mask_decoder", "ais_decoder"
 
 FACTORS = "lora_factors"
 """Role of an adapter's ``.onnx_adapter`` file."""
+
+DECODER_CHANGES = "mask_decoder_changes"
+"""Role of the file with what an adapter changes in a mask decoder that several share."""
 
 WEIGHTS = "weights"
 """Role of ``model.safetensors``, which a package may hold for other formats."""
@@ -62,8 +65,8 @@ class FileEntry:
         path: Relative to the package, with forward slashes.
         size: In bytes.
         sha256: 64 hex digits.
-        role: ``encoder``, ``mask_decoder``, ``ais_decoder``, ``lora_factors``, ``weights``,
-            ``test``, or empty.
+        role: ``encoder``, ``mask_decoder``, ``ais_decoder``, ``lora_factors``,
+            ``mask_decoder_changes``, ``weights``, ``test``, or empty.
         adapter: The adapter that the file belongs to; empty if it belongs to the whole package.
     """
 
@@ -124,24 +127,38 @@ class EncoderSource:
         name: That package's name.
         reference: What to pull: a name in an index, or ``hf:ORG/NAME@COMMIT``.
         sha256: Hash of the encoder's file; any package with that file will do.
+        mask_decoder_sha256: Hash of the shared mask decoder's file, if the adapters change that
+            instead of bringing their own; else empty.
     """
 
     name: str
     reference: str
     sha256: str
+    mask_decoder_sha256: str = ""
 
     def __post_init__(self) -> None:
         check_name(self.name, "encoder_from: name")
-        if not re.fullmatch(SHA256, self.sha256):
-            raise FormatError(
-                f"encoder_from: sha256: found {shown(self.sha256)}, expected 64 lower-case hex "
-                "digits"
-            )
+        hashes = {"sha256": self.sha256, "mask_decoder_sha256": self.mask_decoder_sha256}
+        for key, value in hashes.items():
+            if not re.fullmatch(SHA256, value) and (value or key == "sha256"):
+                raise FormatError(
+                    f"encoder_from: {key}: found {shown(value)}, expected 64 lower-case hex digits"
+                )
+
+    @property
+    def needed(self) -> dict[str, str]:
+        """The hashes of the files that the adapters need, by role."""
+        hashes = {ENCODER: self.sha256, MASK_DECODER: self.mask_decoder_sha256}
+        return {role: sha256 for role, sha256 in hashes.items() if sha256}
+
+    def missing(self, manifest: Manifest) -> list[str]:
+        """Return the roles of the files that the package of a manifest has not."""
+        found = {entry.role: entry.sha256 for entry in manifest.files if not entry.adapter}
+        return [role for role, sha256 in self.needed.items() if found.get(role) != sha256]
 
     def is_in(self, manifest: Manifest) -> bool:
-        """Tell whether the package of a manifest holds that encoder."""
-        entry = manifest.graph(ENCODER)
-        return entry is not None and entry.sha256 == self.sha256
+        """Tell whether the package of a manifest holds all that the adapters need."""
+        return not self.missing(manifest)
 
 
 Shows = Literal["use", "not"]
@@ -297,6 +314,10 @@ class Manifest:
             content.pop("encoder_from")
         else:
             version = 3
+            if not self.encoder_from.mask_decoder_sha256:
+                content["encoder_from"].pop("mask_decoder_sha256")
+        if any(entry.role == DECODER_CHANGES for entry in self.files):
+            version = 4
         header = {"format": {"name": PACKAGE_FORMAT, "version": version}}
         content = {**header, **content}
         return {**content, DIGEST: json_digest(content)}
@@ -305,7 +326,8 @@ class Manifest:
         """Find a graph of the package.
 
         Args:
-            role: ``encoder``, ``mask_decoder``, ``ais_decoder`` or ``lora_factors``.
+            role: ``encoder``, ``mask_decoder``, ``ais_decoder``, ``lora_factors`` or
+                ``mask_decoder_changes``.
             adapter: The adapter's name, if the graph belongs to one adapter.
 
         Returns:

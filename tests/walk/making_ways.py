@@ -115,6 +115,7 @@ MAKING_WAYS = [
         "--precision": Changes("--precision fp16"),
         "--name": Changes("--name other"),
         "--segments": Changes("--segments cells"),
+        "--with-weights": Changes("--with-weights"),
         "--base": Enables("--base base", "share moved -o p"),
         "--qlora-base": Changes("--qlora-base original", "share qlora -o p"),
     }, needs=EXPORTING),

@@ -14,11 +14,14 @@ import numpy as np
 
 from samzoo.runtime.dependencies import import_onnxruntime
 from samzoo.runtime.formats.adapter import read_adapter
+from samzoo.runtime.formats.arrays import Array
 from samzoo.runtime.formats.families.encoder import EncoderConfig
 from samzoo.runtime.formats.lora_factors import Factors, factor_names
 from samzoo.training.methods.table import factored_settings
 from samzoo.zoo.exchange.fused_lora import fuse
 from samzoo.zoo.exchange.lora_layers import grouped
+
+from .storage import MAX_HALF
 
 
 def encoder_factors(adapter: Path, encoder: EncoderConfig) -> Factors:
@@ -47,10 +50,19 @@ def encoder_factors(adapter: Path, encoder: EncoderConfig) -> Factors:
     return factors
 
 
-def write_factors(factors: Factors) -> bytes:
-    """Return an ``.onnx_adapter`` file; the same factors give the same bytes."""
+def write_factors(factors: Factors, *, half: bool = False) -> bytes:
+    """Return an ``.onnx_adapter`` file; the same factors give the same bytes.
+
+    Args:
+        factors: The factors, float32.
+        half: Store them as float16, unless one does not fit.
+    """
     onnxruntime = import_onnxruntime()
-    values = {n: onnxruntime.OrtValue.ortvalue_from_numpy(factors[n]) for n in sorted(factors)}
+    if half and all(np.abs(value).max(initial=0) <= MAX_HALF for value in factors.values()):
+        stored: dict[str, Array] = {n: v.astype(np.float16) for n, v in factors.items()}
+    else:
+        stored = dict(factors)
+    values = {n: onnxruntime.OrtValue.ortvalue_from_numpy(stored[n]) for n in sorted(stored)}
     file = onnxruntime.AdapterFormat()
     file.set_parameters(values)
     with tempfile.TemporaryDirectory(prefix="samzoo-") as folder:

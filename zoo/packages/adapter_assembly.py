@@ -11,13 +11,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from samzoo.runtime.errors import InputError
-from samzoo.runtime.formats.manifest import ENCODER, EncoderSource, Manifest, read_entry
+from samzoo.runtime.formats.manifest import (
+    ENCODER,
+    MASK_DECODER,
+    EncoderSource,
+    Manifest,
+    read_entry,
+)
 from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE, QloraBase
 
+from .adapter_files import files_of_adapters, shared_decoder
 from .assembly import package_name, software_versions
 from .package_folder import write_package
 from .shareable import read_configs
-from .shared_assembly import adapter_files, check_fits, prepared, unmerged
+from .shared_assembly import check_fits, prepared, unmerged
 
 
 def export_adapters(
@@ -80,7 +87,12 @@ def export_adapters(
             name=encoder.name, reference=reference or encoder.name, sha256=file.sha256
         ),
     )
-    graph = read_entry(over, file)
-    entries, content = adapter_files(adapters, manifest, folder, qlora_base, graph)
-    manifest = dataclasses.replace(manifest, adapters=entries)
+    graph, decoder = read_entry(over, file), shared_decoder(over, encoder, folder)
+    entries, content = files_of_adapters(adapters, manifest, folder, qlora_base, graph, decoder)
+    source = manifest.encoder_from
+    if decoder is not None and decoder.used and source is not None:
+        shared = encoder.graph(MASK_DECODER)
+        assert shared is not None
+        source = dataclasses.replace(source, mask_decoder_sha256=shared.sha256)
+    manifest = dataclasses.replace(manifest, adapters=entries, encoder_from=source)
     return write_package(output, manifest, content, force=force)

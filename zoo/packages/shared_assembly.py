@@ -12,17 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from samzoo.runtime.dependencies import require_installed
-from samzoo.runtime.engine.sessions import OnnxNetworks
-from samzoo.runtime.engine.shared_encoder import adapted_networks
 from samzoo.runtime.errors import InputError, use_each
 from samzoo.runtime.formats.adapter import AdapterConfig, base_folder, check_base
 from samzoo.runtime.formats.config import ModelConfig, Preprocessing
-from samzoo.runtime.formats.folders import CONFIG_FILE, read_model_folder
+from samzoo.runtime.formats.folders import CONFIG_FILE, WEIGHTS_FILE, read_model_folder
 from samzoo.runtime.formats.manifest import (
     CARD_FILE,
     ENCODER,
-    FACTORS,
     GRAPH_FIELDS,
+    WEIGHTS,
     AdapterEntry,
     Manifest,
     Precision,
@@ -30,16 +28,15 @@ from samzoo.runtime.formats.manifest import (
     reader,
 )
 from samzoo.runtime.formats.outputs import check_output_folder
-from samzoo.runtime.model import Model
-from samzoo.zoo.graphs.factor_files import encoder_factors, write_factors
-from samzoo.zoo.graphs.shared_graphs import decoders, shared_encoder
-from samzoo.zoo.merging.folding import input_folders
+from samzoo.zoo.graphs.shared_graphs import shared_encoder
+from samzoo.zoo.merging.folding import input_folders, merged
 from samzoo.zoo.merging.merged_weights import DEFAULT_QLORA_BASE, QloraBase
 
+from .adapter_files import SharedDecoder, files_of_adapters, shared_decoder, shared_files
 from .assembly import check_precision, license_of, package_name, software_versions
 from .package_folder import PackageFile, write_package
-from .self_test import TEST_ROLE, adapter_test_file, answers_file
 from .shareable import check_quantization, common_quantization, read_configs
+from .stored_weights import weights_file
 
 ROUNDED_TO = "encoder_rounded_to"
 """In the source of a shared encoder's model: the quantization whose rounded weights it holds."""
@@ -57,6 +54,7 @@ def export_shared(
     precision: Precision = "fp32",
     name: str | None = None,
     segments: str = "",
+    with_weights: bool = False,
     force: bool = False,
 ) -> Manifest:
     """Write a package with a shared encoder.
@@ -69,9 +67,11 @@ def export_shared(
         qlora_base: The encoder's weights for QLoRA adapters: the ``dequantized`` weights they were
             trained on, or the ``original`` ones, an approximation that lets them share an encoder
             with LoRA adapters.
-        precision: How the graphs store weights; the factors are always float32.
+        precision: How the graphs and the factors are stored.
         name: The package's name; by default made from the output folder's name.
         segments: What the models segment, in a few words.
+        with_weights: Also store the default adapter's merged weights, so that the package can be
+            exported again, for other tools.
         force: Replace an existing ``output``.
 
     Returns:
@@ -104,9 +104,16 @@ def export_shared(
         adapters=unmerged(configs),
     )
     encoder = shared_encoder(shared, tensors, configs, quantization, precision, where=str(folder))
-    merged_entries, content = adapter_files(adapters, manifest, folder, qlora_base, encoder)
-    content[f"onnx/{ENCODER}.onnx"] = PackageFile(encoder, ENCODER)
-    manifest = dataclasses.replace(manifest, adapters=merged_entries)
+    decoder = SharedDecoder(shared, folder, precision, None)
+    entries, content = files_of_adapters(adapters, manifest, folder, qlora_base, encoder, decoder)
+    manifest = dataclasses.replace(manifest, adapters=entries)
+    content |= shared_files(encoder, decoder)
+    if with_weights:
+        first = next(iter(adapters.values()))
+        _, weights = merged(first, base=folder, qlora_base=qlora_base)
+        content[WEIGHTS_FILE] = PackageFile(
+            weights_file(weights, half=precision != "fp32"), WEIGHTS, entries[0].name
+        )
     return write_package(output, manifest, content, force=force)
 
 
@@ -149,7 +156,8 @@ def add_adapters(
     folder = prepared(adapters, configs, output, base, package, force=force)
     more = dataclasses.replace(manifest, adapters=(*manifest.adapters, *unmerged(configs)))
     encoder = reader(package, manifest, [ENCODER])(ENCODER)
-    entries, content = adapter_files(adapters, more, folder, qlora_base, encoder)
+    decoder = shared_decoder(package, manifest, folder)
+    entries, content = files_of_adapters(adapters, more, folder, qlora_base, encoder, decoder)
     kept = {
         entry.path: PackageFile(read_entry(package, entry), entry.role, entry.adapter)
         for entry in manifest.files
@@ -236,46 +244,6 @@ def _check_bases(
         "adapters", configs.items(),
         lambda each: check_base(each[1], adapters[each[0]], base, digest),
     )  # fmt: skip
-
-
-def adapter_files(
-    adapters: Mapping[str, Path],
-    manifest: Manifest,
-    base: Path,
-    qlora_base: QloraBase,
-    encoder: bytes,
-) -> tuple[tuple[AdapterEntry, ...], dict[str, PackageFile]]:
-    """Make the files of each adapter in a package.
-
-    Args:
-        adapters: Adapter folders by name.
-        manifest: The package's manifest, with unmerged entries of the adapters.
-        base: The base's folder.
-        qlora_base: As in ``export_shared``.
-        encoder: The shared encoder's graph.
-
-    Returns:
-        The adapters' entries as merged models, and the files with factors, decoders and tests.
-    """
-    content: dict[str, PackageFile] = {}
-    entries = []
-    layers = manifest.model.architecture.image_encoder
-    shared = OnnxNetworks(lambda _: encoder, manifest.model)
-    for entry in manifest.adapters:
-        if entry.name not in adapters:
-            continue
-        adapter, place = adapters[entry.name], f"adapters/{entry.name}"
-        model, graphs = decoders(adapter, base, qlora_base, manifest.precision, entry.name)
-        entries.append(dataclasses.replace(entry, model=model))
-        factors = write_factors(encoder_factors(adapter, layers))
-        content[f"{place}/lora.onnx_adapter"] = PackageFile(factors, FACTORS, entry.name)
-        for role, graph in graphs.items():
-            content[f"{place}/{role}.onnx"] = PackageFile(graph, role, entry.name)
-        read = {**graphs, FACTORS: factors}.__getitem__
-        networks = adapted_networks(shared, read, model, where=(place + "/{}").format)
-        answers = answers_file(Model(model, networks))
-        content[adapter_test_file(entry.name)] = PackageFile(answers, TEST_ROLE, entry.name)
-    return tuple(entries), content
 
 
 def _shared_config(

@@ -6,9 +6,11 @@ this file; it computes with the weights in the graphs.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
+import safetensors.numpy
 
 from samzoo.runtime.errors import FormatError, InputError
 from samzoo.runtime.formats.arrays import Tensors
@@ -31,11 +33,20 @@ def write_weights(folder: Path, tensors: Tensors, *, half: bool) -> None:
         tensors: The model's tensors by the names of a model folder.
         half: Store large tensors as float16, as the graphs of precision ``fp16`` do.
     """
-    stored = {
+    write_tensors(folder / WEIGHTS_FILE, _stored(tensors, half=half), {"format": "pt"})
+
+
+def weights_file(tensors: Tensors, *, half: bool) -> bytes:
+    """Return the bytes of ``model.safetensors``; see ``write_weights``."""
+    data: bytes = safetensors.numpy.save(_stored(tensors, half=half), {"format": "pt"})
+    return data
+
+
+def _stored(tensors: Tensors, *, half: bool) -> Tensors:
+    return {
         name: value.astype(np.float16) if half and _fits(value) else value
         for name, value in tensors.items()
     }
-    write_tensors(folder / WEIGHTS_FILE, stored, {"format": "pt"})
 
 
 def _fits(value: np.ndarray) -> bool:
@@ -53,19 +64,21 @@ def read_weights(folder: Path) -> tuple[Manifest, Tensors]:
         folder: The package's folder.
 
     Returns:
-        The manifest, and float32 tensors by the names of a model folder.
+        The manifest, and float32 tensors by the names of a model folder. Of a package with
+        adapters, both are those of its default model, as of a package of that alone.
 
     Raises:
-        InputError: The package holds no weights, or several models over one encoder.
+        InputError: The package holds no weights.
         FormatError: A file is damaged.
     """
     manifest = Manifest.read(folder)
-    if manifest.adapters:
+    first = manifest.adapters[0] if manifest.adapters else None
+    entry = manifest.graph(WEIGHTS, "" if first is None else first.name)
+    if first is not None and entry is None:
         raise InputError(
-            f"{folder}: holds several adapters over one encoder; export one of them from its "
-            "adapter folder"
+            f"{folder}: holds adapters over a shared encoder, and no weights to export from; "
+            "export from the adapter's folder, or share it again with --with-weights"
         )
-    entry = manifest.graph(WEIGHTS)
     if entry is None:
         raise InputError(
             f"{folder}: holds no weights to export from; use the model or adapter that it was "
@@ -75,6 +88,14 @@ def read_weights(folder: Path) -> tuple[Manifest, Tensors]:
         raise FormatError(f"{folder}: files: weights must be {WEIGHTS_FILE}, found {entry.path}")
     read_entry(folder, entry)  # refuses a file that differs from the manifest
     tensors = read_tensors(folder / WEIGHTS_FILE)
+    if first is not None:  # what is written from it is a package of one model
+        files = tuple(entry for entry in manifest.files if not entry.adapter)
+        manifest = dataclasses.replace(
+            manifest, model=first.model, adapters=(), files=files,
+            license=manifest.license or first.license,
+            segments=manifest.segments or first.segments,
+            metrics={**first.metrics, **manifest.metrics},
+        )  # fmt: skip
     return manifest, {
         name: value.astype(np.float32) if value.dtype == np.float16 else value
         for name, value in tensors.items()

@@ -130,13 +130,16 @@ def test_factors_of_the_mask_decoder_train_and_its_linear_layers_stay(trained):
     for name, value in before.items():
         # A bias of keys adds the same to all scores of a query: the softmax does not see it.
         unseen = name == "transformer.final_attn_token_to_image.k_proj.bias"
-        embeds = "_token" in name
+        embeds = name.endswith(("_token.weight", "_tokens.weight"))
         stays = (value.ndim == 2 and not embeds) or unseen
         assert torch.equal(value, after[name]) == stays, name
     factors = {name: value for name, value in after.items() if ".lora_b." in name}
     linear = [n for n, m in run.sam.mask_decoder.named_modules() if isinstance(m, nn.Linear)]
     assert len(factors) == len(linear)
-    assert all(value.any() for value in factors.values())
+    # The masks that no prompt of this short run asked for learned nothing.
+    learned = [name for name, value in factors.items() if value.any()]
+    assert {name for name in factors if "hypernetworks" not in name} <= set(learned)
+    assert any("hypernetworks" in name for name in learned)
 
 
 @pytest.mark.parametrize("trained", ["vit-adaptformer", "tiny_vit-adaptformer"], indirect=True)

@@ -10,8 +10,10 @@ import tiny
 from fake_hub import FakeHub
 
 from samzoo.runtime import Manifest, load
-from samzoo.runtime.errors import FormatError, NotFoundError, WrongBaseError
-from samzoo.zoo import add_adapters, export_adapters, export_shared, verify
+from samzoo.runtime.errors import FormatError, InputError, NotFoundError, WrongBaseError
+from samzoo.runtime.formats.adapter import read_adapter, write_adapter
+from samzoo.runtime.formats.files import read_tensors
+from samzoo.zoo import add_adapters, export, export_adapters, export_shared, verify
 from samzoo.zoo import load as load_by_name
 from samzoo.zoo.cli import main
 from samzoo.zoo.downloads import cache
@@ -22,12 +24,44 @@ pytest.importorskip("segment_anything")
 
 pytestmark = [pytest.mark.torch, pytest.mark.onnx]
 
+DECODERS = ("mask_decoder.", "prompt_encoder.")
 IMAGE = np.random.default_rng(0).integers(0, 256, (50, 62, 3)).astype(np.uint8)
 
 
 def adapter(folder, base, *, seed):
     settings = {"rank": 2 + seed, "matrices": ["q", "v", "mlp"], "scale": 0.7}
     return tiny.write_lora_adapter(folder, base, "lora", settings, seed=seed)
+
+
+def small_adapter(folder, base, *, seed):
+    """An adapter whose mask decoder differs from the base's by a product in one layer."""
+    rng = np.random.default_rng(seed)
+    adapter(folder, base, seed=seed)
+    config, tensors = read_adapter(folder)
+    own = read_tensors(base / "model.safetensors")
+    tensors = {name: own[name] if name.startswith(DECODERS) else tensors[name] for name in tensors}
+    name = "mask_decoder.transformer.layers.0.mlp.lin1.weight"
+    rows, columns = tensors[name].shape
+    product = rng.standard_normal((rows, 2)) @ rng.standard_normal((2, columns))
+    tensors[name] = (tensors[name] + 0.05 * product).astype(np.float32)
+    tensors["mask_decoder.mask_tokens.weight"] += np.float32(0.1)
+    write_adapter(folder, config, tensors)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A package with a shared mask decoder, an adapter alone over it, and both merged."""
+    root = tmp_path_factory.mktemp("small")
+    base = tiny.write_base(root / "base", tiny.make_sam(tiny.make_config("vit")))
+    first = small_adapter(root / "first", base, seed=1)
+    second = small_adapter(root / "second", base, seed=2)
+    export_shared({"first": first}, root / "shared", base=base, with_weights=True)
+    export_adapters({"second": second}, root / "alone", over=root / "shared", base=base)
+    add_adapters(root / "shared", {"second": second}, root / "both", base=base)
+    for each in (first, second):
+        export(each, root / f"{each.name}-merged", base=base)
+    return root
 
 
 @pytest.fixture(scope="module")
@@ -180,3 +214,63 @@ def test_over_refuses_a_package_of_one_model_and_other_options(folders, capsys, 
     add = ["--add-to", str(folders / "alone")]
     assert main([*common[:-1], str(tmp_path / "y"), *add]) == 2
     assert "holds adapters alone" in capsys.readouterr().err
+
+
+def test_adapters_that_change_little_share_the_mask_decoder(small):
+    shared, alone = (Manifest.read(small / name) for name in ("shared", "alone"))
+    graph = shared.graph("mask_decoder")
+    assert graph is not None
+    assert shared.graph("mask_decoder", "first") is None
+    for manifest, name in ((shared, "first"), (alone, "second")):
+        changes = manifest.graph("mask_decoder_changes", name)
+        assert changes is not None
+        assert changes.size < 0.1 * graph.size
+        assert manifest.to_json()["format"]["version"] == 4
+    assert alone.encoder_from is not None
+    assert alone.encoder_from.mask_decoder_sha256 == graph.sha256
+    assert Manifest.read(small / "alone") == alone
+
+
+def test_a_changed_mask_decoder_answers_as_the_merged_one(small):
+    both = load(small / "both")
+    for name, model in (
+        ("first", load(small / "shared")),
+        ("second", load_by_name(small / "alone")),
+    ):
+        both.use(name)
+        expected = outputs(load(small / f"{name}-merged"))
+        for found, same, value in zip(outputs(model), outputs(both), expected, strict=True):
+            np.testing.assert_array_equal(found, same)
+            np.testing.assert_allclose(found, value, atol=1e-5 * np.abs(value).max(), rtol=0)
+    for name in ("shared", "alone", "both"):
+        assert verify(small / name).problems == []
+
+
+def test_a_package_with_another_mask_decoder_is_refused(small, tmp_path):
+    base = small / "base"
+    other = adapter(tmp_path / "other", base, seed=5)
+    export_shared({"other": other}, tmp_path / "whole", base=base)
+    assert Manifest.read(tmp_path / "whole").graph("mask_decoder") is None
+    with pytest.raises(WrongBaseError, match="mask_decoder: found none"):
+        load(small / "alone", base=tmp_path / "whole")
+
+
+def test_damaged_changes_are_refused_by_name(small, tmp_path):
+    shutil.copytree(small / "shared", tmp_path / "shared")
+    path = tmp_path / "shared/adapters/first/mask_decoder.safetensors"
+    path.write_bytes(path.read_bytes()[:-4])
+    model = load(tmp_path / "shared")
+    with pytest.raises(FormatError, match=r"mask_decoder\.safetensors: .* bytes do not match"):
+        model.prompt(model.embed(IMAGE), boxes=[[5, 6, 40, 30]])
+
+
+def test_the_default_models_weights_make_an_ordinary_package(small, tmp_path):
+    export(small / "shared", tmp_path / "again")
+    again = Manifest.read(tmp_path / "again")
+    assert again.adapters == ()
+    assert again.model.weights_digest == Manifest.read(small / "first-merged").model.weights_digest
+    found, expected = (outputs(load(path)) for path in (tmp_path / "again", small / "first-merged"))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(InputError, match="no weights to export from"):
+        export(small / "alone", tmp_path / "alone-again")

@@ -34,6 +34,7 @@ class ShareOptions:
     precision: Literal["fp32", "fp16", "int8-weights", "int8"] | None
     name: str | None
     segments: str | None
+    with_weights: bool
     output: Path
     force: bool
 
@@ -59,6 +60,11 @@ def add_options(parser: ArgumentParser) -> None:
     )  # fmt: skip
     add_precision(parser)
     add_texts(parser)
+    parser.add_argument(
+        "--with-weights", action="store_true",
+        help="also store the first adapter's merged weights, from which samzoo export makes the "
+        "formats of other tools",
+    )  # fmt: skip
     add_base(parser)
     add_qlora_base(parser)
 
@@ -100,6 +106,8 @@ def _share(options: ShareOptions, sources: dict[str, Path]) -> Manifest:
     output = options.output
     common: dict[str, Any] = {"base": options.base, "force": options.force}
     texts: dict[str, Any] = {"name": options.name, "segments": options.segments or ""}
+    if options.with_weights and (options.over or options.add_to):
+        raise InputError("--with-weights is for a package with an encoder of its own; omit it")
     if options.over is not None:
         if options.add_to is not None or options.precision is not None:
             raise InputError("--over uses the encoder as it is; omit --add-to and --precision")
@@ -116,7 +124,10 @@ def _share(options: ShareOptions, sources: dict[str, Path]) -> Manifest:
         common["qlora_base"] = chosen_qlora_base(options.qlora_base, options.adapters)
         return add_adapters(package, sources, output, **common)
     common["qlora_base"] = chosen_qlora_base(options.qlora_base, options.adapters)
-    return export_shared(sources, output, precision=options.precision or "fp32", **texts, **common)
+    return export_shared(
+        sources, output, precision=options.precision or "fp32", with_weights=options.with_weights,
+        **texts, **common,
+    )  # fmt: skip
 
 
 VERB = Verb(
