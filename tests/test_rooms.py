@@ -17,6 +17,7 @@ FLOORS = {
         "formats",
         "pixels",
         "images",
+        "outlines",
         "labels",
         "engine",
         "prompts",

@@ -19,9 +19,11 @@ from typing import Any
 from samzoo.runtime.errors import InputError, OutputExistsError, WriteError
 from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.outputs import check_output
-from samzoo.runtime.large.file_segmentation import draw_overlay, run_task
+from samzoo.runtime.large.file_segmentation import run_task
 from samzoo.runtime.large.file_task import FileTask
+from samzoo.runtime.large.image_outputs import write_outputs_again
 from samzoo.runtime.model import Model
+from samzoo.runtime.outlines.writing import ENDINGS, OutlineFormat, outline_path
 from samzoo.runtime.pieces.request import SegmentedFile
 
 from .inputs import Inputs
@@ -67,6 +69,11 @@ class FolderRun:
     overlays: Path | None = None
     table: Path | None = None
     force: bool = False
+
+    @property
+    def outlines(self) -> Path:
+        """The folder of outlines."""
+        return self.folder / "outlines"
 
     @property
     def records(self) -> Records:
@@ -177,25 +184,24 @@ class FolderRun:
             InputError: Another process wrote labels of other settings meanwhile.
         """
         record, labels, overlay = self.records.read(job.name), self._labels(job), self._overlay(job)
+        views = list(self._views(job).values())
         if record is not None and record.state == "done":
             self._refuse_others(record)
         if record is None or record.state == "begun" or not labels.exists():
-            paths = [labels, *([overlay] if overlay is not None else [])]
-            for path in paths:
+            for path in [labels, *views]:
                 check_output(path, force=self.force or record is not None, inputs=[job.image])
             return None
         changed = record.content != content()
         edited = record.labels != content_of(labels)
-        missing = [path for path in (overlay, self.records.objects(job.name))
-                   if path is not None and not path.exists()]  # fmt: skip
+        missing = [path for path in (*views, self.records.objects(job.name)) if not path.exists()]
         if edited and (changed or missing):
             raise OutputExistsError(
                 f"{labels}: was changed after samzoo wrote it, and "
                 + ("the image was changed too" if changed else f"{missing[0].name} is missing")
                 + "; pass --force to replace the labels, or keep them under another name"
             )
-        if not changed and missing == [overlay]:
-            missing = [] if self._overlay_drawn(job) else missing
+        if not changed and missing and set(missing) <= set(views):
+            missing = [] if self._views_written(job, missing, record) else missing
         if changed or missing:
             return None
         notes = record.notes
@@ -208,16 +214,31 @@ class FolderRun:
             more=tuple(record.scale.items()),
         )  # fmt: skip
 
-    def _overlay_drawn(self, job: Job) -> bool:
-        """Draw the overlay that is missing from the labels that are done, if they are small."""
-        overlay, staged = self._overlay(job), self.records.staged(job.name, ".png")
+    def _views(self, job: Job) -> dict[Path, Path]:
+        """Return where overlay and outlines are written first, and their places."""
+        overlay, staged = self._overlay(job), self.records.staged(job.name, ".tif")
+        places = {} if overlay is None else {self.records.staged(job.name, ".png"): overlay}
+        for form in self.task.outlines:
+            places[outline_path(staged, form)] = self._outlines(job, form)
+        return places
+
+    def _outlines(self, job: Job, form: OutlineFormat) -> Path:
+        return self.outlines / f"{job.name}{ENDINGS[form]}"
+
+    def _views_written(self, job: Job, missing: list[Path], record: Record) -> bool:
+        """Write overlay and outlines that are missing from labels that are done, if small."""
+        overlay = self.records.staged(job.name, ".png")
         task = dataclasses.replace(
-            self.task, path=job.image, output=self._labels(job), overlay=staged, force=True
-        )
-        if overlay is None or task.in_pieces:
+            self.task, path=job.image, output=self.records.staged(job.name, ".tif"), force=True,
+            overlay=overlay if self._overlay(job) in missing else None,
+            outlines=tuple(f for f in self.task.outlines if self._outlines(job, f) in missing),
+        )  # fmt: skip
+        if task.in_pieces:
             return False
-        draw_overlay(task)
-        _move(staged, overlay)
+        write_outputs_again(task, self._labels(job), record.scale)
+        for staged, place in self._views(job).items():
+            if place in missing:
+                _move(staged, place)
         return True
 
     def _refuse_others(self, record: Record) -> None:
@@ -249,9 +270,8 @@ class FolderRun:
         places = {
             self.records.staged(job.name, ".tif"): self._labels(job),
             self.records.staged(job.name, ".csv"): self.records.objects(job.name),
+            **self._views(job),
         }
-        if overlay is not None:
-            places[self.records.staged(job.name, ".png")] = overlay
         task = dataclasses.replace(
             self.task, path=job.image, output=self.records.staged(job.name, ".tif"),
             table=self.records.staged(job.name, ".csv"), force=True,

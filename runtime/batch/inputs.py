@@ -27,7 +27,7 @@ what cannot be read fails by name and is not left out in silence."""
 LABEL_ENDINGS = ("_cp_masks", "_masks", "_mask", "_labels", "_label")
 """Endings by which Cellpose and others name the labels beside an image."""
 
-RESULTS = (".samzoo", "labels", "overlays", "objects.csv", "counts.csv")
+RESULTS = (".samzoo", "labels", "overlays", "outlines", "objects.csv", "counts.csv")
 """What lies in a folder of results; the images may lie there too."""
 
 NOT_AN_IMAGE = "not an image"

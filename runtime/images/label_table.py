@@ -123,6 +123,14 @@ class LabelTable:
             ))  # fmt: skip
         return found
 
+    def measurements(self) -> dict[int, dict[str, float]]:
+        """Return what was measured of each object, by its label and the column's name."""
+        names = self.columns[1 : len(self.columns) - len(self._facts)]
+        return {
+            row[0]: dict(zip(names, map(float, row[1 : len(names) + 1]), strict=True))
+            for row in self.rows()
+        }
+
     def write(self, path: Path) -> None:
         """Write the table, complete or not at all.
 

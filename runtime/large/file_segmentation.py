@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,10 @@ from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.images.empty_channels import without_empty_channels
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.intensity import is_constant
-from samzoo.runtime.images.label_table import LabelTable
 from samzoo.runtime.images.opening import stack_shape
-from samzoo.runtime.images.overlay import write_overlay
 from samzoo.runtime.images.reading import write_labels
-from samzoo.runtime.labels.files import read_labels
 from samzoo.runtime.model import Model
+from samzoo.runtime.outlines.writing import OutlineFormat
 from samzoo.runtime.pieces.cluster import connected, local
 from samzoo.runtime.pieces.context import NO_PACKAGE
 from samzoo.runtime.pieces.request import Request, SegmentedFile
@@ -41,6 +39,7 @@ from samzoo.runtime.volumes.stack import Kind, StackOptions, segment_stack
 from samzoo.runtime.windows.opening import open_source
 
 from .file_task import FileTask
+from .image_outputs import check_image_outputs, write_image_outputs
 from .large_image import segment_large
 
 
@@ -51,6 +50,7 @@ def segment_file(
     *,
     overlay: str | Path | None = None,
     table: str | Path | None = None,
+    outlines: Sequence[OutlineFormat] = (),
     diameter: Diameter = None,
     mode: Mode = "ais",
     parameters: Parameters | None = None,
@@ -86,6 +86,8 @@ def segment_file(
         overlay: A PNG file for the labels drawn on the image.
         table: A CSV file with a row for each object: area, place, number of objects that it
             touches.
+        outlines: ``imagej`` for a zip file of ROIs, ``geojson`` for a file that QuPath opens; they
+            are written beside the labels, as ``LABELS_rois.zip`` and ``LABELS.geojson``.
         diameter: As in ``Model.segment``. A stack has one estimate, from its middle plane.
         mode: As in ``Model.segment``; images in pieces need ``ais``.
         parameters: As in ``Model.segment``.
@@ -139,6 +141,7 @@ def segment_file(
         output=Path(output),
         overlay=None if overlay is None else Path(overlay),
         table=None if table is None else Path(table),
+        outlines=tuple(outlines),
         diameter=diameter,
         mode=mode,
         parameters=parameters,
@@ -183,23 +186,10 @@ def run_task(model: Model, task: FileTask, *, progress: Progress | None = None) 
     return (_in_pieces if task.in_pieces else _whole)(model, task, progress)
 
 
-def draw_overlay(task: FileTask) -> None:
-    """Draw the overlay of a task whose labels are there, as segmenting the whole image draws it.
-
-    Args:
-        task: A task that is not done in pieces, with an overlay.
-
-    Raises:
-        SamzooError: The image or the labels cannot be read, or the overlay cannot be written.
-    """
-    assert task.overlay is not None
-    with closing(open_source(task.source)) as source:
-        write_overlay(task.overlay, source.whole(), read_labels(task.output))
-
-
 def _whole(model: Model, task: FileTask, progress: Progress | None) -> SegmentedFile:
     with closing(open_source(task.source)) as source:
         image, notes = source.whole(), list(source.notes)
+    check_image_outputs(task, image)
     scale = model.object_scale(image, task.diameter, progress=progress)
     notes += [scale.doubt] if scale.doubt else []
     model = model.for_objects(scale.changed)
@@ -215,13 +205,8 @@ def _whole(model: Model, task: FileTask, progress: Progress | None) -> Segmented
         notes=notes,
     )
     write_labels(task.output, labels, facts=scale.facts())
-    if task.overlay is not None:
-        write_overlay(task.overlay, image, labels)
+    write_image_outputs(task, image, labels, scale.facts())
     size = (labels.shape[0], labels.shape[1])
-    if task.table is not None:
-        rows = LabelTable(size, facts=scale.facts())
-        rows.add(labels)
-        rows.write(task.table)
     objects = int(np.count_nonzero(np.unique(labels)))
     return SegmentedFile(
         task.output, objects, size, in_pieces=False, notes=tuple(notes), scale=scale
@@ -245,6 +230,7 @@ def _in_pieces(model: Model, task: FileTask, progress: Progress | None) -> Segme
             thresholds=task.thresholds or {},
             table=task.table,
             overlay=task.overlay,
+            outlines=task.outlines,
             force=task.force,
             executor=executor,
             workers_model=_workers_model(model, task),

@@ -26,6 +26,7 @@ from samzoo.runtime.images.output_checks import (
     check_table_output,
 )
 from samzoo.runtime.images.reading import TIFF_SUFFIXES
+from samzoo.runtime.outlines.writing import OutlineFormat, check_outlines
 from samzoo.runtime.pieces.request import check_large_output
 from samzoo.runtime.pixels.source_spec import SourceSpec
 from samzoo.runtime.pixels.zarr_source import is_zarr
@@ -48,6 +49,7 @@ class FileTask:
         output: Path of the labels.
         overlay: A PNG file with the labels drawn on the image.
         table: A CSV file with a row for each object.
+        outlines: Formats of the outlines, which are written beside the labels.
         diameter: As in ``segment_file``.
         mode: As in ``Model.segment``; images in pieces need ``ais``.
         parameters: The mode's thresholds.
@@ -72,6 +74,7 @@ class FileTask:
     output: Path
     overlay: Path | None = None
     table: Path | None = None
+    outlines: tuple[OutlineFormat, ...] = ()
     diameter: Diameter = None
     mode: Mode = "ais"
     parameters: Parameters | None = None
@@ -147,6 +150,7 @@ class FileTask:
             check_overlay_output(self.overlay, self.path, self.output, force=self.force)
         if self.table is not None:
             check_table_output(self.table, self.path, self.output, force=self.force)
+        check_outlines(self.output, self.outlines, self.path, force=self.force)
         self.check_options()
         if self.stack is None and (is_zarr(self.path) or self.path.suffix in TIFF_SUFFIXES):
             open_source(self.source).close()  # each choice fits the file, and none is missing

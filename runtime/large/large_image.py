@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.images.label_table import LabelTable
 from samzoo.runtime.images.overlay import write_overlay
 from samzoo.runtime.images.reading import TIFF_SUFFIXES
+from samzoo.runtime.outlines.geojson import ONLY
+from samzoo.runtime.outlines.rings import Tracing
+from samzoo.runtime.outlines.writing import check_roi_size, outline_path, write_outlines
 from samzoo.runtime.pieces.context import Context, Job, open_context
 from samzoo.runtime.pieces.maps_step import STEP as MAPS
 from samzoo.runtime.pieces.numbering import SEEDS, number_seeds
@@ -65,6 +69,8 @@ def _segment(
     request: Request, source: ImageSource, work: WorkFolder, progress: Progress | None
 ) -> SegmentedFile:
     check_size(request, source.size)
+    if "imagej" in request.outlines:
+        check_roi_size(source.size, request.source.path)
     state = base_state(request, source)
     if request.diameter != "auto":
         _check_tiles(request, source)
@@ -94,11 +100,7 @@ def _segment(
     context.check_unchanged()
     result = Result(context.plan, work)
     _write(request, result, scale, progress)
-    if request.table is not None:
-        table = LabelTable(result.size, facts=scale.facts())
-        for band in result.bands():
-            table.add(band)
-        table.write(request.table)
+    _write_objects(request, result, scale)
     if request.overlay is not None:
         write_overlay(request.overlay, *reduced(source, result))
     work.remove()
@@ -106,6 +108,27 @@ def _segment(
         request.output, result.count, result.size, in_pieces=True, resumed=resumed,
         notes=(*source.notes, *([scale.doubt] if scale.doubt else [])), scale=scale,
     )  # fmt: skip
+
+
+def _write_objects(request: Request, result: Result, scale: ObjectScale) -> None:
+    """Write the table and the outlines, in one pass over the labels."""
+    if request.table is None and not request.outlines:
+        return
+    table, tracing = LabelTable(result.size, facts=scale.facts()), Tracing(result.size[1])
+    for band in result.bands():
+        table.add(band)
+        if request.outlines:
+            tracing.add(band)
+    if request.table is not None:
+        table.write(request.table)
+    if request.outlines:
+        traced = [(ONLY, list(tracing.outlines()))]
+        measured = {(ONLY, label): known for label, known in table.measurements().items()}
+        for form in request.outlines:
+            write_outlines(
+                outline_path(request.output, form), form, traced,
+                image=Path(request.source.path).name, measured=measured,
+            )  # fmt: skip
 
 
 def _check_tiles(request: Request, source: ImageSource) -> None:

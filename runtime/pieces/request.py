@@ -21,6 +21,7 @@ from samzoo.runtime.formats.outputs import check_output
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.reading import TIFF_SUFFIXES
 from samzoo.runtime.model import Model
+from samzoo.runtime.outlines.writing import OutlineFormat
 from samzoo.runtime.pixels.source_spec import SourceSpec, identity
 from samzoo.runtime.windows.label_zarr import attached_image, check_zarr_output
 from samzoo.runtime.windows.source import ImageSource
@@ -51,6 +52,7 @@ class Request:
         thresholds: Fields of the thresholds to replace, if ``parameters`` is None.
         table: A CSV file with a row for each object.
         overlay: A PNG of the labels on the image; large images are reduced.
+        outlines: Formats of the outlines, which are written beside the labels.
         force: Replace outputs, and delete the work folder of other work.
         executor: What does the pieces: this process or a cluster.
         workers_model: How the executor's workers open the model; by default as ``model`` was
@@ -71,6 +73,7 @@ class Request:
     thresholds: Mapping[str, Any] = field(default_factory=dict)
     table: Path | None = None
     overlay: Path | None = None
+    outlines: tuple[OutlineFormat, ...] = ()
     force: bool = False
     executor: Executor = field(default_factory=ThisProcess)
     workers_model: ModelSpec | None = None

@@ -16,7 +16,10 @@ import numpy as np
 
 from samzoo.runtime.formats.arrays import Array, Labels2D, Labels3D
 from samzoo.runtime.images.label_table import LabelTable, write_tables
+from samzoo.runtime.outlines.rings import trace
+from samzoo.runtime.outlines.writing import outline_path, planes_of, write_outlines
 from samzoo.runtime.pieces.reduction import LARGEST
+from samzoo.runtime.pieces.request import Request
 from samzoo.runtime.pixels.source_spec import SourceSpec
 from samzoo.runtime.windows.averaging import block_means
 from samzoo.runtime.windows.opening import open_source
@@ -44,6 +47,14 @@ def write_stack_table(
     Raises:
         StorageError: The disk is full or the folder cannot be written.
     """
+    tables = _tables(labels, inner, facts)
+    if labels.ndim == inner:
+        tables[0].write(path)
+    else:
+        write_tables(path, tables, "plane" if inner == 2 else "frame")
+
+
+def _tables(labels: Labels3D, inner: int, facts: Mapping[str, Any] | None) -> list[LabelTable]:
     size = labels.shape[-inner:]
     tables = []
     for part in labels.reshape(-1, *size):
@@ -51,10 +62,38 @@ def write_stack_table(
         for piece in [part] if inner == 2 else np.split(part, len(part)):
             table.add(piece)
         tables.append(table)
-    if labels.ndim == inner:
-        tables[0].write(path)
-    else:
-        write_tables(path, tables, "plane" if inner == 2 else "frame")
+    return tables
+
+
+def write_stack_outlines(request: Request, labels: Labels3D, axes: str, *, inner: int) -> None:
+    """Write the outlines of a stack's objects, plane by plane, if they are asked for.
+
+    Args:
+        request: The request, with the formats.
+        labels: ``(..., height, width)``.
+        axes: ``z``, ``t`` or ``tz``.
+        inner: As in ``write_stack_table``; of a volume, what is measured is of the whole object.
+
+    Raises:
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    if not request.outlines:
+        return
+    planes = planes_of(axes, labels.shape[:-2])
+    flat = labels.reshape(-1, *labels.shape[-2:])
+    each = 1 if inner == 2 else labels.shape[-3]
+    known = [table.measurements() for table in _tables(labels, inner, None)]
+    measured = {
+        (plane, label): values
+        for index, plane in enumerate(planes)
+        for label, values in known[index // each].items()
+    }
+    for form in request.outlines:
+        write_outlines(
+            outline_path(request.output, form), form,
+            ((plane, trace(part)) for plane, part in zip(planes, flat, strict=True)),
+            image=Path(request.source.path).name, measured=measured,
+        )  # fmt: skip
 
 
 def contact_sheet(spec: SourceSpec, labels: Labels3D) -> tuple[Array, Labels2D]:

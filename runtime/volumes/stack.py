@@ -18,6 +18,7 @@ from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Labels3D, Progress
 from samzoo.runtime.images.opening import stack_shape
 from samzoo.runtime.images.overlay import write_overlay
+from samzoo.runtime.outlines.writing import check_roi_size
 from samzoo.runtime.pieces.context import Job, open_context
 from samzoo.runtime.pieces.plane_step import STEP
 from samzoo.runtime.pieces.request import Request, SegmentedFile, base_state, run_step
@@ -27,9 +28,9 @@ from samzoo.runtime.pixels.source_spec import identity
 from samzoo.runtime.windows.limits import Limits, image_limits
 from samzoo.runtime.windows.opening import full_channel_of_stack, open_source
 
-from .looks import contact_sheet, write_stack_table
+from .looks import contact_sheet, write_stack_outlines, write_stack_table
 from .slices import merge_slices
-from .writing import write_stack
+from .writing import stack_axes, write_stack
 
 MAX_STACK = 2**31
 """Most voxels of a stack; labels and their joining take about 30 bytes for each (own choice)."""
@@ -82,6 +83,7 @@ def segment_stack(
             f"{request.source.path}: a stack of {shape}, allowed are {MAX_STACK} voxels; segment "
             "its planes one by one with --plane, or a smaller --level"
         )
+    _check_outlines(request, shape)
     require_ais(request.model.config)
     spec, channel_notes = full_channel_of_stack(request.source, int(np.prod(shape[:-2])))
     request = dataclasses.replace(request, source=spec)
@@ -116,6 +118,10 @@ def segment_stack(
         )  # fmt: skip
         if request.table is not None:
             write_stack_table(request.table, labels, inner=_inner(options), facts=scale.facts())
+        write_stack_outlines(
+            request, labels, stack_axes(labels.ndim - 2, frames=options.kind == "frames"),
+            inner=_inner(options),
+        )  # fmt: skip
         if request.overlay is not None:
             write_overlay(request.overlay, *contact_sheet(request.source, labels))
         notes = (*source.notes, *(f"{request.source.path}: {note}" for note in channel_notes))
@@ -128,6 +134,17 @@ def segment_stack(
         request.output, objects, shape, in_pieces=True, resumed=resumed, notes=notes,
         scale=scale,
     )  # fmt: skip
+
+
+def _check_outlines(request: Request, shape: tuple[int, ...]) -> None:
+    """Refuse outlines that cannot say where in the stack they are, before any work is done."""
+    if "imagej" in request.outlines:
+        check_roi_size(shape, request.source.path)
+    if request.outlines and len(shape) > 4:
+        raise InputError(
+            f"{request.source.path}: --outlines: found a stack of axes {shape}; outlines name "
+            "slices and frames, not a third axis"
+        )
 
 
 def _object_scale(

@@ -17,6 +17,15 @@ from samzoo.runtime.pixels.source_spec import SourceSpec
 from samzoo.runtime.windows.label_zarr import StackLabels, write_label_zarr
 
 
+def stack_axes(count: int, *, frames: bool) -> str:
+    """Name the axes of a stack before height and width; more than two have no names of their own.
+
+    >>> stack_axes(1, frames=False), stack_axes(2, frames=True), stack_axes(3, frames=True)
+    ('z', 'tz', 'qqq')
+    """
+    return {1: "t" if frames else "z", 2: "tz"}.get(count, "q" * count)
+
+
 def write_stack(
     output: Path,
     labels: Labels3D,
@@ -40,7 +49,7 @@ def write_stack(
         StorageError: The disk is full or the folder cannot be written.
     """
     values = labels.astype(label_dtype(int(labels.max(initial=0))), copy=False)
-    names = {1: "t" if frames else "z", 2: "tz"}.get(values.ndim - 2, "q" * (values.ndim - 2))
+    names = stack_axes(values.ndim - 2, frames=frames)
     if output.suffix.lower() not in TIFF_SUFFIXES:
         write_label_zarr(output, StackLabels(values, names), spec, force=force, facts=facts)
         return

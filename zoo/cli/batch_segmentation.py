@@ -188,6 +188,8 @@ def _result(run: FolderRun, model: Model, verdicts: list[Verdict]) -> Result:
         result["adapter"] = model.adapter
     if run.overlays is not None:
         result["overlays"] = str(run.overlays)
+    if run.task.outlines:
+        result["outlines"] = str(run.outlines)
     if run.table is not None:
         result["table"] = str(run.table)
         result["counts"] = str(run.folder / COUNTS)

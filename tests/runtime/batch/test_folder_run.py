@@ -1,5 +1,6 @@
 """A run from Python: verdicts come one by one, and a library's full disk ends it."""
 
+import dataclasses
 import errno
 from pathlib import Path
 
@@ -86,3 +87,29 @@ def test_a_disk_that_takes_no_more_ends_the_run_whoever_says_it(
     with pytest.raises(WriteError, match="cannot be written"):
         list(make_run().verdicts(load(toy_package)))
     assert not Path("out/labels").exists()
+
+
+def test_missing_outlines_are_written_from_the_kept_labels(make_run, toy_package, monkeypatch):
+    model = load(toy_package)
+    list(make_run().verdicts(model))
+    monkeypatch.setattr(type(model), "segment", None)  # nothing is segmented again
+    run = make_run()
+    task = dataclasses.replace(run.task, outlines=("imagej", "geojson"))
+    run = dataclasses.replace(run, task=task)
+    assert [verdict.verdict for verdict in run.verdicts(model)] == ["skipped", "skipped"]
+    names = ["a.geojson", "a_rois.zip", "b.geojson", "b_rois.zip"]
+    assert sorted(path.name for path in Path("out/outlines").iterdir()) == names
+    Path("out/outlines/a.geojson").unlink()
+    before = Path("out/outlines/a_rois.zip").stat().st_mtime_ns
+    list(run.verdicts(model))
+    assert sorted(path.name for path in Path("out/outlines").iterdir()) == names
+    assert Path("out/outlines/a_rois.zip").stat().st_mtime_ns == before
+
+
+def test_outlines_of_a_first_run_lie_in_their_folder(make_run, toy_package):
+    run = make_run()
+    run = dataclasses.replace(run, task=dataclasses.replace(run.task, outlines=("imagej",)))
+    assert [verdict.verdict for verdict in run.verdicts(load(toy_package))] == ["done", "done"]
+    assert sorted(path.name for path in Path("out/outlines").iterdir()) == [
+        "a_rois.zip", "b_rois.zip",
+    ]  # fmt: skip

@@ -39,6 +39,7 @@ TYPOS = {
         (["segment", "cells.tif", "-o", "l.tif", "--model", "pakage"], "pakage"),
         (["segment", "cells.tif", "-o", "l.tif", "--mode", "auto"], "--mode"),
         (["segment", "cells.tif", "-o", "l.jpg", "--model", "package"], "l.jpg"),
+        (["segment", "cells.tif", "-o", "l.tif", "--outlines", "fiji"], "--outlines"),
     ],
     "prompt": [
         (["prompt", "cells.tif", "-o", "l.tif"], "no prompt"),

@@ -51,6 +51,7 @@ class SegmentOptions:
     scheduler: str | None
     overlay: str | None
     table: str | None
+    outlines: tuple[Literal["imagej", "geojson"], ...]
     output: str
     force: bool
 
@@ -88,6 +89,12 @@ def add_options(parser: ArgumentParser) -> None:
         "--table", nargs="?", const="", metavar="CSV",
         help="also list all objects, such as area and place; without a name if OUT is a folder, as "
         "OUT/objects.csv, with the number of objects of each image in OUT/counts.csv",
+    )  # fmt: skip
+    parser.add_argument(
+        "--outlines", action="append", choices=("imagej", "geojson"), default=[],
+        help="also write the objects' outlines beside the labels: imagej as OUT_rois.zip for "
+        "Fiji's ROI Manager, geojson as OUT.geojson for QuPath; in a folder, into OUT/outlines. "
+        "Repeat it for both",
     )  # fmt: skip
     _add_tiles(parser)
     add_plane(parser)
@@ -142,8 +149,8 @@ def _add_stacks(parser: ArgumentParser) -> None:
 
 
 NOT_SETTINGS = (
-    "images", "output", "force", "overlay", "table", "model", "adapter", "threads", "provider",
-    "workers", "scheduler",
+    "images", "output", "force", "overlay", "table", "outlines", "model", "adapter", "threads",
+    "provider", "workers", "scheduler",
 )  # fmt: skip
 """Options on which the labels do not depend; all others are settings of a run over many images. The
 model's weights are settings too."""
@@ -159,6 +166,7 @@ def run(options: SegmentOptions) -> Result:
 
 
 def _into_file(options: SegmentOptions) -> Result:
+    from samzoo.runtime.outlines.writing import outline_path
     from samzoo.zoo.cli.model_loading import load_model
     from samzoo.zoo.cli.output_kind import single_image
 
@@ -177,6 +185,8 @@ def _into_file(options: SegmentOptions) -> Result:
     if model.adapter is not None:
         result["adapter"] = model.adapter
     result.update({name: str(path) for name, path in written.items() if path is not None})
+    if options.outlines:
+        result["outlines"] = [str(outline_path(output, form)) for form in task.outlines]
     return {**result, "notes": notes} if notes else result
 
 
@@ -220,6 +230,7 @@ def _task(
         output=output,
         overlay=overlay,
         table=table,
+        outlines=tuple(dict.fromkeys(options.outlines)),
         diameter=options.diameter,
         mode=options.mode,
         thresholds=mode_thresholds(options, options.mode),

@@ -432,3 +432,15 @@ def test_a_diameter_that_is_no_number_is_refused(sized):
     status, _, err = sized("segment", "discs.tif", "-o", "l.tif", "--diameter", "big")
     assert status == 2
     assert "found 'big', allowed: a number of pixels, auto or own" in err
+
+
+def test_outlines_are_written_beside_the_labels_and_named_in_the_answer(segment):
+    more = ("--outlines", "geojson", "--outlines", "imagej", "--outlines", "geojson")
+    status, result, _ = segment("cells.tif", "-o", "l.tif", *more)
+    assert (status, result["outlines"]) == (0, ["l.geojson", "l_rois.zip"])
+    assert [Path(path).exists() for path in result["outlines"]] == [True, True]
+    status, _, errors = segment("cells.tif", "-o", "l2.tif", "--table", "t.csv", *more)
+    assert status == 0, errors
+    Path("l3.geojson").touch()
+    status, _, errors = segment("cells.tif", "-o", "l3.tif", *more)
+    assert (status, "l3.geojson" in errors, Path("l3.tif").exists()) == (2, True, False)

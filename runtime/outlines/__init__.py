@@ -1,0 +1,1 @@
+"""Outlines of labelled objects, and the files in which other tools read them."""
