@@ -43,14 +43,14 @@ def write_object_table(path: Path, records: Records) -> None:
         WriteError: The disk is full or the folder cannot be written.
     """
     done = _done(records)
-    columns: dict[str, None] = {}
+    columns: dict[str, None] = {"image": None}  # shown with its folder where names are equal
     for name, _ in done:
         columns.update(dict.fromkeys(_columns(records.objects(name))))
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ("image", *columns), restval="", lineterminator="\n")
+        writer = csv.DictWriter(file, tuple(columns), restval="", lineterminator="\n")
         writer.writeheader()
         for name, image in done:
-            writer.writerows({"image": image, **row} for row in _rows(records.objects(name)))
+            writer.writerows({**row, "image": image} for row in _rows(records.objects(name)))
 
 
 def write_count_table(path: Path, records: Records, verdicts: Iterable[Verdict]) -> None:

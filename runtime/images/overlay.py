@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from samzoo.runtime.formats.outputs import replacing
 from .intensity import to_0_255
 from .label_arrays import check_labels
 from .origin import OVERLAY_SOFTWARE, png_origin
+from .overlay_marks import Marks, draw_marks
 from .reading import check_image
 
 PALETTE = np.array(
@@ -55,10 +57,13 @@ DARK_GAMMA = 0.7
 NEIGHBOUR_DISTANCES = (1, 3, 6)
 """Distances in pixels at which two objects are neighbours and get unlike colours (own choice)."""
 
+OverlayStyle = Literal["filled", "outlines"]
+"""Objects half transparent with a contour, or contours only."""
+
 _Picture = NDArray[np.uint8]
 
 
-def draw_overlay(image: Array, labels: Labels2D) -> _Picture:
+def draw_overlay(image: Array, labels: Labels2D, *, filled: bool = True) -> _Picture:
     """Draw each object half transparent, with a clear contour and a colour unlike its neighbours'.
 
     The image is stretched between its percentiles 0.5 and 99.5; dark images (fluorescence) are
@@ -68,6 +73,7 @@ def draw_overlay(image: Array, labels: Labels2D) -> _Picture:
     Args:
         image: ``(height, width)`` or ``(height, width, 3)``, any real dtype.
         labels: ``(height, width)`` integer, 0 is background, -1 is not annotated and not drawn.
+        filled: Colour the inside of objects, too; else only their contours.
 
     Returns:
         ``(factor * height, factor * width, 3)`` uint8 RGB.
@@ -90,7 +96,8 @@ def draw_overlay(image: Array, labels: Labels2D) -> _Picture:
     picture = enlarge(visible(image), factor).astype(np.float32)
     coloured = colours[dense].astype(np.float32)
     inside = dense > 0
-    picture[inside] += OPACITY * (coloured[inside] - picture[inside])
+    if filled:
+        picture[inside] += OPACITY * (coloured[inside] - picture[inside])
     for _ in range(min(factor, MAX_CONTOUR)):
         contour = contours(dense)
         picture[contour] = coloured[contour]
@@ -98,13 +105,22 @@ def draw_overlay(image: Array, labels: Labels2D) -> _Picture:
     return picture.round().astype(np.uint8)
 
 
-def write_overlay(path: str | Path, image: Array, labels: Labels2D) -> None:
+def write_overlay(
+    path: str | Path,
+    image: Array,
+    labels: Labels2D,
+    *,
+    filled: bool = True,
+    marks: Marks | None = None,
+) -> None:
     """Write ``draw_overlay`` as a PNG file, complete or not at all.
 
     Args:
         path: A ``.png`` file.
         image: As for ``draw_overlay``.
         labels: As for ``draw_overlay``.
+        filled: As for ``draw_overlay``.
+        marks: The number of objects and a bar of scale to draw in the corners.
 
     Raises:
         ImageError: The suffix is not ``.png``, or as ``draw_overlay``.
@@ -115,7 +131,9 @@ def write_overlay(path: str | Path, image: Array, labels: Labels2D) -> None:
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise ImageError(f"{path}: found suffix {shown(path.suffix)}, overlays are written as .png")
-    picture = draw_overlay(image, labels)
+    picture = draw_overlay(image, labels, filled=filled)
+    if marks is not None:
+        picture = draw_marks(picture, marks, pixels=labels.shape[1])
     with replacing(path) as temporary:
         Image.fromarray(picture).save(temporary, pnginfo=png_origin(OVERLAY_SOFTWARE))
 

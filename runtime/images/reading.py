@@ -19,8 +19,9 @@ from samzoo.runtime.pixels.source_spec import SourceSpec
 from samzoo.runtime.pixels.transparency import AlphaCheck
 
 from .label_arrays import check_labels
+from .label_tags import PixelSizes, label_tags
 from .opening import read_plane
-from .origin import LABELS_SOFTWARE, LabelFacts, described, png_origin
+from .origin import LABELS_SOFTWARE, LabelFacts, png_origin
 
 ALLOWED_SHAPES = "(height, width) grey or (height, width, 3) RGB"
 
@@ -137,14 +138,22 @@ def label_dtype(largest: int) -> np.dtype[Any]:
     return np.dtype(np.uint16 if largest < 2**16 else np.int32)
 
 
-def write_labels(path: str | Path, labels: Labels2D, *, facts: LabelFacts = None) -> None:
+def write_labels(
+    path: str | Path,
+    labels: Labels2D,
+    *,
+    facts: LabelFacts = None,
+    sizes: PixelSizes | None = None,
+) -> None:
     """Write a label image, either completely or not at all.
 
     Args:
         path: ``.tif`` or ``.tiff`` (zlib compressed, uint16 up to label 65535, int32 above) or
-            ``.png`` (16 bits).
+            ``.png`` (16 bits). A TIFF opens in ImageJ in colours; a name that ends in ``.ome.tif``
+            asks for OME-TIFF.
         labels: ``(height, width)``, not negative.
         facts: How the labels were made, for the file's record; see ``origin.RECORD``.
+        sizes: Sizes of pixels by axis, with their units; a PNG does not keep them.
 
     Raises:
         ImageError: The suffix is another one, the array does not hold labels, or a label for a PNG
@@ -170,10 +179,9 @@ def write_labels(path: str | Path, labels: Labels2D, *, facts: LabelFacts = None
         else:
             import tifffile
 
-            tifffile.imwrite(
-                temporary, data, compression="zlib", photometric="minisblack", metadata=None,
-                software=LABELS_SOFTWARE, description=described(facts),
-            )  # fmt: skip
+            largest = int(checked.max())
+            tags = label_tags(path, largest=largest, sizes=sizes, facts=facts)
+            tifffile.imwrite(temporary, data, **tags)
 
 
 def list_images(folder_or_file: Path) -> list[Path]:

@@ -28,6 +28,7 @@ from samzoo.runtime.images.empty_channels import without_empty_channels
 from samzoo.runtime.images.geometry import Size
 from samzoo.runtime.images.intensity import is_constant
 from samzoo.runtime.images.opening import stack_shape
+from samzoo.runtime.images.overlay import OverlayStyle
 from samzoo.runtime.images.reading import write_labels
 from samzoo.runtime.model import Model
 from samzoo.runtime.outlines.writing import OutlineFormat
@@ -37,6 +38,7 @@ from samzoo.runtime.pieces.request import Request, SegmentedFile
 from samzoo.runtime.pieces.steps import Executor, ThisProcess
 from samzoo.runtime.volumes.stack import Kind, StackOptions, segment_stack
 from samzoo.runtime.windows.opening import open_source
+from samzoo.runtime.windows.pixel_size import pixel_sizes
 
 from .file_task import FileTask
 from .image_outputs import check_image_outputs, write_image_outputs
@@ -49,6 +51,7 @@ def segment_file(
     output: str | Path,
     *,
     overlay: str | Path | None = None,
+    overlay_style: OverlayStyle = "filled",
     table: str | Path | None = None,
     outlines: Sequence[OutlineFormat] = (),
     diameter: Diameter = None,
@@ -84,6 +87,7 @@ def segment_file(
         output: Path of the labels: ``.tif``, ``.png`` (images segmented whole), a new
             ``NAME.zarr``, or ``IMAGE.zarr/labels/NAME`` for the image ``IMAGE.zarr``.
         overlay: A PNG file for the labels drawn on the image.
+        overlay_style: ``filled`` colours objects, ``outlines`` draws their contours only.
         table: A CSV file with a row for each object: area, place, number of objects that it
             touches.
         outlines: ``imagej`` for a zip file of ROIs, ``geojson`` for a file that QuPath opens; they
@@ -140,6 +144,7 @@ def segment_file(
         path=Path(path),
         output=Path(output),
         overlay=None if overlay is None else Path(overlay),
+        overlay_style=overlay_style,
         table=None if table is None else Path(table),
         outlines=tuple(outlines),
         diameter=diameter,
@@ -204,7 +209,7 @@ def _whole(model: Model, task: FileTask, progress: Progress | None) -> Segmented
         progress=progress,
         notes=notes,
     )
-    write_labels(task.output, labels, facts=scale.facts())
+    write_labels(task.output, labels, facts=scale.facts(), sizes=pixel_sizes(task.source))
     write_image_outputs(task, image, labels, scale.facts())
     size = (labels.shape[0], labels.shape[1])
     objects = int(np.count_nonzero(np.unique(labels)))
@@ -230,6 +235,7 @@ def _in_pieces(model: Model, task: FileTask, progress: Progress | None) -> Segme
             thresholds=task.thresholds or {},
             table=task.table,
             overlay=task.overlay,
+            overlay_style=task.overlay_style,
             outlines=task.outlines,
             force=task.force,
             executor=executor,

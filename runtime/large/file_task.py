@@ -25,6 +25,7 @@ from samzoo.runtime.images.output_checks import (
     check_overlay_output,
     check_table_output,
 )
+from samzoo.runtime.images.overlay import OverlayStyle
 from samzoo.runtime.images.reading import TIFF_SUFFIXES
 from samzoo.runtime.outlines.writing import OutlineFormat, check_outlines
 from samzoo.runtime.pieces.request import check_large_output
@@ -48,6 +49,7 @@ class FileTask:
         path: The image file, or an OME-Zarr folder.
         output: Path of the labels.
         overlay: A PNG file with the labels drawn on the image.
+        overlay_style: Whether it fills objects with colour, or draws outlines only.
         table: A CSV file with a row for each object.
         outlines: Formats of the outlines, which are written beside the labels.
         diameter: As in ``segment_file``.
@@ -73,6 +75,7 @@ class FileTask:
     path: Path
     output: Path
     overlay: Path | None = None
+    overlay_style: OverlayStyle = "filled"
     table: Path | None = None
     outlines: tuple[OutlineFormat, ...] = ()
     diameter: Diameter = None

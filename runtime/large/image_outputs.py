@@ -10,14 +10,19 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from samzoo.runtime.formats.arrays import Array, Labels2D
-from samzoo.runtime.images.label_table import LabelTable
+from samzoo.runtime.images.label_table import LabelTable, intensity_names
+from samzoo.runtime.images.label_tags import micrometres
 from samzoo.runtime.images.overlay import write_overlay
+from samzoo.runtime.images.overlay_marks import Marks
 from samzoo.runtime.labels.files import read_labels
 from samzoo.runtime.outlines.geojson import ONLY
 from samzoo.runtime.outlines.rings import trace
 from samzoo.runtime.outlines.writing import check_roi_size, outline_path, write_outlines
 from samzoo.runtime.windows.opening import open_source
+from samzoo.runtime.windows.pixel_size import pixel_sizes
 
 from .file_task import FileTask
 
@@ -47,11 +52,20 @@ def write_image_outputs(
         StorageError: The disk is full or a folder cannot be written.
     """
     if task.overlay is not None:
-        write_overlay(task.overlay, image, labels)
+        marks = Marks(
+            objects=int(np.count_nonzero(np.unique(labels))),
+            micrometres=micrometres(pixel_sizes(task.source)).get("x"),
+        )
+        filled = task.overlay_style != "outlines"
+        write_overlay(task.overlay, image, labels, filled=filled, marks=marks)
     if task.table is None and not task.outlines:
         return
-    table = LabelTable(labels.shape, facts=facts)
-    table.add(labels)
+    table = LabelTable(
+        labels.shape, facts={"image": task.path.name, **facts},
+        channels=intensity_names(1 if image.ndim == 2 else image.shape[2]),
+        sizes=pixel_sizes(task.source),
+    )  # fmt: skip
+    table.add(labels, image)
     if task.table is not None:
         table.write(task.table)
     if not task.outlines:

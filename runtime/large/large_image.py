@@ -17,8 +17,10 @@ from samzoo.runtime.engine.encoding import choose_placements
 from samzoo.runtime.engine.object_scale import ObjectScale
 from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.config import ModelConfig
-from samzoo.runtime.images.label_table import LabelTable
+from samzoo.runtime.images.label_table import LabelTable, intensity_names
+from samzoo.runtime.images.label_tags import micrometres
 from samzoo.runtime.images.overlay import write_overlay
+from samzoo.runtime.images.overlay_marks import Marks
 from samzoo.runtime.images.reading import TIFF_SUFFIXES
 from samzoo.runtime.outlines.geojson import ONLY
 from samzoo.runtime.outlines.rings import Tracing
@@ -27,7 +29,7 @@ from samzoo.runtime.pieces.context import Context, Job, open_context
 from samzoo.runtime.pieces.maps_step import STEP as MAPS
 from samzoo.runtime.pieces.numbering import SEEDS, number_seeds
 from samzoo.runtime.pieces.object_steps import OBJECTS
-from samzoo.runtime.pieces.reduction import reduced
+from samzoo.runtime.pieces.reduction import LARGEST, reduced
 from samzoo.runtime.pieces.request import Request, SegmentedFile, base_state, run_step
 from samzoo.runtime.pieces.result import Result
 from samzoo.runtime.pieces.size_piece import check_size, object_scale
@@ -37,6 +39,7 @@ from samzoo.runtime.windows.label_tiff import write_label_tiff
 from samzoo.runtime.windows.label_zarr import write_label_zarr
 from samzoo.runtime.windows.limits import Limits, image_limits
 from samzoo.runtime.windows.opening import open_full_channels
+from samzoo.runtime.windows.pixel_size import pixel_sizes
 from samzoo.runtime.windows.source import ImageSource
 
 LIMITS = "limits"
@@ -100,9 +103,16 @@ def _segment(
     context.check_unchanged()
     result = Result(context.plan, work)
     _write(request, result, scale, progress)
-    _write_objects(request, result, scale)
+    _write_objects(request, result, source, scale)
     if request.overlay is not None:
-        write_overlay(request.overlay, *reduced(source, result))
+        image, labels = reduced(source, result)
+        x = micrometres(pixel_sizes(request.source)).get("x")
+        if x is not None:  # the last column may stand for fewer pixels
+            x *= -(-max(source.size) // LARGEST)
+        write_overlay(
+            request.overlay, image, labels, filled=request.overlay_style != "outlines",
+            marks=Marks(objects=result.count, micrometres=x),
+        )  # fmt: skip
     work.remove()
     return SegmentedFile(
         request.output, result.count, result.size, in_pieces=True, resumed=resumed,
@@ -110,13 +120,21 @@ def _segment(
     )  # fmt: skip
 
 
-def _write_objects(request: Request, result: Result, scale: ObjectScale) -> None:
+def _write_objects(
+    request: Request, result: Result, source: ImageSource, scale: ObjectScale
+) -> None:
     """Write the table and the outlines, in one pass over the labels."""
     if request.table is None and not request.outlines:
         return
-    table, tracing = LabelTable(result.size, facts=scale.facts()), Tracing(result.size[1])
+    name, width = Path(request.source.path).name, result.size[1]
+    table = LabelTable(
+        result.size, facts={"image": name, **scale.facts()}, sizes=pixel_sizes(request.source),
+        channels=intensity_names(source.channels),
+    )  # fmt: skip
+    tracing, row = Tracing(width), 0
     for band in result.bands():
-        table.add(band)
+        table.add(band, source.read((row, 0, row + len(band), width)))
+        row += len(band)
         if request.outlines:
             tracing.add(band)
     if request.table is not None:
@@ -127,7 +145,7 @@ def _write_objects(request: Request, result: Result, scale: ObjectScale) -> None
         for form in request.outlines:
             write_outlines(
                 outline_path(request.output, form), form, traced,
-                image=Path(request.source.path).name, measured=measured,
+                image=name, measured=measured,
             )  # fmt: skip
 
 
@@ -164,7 +182,8 @@ def _limits(
 def _write(request: Request, result: Result, scale: ObjectScale, progress: Progress | None) -> None:
     facts = scale.facts()
     if request.output.suffix.lower() in TIFF_SUFFIXES:
-        write_label_tiff(request.output, result, progress, facts=facts)
+        sizes = pixel_sizes(request.source)
+        write_label_tiff(request.output, result, progress, facts=facts, sizes=sizes)
     else:
         write_label_zarr(
             request.output, result, request.source, progress, force=request.force, facts=facts

@@ -25,7 +25,7 @@ class Painted:
     band_height = BLOCK
 
     def __init__(self, parts: Sequence[MaskPart], size: Size) -> None:
-        self._parts, self.size = list(parts), size
+        self._parts, self.size, self.count = list(parts), size, len(parts)
         self.dtype = label_dtype(len(parts))
 
     def bands(self) -> Iterator[Labels2D]:

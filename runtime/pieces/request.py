@@ -19,6 +19,7 @@ from samzoo.runtime.formats.config import AisParameters
 from samzoo.runtime.formats.fields import to_json
 from samzoo.runtime.formats.outputs import check_output
 from samzoo.runtime.images.geometry import Size
+from samzoo.runtime.images.overlay import OverlayStyle
 from samzoo.runtime.images.reading import TIFF_SUFFIXES
 from samzoo.runtime.model import Model
 from samzoo.runtime.outlines.writing import OutlineFormat
@@ -52,6 +53,7 @@ class Request:
         thresholds: Fields of the thresholds to replace, if ``parameters`` is None.
         table: A CSV file with a row for each object.
         overlay: A PNG of the labels on the image; large images are reduced.
+        overlay_style: Whether it fills objects with colour, or draws outlines only.
         outlines: Formats of the outlines, which are written beside the labels.
         force: Replace outputs, and delete the work folder of other work.
         executor: What does the pieces: this process or a cluster.
@@ -73,6 +75,7 @@ class Request:
     thresholds: Mapping[str, Any] = field(default_factory=dict)
     table: Path | None = None
     overlay: Path | None = None
+    overlay_style: OverlayStyle = "filled"
     outlines: tuple[OutlineFormat, ...] = ()
     force: bool = False
     executor: Executor = field(default_factory=ThisProcess)

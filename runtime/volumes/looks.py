@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from samzoo.runtime.formats.arrays import Array, Labels2D, Labels3D
-from samzoo.runtime.images.label_table import LabelTable, write_tables
+from samzoo.runtime.images.label_table import LabelTable, intensity_names, write_tables
 from samzoo.runtime.outlines.rings import trace
 from samzoo.runtime.outlines.writing import outline_path, planes_of, write_outlines
 from samzoo.runtime.pieces.reduction import LARGEST
@@ -23,6 +23,7 @@ from samzoo.runtime.pieces.request import Request
 from samzoo.runtime.pixels.source_spec import SourceSpec
 from samzoo.runtime.windows.averaging import block_means
 from samzoo.runtime.windows.opening import open_source
+from samzoo.runtime.windows.pixel_size import pixel_sizes
 
 MOST_PLANES = 16
 """Most planes in a picture (own choice)."""
@@ -31,58 +32,38 @@ GAP = 4
 """Pixels between the planes of a picture (own choice)."""
 
 
-def write_stack_table(
-    path: Path, labels: Labels3D, *, inner: int, facts: Mapping[str, Any] | None = None
+def write_stack_objects(
+    request: Request, labels: Labels3D, axes: str, *, inner: int, facts: Mapping[str, Any]
 ) -> None:
-    """List the objects of a stack.
+    """Write the table and the outlines of a stack's objects, if they are asked for.
+
+    The first column of the table is ``plane`` where each plane has its own objects, ``frame`` in a
+    series of volumes. Outlines are those of each plane; in a volume, what is measured is of the
+    whole object.
 
     Args:
-        path: The CSV file.
+        request: The request.
         labels: ``(..., height, width)``.
-        inner: Number of axes that are numbered together. With 2, each plane has its own objects,
-            and the first column is ``plane``. With 3, volumes have; the first column is ``frame``
-            if there are several.
-        facts: As in ``LabelTable``.
+        axes: Names of the axes before height and width.
+        inner: Number of axes that are numbered together: 2 for planes, 3 for volumes.
+        facts: The scale that was used.
 
     Raises:
-        StorageError: The disk is full or the folder cannot be written.
+        SamzooError: The image cannot be read again, or a file cannot be written.
     """
-    tables = _tables(labels, inner, facts)
-    if labels.ndim == inner:
-        tables[0].write(path)
-    else:
-        write_tables(path, tables, "plane" if inner == 2 else "frame")
-
-
-def _tables(labels: Labels3D, inner: int, facts: Mapping[str, Any] | None) -> list[LabelTable]:
-    size = labels.shape[-inner:]
-    tables = []
-    for part in labels.reshape(-1, *size):
-        table = LabelTable(size, facts=facts)
-        for piece in [part] if inner == 2 else np.split(part, len(part)):
-            table.add(piece)
-        tables.append(table)
-    return tables
-
-
-def write_stack_outlines(request: Request, labels: Labels3D, axes: str, *, inner: int) -> None:
-    """Write the outlines of a stack's objects, plane by plane, if they are asked for.
-
-    Args:
-        request: The request, with the formats.
-        labels: ``(..., height, width)``.
-        axes: ``z``, ``t`` or ``tz``.
-        inner: As in ``write_stack_table``; of a volume, what is measured is of the whole object.
-
-    Raises:
-        StorageError: The disk is full or the folder cannot be written.
-    """
+    if request.table is None and not request.outlines:
+        return
+    tables = _tables(request.source, labels, inner, facts)
+    if request.table is not None and labels.ndim == inner:
+        tables[0].write(request.table)
+    elif request.table is not None:
+        write_tables(request.table, tables, "plane" if inner == 2 else "frame")
     if not request.outlines:
         return
     planes = planes_of(axes, labels.shape[:-2])
     flat = labels.reshape(-1, *labels.shape[-2:])
     each = 1 if inner == 2 else labels.shape[-3]
-    known = [table.measurements() for table in _tables(labels, inner, None)]
+    known = [table.measurements() for table in tables]
     measured = {
         (plane, label): values
         for index, plane in enumerate(planes)
@@ -94,6 +75,26 @@ def write_stack_outlines(request: Request, labels: Labels3D, axes: str, *, inner
             ((plane, trace(part)) for plane, part in zip(planes, flat, strict=True)),
             image=Path(request.source.path).name, measured=measured,
         )  # fmt: skip
+
+
+def _tables(
+    spec: SourceSpec, labels: Labels3D, inner: int, facts: Mapping[str, Any]
+) -> list[LabelTable]:
+    size, sizes = labels.shape[-inner:], pixel_sizes(spec)
+    facts = {"image": Path(spec.path).name, **facts}
+    each, tables = 1 if inner == 2 else labels.shape[-3], list[LabelTable]()
+    for index, plane in enumerate(labels.reshape(-1, *labels.shape[-2:])):
+        image = _plane(spec, index)
+        if index % each == 0:
+            channels = intensity_names(1 if image.ndim == 2 else image.shape[2])
+            tables.append(LabelTable(size, facts=facts, channels=channels, sizes=sizes))
+        tables[-1].add(*((plane, image) if inner == 2 else (plane[None], image[None])))
+    return tables
+
+
+def _plane(spec: SourceSpec, index: int) -> Array:
+    with closing(open_source(dataclasses.replace(spec, plane=index))) as source:
+        return source.read((0, 0, *source.size))
 
 
 def contact_sheet(spec: SourceSpec, labels: Labels3D) -> tuple[Array, Labels2D]:
@@ -117,8 +118,7 @@ def contact_sheet(spec: SourceSpec, labels: Labels3D) -> tuple[Array, Labels2D]:
     factor = -(-max(rows * height, columns * width) // LARGEST)
 
     def plane(index: int) -> Array:
-        with closing(open_source(dataclasses.replace(spec, plane=index))) as source:
-            image = source.read((0, 0, height, width))
+        image = _plane(spec, index)
         return block_means(image, factor).astype(image.dtype) if factor > 1 else image
 
     return _laid_out([plane(index) for index in chosen], columns), _laid_out(

@@ -18,6 +18,7 @@ from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Labels3D, Progress
 from samzoo.runtime.images.opening import stack_shape
 from samzoo.runtime.images.overlay import write_overlay
+from samzoo.runtime.images.overlay_marks import Marks
 from samzoo.runtime.outlines.writing import check_roi_size
 from samzoo.runtime.pieces.context import Job, open_context
 from samzoo.runtime.pieces.plane_step import STEP
@@ -28,7 +29,7 @@ from samzoo.runtime.pixels.source_spec import identity
 from samzoo.runtime.windows.limits import Limits, image_limits
 from samzoo.runtime.windows.opening import full_channel_of_stack, open_source
 
-from .looks import contact_sheet, write_stack_outlines, write_stack_table
+from .looks import contact_sheet, write_stack_objects
 from .slices import merge_slices
 from .writing import stack_axes, write_stack
 
@@ -116,24 +117,28 @@ def segment_stack(
             request.output, labels, request.source, frames=options.kind == "frames",
             force=request.force, facts=scale.facts(),
         )  # fmt: skip
-        if request.table is not None:
-            write_stack_table(request.table, labels, inner=_inner(options), facts=scale.facts())
-        write_stack_outlines(
+        write_stack_objects(
             request, labels, stack_axes(labels.ndim - 2, frames=options.kind == "frames"),
-            inner=_inner(options),
+            inner=_inner(options), facts=scale.facts(),
         )  # fmt: skip
         if request.overlay is not None:
-            write_overlay(request.overlay, *contact_sheet(request.source, labels))
+            image, drawn = contact_sheet(request.source, labels)
+            marks = Marks(objects=_count(labels, options))
+            filled = request.overlay_style != "outlines"
+            write_overlay(request.overlay, image, drawn, filled=filled, marks=marks)
         notes = (*source.notes, *(f"{request.source.path}: {note}" for note in channel_notes))
         notes += (scale.doubt,) if scale.doubt else ()
     work.remove()
-    objects = int(labels.max(initial=0))
-    if options.kind == "frames" or labels.ndim > 3:
-        objects = sum(len(np.unique(part[part > 0])) for part in _parts(labels, options))
     return SegmentedFile(
-        request.output, objects, shape, in_pieces=True, resumed=resumed, notes=notes,
-        scale=scale,
+        request.output, _count(labels, options), shape, in_pieces=True, resumed=resumed,
+        notes=notes, scale=scale,
     )  # fmt: skip
+
+
+def _count(labels: Labels3D, options: StackOptions) -> int:
+    if options.kind == "frames" or labels.ndim > 3:
+        return sum(len(np.unique(part[part > 0])) for part in _parts(labels, options))
+    return int(labels.max(initial=0))
 
 
 def _check_outlines(request: Request, shape: tuple[int, ...]) -> None:

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import tifffile
 
+from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Labels3D
 from samzoo.runtime.formats.outputs import replacing
+from samzoo.runtime.images.label_tags import OME_ENDINGS, label_tags
 from samzoo.runtime.images.origin import LABELS_SOFTWARE, RECORD, LabelFacts
 from samzoo.runtime.images.reading import TIFF_SUFFIXES, label_dtype
 from samzoo.runtime.pixels.source_spec import SourceSpec
 from samzoo.runtime.windows.label_zarr import StackLabels, write_label_zarr
+from samzoo.runtime.windows.pixel_size import pixel_sizes
 
 
 def stack_axes(count: int, *, frames: bool) -> str:
@@ -53,10 +56,20 @@ def write_stack(
     if output.suffix.lower() not in TIFF_SUFFIXES:
         write_label_zarr(output, StackLabels(values, names), spec, force=force, facts=facts)
         return
-    record = {RECORD: dict(facts)} if facts else {}
-    with replacing(output) as temporary:
-        tifffile.imwrite(
-            temporary, values, compression="zlib", photometric="minisblack",
-            metadata={"axes": f"{names.upper()}YX", **record}, bigtiff=values.nbytes > 2**31,
-            software=LABELS_SOFTWARE,
+    is_ome = output.name.lower().endswith(OME_ENDINGS)
+    if "q" in names and is_ome:
+        raise InputError(f"{output}: a stack with a third axis is no OME-TIFF; name it .tif")
+    lengths = values.shape[:-2]
+    if is_ome or ("q" not in names and min(lengths) > 1):
+        tags = label_tags(
+            output, largest=int(labels.max(initial=0)), axes=names, lengths=lengths,
+            sizes=pixel_sizes(spec), facts=facts,
         )  # fmt: skip
+    else:  # ImageJ has no name for a third axis, and no axis of one plane
+        record = {RECORD: dict(facts)} if facts else {}
+        tags = {
+            "compression": "zlib", "photometric": "minisblack", "software": LABELS_SOFTWARE,
+            "metadata": {"axes": f"{names.upper()}YX", **record},
+        }  # fmt: skip
+    with replacing(output) as temporary:
+        tifffile.imwrite(temporary, values, bigtiff=values.nbytes > 2**31, **tags)

@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 from samzoo.runtime.formats.arrays import Labels2D, Progress
 from samzoo.runtime.formats.outputs import replacing
 from samzoo.runtime.images.geometry import Size
-from samzoo.runtime.images.origin import LABELS_SOFTWARE, LabelFacts, described
+from samzoo.runtime.images.label_tags import PixelSizes, label_tags
+from samzoo.runtime.images.origin import LabelFacts
 
 
 class Bands(Protocol):
     """Labels of an image, band by band from top to bottom."""
 
     size: Size
+    count: int
     dtype: np.dtype[Any]
 
     @property
@@ -39,7 +41,12 @@ TILE = 512
 
 
 def write_label_tiff(
-    path: Path, result: Bands, progress: Progress | None = None, *, facts: LabelFacts = None
+    path: Path,
+    result: Bands,
+    progress: Progress | None = None,
+    *,
+    facts: LabelFacts = None,
+    sizes: PixelSizes | None = None,
 ) -> None:
     """Write a label image, zlib compressed, uint16 up to label 65535 and int32 above.
 
@@ -48,6 +55,7 @@ def write_label_tiff(
         result: The labels.
         progress: Called with ("write", tiles done, tiles in all).
         facts: How the labels were made, for the file's record.
+        sizes: Sizes of pixels by axis, with their units.
 
     Raises:
         StorageError: The disk is full or the folder cannot be written.
@@ -61,12 +69,8 @@ def write_label_tiff(
             shape=result.size,
             dtype=result.dtype,
             tile=(side, side),
-            compression="zlib",
-            photometric="minisblack",
             bigtiff=bytes_of_image > 2**31,
-            metadata=None,
-            software=LABELS_SOFTWARE,
-            description=described(facts),
+            **label_tags(path, largest=result.count, sizes=sizes, facts=facts),
         )
 
 

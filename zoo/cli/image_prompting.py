@@ -30,6 +30,7 @@ from samzoo.runtime.pixels.zarr_source import is_zarr
 from samzoo.runtime.prompts.cutouts import MaskPart, paint_parts
 from samzoo.runtime.windows.label_tiff import write_label_tiff
 from samzoo.runtime.windows.opening import open_source
+from samzoo.runtime.windows.pixel_size import PixelSize, pixel_sizes
 
 from .model_loading import for_image, source_spec, told
 from .options import refuse_given
@@ -106,13 +107,18 @@ def prompt_image(
     if scale is not None and of_boxes is not None:
         scale = dataclasses.replace(scale, origin="boxes")
     facts = None if scale is None else scale.facts()
+    sizes: dict[str, PixelSize] = {}
+    if scale is not None:  # an image, and no embeddings, which do not say how large a pixel is
+        spec = source_spec(image, level=level, series=series, channel=channel, plane=plane)
+        sizes = pixel_sizes(spec)
     if math.prod(embeddings.original_size) > MAX_PIXELS:
         if output.suffix.lower() == ".png":
             raise InputError(f"{output}: the image is too large for a PNG; write a .tif file")
-        write_label_tiff(output, Painted(parts, embeddings.original_size), facts=facts)
+        painted = Painted(parts, embeddings.original_size)
+        write_label_tiff(output, painted, facts=facts, sizes=sizes)
     else:
         labels = paint_parts(parts, embeddings.original_size)
-        write_labels(output, labels, facts=facts)
+        write_labels(output, labels, facts=facts, sizes=sizes)
         if overlay is not None and pixels is not None:
             write_overlay(overlay, pixels, labels)
     rows = [

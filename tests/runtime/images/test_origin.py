@@ -18,7 +18,7 @@ def test_labels_and_overlays_are_ours(tmp_path):
     write_labels(tmp_path / "b.png", LABELS)
     write_overlay(tmp_path / "c.png", LABELS.astype(np.uint8), LABELS)
     write_stack(
-        tmp_path / "d.tif", np.stack([LABELS] * 3), SourceSpec(str(tmp_path / "x.tif")), force=False
+        tmp_path / "d.tif", np.stack([LABELS] * 3), SourceSpec(str(tmp_path / "a.tif")), force=False
     )
     assert [is_ours(tmp_path / name) for name in ("a.tif", "b.png", "c.png", "d.tif")] == [True] * 4
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.tif"), LABELS)

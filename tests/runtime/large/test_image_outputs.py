@@ -10,8 +10,9 @@ import tifffile
 from samzoo.runtime import InputError, load, segment_file
 from samzoo.runtime.large import file_task
 from samzoo.runtime.outlines import writing
+from samzoo.runtime.outlines.writing import OutlineFormat
 
-BOTH = ("imagej", "geojson")
+BOTH: tuple[OutlineFormat, ...] = ("imagej", "geojson")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -62,14 +63,14 @@ def test_planes_are_named_in_the_order_of_memory():
 
 
 def test_existing_files_and_unknown_formats_are_refused(tmp_path):
-    labels = tmp_path / "labels.tif"
+    labels, wrong = tmp_path / "labels.tif", cast("Any", ("svg",))
     check_outlines(labels, ("imagej", "geojson"), tmp_path / "a.tif", force=False)
     (tmp_path / "labels_rois.zip").touch()
     with pytest.raises(OutputExistsError, match=r"labels_rois\.zip"):
         check_outlines(labels, ("imagej",), tmp_path / "a.tif", force=False)
     check_outlines(labels, ("imagej",), tmp_path / "a.tif", force=True)
     with pytest.raises(InputError, match="found 'svg', allowed are imagej, geojson"):
-        check_outlines(labels, ("svg",), Path("a.tif"), force=True)
+        check_outlines(labels, wrong, Path("a.tif"), force=True)
 
 
 def test_an_image_too_large_for_rois_is_refused():

@@ -13,6 +13,7 @@ class BreakableBands:
     def __init__(self, labels, height, dtype, broken=None):
         self.labels, self.band_height, self.dtype = labels, height, np.dtype(dtype)
         self.size, self.broken = labels.shape, broken
+        self.count = int(labels.max(initial=0))
 
     def bands(self):
         for number, row in enumerate(range(0, len(self.labels), self.band_height)):

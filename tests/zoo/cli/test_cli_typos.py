@@ -40,6 +40,7 @@ TYPOS = {
         (["segment", "cells.tif", "-o", "l.tif", "--mode", "auto"], "--mode"),
         (["segment", "cells.tif", "-o", "l.jpg", "--model", "package"], "l.jpg"),
         (["segment", "cells.tif", "-o", "l.tif", "--outlines", "fiji"], "--outlines"),
+        (["segment", "cells.tif", "-o", "l.tif", "--overlay-style", "outlines"], "--overlay-style"),
     ],
     "prompt": [
         (["prompt", "cells.tif", "-o", "l.tif"], "no prompt"),

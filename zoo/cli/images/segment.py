@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.fields import to_json
-from samzoo.zoo.cli.options import add_diameter, add_model, add_plane
+from samzoo.zoo.cli.options import add_diameter, add_model, add_plane, refuse_given
 from samzoo.zoo.cli.progress import progress_bar, say
 from samzoo.zoo.cli.thresholds import add_thresholds
 from samzoo.zoo.cli.verb import Result, Verb
@@ -50,6 +50,7 @@ class SegmentOptions:
     workers: int | None
     scheduler: str | None
     overlay: str | None
+    overlay_style: Literal["filled", "outlines"] | None
     table: str | None
     outlines: tuple[Literal["imagej", "geojson"], ...]
     output: str
@@ -84,6 +85,10 @@ def add_options(parser: ArgumentParser) -> None:
         "--overlay", nargs="?", const="", metavar="PNG",
         help="also draw the labels on the image, as a PNG; without a name if OUT is a folder, into "
         "OUT/overlays",
+    )  # fmt: skip
+    parser.add_argument(
+        "--overlay-style", choices=("filled", "outlines"),
+        help="with --overlay: fill objects with colour (default), or draw their outlines only",
     )  # fmt: skip
     parser.add_argument(
         "--table", nargs="?", const="", metavar="CSV",
@@ -149,8 +154,8 @@ def _add_stacks(parser: ArgumentParser) -> None:
 
 
 NOT_SETTINGS = (
-    "images", "output", "force", "overlay", "table", "outlines", "model", "adapter", "threads",
-    "provider", "workers", "scheduler",
+    "images", "output", "force", "overlay", "overlay_style", "table", "outlines", "model",
+    "adapter", "threads", "provider", "workers", "scheduler",
 )  # fmt: skip
 """Options on which the labels do not depend; all others are settings of a run over many images. The
 model's weights are settings too."""
@@ -160,6 +165,8 @@ def run(options: SegmentOptions) -> Result:
     """Segment images automatically, one into a file or several into a folder."""
     from samzoo.zoo.cli.output_kind import is_folder_output
 
+    if options.overlay is None:
+        refuse_given({"overlay_style": options.overlay_style}, "needs --overlay; give it, too")
     if is_folder_output(options.output, options.images):
         return _into_folder(options)
     return _into_file(options)
@@ -229,6 +236,7 @@ def _task(
         path=path,
         output=output,
         overlay=overlay,
+        overlay_style=options.overlay_style or "filled",
         table=table,
         outlines=tuple(dict.fromkeys(options.outlines)),
         diameter=options.diameter,

@@ -390,7 +390,7 @@ def test_the_estimate_is_said_and_recorded(sized):
     (row,) = json.loads(out)["images"]
     assert {name: row[name] for name in SIZED} == SIZED
     with tifffile.TiffFile("l.tif") as file:
-        assert json.loads(file.pages.first.description) == {"samzoo": SIZED}
+        assert json.loads((file.imagej_metadata or {})["samzoo"]) == SIZED
     sized(*words, "-o", "l.png")
     with Image.open("l.png") as picture:
         assert json.loads(picture.info["Description"]) == {"samzoo": SIZED}
@@ -444,3 +444,18 @@ def test_outlines_are_written_beside_the_labels_and_named_in_the_answer(segment)
     Path("l3.geojson").touch()
     status, _, errors = segment("cells.tif", "-o", "l3.tif", *more)
     assert (status, "l3.geojson" in errors, Path("l3.tif").exists()) == (2, True, False)
+
+
+def test_a_table_and_labels_say_the_size_of_a_pixel(segment, discs):
+    image = discs((100, 150), [(20, 20), (64, 96)], high=200)
+    tifffile.imwrite("sized.tif", image, imagej=True, resolution=(4, 4), metadata={"unit": "um"})
+    assert segment("sized.tif", "-o", "l.ome.tif", "--table", "t.csv")[0] == 0
+    with open("t.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["image"] for row in rows} == {"sized.tif"}
+    for row in rows:
+        assert float(row["area_um2"]) == pytest.approx(int(row["area"]) / 16)
+        assert float(row["mean_intensity"]) > 100
+        assert 0.8 < float(row["circularity"]) <= 1
+    with tifffile.TiffFile("l.ome.tif") as file:
+        assert 'PhysicalSizeX="0.25"' in (file.ome_metadata or "")
