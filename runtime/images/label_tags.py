@@ -68,7 +68,7 @@ def label_colours() -> NDArray[np.uint16]:
     return table
 
 
-def label_tags(
+def tags_of_labels(
     path: Path,
     *,
     largest: int,

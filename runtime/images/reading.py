@@ -19,7 +19,7 @@ from samzoo.runtime.pixels.source_spec import SourceSpec
 from samzoo.runtime.pixels.transparency import AlphaCheck
 
 from .label_arrays import check_labels
-from .label_tags import PixelSizes, label_tags
+from .label_tags import PixelSizes, tags_of_labels
 from .opening import read_plane
 from .origin import LABELS_SOFTWARE, LabelFacts, png_origin
 
@@ -180,7 +180,7 @@ def write_labels(
             import tifffile
 
             largest = int(checked.max())
-            tags = label_tags(path, largest=largest, sizes=sizes, facts=facts)
+            tags = tags_of_labels(path, largest=largest, sizes=sizes, facts=facts)
             tifffile.imwrite(temporary, data, **tags)
 
 

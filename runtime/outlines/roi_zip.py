@@ -102,7 +102,7 @@ def roi_bytes(roi: Roi) -> bytes:
     return bytes(header) + body + bytes(tail) + name
 
 
-def roi_zip(rois: Iterable[Roi]) -> bytes:
+def zipped_rois(rois: Iterable[Roi]) -> bytes:
     """Return the bytes of a zip file of ROIs.
 
     Args:

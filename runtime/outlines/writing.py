@@ -16,7 +16,7 @@ from samzoo.runtime.images.overlay import PALETTE
 
 from .geojson import ONLY, Plane, feature
 from .rings import Outline
-from .roi_zip import LARGEST, Position, Roi, roi_zip
+from .roi_zip import LARGEST, Position, Roi, zipped_rois
 
 OutlineFormat = Literal["imagej", "geojson"]
 
@@ -104,7 +104,7 @@ def write_outlines(
     """
     with replacing(path) as temporary:
         if form == "imagej":
-            temporary.write_bytes(roi_zip(
+            temporary.write_bytes(zipped_rois(
                 _roi(outline, plane) for plane, outlines in traced for outline in outlines
             ))  # fmt: skip
             return

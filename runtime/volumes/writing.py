@@ -12,7 +12,7 @@ import tifffile
 from samzoo.runtime.errors import InputError
 from samzoo.runtime.formats.arrays import Labels3D
 from samzoo.runtime.formats.outputs import replacing
-from samzoo.runtime.images.label_tags import OME_ENDINGS, label_tags
+from samzoo.runtime.images.label_tags import OME_ENDINGS, tags_of_labels
 from samzoo.runtime.images.origin import LABELS_SOFTWARE, RECORD, LabelFacts
 from samzoo.runtime.images.reading import TIFF_SUFFIXES, label_dtype
 from samzoo.runtime.pixels.source_spec import SourceSpec
@@ -61,7 +61,7 @@ def write_stack(
         raise InputError(f"{output}: a stack with a third axis is no OME-TIFF; name it .tif")
     lengths = values.shape[:-2]
     if is_ome or ("q" not in names and min(lengths) > 1):
-        tags = label_tags(
+        tags = tags_of_labels(
             output, largest=int(labels.max(initial=0)), axes=names, lengths=lengths,
             sizes=pixel_sizes(spec), facts=facts,
         )  # fmt: skip

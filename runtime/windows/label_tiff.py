@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from samzoo.runtime.formats.arrays import Labels2D, Progress
 from samzoo.runtime.formats.outputs import replacing
 from samzoo.runtime.images.geometry import Size
-from samzoo.runtime.images.label_tags import PixelSizes, label_tags
+from samzoo.runtime.images.label_tags import PixelSizes, tags_of_labels
 from samzoo.runtime.images.origin import LabelFacts
 
 
@@ -70,7 +70,7 @@ def write_label_tiff(
             dtype=result.dtype,
             tile=(side, side),
             bigtiff=bytes_of_image > 2**31,
-            **label_tags(path, largest=result.count, sizes=sizes, facts=facts),
+            **tags_of_labels(path, largest=result.count, sizes=sizes, facts=facts),
         )
 
 

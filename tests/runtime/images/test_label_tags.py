@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from samzoo.runtime.images.label_tags import label_colours, label_tags
+from samzoo.runtime.images.label_tags import label_colours, tags_of_labels
 from samzoo.runtime.images.origin import is_ours
 from samzoo.runtime.images.reading import read_image, write_labels
 from samzoo.runtime.labels.files import read_labels
@@ -93,7 +93,7 @@ def test_stacks_name_their_axes(tmp_path, axes, lengths, expected):
     labels = np.arange(np.prod(lengths) * 6, dtype=np.uint16).reshape(*lengths, 2, 3)
     for name in ("a.tif", "a.ome.tif"):
         path = tmp_path / name
-        tags = label_tags(path, largest=9, axes=axes, lengths=lengths, sizes=SIZES)
+        tags = tags_of_labels(path, largest=9, axes=axes, lengths=lengths, sizes=SIZES)
         tifffile.imwrite(path, labels, **tags)
         with tifffile.TiffFile(path) as file:
             assert file.series[0].axes == f"{axes.upper()}YX"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from samzoo.runtime.outlines.rings import Outline, trace
-from samzoo.runtime.outlines.roi_zip import Position, Roi, roi_bytes, roi_zip
+from samzoo.runtime.outlines.roi_zip import Position, Roi, roi_bytes, zipped_rois
 
 roifile = pytest.importorskip("roifile")
 draw = pytest.importorskip("skimage.draw")
@@ -67,14 +67,14 @@ def test_an_object_of_more_than_65535_corners_is_read_back():
 
 def test_the_zip_holds_a_file_for_each_name_and_is_the_same_each_time(tmp_path):
     rois = [roi(outline, name=f"{outline.label:04d}") for outline in trace(RINGS)]
-    data = roi_zip(rois)
-    assert data == roi_zip(rois)
+    data = zipped_rois(rois)
+    assert data == zipped_rois(rois)
     (tmp_path / "rois.zip").write_bytes(data)
     assert [each.name for each in roifile.roiread(tmp_path / "rois.zip")] == ["0001", "0002"]
 
 
 def test_no_objects_are_an_empty_zip(tmp_path):
-    (tmp_path / "rois.zip").write_bytes(roi_zip([]))
+    (tmp_path / "rois.zip").write_bytes(zipped_rois([]))
     import zipfile
 
     assert zipfile.ZipFile(tmp_path / "rois.zip").namelist() == []
