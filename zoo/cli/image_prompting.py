@@ -19,7 +19,7 @@ from samzoo.runtime.budgets import MAX_PIXELS
 from samzoo.runtime.engine.embeddings import ImageEmbeddings
 from samzoo.runtime.engine.object_scale import Diameter, ObjectScale
 from samzoo.runtime.errors import InputError
-from samzoo.runtime.formats.arrays import Array, Progress
+from samzoo.runtime.formats.arrays import Array, Labels2D, Progress
 from samzoo.runtime.images.overlay import write_overlay
 from samzoo.runtime.images.reading import write_labels
 from samzoo.runtime.large.embedding_store import EmbeddingStore
@@ -31,6 +31,7 @@ from samzoo.runtime.prompts.cutouts import MaskPart, paint_parts
 from samzoo.runtime.windows.label_tiff import write_label_tiff
 from samzoo.runtime.windows.opening import open_source
 from samzoo.runtime.windows.pixel_size import PixelSize, pixel_sizes
+from samzoo.zoo.annotation.corrections import Correction, write_corrected
 
 from .model_loading import for_image, source_spec, told
 from .options import refuse_given
@@ -52,6 +53,7 @@ def prompt_image(
     plane: int | None,
     diameter: Diameter,
     progress: Progress,
+    correction: Correction | None = None,
 ) -> Result:
     """Segment prompted objects and write their labels; object i has label i + 1.
 
@@ -70,6 +72,7 @@ def prompt_image(
             ``auto`` or ``own``; refused for embeddings, which have their scale. ``auto`` is the
             median of the boxes, or without boxes an estimate from the image.
         progress: Callback for progress.
+        correction: What the objects are in labels that exist already; None for new labels.
 
     Returns:
         The result that the verb prints.
@@ -103,6 +106,9 @@ def prompt_image(
         )
     if overlay is not None and pixels is None:
         raise InputError("--overlay needs an image, not embeddings of one; give the image")
+    existing: Labels2D | None = None
+    if correction is not None:
+        existing = correction.read(embeddings.original_size, masks=len(objects))
     parts, scores = _prompted(model, objects, embeddings, progress)
     if scale is not None and of_boxes is not None:
         scale = dataclasses.replace(scale, origin="boxes")
@@ -111,7 +117,13 @@ def prompt_image(
     if scale is not None:  # an image, and no embeddings, which do not say how large a pixel is
         spec = source_spec(image, level=level, series=series, channel=channel, plane=plane)
         sizes = pixel_sizes(spec)
-    if math.prod(embeddings.original_size) > MAX_PIXELS:
+    numbers = list(range(1, len(parts) + 1))
+    if correction is not None and existing is not None:
+        labels, numbers = correction.changed(existing, parts)
+        write_corrected(output, labels, sizes=sizes)
+        if overlay is not None and pixels is not None:
+            write_overlay(overlay, pixels, labels)
+    elif math.prod(embeddings.original_size) > MAX_PIXELS:
         if output.suffix.lower() == ".png":
             raise InputError(f"{output}: the image is too large for a PNG; write a .tif file")
         painted = Painted(parts, embeddings.original_size)
@@ -122,8 +134,8 @@ def prompt_image(
         if overlay is not None and pixels is not None:
             write_overlay(overlay, pixels, labels)
     rows = [
-        {"label": i + 1, "iou_prediction": round(float(s), 4), "pixels": int(mask.sum())}
-        for i, (s, (_, _, mask)) in enumerate(zip(scores, parts, strict=True))
+        {"label": number, "iou_prediction": round(float(s), 4), "pixels": int(mask.sum())}
+        for number, s, (_, _, mask) in zip(numbers, scores, parts, strict=True)
     ]
     result: Result = {"text": str(output), "labels": str(output), "objects": rows}
     if scale is not None:
@@ -134,6 +146,36 @@ def prompt_image(
     if notes := [*notes, *score_doubts(scores), *empty]:
         result["notes"] = notes
     return result if encoded is None else {**result, "tiles_encoded": len(encoded)}
+
+
+def delete_objects(
+    correction: Correction, output: Path, *, overlay: Path | None, place: dict[str, Any]
+) -> Result:
+    """Delete objects from labels that exist already; no model is needed.
+
+    Args:
+        correction: The labels and the objects.
+        output: The label file, which has been checked.
+        overlay: A PNG with the labels that are left drawn on the image; None for no overlay.
+        place: Level, series, channel and plane of the image.
+
+    Returns:
+        The result that the verb prints.
+
+    Raises:
+        SamzooError: An input cannot be used, or the output cannot be written.
+    """
+    spec = source_spec(correction.image, **place)
+    with closing(open_source(spec)) as source:
+        labels, _ = correction.changed(correction.read(source.size, masks=0), [])
+        pixels = None if overlay is None else source.whole()
+        notes = source.notes
+    write_corrected(output, labels, sizes=pixel_sizes(spec))
+    if overlay is not None and pixels is not None:
+        write_overlay(overlay, pixels, labels)
+    deleted = list(correction.deleted)
+    result: Result = {"text": str(output), "labels": str(output), "deleted": deleted}
+    return {**result, "notes": notes} if notes else result
 
 
 def _prompted(
