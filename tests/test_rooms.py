@@ -59,6 +59,7 @@ FLOORS = {
         "studies",
         "suggestions",
         "annotation",
+        "annotation_page",
         "cli",
     ),
 }

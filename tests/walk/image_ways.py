@@ -11,7 +11,10 @@ FEW_SEEDS = f"{DIM} --foreground-threshold 0.3"
 SEEDS = "--center-threshold 0.7 --boundary-threshold 0.7"
 """With these, the dim volume has seeds; with a lower foreground threshold it has objects."""
 
+ANNOTATE = "annotate cells.tif -o a"
 SUGGEST = "suggest cells.tif -o s.png --json"
+CORRECT = "prompt cells.tif --labels one.tif --model package"
+DELETE = "prompt cells.tif --labels one.tif --delete 1"
 PROMPT = "prompt cells.tif -o l.tif --model package"
 IMAGE_WAYS = [
     Way("segment", "an image", "segment cells.tif -o l.tif --model package", {
@@ -87,6 +90,46 @@ IMAGE_WAYS = [
         **reading(f"{PROMPT} --point 20 20"),
         "--slice": Refused("--slice 1", "slice"),
         **refused(FOLLOWING, "pass --slice Z as well"),
+        "--labels": Refused("--labels one.tif", "needs one of --add"),
+        **refused(["--add", "--replace 1", "--delete 1"], "pass --labels FILE as well"),
+    }),
+    Way("prompt", "into labels", f"{CORRECT} --add --point 96 64", {
+        **LOOK,
+        "--model": Changes("--model toys", "prompt cells.tif --labels one.tif --add --point 96 64",
+                           other="--model package"),
+        "--adapter": Refused("--adapter x", "adapter"),
+        "--point": Changes("--point 96 64", f"{CORRECT} --add", other="--point 100 64"),
+        "--label": Changes("--label 1 --label 0", f"{CORRECT} --add --point 96 64 --point 99 64"),
+        "--box": Changes("--box 80 50 110 80", f"{CORRECT} --add", other="--box 90 60 110 80"),
+        "--prompts": Enables("--prompts prompts.json", f"{CORRECT} --replace 1"),
+        "--mask": Enables("--mask mask.tif", f"{CORRECT} --replace 1"),
+        "--overlay": Changes("--overlay o.png"),
+        "--store": Changes("--store store"),
+        "--diameter": Changes("--diameter 20"),
+        **reading(f"{CORRECT} --add --point 96 64"),
+        "--slice": Refused("--slice 1", "omit --labels"),
+        **refused(FOLLOWING, "pass --slice Z as well"),
+        "--labels": Changes("--labels one.tif", "prompt cells.tif --replace 1 --model package "
+                            "--point 96 64", other="--labels mask.tif"),
+        "--add": Enables("--add", f"{CORRECT} --point 96 64"),
+        "--replace": Enables("--replace 1", f"{CORRECT} --point 96 64"),
+        "--delete": Refused("--delete 1", "--add and --delete"),
+        "--force": Refused("--force", "changed in place"),
+    }),
+    Way("prompt", "out of labels", DELETE, {
+        **refused(["--model package", "--adapter x", "--threads 1", "--provider cuda",
+                   "--point 1 1", "--label 1", "--box 1 1 5 5", "--prompts prompts.json",
+                   "--mask mask.tif", "--store s", "--diameter 20"], "--delete makes none"),
+        "--overlay": Changes("--overlay o.png"),
+        **refused(["--level 1", "--series 1", "--channel 1", "--plane 1"], "--"),
+        "--slice": Refused("--slice 1", "omit --labels"),
+        **refused(FOLLOWING, "pass --slice Z as well"),
+        "--labels": Changes("--labels one.tif", "prompt cells.tif --delete 1",
+                            other="--labels truth.tif"),
+        **refused(["--add", "--replace 1"], "and --delete"),
+        "--delete": Changes("--delete 2", "prompt cells.tif --labels truth.tif",
+                            other="--delete 1"),
+        "--force": Refused("--force", "changed in place"),
     }),
     Way("prompt", "a stack", "prompt stack.tif -o l.tif --slice 2 --model package --point 22 20", {
         **LOOK,
@@ -103,6 +146,8 @@ IMAGE_WAYS = [
         "--store": Changes("--store store"),
         "--diameter": Changes("--diameter 20"),
         **refused(["--level 1", "--series 1", "--channel 1", "--plane 1"], "--"),
+        "--labels": Refused("--labels one.tif --add", "omit --labels"),
+        **refused(["--add", "--replace 1", "--delete 1"], "pass --labels FILE as well"),
         "--slice": Changes("--slice 4", "prompt stack.tif -o l.tif --model package "
                            "--point 22 20 --iou-threshold 1", other="--slice 1"),
         "--projection": Changes("--projection points"),
@@ -123,6 +168,15 @@ IMAGE_WAYS = [
         "--store": Changes("--store t", "embed cells.tif --model package", other="--store s"),
         **reading("embed cells.tif --store s --model package"),
     }),
+    Way("annotate", "an image", f"{ANNOTATE} --model package", {
+        **model(ANNOTATE),
+        "--model": Changes("--model toys", "annotate dim.tif -o a", other="--model package"),
+        "--adapter": Changes("--model toys --adapter dark", "annotate dim.tif -o a",
+                             other="--model toys"),
+        "--diameter": Changes("--diameter 20"),
+        **reading(f"{ANNOTATE} --model package"),
+        "--port": Refused("--port 99999", "--port"),
+    }, needs=("starlette", "uvicorn")),
     Way("suggest", "an image", f"{SUGGEST} --model package", {
         **LOOK,
         "--model": Changes("--model toys", SUGGEST, other="--model package"),

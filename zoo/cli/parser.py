@@ -30,6 +30,7 @@ VERBS = {
     "prompt": "images.prompt",
     "embed": "images.embed",
     "suggest": "images.suggest",
+    "annotate": "images.annotate",
     "list": "models.list",
     "show": "models.show",
     "pull": "models.pull",

@@ -45,7 +45,8 @@ GROUPS: dict[str, dict[str, str]] = {
 """The packages of each group, with import names; a test compares them with ``pyproject.toml``."""
 
 OTHERS = {"bitsandbytes": "qlora", "distributed": "large", "huggingface_hub": "hub",
-          "imagecodecs": "large", "skimage": "evaluate", "zarr": "large"}  # fmt: skip
+          "imagecodecs": "large", "skimage": "evaluate",
+          "starlette": "annotate", "uvicorn": "annotate", "zarr": "large"}  # fmt: skip
 """Import names of packages that the doctor does not list, and the extras that bring them."""
 
 

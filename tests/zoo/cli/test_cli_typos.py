@@ -46,6 +46,9 @@ TYPOS = {
         (["prompt", "cells.tif", "-o", "l.tif"], "no prompt"),
         (["prompt", "cells.tif", "-o", "l.tif", "--prompts", "p.jsn"], "p.jsn"),
         (["prompt", "cells.tif", "-o", "l.tif", "--box", "1", "2", "3"], "--box"),
+        (["prompt", "cells.tif", "--box", "1", "2", "3", "4"], "--output"),
+        (["prompt", "cells.tif", "--labels", "l.tif", "--box", "1", "2", "3", "4"], "--add"),
+        (["prompt", "cells.tif", "--labels", "lables/a.tif", "--delete", "1"], "lables/a.tif"),
     ],
     "embed": [
         (["embed", "cells.tif", "-o", "e.npz"], "e.npz"),
@@ -55,6 +58,12 @@ TYPOS = {
         (["suggest", "cells.tiff", "-o", "s.png", "--model", "package"], "cells.tiff"),
         (["suggest", "cells.tif", "-o", "s.jpg", "--model", "package"], "s.jpg"),
         (["suggest", "cells.tif", "-o", "s.png", "--model", "pakage"], "pakage"),
+    ],
+    "annotate": [
+        (["annotate", "cells.tiff"], "cells.tiff"),
+        (["annotate", "cells.tif", "-o", "a", "--model", "pakage"], "pakage"),
+        (["annotate", "cells.tif", "-o", "cells.tif"], "cells.tif"),
+        (["annotate", "cells.tif", "-o", "a", "--port", "99999"], "--port"),
     ],
     "list": [(["list", "--jsn"], "--jsn")],
     "show": [(["show", "pakage"], "pakage")],

@@ -13,7 +13,7 @@ from samzoo.zoo.cli.options import PRECISIONS
 from samzoo.zoo.cli.parser import GROUPS, VERBS, build_parser, get_verb, parse
 
 TABLE = {
-    "images": ["segment", "prompt", "embed", "suggest"],
+    "images": ["segment", "prompt", "embed", "suggest", "annotate"],
     "models": ["list", "show", "pull", "use", "verify", "remove", "gallery"],
     "making models": [
         "plan", "methods", "train", "evaluate", "merge", "sum", "export", "share", "card",

@@ -18,6 +18,13 @@ from samzoo.zoo.cli.parser import VERBS, get_verb
 CASES = [(way, name) for way in WAYS for name in way.options]
 
 
+def segment_without_a_browser(session, *, port, ready):
+    """What a person does on the page, at once: segment, and take all."""
+    session.automatic()
+    session.accept_automatic(keep=False)
+    session.close()
+
+
 @pytest.fixture(scope="module")
 def walker(tmp_path_factory, seeded_base):
     """Runs command lines in a folder with one of everything, all of it tiny."""
@@ -31,6 +38,8 @@ def walker(tmp_path_factory, seeded_base):
         patch.setattr("samzoo.zoo.reports.installation.DEFAULT_MODEL", str(place / "here/package"))
         if importlib.util.find_spec("huggingface_hub"):
             patch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+        if importlib.util.find_spec("uvicorn"):
+            patch.setattr("samzoo.zoo.annotation_page.serving.serve", segment_without_a_browser)
         remember_the_parser(patch)
         remember_traces(patch)
         yield Walker(place / "template", place / "here", patch)
@@ -75,9 +84,10 @@ def test_a_way_answers_alike_twice_and_json_answers_in_json(walker, way):
     assert isinstance(json.loads(again.out), dict)
 
 
-FORCED = [
-    way for way in WAYS if " -o " in way.command and way.verb not in ("train", "rebuild", "study")
-]
+GOES_ON = ("annotate", "rebuild", "study", "train")
+"""Verbs that go on in their output, or have an option for it."""
+
+FORCED = [way for way in WAYS if " -o " in way.command and way.verb not in GOES_ON]
 
 
 @pytest.mark.usefixtures("needed")
