@@ -22,6 +22,7 @@ from samzoo.runtime.formats.arrays import Array, Labels2D
 from samzoo.runtime.formats.fields import check_format
 from samzoo.runtime.formats.files import read_json, write_json
 from samzoo.runtime.images.geometry import Size
+from samzoo.runtime.images.label_tags import PixelSizes
 from samzoo.runtime.images.reading import write_labels
 from samzoo.runtime.pixels.source_spec import identity
 
@@ -55,6 +56,7 @@ class AnnotatedImage:
         place: Where it lies.
         read: Reads the image's pixels; called again where the file seems to have changed.
         facts: What the label file's record says of how the labels were made.
+        sizes: The image's pixel sizes by axis, which the label file gets too.
 
     Attributes:
         image: The pixels.
@@ -68,9 +70,14 @@ class AnnotatedImage:
     """
 
     def __init__(
-        self, place: Place, read: Callable[[], Array], *, facts: dict[str, Any] | None = None
+        self,
+        place: Place,
+        read: Callable[[], Array],
+        *,
+        facts: dict[str, Any] | None = None,
+        sizes: PixelSizes | None = None,
     ) -> None:
-        self.place, self._read, self._facts = place, read, facts
+        self.place, self._read, self._facts, self._sizes = place, read, facts, sizes
         self.notes: list[str] = []
         self._history = History(place.folder / "history")
         self._held = ExitStack()
@@ -209,7 +216,7 @@ class AnnotatedImage:
     def _save(self, labels: Labels2D, digest: str, number: int) -> None:
         try:
             self._write_state(digest, number)
-            write_labels(self.place.labels, labels, facts=self._facts)
+            write_labels(self.place.labels, labels, facts=self._facts, sizes=self._sizes)
         except SamzooError:
             with suppress(SamzooError):  # the next start finds its place without it, too
                 self._write_state(self._digest, self._cursor)

@@ -19,6 +19,7 @@ from samzoo.runtime.formats.arrays import Array, Labels2D, Masks, Progress
 from samzoo.runtime.model import Model
 from samzoo.runtime.pixels.source_spec import SourceSpec
 from samzoo.runtime.windows.opening import open_source
+from samzoo.runtime.windows.pixel_size import pixel_sizes
 
 from .annotated_image import AnnotatedImage
 from .collection import Collection
@@ -145,7 +146,8 @@ class AnnotationSession:
             def read() -> Array:
                 return self._pixels(number, notes)
 
-            document = AnnotatedImage(place, read, facts=facts)
+            sizes = pixel_sizes(self._spec(number))
+            document = AnnotatedImage(place, read, facts=facts, sizes=sizes)
             try:
                 self.collection.remember(number)
             except BaseException:
@@ -157,16 +159,18 @@ class AnnotationSession:
             self._notes = list(dict.fromkeys(notes))
             self.candidate = self.proposal = None
 
+    def _spec(self, number: int) -> SourceSpec:
+        chosen, path = self._reading, str(self.collection.images[number])
+        return SourceSpec(path, chosen.level or 0, chosen.series, chosen.channel, chosen.plane)
+
     def _pixels(self, number: int, notes: list[str]) -> Array:
-        chosen = self._reading
-        path = self.collection.images[number]
-        spec = SourceSpec(str(path), chosen.level or 0, chosen.series, chosen.channel, chosen.plane)
-        with closing(open_source(spec)) as source:
+        path, most = self.collection.images[number], self._reading.most_pixels
+        with closing(open_source(self._spec(number))) as source:
             height, width = source.size
-            if height * width > chosen.most_pixels:
+            if height * width > most:
                 raise ImageError(
                     f"{path}: has {width} x {height} pixels, allowed here are "
-                    f"{chosen.most_pixels} in all; cut out the part to annotate, or choose a "
+                    f"{most} in all; cut out the part to annotate, or choose a "
                     "smaller level of a pyramid with --level"
                 )
             pixels = source.whole()
