@@ -43,10 +43,15 @@ def main() -> None:
         "base_digest": ModelConfig.read(options.base / "config.json").weights_digest,
         "method": options.method, "seed": options.seed, "thresholds": options.thresholds,
         **({"over": options.over} if options.over else {}),
+        **({"ais_decoder": options.ais_decoder} if options.ais_decoder else {}),
+        **({"with_weights": True} if options.with_weights else {}),
+        **({"card": options.card} if options.card else {}),
     }  # fmt: skip
     tables = [to_toml(fields), f"[training]\n{to_toml(base)}"]
     tables += [f"[[sets]]\n{to_toml(known[name])}" for name in names]
     scoring = {"data": options.data, "tasks": options.tasks, "controls": options.controls}
+    if options.diameter:
+        scoring["diameter"] = options.diameter
     tables.append(f"[evaluation]\n{to_toml(scoring)}")
     recipe = options.output / "recipe.toml"
     listed = write_file_table(
@@ -71,6 +76,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seed", required=True, type=int)
     parser.add_argument("--tasks", nargs="+", default=["ais", "point", "box", "ip", "ib"])
     parser.add_argument("--controls", action="store_true")
+    parser.add_argument("--diameter", default="", help="as of samzoo evaluate")
+    parser.add_argument("--ais-decoder", default="", help="as of samzoo train")
+    parser.add_argument("--with-weights", action="store_true", help="as of samzoo share")
+    parser.add_argument("--card", default="", help="file of the card's texts in the folder")
     parser.add_argument("--over", default="", help="model whose encoder it uses")
     parser.add_argument("-o", "--output", required=True, type=Path, help="folder of the recipe")
     return parser.parse_args()

@@ -48,6 +48,7 @@ class Scoring:
         tasks: Tasks of ``samzoo evaluate``.
         controls: Whether classical methods are scored beside it.
         orientations: Whether images are turned and mirrored, too.
+        diameter: What ``samzoo evaluate --diameter`` takes; empty for the model's own scale.
         data: What the test images are, for readers of the card.
     """
 
@@ -55,6 +56,7 @@ class Scoring:
     tasks: tuple[str, ...] = TASKS
     controls: bool = False
     orientations: bool = False
+    diameter: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +73,12 @@ class Recipe:
         thresholds: How the thresholds were chosen, in words.
         base: ``lite_medsam``, or a base folder relative to the recipe.
         method: Finetuning method.
+        ais_decoder: The AIS decoder, where it is not the config's; ``none`` trains prompts alone.
         training: Keys of a training config.
         files: The list of images, with their hashes, relative to the recipe.
         over: Name of the package whose encoder the adapter uses; empty for an encoder of its own.
         precision: How the graphs store weights, where the package has an encoder.
+        with_weights: Whether such a package also holds weights that it can be exported from.
         card: The card's file, relative to the recipe, or empty.
     """
 
@@ -87,10 +91,12 @@ class Recipe:
     thresholds: str
     base: str = LITE_MEDSAM
     method: str = "lora"
+    ais_decoder: Literal["", "light", "unetr", "none"] = ""
     training: dict[str, Any] = field(default_factory=dict)
     files: str = "files.csv"
     over: str = ""
     precision: Literal["fp32", "fp16"] = "fp16"
+    with_weights: bool = False
     card: str = ""
 
 

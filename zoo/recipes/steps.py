@@ -94,6 +94,7 @@ def train_words(recipe: Recipe, base: Path, work: Path, *, resume: bool) -> list
         "train", "--images", str(work / IMAGES), "--base", str(base), "--method", recipe.method,
         "--config", str(work / TRAINING), "--seed", str(recipe.seed), "-o", str(run),
     ]  # fmt: skip
+    words += ["--ais-decoder", recipe.ais_decoder] if recipe.ais_decoder else []
     return [*words, *(["--resume"] if resume else [])]
 
 
@@ -117,8 +118,10 @@ def package_words(recipe: Recipe, base: Path, work: Path, *, factored: bool) -> 
                 f"over: found {shown(recipe.over)}, but adapters of {recipe.method} cannot share "
                 "an encoder; omit it"
             )
-        return ["export", *words, "--precision", recipe.precision]
+        kept = ["--with-weights"] if recipe.with_weights else []
+        return ["export", *words, "--precision", recipe.precision, *kept]
     encoder = ["--over", recipe.over] if recipe.over else ["--precision", recipe.precision]
+    encoder += ["--with-weights"] if recipe.with_weights else []
     return ["share", *words, "--names", recipe.name, *encoder]
 
 
@@ -129,6 +132,7 @@ def score_words(recipe: Recipe, work: Path) -> list[str]:
         "evaluate", "--images", str(work / IMAGES), "--part", "test", "--model",
         str(work / PACKAGE), "--tasks", ",".join(scoring.tasks), "-o", str(work / REPORT),
     ]  # fmt: skip
+    words += ["--diameter", scoring.diameter] if scoring.diameter else []
     options = {"--controls": scoring.controls, "--orientations": scoring.orientations}
     return [*words, *(option for option, wanted in options.items() if wanted)]
 

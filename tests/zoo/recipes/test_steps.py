@@ -40,15 +40,24 @@ def test_each_step_is_a_command_that_can_be_parsed(recipe):
 
 
 def test_options_of_the_recipe_are_options_of_the_commands(recipe):
-    scoring = dataclasses.replace(recipe.evaluation, controls=True, orientations=True)
-    other = dataclasses.replace(
-        recipe, over="nuclei", card="card.toml", base=LITE_MEDSAM, evaluation=scoring
+    scoring = dataclasses.replace(
+        recipe.evaluation, controls=True, orientations=True, diameter="auto"
     )
+    other = dataclasses.replace(
+        recipe, over="nuclei", card="card.toml", base=LITE_MEDSAM, evaluation=scoring,
+        ais_decoder="none",
+    )  # fmt: skip
     assert steps.base_of(other, Path("here"), WORK) == WORK / "base"
     options = parse(steps.package_words(other, Path("b"), WORK, factored=True)).options
     assert (options.over, options.precision) == ("nuclei", None)
     options = parse(steps.score_words(other, WORK)).options
-    assert (options.controls, options.orientations) == (True, True)
+    assert (options.controls, options.orientations, options.diameter) == (True, True, "auto")
+    options = parse(steps.train_words(other, Path("b"), WORK, resume=False)).options
+    assert options.ais_decoder == "none"
+    kept = dataclasses.replace(recipe, with_weights=True)
+    for factored in (True, False):
+        words = steps.package_words(kept, Path("b"), WORK, factored=factored)
+        assert parse(words).options.with_weights
     assert parse(steps.card_words(other, Path("here"), WORK)).options.texts == Path(
         "here/card.toml"
     )
