@@ -17,7 +17,7 @@ from samzoo.runtime.automatic.doubts import (
     mask_doubts,
     score_doubts,
 )
-from samzoo.zoo import shipped
+from samzoo.zoo import DEFAULT_MODEL, shipped
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 
@@ -25,7 +25,7 @@ EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 @pytest.fixture(scope="module")
 def config():
     """The shipped model's: trained on grey images, dark, with objects of 34.4 model pixels."""
-    (listed,) = shipped()
+    listed = next(each for each in shipped() if each.name == DEFAULT_MODEL)
     return listed.manifest.model
 
 

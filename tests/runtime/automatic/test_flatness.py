@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from samzoo.runtime.automatic.flatness import is_flat
-from samzoo.zoo import shipped
+from samzoo.zoo import DEFAULT_MODEL, shipped
 
 
 @pytest.fixture(scope="module")
 def config():
-    (listed,) = shipped()
+    listed = next(each for each in shipped() if each.name == DEFAULT_MODEL)
     return listed.manifest.model
 
 
