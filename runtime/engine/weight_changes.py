@@ -15,8 +15,6 @@ from math import prod
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 
 from samzoo.runtime.budgets import MAX_TENSORS
 from samzoo.runtime.errors import FormatError, shown
@@ -45,6 +43,8 @@ def changed_graph(graph: bytes, changes: bytes, *, where: str) -> bytes:
     Raises:
         FormatError: The bytes are no safetensors file, or do not fit the graph.
     """
+    import safetensors.numpy  # the runtime is imported without it
+
     try:
         stored = safetensors.numpy.load(changes)
     except (safetensors.SafetensorError, KeyError, ValueError) as error:

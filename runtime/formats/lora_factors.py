@@ -97,7 +97,7 @@ def _parse(data: bytes, *, where: str) -> Factors:
             size = each * sum(prod(value.shape()) for value in values.values())
             if size > len(data) or len(types) > 1 or not set(types) <= set(STORED):
                 raise FormatError(
-                    f"{where}: expected one of {', '.join(STORED)} in all factors, found "
+                    f"{where}: expected {' or '.join(STORED)} in all factors, found "
                     f"{', '.join(types)}, and {size} bytes of them in a file of {len(data)}"
                 )
             return {

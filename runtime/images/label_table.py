@@ -281,4 +281,5 @@ def _write(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(rows)
-    write_bytes(path, text.getvalue().encode())
+    # A file name may hold bytes that are no text.
+    write_bytes(path, text.getvalue().encode("utf-8", "backslashreplace"))

@@ -10,7 +10,7 @@ TRAIN = f"{GIVEN} {NOISY}"
 FIELD = "--images field/images --labels field/labels"
 VALIDATION = "--val-images other.tif --val-labels other_truth.tif"
 TRAINING = ("torch", "lightning_fabric")
-TIMES = ("seconds", "data")
+TIMES = ("seconds", "seconds_a_step", "data")
 """Keys of an adapter's config that time a run or repeat what was asked for."""
 LOGS = (
     "log.jsonl", "metrics.csv", "last.safetensors", "previous.safetensors", "best.safetensors",

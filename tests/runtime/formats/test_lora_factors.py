@@ -103,7 +103,7 @@ WRONG = {
     ),
     "float64": (
         {name: value.astype(np.float64) for name, value in pair().items()},
-        r"expected tensor\(float\) in all factors, found tensor\(double\)",
+        r"expected tensor\(float\) or tensor\(float16\) in all factors, found tensor\(double\)",
     ),
 }  # fmt: skip
 

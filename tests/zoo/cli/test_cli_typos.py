@@ -147,13 +147,13 @@ TYPOS = {
         (["publish", "pakage", "--to", "huggingface:a/b"], "pakage"),
         (["publish", "package", "--to", "huggingface:a/b", "--version", "1"], "--version"),
     ],
-    "study": [
-        (["study", "stdy.toml", "-o", "s"], "stdy.toml"),
-        (["study", "typo.toml", "-o", "s"], "typo.toml"),
-    ],
     "rebuild": [
         (["rebuild", "recipe.tml", "-o", "p"], "recipe.tml"),
         (["rebuild", "typo.toml", "-o", "p"], "typo.toml"),
+    ],
+    "study": [
+        (["study", "stdy.toml", "-o", "s"], "stdy.toml"),
+        (["study", "typo.toml", "-o", "s"], "typo.toml"),
     ],
     "convert": [
         (["convert", "sam.pht", "-o", "b"], "sam.pht"),

@@ -171,13 +171,11 @@ def test_onnxruntimes_own_loader_gives_the_same(package):
         np.testing.assert_array_equal(found, model.networks.encode(IMAGE))
 
 
-def test_half_storage_keeps_the_factors_whole(adapters, base, package, tmp_path):
+def test_half_storage_rounds_weights_and_factors(adapters, base, package, tmp_path):
     export_shared(adapters, tmp_path / "half", base=base, precision="fp16")
-    path = "adapters/wide/lora.onnx_adapter"
-    assert (tmp_path / "half" / path).read_bytes() == (package / path).read_bytes()
-    full, half = ((p / "onnx" / "encoder.onnx").stat().st_size for p in
-                  (package, tmp_path / "half"))  # fmt: skip
-    assert half < 0.9 * full
+    for path in ("adapters/wide/lora.onnx_adapter", "onnx/encoder.onnx"):
+        full, half = ((p / path).stat().st_size for p in (package, tmp_path / "half"))
+        assert half < 0.9 * full
     model, exact = load(tmp_path / "half"), load(package)
     model.use("wide")
     exact.use("wide")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from samzoo.runtime.errors import InputError
+from samzoo.runtime.errors import ImageError, InputError
 from samzoo.zoo.cli.options import (
     add_diameter,
     add_model,
@@ -177,6 +177,8 @@ def _checked_output(options: PromptOptions) -> Path:
             f"{' and '.join(given) or 'none'}"
         )
     refuse_given({"slice": options.slice}, "is for new labels of a stack; omit --labels")
+    if not options.labels.is_file():  # before a lock makes its folder
+        raise ImageError(f"{options.labels}: no such file; --labels corrects labels that exist")
     if options.output is None:
         refuse_given(
             {"force": options.force or None},
