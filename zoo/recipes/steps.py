@@ -6,7 +6,7 @@ In: a recipe and a folder for the work. Out: command lines. Nothing is run here.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,12 +89,30 @@ def is_trained(run: Path) -> bool:
 
 def train_words(recipe: Recipe, base: Path, work: Path, *, resume: bool) -> list[str]:
     """Return the command that trains, or goes on with what was interrupted."""
-    run = work / RUN
+    return training_words(
+        work, base, method=recipe.method, seed=recipe.seed, ais_decoder=recipe.ais_decoder,
+        resume=resume,
+    )  # fmt: skip
+
+
+def training_words(
+    work: Path, base: Path, *, method: str, seed: int, ais_decoder: str, resume: bool
+) -> list[str]:
+    """Return the command that trains in a folder of work with its list of images and its config.
+
+    Args:
+        work: The folder of the work.
+        base: The base.
+        method: The finetuning method.
+        seed: The random seed.
+        ais_decoder: The AIS decoder, where it is not the config's; else empty.
+        resume: Whether to go on with what was interrupted.
+    """
     words = [
-        "train", "--images", str(work / IMAGES), "--base", str(base), "--method", recipe.method,
-        "--config", str(work / TRAINING), "--seed", str(recipe.seed), "-o", str(run),
+        "train", "--images", str(work / IMAGES), "--base", str(base), "--method", method,
+        "--config", str(work / TRAINING), "--seed", str(seed), "-o", str(work / RUN),
     ]  # fmt: skip
-    words += ["--ais-decoder", recipe.ais_decoder] if recipe.ais_decoder else []
+    words += ["--ais-decoder", ais_decoder] if ais_decoder else []
     return [*words, *(["--resume"] if resume else [])]
 
 
@@ -128,13 +146,18 @@ def package_words(recipe: Recipe, base: Path, work: Path, *, factored: bool) -> 
 def score_words(recipe: Recipe, work: Path) -> list[str]:
     """Return the command that scores the package on the part ``test``."""
     scoring = recipe.evaluation
-    words = [
-        "evaluate", "--images", str(work / IMAGES), "--part", "test", "--model",
-        str(work / PACKAGE), "--tasks", ",".join(scoring.tasks), "-o", str(work / REPORT),
-    ]  # fmt: skip
+    words = scoring_words(work, scoring.tasks)
     words += ["--diameter", scoring.diameter] if scoring.diameter else []
     options = {"--controls": scoring.controls, "--orientations": scoring.orientations}
     return [*words, *(option for option, wanted in options.items() if wanted)]
+
+
+def scoring_words(work: Path, tasks: Sequence[str]) -> list[str]:
+    """Return the command that scores the package in a folder of work, at its own scale."""
+    return [
+        "evaluate", "--images", str(work / IMAGES), "--part", "test", "--model",
+        str(work / PACKAGE), "--tasks", ",".join(tasks), "-o", str(work / REPORT),
+    ]  # fmt: skip
 
 
 def card_words(recipe: Recipe, folder: Path, work: Path) -> list[str]:

@@ -19,7 +19,7 @@ from samzoo.runtime.formats.files import read_json, write_json
 from samzoo.runtime.formats.folders import CONFIG_FILE
 from samzoo.runtime.labels.lists import Entry
 from samzoo.zoo.recipes.recipe import LITE_MEDSAM
-from samzoo.zoo.recipes.steps import IMAGES, PACKAGE, REPORT, RUN, TRAINING, to_toml
+from samzoo.zoo.recipes.steps import PACKAGE, RUN, scoring_words, to_toml, training_words
 
 from .image_choice import image_list
 from .study import UNTRAINED, Study, StudyBase, StudyData, StudyMethod
@@ -152,14 +152,10 @@ def training_config(study: Study, method: StudyMethod) -> str:
 def train_words(run: PlannedRun, *, resume: bool) -> list[str]:
     """Return the command that trains, or goes on with what was interrupted."""
     assert run.method is not None
-    words = [
-        "train", "--images", str(run.folder / IMAGES), "--base", str(run.base_folder), "--method",
-        run.method.method, "--config", str(run.folder / TRAINING), "--seed", str(run.seed), "-o",
-        str(run.folder / RUN),
-    ]  # fmt: skip
-    if run.data.ais_decoder:
-        words += ["--ais-decoder", run.data.ais_decoder]
-    return [*words, *(["--resume"] if resume else [])]
+    return training_words(
+        run.folder, run.base_folder, method=run.method.method, seed=run.seed,
+        ais_decoder=run.data.ais_decoder, resume=resume,
+    )  # fmt: skip
 
 
 def export_words(run: PlannedRun) -> list[str]:
@@ -173,11 +169,7 @@ def export_words(run: PlannedRun) -> list[str]:
 def score_words(run: PlannedRun) -> list[str]:
     """Return the command that scores the package on the part ``test``."""
     tasks = [task for task in run.data.tasks if task != "ais" or has_ais_decoder(run)]
-    return [
-        "evaluate", "--images", str(run.folder / IMAGES), "--part", "test", "--model",
-        str(run.folder / PACKAGE), "--tasks", ",".join(tasks), "-o", str(run.folder / REPORT),
-        "--force",
-    ]  # fmt: skip
+    return [*scoring_words(run.folder, tasks), "--force"]
 
 
 def has_ais_decoder(run: PlannedRun) -> bool:
