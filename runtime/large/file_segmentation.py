@@ -14,8 +14,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from samzoo.runtime.automatic.doubts import NO_OBJECT, image_doubts
 from samzoo.runtime.automatic.modes import Mode, Parameters
 from samzoo.runtime.engine.encoding import unused_tiling
@@ -41,7 +39,7 @@ from samzoo.runtime.windows.opening import open_source
 from samzoo.runtime.windows.pixel_size import pixel_sizes
 
 from .file_task import FileTask
-from .image_outputs import check_image_outputs, write_image_outputs
+from .image_outputs import check_image_outputs, count_objects, write_image_outputs
 from .large_image import segment_large
 
 
@@ -209,10 +207,10 @@ def _whole(model: Model, task: FileTask, progress: Progress | None) -> Segmented
         progress=progress,
         notes=notes,
     )
-    write_labels(task.output, labels, facts=scale.facts(), sizes=pixel_sizes(task.source))
-    write_image_outputs(task, image, labels, scale.facts())
+    sizes, objects = pixel_sizes(task.source), count_objects(labels)
+    write_labels(task.output, labels, facts=scale.facts(), sizes=sizes)
+    write_image_outputs(task, image, labels, scale.facts(), sizes=sizes, objects=objects)
     size = (labels.shape[0], labels.shape[1])
-    objects = int(np.count_nonzero(np.unique(labels)))
     return SegmentedFile(
         task.output, objects, size, in_pieces=False, notes=tuple(notes), scale=scale
     )

@@ -14,7 +14,7 @@ import numpy as np
 
 from samzoo.runtime.formats.arrays import Array, Labels2D
 from samzoo.runtime.images.label_table import LabelTable, intensity_names
-from samzoo.runtime.images.label_tags import micrometres
+from samzoo.runtime.images.label_tags import PixelSizes, micrometres
 from samzoo.runtime.images.overlay import write_overlay
 from samzoo.runtime.images.overlay_marks import Marks
 from samzoo.runtime.labels.files import read_labels
@@ -38,7 +38,13 @@ def check_image_outputs(task: FileTask, image: Array) -> None:
 
 
 def write_image_outputs(
-    task: FileTask, image: Array, labels: Labels2D, facts: Mapping[str, Any]
+    task: FileTask,
+    image: Array,
+    labels: Labels2D,
+    facts: Mapping[str, Any],
+    *,
+    sizes: PixelSizes,
+    objects: int,
 ) -> None:
     """Write what a task asks for beside the labels.
 
@@ -47,15 +53,14 @@ def write_image_outputs(
         image: ``(height, width)`` or ``(height, width, 3)``.
         labels: ``(height, width)``.
         facts: The scale that was used, as ``ObjectScale.facts``.
+        sizes: Sizes of the image's pixels by axis.
+        objects: Number of objects in the labels.
 
     Raises:
         StorageError: The disk is full or a folder cannot be written.
     """
     if task.overlay is not None:
-        marks = Marks(
-            objects=int(np.count_nonzero(np.unique(labels))),
-            micrometres=micrometres(pixel_sizes(task.source)).get("x"),
-        )
+        marks = Marks(objects=objects, micrometres=micrometres(sizes).get("x"))
         filled = task.overlay_style != "outlines"
         write_overlay(task.overlay, image, labels, filled=filled, marks=marks)
     if task.table is None and not task.outlines:
@@ -63,7 +68,7 @@ def write_image_outputs(
     table = LabelTable(
         labels.shape, facts={"image": task.path.name, **facts},
         channels=intensity_names(1 if image.ndim == 2 else image.shape[2]),
-        sizes=pixel_sizes(task.source),
+        sizes=sizes,
     )  # fmt: skip
     table.add(labels, image)
     if task.table is not None:
@@ -92,4 +97,13 @@ def write_outputs_again(task: FileTask, labels: Path, facts: Mapping[str, Any]) 
     with closing(open_source(task.source)) as source:
         image = source.whole()
     check_image_outputs(task, image)
-    write_image_outputs(task, image, read_labels(labels), facts)
+    found = read_labels(labels)
+    write_image_outputs(
+        task, image, found, facts,
+        sizes=pixel_sizes(task.source), objects=count_objects(found),
+    )  # fmt: skip
+
+
+def count_objects(labels: Labels2D) -> int:
+    """Return the number of objects in labels."""
+    return int(np.count_nonzero(np.unique(labels)))

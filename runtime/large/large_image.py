@@ -18,7 +18,7 @@ from samzoo.runtime.engine.object_scale import ObjectScale
 from samzoo.runtime.formats.arrays import Progress
 from samzoo.runtime.formats.config import ModelConfig
 from samzoo.runtime.images.label_table import LabelTable, intensity_names
-from samzoo.runtime.images.label_tags import micrometres
+from samzoo.runtime.images.label_tags import PixelSizes, micrometres
 from samzoo.runtime.images.overlay import write_overlay
 from samzoo.runtime.images.overlay_marks import Marks
 from samzoo.runtime.images.reading import TIFF_SUFFIXES
@@ -102,11 +102,12 @@ def _segment(
     _finish_objects(context, request.executor, progress)
     context.check_unchanged()
     result = Result(context.plan, work)
-    _write(request, result, scale, progress)
-    _write_objects(request, result, source, scale)
+    sizes = pixel_sizes(request.source)
+    _write(request, result, scale, sizes, progress)
+    _write_objects(request, result, source, scale, sizes)
     if request.overlay is not None:
         image, labels = reduced(source, result)
-        x = micrometres(pixel_sizes(request.source)).get("x")
+        x = micrometres(sizes).get("x")
         if x is not None:  # the last column may stand for fewer pixels
             x *= -(-max(source.size) // LARGEST)
         write_overlay(
@@ -121,14 +122,14 @@ def _segment(
 
 
 def _write_objects(
-    request: Request, result: Result, source: ImageSource, scale: ObjectScale
+    request: Request, result: Result, source: ImageSource, scale: ObjectScale, sizes: PixelSizes
 ) -> None:
     """Write the table and the outlines, in one pass over the labels."""
     if request.table is None and not request.outlines:
         return
     name, width = Path(request.source.path).name, result.size[1]
     table = LabelTable(
-        result.size, facts={"image": name, **scale.facts()}, sizes=pixel_sizes(request.source),
+        result.size, facts={"image": name, **scale.facts()}, sizes=sizes,
         channels=intensity_names(source.channels),
     )  # fmt: skip
     tracing, row = Tracing(width), 0
@@ -179,10 +180,15 @@ def _limits(
     return Limits(low, high, bool(constant), start, bool(border))
 
 
-def _write(request: Request, result: Result, scale: ObjectScale, progress: Progress | None) -> None:
+def _write(
+    request: Request,
+    result: Result,
+    scale: ObjectScale,
+    sizes: PixelSizes,
+    progress: Progress | None,
+) -> None:
     facts = scale.facts()
     if request.output.suffix.lower() in TIFF_SUFFIXES:
-        sizes = pixel_sizes(request.source)
         write_label_tiff(request.output, result, progress, facts=facts, sizes=sizes)
     else:
         write_label_zarr(

@@ -121,17 +121,18 @@ def segment_stack(
             request, labels, stack_axes(labels.ndim - 2, frames=options.kind == "frames"),
             inner=_inner(options), facts=scale.facts(),
         )  # fmt: skip
+        objects = _count(labels, options)
         if request.overlay is not None:
             image, drawn = contact_sheet(request.source, labels)
-            marks = Marks(objects=_count(labels, options))
+            marks = Marks(objects=objects)
             filled = request.overlay_style != "outlines"
             write_overlay(request.overlay, image, drawn, filled=filled, marks=marks)
         notes = (*source.notes, *(f"{request.source.path}: {note}" for note in channel_notes))
         notes += (scale.doubt,) if scale.doubt else ()
     work.remove()
     return SegmentedFile(
-        request.output, _count(labels, options), shape, in_pieces=True, resumed=resumed,
-        notes=notes, scale=scale,
+        request.output, objects, shape, in_pieces=True, resumed=resumed, notes=notes,
+        scale=scale,
     )  # fmt: skip
 
 
